@@ -1,0 +1,53 @@
+# Everything sets itself up: the first target that needs it makes .venv with pip.
+#   make train task=stock optimizer=rmsprop seed=3            any group=choice or key=value
+#   make train ARGS="-m" optimizer=sgd,adam clip=none,norm    Hydra's flags go through ARGS
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# The key=value words of make's own command line, each quoted for the shell, whatever its value holds.
+quote     = '$(subst ','\'',$(1))'
+ours     := PYTHON VENV ARGS
+given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v)))
+overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train runs predict ui test lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment (.venv) and nothing else
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+train: $(READY) ## train a recipe and its twin: make train task=stock [group=choice] [key=value] [ARGS="-m ..."]
+	@$(BIN)/upgate train $(ARGS) $(overrides)
+
+runs: $(READY) ## list what the store holds: make runs [task=stock] [recipe=upgraded] [ARGS=--json]
+	@$(BIN)/upgate runs $(ARGS) $(overrides)
+
+predict: $(READY) ## forecast with a stored run: make predict run=latest data.path=prices.csv
+	@$(BIN)/upgate predict $(ARGS) $(overrides)
+
+ui: $(READY) ## open the MLflow UI on the same store
+	@$(BIN)/upgate ui $(overrides)
+
+test: $(READY) lint ## lint, types and every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+
+bench: $(READY) ## our training step against a bare PyTorch loop, in one run
+	@$(BIN)/python bench/step.py $(ARGS) $(overrides)
+
+clean: ## remove the environment and caches; runs and data stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Does the upgraded LSTM recipe help on your data?"""

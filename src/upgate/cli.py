@@ -1,0 +1,133 @@
+"""The `upgate` command. Imports nothing heavy: help and every typo answer at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from upgate.errors import UserError, did_you_mean
+
+HELP = """\
+upgate: does the upgraded LSTM recipe help on your data, which part of it, by how much?
+
+  upgate train task=stock                       the recipe, its traditional twin, and persistence, side by side
+  upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
+  upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2      every combination (Hydra's multirun)
+  upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
+  upgate predict run=latest data.path=prices.csv [out=forecast.csv]
+  upgate ui                                     the MLflow UI on the same store
+
+train takes group=choice and key=value, as Hydra does:
+  groups and choices: upgate train --choices       the whole configuration: upgate train --cfg job
+  -m, --multirun      sweep over comma lists, range(...), glob(...)
+  --config-dir DIR    a folder of your own choices, laid out as conf/
+
+exit codes: 0 done, 1 a run failed, 2 the words cannot be done (one sentence says why), 130 interrupted
+"""
+COMMANDS = ("train", "runs", "predict", "ui")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    try:
+        if words[0] not in COMMANDS:
+            raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
+        return {"train": train, "runs": runs, "predict": predict, "ui": ui}[words[0]](words[1:])
+    except UserError as error:
+        print(f"upgate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def parse(words: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()) -> tuple[argparse.Namespace, list[str]]:
+    """Split flags from key=value words; an unknown flag raises UserError."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    for flag in flags:
+        names = ["-m", "--multirun"] if flag == "multirun" else [f"--{flag}"]
+        parser.add_argument(*names, action="store_true", dest=flag)
+    for option in options:
+        parser.add_argument(f"--{option}")
+    parser.add_argument("-h", "--help", action="store_true")
+    try:
+        known, rest = parser.parse_known_args(list(words))
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+    for word in rest:
+        if word.startswith("-"):
+            names = [f"--{name}" for name in (*flags, *options)] + ["-m"] * ("multirun" in flags)
+            raise UserError(f"{word} is not a flag here{did_you_mean(word, names)}")
+    return known, rest
+
+
+def train(words: Sequence[str]) -> int:
+    known, overrides = parse(words, ["multirun", "choices"], ["cfg", "config-dir"])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    from upgate import config
+
+    if known.choices:
+        for group in config.groups(known.config_dir):
+            print(f"{group:15} {', '.join(config.choices(group, known.config_dir))}")
+        return 0
+    if known.cfg is not None:
+        import yaml
+
+        for job in config.expand(overrides, known.multirun):
+            print(yaml.safe_dump(config.compose(job, known.config_dir), sort_keys=False, allow_unicode=True), end="")
+        return 0
+    for job in config.expand(overrides, known.multirun):
+        config.compose(job, known.config_dir)  # a typo answers before torch is imported
+    from rich.console import Console
+
+    from upgate.run.command import train_command
+
+    return train_command(overrides, known.multirun, known.config_dir, Console())
+
+
+def runs(words: Sequence[str]) -> int:
+    known, filters = parse(words, ["json"])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    from upgate.run.listing import runs_command
+
+    return runs_command(pairs(filters, ("task", "recipe", "status", "root")), known.json)
+
+
+def predict(words: Sequence[str]) -> int:
+    known, overrides = parse(words, [])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    from upgate.use.predict import predict_command
+
+    return predict_command(overrides)
+
+
+def ui(words: Sequence[str]) -> int:
+    _, rest = parse(words, [])
+    from upgate.run.listing import ui_command
+
+    return ui_command(pairs(rest, ("root", "port")))
+
+
+def pairs(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """key=value words as a mapping; an unknown key raises."""
+    found = {}
+    for word in words:
+        key, is_pair, value = word.partition("=")
+        if key not in known:
+            raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
+        if not is_pair or not value:
+            raise UserError(f"{key} needs a value, as in {key}=...")
+        found[key] = value
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

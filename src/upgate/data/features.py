@@ -1,0 +1,139 @@
+"""Prices to features and targets by row. Everything looks at one ticker only, and h counts that ticker's own rows.
+
+A feature of row t knows rows up to t, a target of row t rows t+1..t+h: no other direction exists here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from upgate.errors import UserError, did_you_mean
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FLOOR = 1e-8  # variance added under a logarithm: a daily volatility of 0.01%, below any real bar and above a flat one
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All tickers' rows, one after the other in (ticker, date) order; N rows, T tickers, D distinct dates."""
+
+    tickers: list[str]  # T, sorted
+    ticker: Ints  # (N,) index into tickers
+    first: Ints  # (T + 1,) first row of each ticker, and N
+    dates: NDArray[np.datetime64]  # (D,) sorted, distinct over all tickers
+    date: Ints  # (N,) index into dates
+    open: Floats  # (N,), and so on; prices are positive, volume may be NaN
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+    @staticmethod
+    def of(table: pd.DataFrame) -> "Panel":
+        """Read a canonical price table: sorted by (ticker, date), unique, no price missing."""
+        ticker, tickers = pd.factorize(table["ticker"])
+        date, dates = pd.factorize(table["date"], sort=True)
+        first = np.searchsorted(ticker, np.arange(len(tickers) + 1))
+        columns = [table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
+        return Panel([str(name) for name in tickers], ticker, first, dates.to_numpy(), date, *columns)
+
+    def past(self, values: Floats, k: int = 1) -> Floats:
+        """Return values[t - k] of the same ticker, NaN where there is none, (N,)."""
+        return self._shift(values, k, np.arange(len(values)) - k >= self.first[self.ticker])
+
+    def ahead(self, values: Floats, k: int) -> Floats:
+        """Return values[t + k] of the same ticker, NaN where there is none, (N,)."""
+        return self._shift(values, -k, np.arange(len(values)) + k < self.first[self.ticker + 1])
+
+    @staticmethod
+    def _shift(values: Floats, k: int, exists: NDArray[np.bool_]) -> Floats:
+        return np.where(exists, np.roll(values, k), np.nan)
+
+
+def parkinson(p: Panel) -> Floats:
+    """Return ln(H/L)^2 / (4 ln 2), the variance of a day estimated from its range (Parkinson 1980), (N,)."""
+    return np.log(p.high / p.low) ** 2 / (4 * np.log(2))
+
+
+def open_return(p: Panel) -> Floats:  # log(O_t / C_{t-1})
+    return np.log(p.open / p.past(p.close))
+
+
+def high_return(p: Panel) -> Floats:  # log(H_t / C_{t-1})
+    return np.log(p.high / p.past(p.close))
+
+
+def low_return(p: Panel) -> Floats:  # log(L_t / C_{t-1})
+    return np.log(p.low / p.past(p.close))
+
+
+def close_return(p: Panel) -> Floats:  # log(C_t / C_{t-1})
+    return np.log(p.close / p.past(p.close))
+
+
+def range_volatility(p: Panel) -> Floats:  # 0.5 log(parkinson_t + floor)
+    return 0.5 * np.log(parkinson(p) + FLOOR)
+
+
+def volume_change(p: Panel) -> Floats:  # log(V_t / V_{t-1}); 0 where either is missing or not positive
+    volume = np.where(p.volume > 0, p.volume, np.nan)  # indices and currencies have none at all, or none before some year
+    change = np.nan_to_num(np.log(volume / p.past(volume)))
+    change[p.first[:-1]] = np.nan
+    return change
+
+
+FEATURES: dict[str, Callable[[Panel], Floats]] = {
+    "open_return": open_return,
+    "high_return": high_return,
+    "low_return": low_return,
+    "close_return": close_return,
+    "range_volatility": range_volatility,
+    "volume_change": volume_change,
+    "open": lambda p: p.open,
+    "high": lambda p: p.high,
+    "low": lambda p: p.low,
+    "close": lambda p: p.close,
+    "volume": lambda p: np.nan_to_num(p.volume),
+}
+_CHANGES = ["open_return", "high_return", "low_return", "close_return", "range_volatility", "volume_change"]
+DEFAULT_FEATURES = {"return": _CHANGES, "volatility": _CHANGES, "level": ["open", "high", "low", "close", "volume"]}
+
+
+def future_return(p: Panel, h: int) -> Floats:  # log(C_{t+h} / C_t)
+    return np.log(p.ahead(p.close, h) / p.close)
+
+
+def future_level(p: Panel, h: int) -> Floats:  # C_{t+h}
+    return p.ahead(p.close, h)
+
+
+def future_volatility(p: Panel, h: int) -> Floats:  # 0.5 log(mean_{i=1..h} parkinson_{t+i}); NaN if all h bars are flat
+    variance = parkinson(p)
+    mean = sum((p.ahead(variance, i) for i in range(1, h + 1)), np.zeros_like(variance)) / h
+    return 0.5 * np.log(mean, where=mean > 0, out=np.full_like(mean, np.nan))
+
+
+TARGETS: dict[str, Callable[[Panel, int], Floats]] = {
+    "return": future_return,
+    "level": future_level,
+    "volatility": future_volatility,
+}
+
+
+def inputs(p: Panel, names: list[str]) -> Floats:
+    """Return the named features by row, (N, F); NaN in a ticker's first row where the formula needs the day before."""
+    for name in names:
+        if name not in FEATURES:
+            raise UserError(f"{name} is not a feature{did_you_mean(name, FEATURES)}")
+    return np.stack([FEATURES[name](p) for name in names], axis=1)
+
+
+def labels(p: Panel, target: str, horizon: int) -> Floats:
+    """Return the label of each origin row in target units, (N,); NaN where the ticker ends first or all is flat."""
+    if target not in TARGETS:
+        raise UserError(f"{target} is not a target{did_you_mean(target, TARGETS)}")
+    return TARGETS[target](p, horizon)

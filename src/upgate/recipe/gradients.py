@@ -1,0 +1,61 @@
+"""The one place between backward and step: it measures the gradients, guards against non-finite ones, clips, and counts."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from upgate.recipe.clip import Clip
+
+GIVE_UP = 20  # non-finite gradients in a row after which a run has diverged
+
+
+class Diverged(Exception):
+    """The run's gradients stayed non-finite; a result like any other, ranked last."""
+
+
+class Gradients:
+    """Guard, measure and clip the gradients of the parameters that are about to be stepped.
+
+    One inf among the gradients makes a norm clip write NaN into all of them, so a non-finite gradient skips the step (an optimizer
+    passes over parameters without a gradient) and is counted.
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
+        self.norms: list[float] = []
+        self.clipped = self.skipped = self.in_a_row = 0
+
+    def __call__(self, params: Sequence[nn.Parameter]) -> None:
+        grads = [p.grad for p in params if p.grad is not None]
+        if not grads:
+            return
+        norm = nn.utils.get_total_norm(grads)
+        self.norms.append(float(norm))
+        if math.isfinite(self.norms[-1]):
+            self.in_a_row = 0
+            self.clipped += self.clip(params, norm)
+            return
+        self.skipped += 1
+        self.in_a_row += 1
+        if self.in_a_row >= GIVE_UP:
+            raise Diverged(f"gradients were not finite {GIVE_UP} steps in a row")
+        for p in params:
+            p.grad = None
+
+    def engagement(self) -> dict[str, float]:
+        """Share of steps that were clipped or skipped, and quantiles of the norm before clipping."""
+        if not self.norms:
+            return {}
+        finite = torch.tensor([n for n in self.norms if math.isfinite(n)] or [math.nan], dtype=torch.float64)
+        quantiles = {f"grad_norm_p{q}": float(finite.quantile(q / 100)) for q in (5, 50, 95)}
+        return {"clipped_share": self.clipped / len(self.norms), "skipped_steps": float(self.skipped), **quantiles}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"norms": self.norms, "clipped": self.clipped, "skipped": self.skipped, "in_a_row": self.in_a_row}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.norms, self.clipped = list(state["norms"]), state["clipped"]
+        self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]

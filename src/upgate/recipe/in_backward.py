@@ -1,0 +1,58 @@
+"""An optimizer made of one optimizer per layer, each stepped as soon as its layer's gradients are complete."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Prepare = Callable[[list[nn.Parameter]], None]  # guards and clips the gradients of the parameters given
+
+
+class InBackward(Optimizer):
+    """Present per-layer optimizers to a trainer as one; `step()` finds nothing left to do.
+
+    A layer's gradients are used and freed while the layers below still wait for theirs, so that at no time all gradients are
+    held: memory falls, the weights come out the same. The layers' own `param_groups` are shared, not copied: schedules reach them.
+    """
+
+    def __init__(self, layers: Sequence[Optimizer], prepare: Prepare) -> None:
+        self.layers = list(layers)
+        super().__init__([{"params": params(layer)} for layer in layers], defaults={})
+        self._share_groups()
+        for layer in self.layers:
+            self._step_when_complete(layer, prepare)
+
+    def _share_groups(self) -> None:
+        self.param_groups = [group for layer in self.layers for group in layer.param_groups]
+
+    def _step_when_complete(self, layer: Optimizer, prepare: Prepare) -> None:
+        waiting = expected = {id(p) for p in params(layer)}
+
+        def arrived(param: Tensor) -> None:
+            nonlocal waiting
+            waiting = waiting - {id(param)}
+            if not waiting:
+                waiting = expected
+                prepare(params(layer))
+                layer.step()
+                layer.zero_grad(set_to_none=True)
+
+        for param in params(layer):
+            param.register_post_accumulate_grad_hook(arrived)
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Run the closure; its backward pass does the steps."""
+        return closure() if closure is not None else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"layers": [layer.state_dict() for layer in self.layers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for layer, state in zip(self.layers, state_dict["layers"], strict=True):
+            layer.load_state_dict(state)
+        self._share_groups()
+
+
+def params(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimizer.param_groups for p in group["params"]]

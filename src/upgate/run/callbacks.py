@@ -1,0 +1,125 @@
+"""What happens around training: curves, checkpoints, stopping, a progress bar."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+Log = Callable[[dict[str, float], int], None]  # metrics, step
+
+
+class Curves(pl.Callback):
+    """Collect a point per epoch and hand it to `log`; the curve goes on after a resume."""
+
+    def __init__(self, log: Log) -> None:
+        self.log_point = log
+        self.points: list[dict[str, float]] = []
+        self.seconds, self.steps, self._since = 0.0, 0, 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self._since, self._validated = time.perf_counter(), 0.0
+
+    def on_validation_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self._validation_since = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
+        if not trainer.sanity_checking:
+            self._validated = time.perf_counter() - self._validation_since
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.steps += 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        self.seconds += time.perf_counter() - self._since - self._validated
+        point = {
+            "train/loss": float(module.train_loss.compute()),
+            "val/loss": float(module.validation_loss.compute()),
+            "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "seconds": self.seconds,
+            **{f"update_ratio/{layer}": ratio for layer, ratio in module.update_ratio.items()},
+        }
+        module.train_loss.reset()
+        self.points.append(point)
+        self.log_point(point, trainer.current_epoch + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"points": self.points, "seconds": self.seconds, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.points, self.seconds, self.steps = list(state["points"]), state["seconds"], state["steps"]
+
+
+class Keeper(pl.Callback):
+    """Keep the weights that the recipe's stopping wants (`best.ckpt`) and the state to go on from (`last.ckpt`); stop when it is done.
+
+    Files appear whole or not at all: a kill leaves the previous one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.best, self.last = folder / "best.ckpt", folder / "last.ckpt"
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        trainer.should_stop = module.recipe.stopping.done()  # resumed after its last epoch
+
+    def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
+        if trainer.sanity_checking:
+            return
+        stopping = module.recipe.stopping
+        if stopping.update(float(module.validation_loss.compute()), trainer.current_epoch) and stopping.keeps_best:
+            save(trainer, self.best, weights_only=True)
+        trainer.should_stop = trainer.should_stop or stopping.done()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        save(trainer, self.last, weights_only=False)
+
+    def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
+        if not module.recipe.stopping.keeps_best:
+            module.recipe.averaging.swap()
+            save(trainer, self.best, weights_only=True)
+            module.recipe.averaging.swap()
+
+
+def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
+    partial = path.with_suffix(".partial")
+    trainer.save_checkpoint(partial, weights_only=weights_only)
+    partial.replace(path)
+
+
+class Bar(pl.Callback):
+    """One line per run: epoch, loss, time left. Nothing where nobody looks (no terminal)."""
+
+    EVERY = 10  # batches between refreshes
+
+    def __init__(self, console: Console, name: str) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[said]}"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.name = name
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        total = int(trainer.estimated_stepping_batches)
+        self.task = self.progress.add_task(self.name, total=total, completed=trainer.global_step, said="")
+        self.progress.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, output: Any, batch: Any, index: int) -> None:
+        if index % self.EVERY == 0:
+            self.progress.update(self.task, completed=trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
+        if not trainer.sanity_checking:
+            said = f"epoch {trainer.current_epoch + 1}  validation loss {float(module.validation_loss.compute()):.4f}"
+            self.progress.update(self.task, said=said)
+
+    def on_train_end(self, *_: Any) -> None:
+        self.progress.stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self.progress.stop()

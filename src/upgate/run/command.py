@@ -1,0 +1,177 @@
+"""`upgate train`: words in; runs beside their twins, a table, pictures and the next command out."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from upgate import config
+from upgate.data.prices import Prices
+from upgate.data.sources import load_prices
+from upgate.data.stock import StockData, StockTask
+from upgate.run import environment, show
+from upgate.run.execute import Interrupted, Job, execute, profile
+from upgate.run.result import Result, scores
+from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
+from upgate.run.store import Run, Store
+from upgate.run.train import smoke
+from upgate.schema import NonNegativeInt, PositiveInt, build
+
+
+class Library:
+    """The data of a command's jobs, each read and cut into windows once."""
+
+    def __init__(self) -> None:
+        self._prices: dict[str, Prices] = {}
+        self._tensors: dict[str, StockData] = {}
+
+    def prices(self, source: dict[str, Any]) -> Prices:
+        key = json.dumps(source, sort_keys=True, default=str)
+        if key not in self._prices:
+            self._prices[key] = load_prices(source)
+        return self._prices[key]
+
+    def data(self, job: Job) -> tuple[Prices, StockData]:
+        """Prices and tensors of a job; raises UserError where they do not fit together."""
+        spec, source = job.spec, job.config["data"]
+        prices = self.prices(source)
+        key = json.dumps([spec.data, spec.task, spec.split, spec.fold], sort_keys=True)
+        if key not in self._tensors:
+            self._tensors[key] = StockData(prices, spec.task, spec.split, spec.fold, source.get("bad", "refuse"))
+        return prices, self._tensors[key]
+
+
+def common(seed: NonNegativeInt, fold: NonNegativeInt, batch_size: PositiveInt, threads: PositiveInt, twin: bool, root: str) -> None:
+    """The knobs at the top level; their types and ranges."""
+
+
+TOP = ("seed", "fold", "batch_size", "threads", "twin", "root")
+
+
+def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple[Job, Job | None]:
+    """The job that the words ask for, and its twin's if one is wanted."""
+    asked = config.compose(words, extra)
+    build(common, {k: asked[k] for k in TOP}, "")
+    job = _job(asked, tuple(config.changes(words)), library)
+    if not asked["twin"]:
+        return job, None
+    twin = replace(_job(config.compose(config.twin_words(words), extra), (), library), role="twin")
+    return replace(job, twin=twin.spec.key), twin
+
+
+def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> Job:
+    task = build(StockTask, asked["task"], "task").plain()
+    spec = RunSpec(
+        task=task,
+        data=library.prices(asked["data"]).hash(),
+        split=asked["split"],
+        fold=asked["fold"],
+        model=asked["model"],
+        recipe=recipe_of(asked),
+        budget=budget_of(asked["trainer"]),
+        batch_size=asked["batch_size"],
+        seed=asked["seed"],
+        precision=precision_of(asked["trainer"]),
+    )
+    return Job(spec, asked["recipe"], changes, asked)
+
+
+def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
+    """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
+    library = Library()
+    pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun)]
+    wanted = [job for job, _ in pairs]
+    jobs = [job for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
+    for job in jobs:
+        library.data(job)  # every fault of data or configuration is told before the first training
+    torch.set_num_threads(wanted[0].config["threads"])
+    tell_data(console, library.data(wanted[0])[0], wanted[0], library)
+    if wanted[0].config["trainer"].get("fast_dev_run"):
+        for job in jobs:
+            smoke(job.spec, library.data(job)[1], job.config["trainer"]["fast_dev_run"])
+        console.print(f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded.")
+        return 0
+    store = Store(Path(wanted[0].config["root"]).resolve())
+    store.prepare()
+    store.reconcile()
+    return _train(wanted, jobs, library, store, console)
+
+
+def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, console: Console) -> int:
+    parent = open_parent(store, wanted, jobs)
+    try:
+        results = execute(jobs, library.data, store, parent, console)
+    except Interrupted:
+        parent.finish("KILLED")
+        console.print("\ninterrupted; the same command goes on where this one stopped.")
+        return 130
+    except BaseException:
+        parent.finish("FAILED")
+        raise
+    by_key = {result.key: result for result in results}
+    chosen = [by_key[job.spec.key] for job in wanted if job.spec.key in by_key]
+    failed = [result for result in results if result.status != "FINISHED"]
+    parent.log(aggregate(chosen))
+    parent.finish("FAILED" if failed or len(results) < len({j.spec.key for j in jobs}) else "FINISHED")
+    report(console, chosen, failed, store)
+    return 1 if failed else 0
+
+
+def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
+    """The MLflow run of the command: the same command again goes on in the same one."""
+    key = hashlib.sha256("".join(sorted({job.spec.key for job in jobs})).encode()).hexdigest()
+    name = wanted[0].name if len(wanted) == 1 else f"sweep of {len(wanted)}"
+    git = environment.git_state()
+    tags = {"upgate.command": environment.command_line(), "upgate.git": git.get("sha", ""), "upgate.runs": str(len(jobs))}
+    parent = store.parent(wanted[0].spec.task["name"], name, key, tags)
+    parent.text(json.dumps(environment.versions(), indent=1), "versions.json")
+    if git.get("diff"):
+        parent.text(git["diff"], "uncommitted.diff")
+    return parent
+
+
+def aggregate(results: Sequence[Result]) -> dict[str, float]:
+    """Paired differences of a command: mean over its runs, and its standard error from two runs on."""
+    numbers: dict[str, float] = {"runs": float(len(results)), "diverged": float(sum(r.diverged for r in results))}
+    for key in sorted({k for r in results for k in r.difference}):
+        gaps = [r.difference[key] for r in results if key in r.difference]
+        numbers[f"difference/{key}"] = fmean(gaps)
+        if len(gaps) > 1:
+            numbers[f"difference_se/{key}"] = stdev(gaps) / len(gaps) ** 0.5
+    for key in sorted({k for r in results for k in scores(r.metrics)}):
+        numbers[key] = fmean([r.metrics[key] for r in results if key in r.metrics])
+    return numbers
+
+
+def tell_data(console: Console, prices: Prices, job: Job, library: Library) -> None:
+    """One line on what is trained on; what was left out is said."""
+    about, tensors = profile(prices), library.data(job)[1].tensors
+    samples = ", ".join(f"{len(rows):,} {part}" for part, rows in tensors.origin.items())
+    console.print(
+        f"{prices.source}: {about['tickers']} ticker{'s' * (about['tickers'] > 1)}, {about['rows']:,} days, "
+        f"{about['from']} to {about['to']}; windows: {samples}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    left_out = {**prices.dropped, **{k.replace("_", " "): n for k, n in tensors.notes.items() if n}}
+    if left_out:
+        console.print("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in left_out.items()), highlight=False)
+
+
+def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result], store: Store) -> None:
+    if len(chosen) == 1 and chosen[0].status == "FINISHED":
+        show.show_one(console, chosen[0])
+        if not chosen[0].diverged:
+            console.print(f"pictures: {chosen[0].folder}/forecast.png, curves.png", highlight=False, soft_wrap=True)
+        console.print("next: make ui; or several seeds, as in make train ARGS=-m seed=0,1,2,3,4,5", highlight=False, soft_wrap=True)
+    elif len(chosen) > 1:
+        show.show_many(console, chosen)
+        console.print("next: make ui, or upgate runs", highlight=False)
+    if failed:
+        show.show_failures(console, failed)

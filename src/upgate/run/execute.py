@@ -1,0 +1,201 @@
+"""Run a list of jobs in this process, one after the other. Nothing else knows where a run runs."""
+
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from rich.console import Console
+
+from upgate.data.prices import Prices
+from upgate.data.stock import StockData
+from upgate.run import figures
+from upgate.run.result import Result
+from upgate.run.spec import RunSpec
+from upgate.run.store import Row, Run, Store
+from upgate.run.train import Outcome, train
+
+SAME_FAILURE = 3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
+
+
+@dataclass(frozen=True)
+class Job:
+    """A spec, what people call it, and where its data are."""
+
+    spec: RunSpec
+    recipe: str  # traditional, upgraded, ...
+    changes: tuple[str, ...]  # the words that changed the recipe's parts
+    config: Mapping[str, Any]  # the whole resolved configuration
+    twin: str = ""  # key of the twin, if one is wanted
+    role: str = "run"  # run, or twin: trained for another's sake
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.recipe, *self.changes, f"seed={self.spec.seed}"] + ([f"fold={self.spec.fold}"] if self.spec.fold else []))
+
+
+Data = Callable[[Job], tuple[Prices, StockData]]
+
+
+class Interrupted(Exception):
+    """Ctrl-C or a signal ended a command; what was running is marked KILLED."""
+
+
+def execute(jobs: Sequence[Job], data: Data, store: Store, parent: Run, console: Console) -> list[Result]:
+    """Return a result per job, in order; a twin stands before the runs that it is the twin of.
+
+    What the store holds is not trained again; a failure is told at once and the rest go on.
+    """
+    done = store.finished({job.spec.key for job in jobs})
+    results: dict[str, Result] = {}
+    kinds: Counter[str] = Counter()
+    for job in jobs:
+        key = job.spec.key
+        if key in results:
+            continue
+        if key in done:
+            results[key] = from_row(done[key], store)
+            settle(results[key], results.get(job.twin), store)
+            continue
+        results[key] = run_job(job, results.get(job.twin), data, store, parent, console)
+        kind = results[key].error.partition(":")[0]
+        kinds[kind] += bool(kind)
+        if kind and kinds[kind] >= SAME_FAILURE:
+            console.print(f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]")
+            break
+    return [results[job.spec.key] for job in jobs if job.spec.key in results]
+
+
+def run_job(job: Job, twin: Result | None, data: Data, store: Store, parent: Run, console: Console) -> Result:
+    """Train one job and record it. The one boundary of the project where any exception becomes a recorded failure."""
+    folder = store.root / job.spec.key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    prices, tensors = data(job)
+    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, prices), parent, resume=True)
+    try:
+        extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
+        outcome = train(job.spec, tensors, folder, run.log, console, job.name, extra)
+        result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged)
+        record(run, job, result, twin, prices, outcome)
+        run.finish("FINISHED")
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
+        run.finish("KILLED")
+        raise Interrupted from None
+    except Exception as error:
+        run.text(traceback.format_exc(), "traceback.txt")
+        run.finish("FAILED")
+        told = f"{type(error).__name__}: {error}"
+        console.print(f"[red]failed[/] {job.name}: {told}", highlight=False)
+        return result_of(job, run.id, folder, "FAILED", {}, error=told)
+    (folder / "last.ckpt").unlink(missing_ok=True)
+    return result
+
+
+def record(run: Run, job: Job, result: Result, twin: Result | None, prices: Prices, outcome: Outcome) -> None:
+    """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
+    folder = Path(result.folder)
+    (folder / "config.yaml").write_text(yaml.safe_dump(dict(job.config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    for name, table in outcome.tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    settle(result, twin)
+    run.log(outcome.metrics | result.paired())
+    names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *draw(job, result, twin, outcome)]
+    for path in (folder / name for name in names):
+        if path.exists():  # a diverged run may have kept no weights
+            run.artifact(path)
+    run.dataset(prices.source, job.spec.data[:36], prices.source, "training", profile(prices))
+    run.tag({"upgate.diverged": str(outcome.diverged).lower(), "upgate.twin": twin.run_id if twin else ""})
+
+
+def settle(result: Result, twin: Result | None, store: Store | None = None) -> None:
+    """Set a result beside its twin, in `result.json` too; with `store`, in a run that was finished before its twin was wanted."""
+    if twin is not None and twin.status == "FINISHED":
+        result.pair(twin)
+        if store is not None and not any(name.startswith("difference/") for name in result.metrics):
+            store.annotate(result.run_id, result.paired())
+    if Path(result.folder).exists():
+        result.write()
+
+
+def draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
+    """Make the pictures of a run in its folder; return their names."""
+    if outcome.diverged:
+        return []
+    folder, other = Path(result.folder), Path(twin.folder) / "curve.parquet" if twin else None
+    twin_curve = pd.read_parquet(other) if other and other.exists() else None
+    figures.save(figures.forecast(outcome.tables["forecasts"], job.spec.task["target"], result.name), folder / "forecast.png")
+    figures.save(figures.curves(outcome.tables["curve"], twin_curve, result.name), folder / "curves.png")
+    return ["forecast.png", "curves.png"]
+
+
+def profile(prices: Prices) -> dict[str, Any]:
+    table = prices.table
+    days = table["date"]
+    return {"rows": len(table), "tickers": int(table["ticker"].nunique()), "from": f"{days.min():%Y-%m-%d}", "to": f"{days.max():%Y-%m-%d}"}
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """The spec as flat parameters under the names of the command line: optimizer, optimizer.lr, task.target, ..."""
+    spec = job.spec
+    flat: dict[str, Any] = {
+        "recipe": job.recipe,
+        "seed": spec.seed,
+        "fold": spec.fold,
+        "batch_size": spec.batch_size,
+        "precision": spec.precision,
+    }
+    for group, knobs in spec.recipe.items():
+        if group == "regularization":
+            flat[group] = "+".join(knobs) or "none"
+            flat |= {f"{group}.{name}.{k}": v for name, ks in knobs.items() for k, v in ks.items()}
+        else:
+            flat[group] = knobs["name"]
+            flat |= {f"{group}.{k}": v for k, v in knobs.items() if k != "name"}
+    for group, values in (("task", spec.task), ("split", spec.split), ("model", spec.model), ("trainer", spec.budget)):
+        flat |= {f"{group}.{k}": v for k, v in values.items()}
+    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()}
+
+
+def tags(job: Job, prices: Prices) -> dict[str, str]:
+    return {
+        "upgate.recipe": job.recipe,
+        "upgate.changes": " ".join(job.changes),
+        "upgate.seed": str(job.spec.seed),
+        "upgate.fold": str(job.spec.fold),
+        "upgate.data": job.spec.data,
+        "upgate.source": prices.source,
+        "upgate.twin_key": job.twin,
+        "upgate.role": job.role,
+        "upgate.python": sys.version.split()[0],
+    }
+
+
+def result_of(job: Job, run_id: str, folder: Path, status: str, metrics: dict[str, float], **more: Any) -> Result:
+    spec = job.spec
+    named = {"name": job.name, "recipe": job.recipe, "changes": list(job.changes), "task": spec.task["name"]}
+    return Result(spec.key, run_id, seed=spec.seed, fold=spec.fold, status=status, metrics=metrics, folder=str(folder), **named, **more)
+
+
+def from_row(row: Row, store: Store) -> Result:
+    """The result of a run that the store holds."""
+    words = row.tags.get("upgate.changes", "").split()
+    return Result(
+        row.key,
+        row.run_id,
+        name=row.name,
+        task=row.task,
+        recipe=row.tags.get("upgate.recipe", ""),
+        changes=words,
+        seed=int(row.tags.get("upgate.seed", 0)),
+        fold=int(row.tags.get("upgate.fold", 0)),
+        status=row.status,
+        metrics=dict(row.metrics),
+        folder=str(store.root / row.key[:16]),
+        diverged=row.tags.get("upgate.diverged") == "true",
+        fresh=False,
+    )

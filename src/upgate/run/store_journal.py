@@ -1,0 +1,138 @@
+"""The journal of a run in progress: what is still to be told to MLflow, in a file that its owner holds locked.
+
+`<root>/open/<key>.jsonl` exists while a run is going on, or while something of it is undelivered. It says three things:
+its lock whether the owner lives, its lines what MLflow does not know yet, its time of change when the owner last gave a
+sign of life. Writing a line costs microseconds and survives `kill -9`; MLflow can be slow, locked or away.
+
+The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child (a DataLoader worker, say)
+neither releases it when it ends nor keeps it when the parent is killed. Its price: closing any other descriptor of the
+file in the same process drops it. Hence `_held`: a path held here is never opened here again.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
+
+Op = dict[str, Any]  # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
+_held: dict[Path, "Journal"] = {}
+_guard = threading.Lock()
+
+
+def _forget_in_child() -> None:
+    """A forked child owns none of its parent's locks."""
+    global _guard
+    _guard = threading.Lock()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+class Journal:
+    """A claimed journal. Get one by `claim`; give it back by `remove` (all delivered) or `release` (something is left)."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path, self._fd, self._lock = path, fd, threading.Lock()
+        self.changed = os.fstat(fd).st_mtime  # when the previous owner last wrote
+        text = os.pread(fd, self.size, 0)
+        os.ftruncate(fd, text.rfind(b"\n") + 1)  # without a line torn by a kill
+        self._start = self._sent = text.find(b"\n") + 1
+        self.header: dict[str, Any] = json.loads(text[: self._start] or b"{}")  # of the previous owner, {} for a new one
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def begin(self, header: dict[str, Any]) -> None:
+        """Empty it and say whose it is: run (MLflow's id), name, host, pid."""
+        os.ftruncate(self._fd, 0)
+        self.header = header
+        self.append(header)
+        self._start = self._sent = self.size
+
+    def append(self, op: Op) -> None:
+        """Write a line. Raises OSError where the disk is full."""
+        line = _json(op).encode() + b"\n"
+        with self._lock:
+            written = os.write(self._fd, line)
+            if written < len(line):
+                os.ftruncate(self._fd, self.size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def pending(self) -> Iterator[tuple[Op, int]]:
+        """Undelivered lines, each with the offset behind it, which `delivered` takes; also those that come meanwhile."""
+        start = self._sent
+        before = -1
+        while (left := self.size - start) and start > before:  # a last line without an end is still being written
+            before = start
+            block = os.pread(self._fd, min(CHUNK, left), start)
+            if b"\n" not in block:
+                block = os.pread(self._fd, left, start)
+            for line in block.splitlines(keepends=True):
+                if line.endswith(b"\n"):
+                    start += len(line)
+                    yield json.loads(line), start
+
+    def delivered(self, offset: int) -> None:
+        """Everything before `offset` is in MLflow."""
+        self._sent = offset
+
+    def shrink(self) -> None:
+        """Drop the lines if all are delivered, so that the file stays small."""
+        with self._lock:
+            if self._sent == self.size > self._start:
+                os.ftruncate(self._fd, self._start)
+                self._sent = self._start
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)  # before the lock goes: who waits for it finds the file gone and starts anew
+        self.release()
+
+    def release(self) -> None:
+        with _guard, self._lock:
+            _held.pop(self.path, None)
+            os.close(self._fd)
+            self._fd = -1  # a late line gets EBADF, not somebody else's file
+
+
+def claim(path: Path, create: bool = True) -> Journal | None:
+    """Lock a journal, or None where a living process holds it (or it is not there and `create` is False)."""
+    with _guard:
+        while path not in _held:
+            if not (create or path.exists()):
+                return None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            if not _lock(fd):
+                os.close(fd)
+                return None
+            if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
+                _held[path] = Journal(path, fd)
+                return _held[path]
+            os.close(fd)  # its last owner removed it between our open and our lock
+    return None
+
+
+def holder(path: Path) -> dict[str, Any]:
+    """The header of a journal that somebody holds; {} where it has none yet."""
+    if path in _held:
+        return _held[path].header
+    first = path.read_text().partition("\n") if path.exists() else ("", "", "")
+    return json.loads(first[0]) if first[1] else {}
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX allows either for "somebody has it"
+        return False
+    return True

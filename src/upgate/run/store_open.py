@@ -1,0 +1,129 @@
+"""Opening MLflow: its settings, a schema that eight processes at once do not break, and clear sentences when it fails."""
+
+import logging
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from upgate.errors import UserError
+
+# Only where the user set nothing. A dead server then costs a call at most (retries + 1) * timeout seconds, not 247.
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # else two lines about tables on a fresh store
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+def connect(uri: str, artifacts: Path) -> Any:
+    """An MlflowClient on a store that exists, has today's schema and answers. Raises UserError."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every retry
+    if uri.startswith(("http://", "https://")):
+        return connect_server(uri)
+    if uri.startswith("sqlite:"):
+        return connect_sqlite(uri, artifacts)
+    if "://" not in uri or uri.startswith("file:"):
+        raise UserError(
+            f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to sqlite:///<file>, "
+            "to a server's http://..., or unset it"
+        )
+    return client_of(uri)  # another database, made ready by its keeper with `mlflow db upgrade`
+
+
+def connect_server(uri: str) -> Any:
+    client = client_of(uri)
+    try:
+        client.search_experiments(max_results=1)
+    except Exception as error:
+        raise UserError(
+            f"no MLflow server answers at {shown(uri)}: start it, or unset MLFLOW_TRACKING_URI to keep runs in a file ({first_line(error)})"
+        ) from error
+    return client
+
+
+def connect_sqlite(uri: str, artifacts: Path) -> Any:
+    """MLflow makes tables without a lock, in place, and a kill meanwhile breaks the file for good. So they are made under
+    a lock in another file, which then takes the name at once."""
+    from filelock import FileLock
+
+    path = sqlite_path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                make_sqlite(path, artifacts)
+    check_sqlite(path)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client_of(f"sqlite:///{path}")
+    except MlflowException as error:
+        if "out-of-date database schema" not in str(error):
+            raise UserError(f"MLflow cannot open {path}; move it away ({first_line(error)})") from error
+    with FileLock(f"{path}.lock"):
+        upgrade_sqlite(path)
+    return client_of(f"sqlite:///{path}")
+
+
+def make_sqlite(path: Path, artifacts: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    SqlAlchemyStore(f"sqlite:///{new}", str(artifacts)).engine.dispose()  # tables, and the default experiment
+    new.replace(path)
+
+
+def check_sqlite(path: Path) -> None:
+    """MLflow would try for 100 seconds to open a file that it cannot."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path} is not a database that can be read ({error}); move it away") from error
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise UserError(f"{path} and its folder must be writable: give yourself the right, or set MLFLOW_TRACKING_URI")
+
+
+def upgrade_sqlite(path: Path) -> None:
+    """Bring the schema of an older MLflow to today's, with a copy beside it; nothing where another process has just done it."""
+    from alembic.util import CommandError
+    from mlflow.db import upgrade
+
+    shutil.copy(path, path.with_name(f"{path.name}.before-upgrade"))
+    try:
+        upgrade.callback(f"sqlite:///{path}")
+    except CommandError as error:
+        raise UserError(f"{path} was written by a newer MLflow: install that one ({first_line(error)})") from error
+
+
+def sqlite_path(uri: str) -> Path:
+    """Absolute path of an sqlite uri. SQLAlchemy reads `%`, `?` and `#` in it as its own, so they are refused."""
+    path = uri.removeprefix("sqlite:///")
+    if not path or path == uri or set(path) & set("%?#"):
+        raise UserError(f"{uri} cannot hold MLflow's runs: give sqlite:///<file>, its path without % ? #")
+    return Path(path).absolute()
+
+
+def client_of(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def shown(uri: str) -> str:
+    """The uri without a password."""
+    parts = urlsplit(uri)
+    return uri.replace(f"{parts.username}:{parts.password}@", "") if parts.password else uri
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

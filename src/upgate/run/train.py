@@ -1,0 +1,137 @@
+"""One run: a spec and its data in, numbers and files out. It knows neither MLflow nor where it runs, and never returns a model."""
+
+import logging
+import math
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from upgate.data.stock import StockData
+from upgate.model.learner import Learner
+from upgate.model.stock import StockLearner
+from upgate.model.stock_metrics import judge
+from upgate.recipe.gradients import Diverged
+from upgate.run.callbacks import Bar, Curves, Keeper, Log
+from upgate.run.result import MAIN
+from upgate.run.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives: numbers, and tables for its folder."""
+
+    metrics: dict[str, float]  # test/..., val/..., engagement/..., seconds_per_step, ...
+    tables: dict[str, pd.DataFrame]
+    diverged: bool
+
+
+def train(spec: RunSpec, data: StockData, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
+    """Train, keep the best weights in `folder/best.ckpt`, and judge those. Goes on from `folder/last.ckpt` if it is there.
+
+    `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
+    """
+    with warnings.catch_warnings():
+        quiet()
+        learner = StockLearner(spec.plain(), data.tensors.scaling)
+        curves, keeper = Curves(log), Keeper(folder)
+        trainer = make_trainer(spec, extra, folder, [curves, keeper, Bar(console, name)])
+        resume = keeper.last if keeper.last.exists() else None
+        try:
+            trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed), ckpt_path=resume, weights_only=True)
+            diverged = not (keeper.best.exists() and is_finite(keeper.best))
+        except Diverged:
+            diverged = True
+        metrics = engagement(learner, curves, int(trainer.estimated_stepping_batches), trainer.global_step)
+        if diverged:
+            return Outcome(metrics | {MAIN[spec.task["name"]]: math.inf}, {"curve": pd.DataFrame(curves.points)}, True)
+        restore(learner, keeper.best)
+        judged = {part: judge(data.tensors, part, predict(learner, data, part, extra, spec)) for part in ("validation", "test")}
+    for part, judgement in judged.items():
+        short = {"validation": "val"}.get(part, part)
+        metrics |= {f"{short}/{key}": value for key, value in judgement.metrics.items()}
+    tables = {"forecasts": judged["test"].forecasts, "tickers": judged["test"].tickers, "curve": pd.DataFrame(curves.points)}
+    return Outcome(metrics, tables, False)
+
+
+def smoke(spec: RunSpec, data: StockData, batches: int | bool) -> None:
+    """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        quiet()
+        learner = StockLearner(spec.plain(), data.tensors.scaling)
+        trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), [])
+        trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
+
+
+def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    ours: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+    }
+    asked = spec.budget | extra | {"precision": spec.precision}
+    if asked.get("enable_progress_bar") is False:
+        callbacks = [c for c in callbacks if not isinstance(c, Bar)]
+    return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
+
+
+def predict(learner: Learner, data: StockData, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
+    """Scaled forecasts of a part, (n,), by a Trainer without the limits that a user may have set on the training one."""
+    place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
+    silent = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = pl.Trainer(**place, **silent, precision=spec.precision)  # type: ignore[arg-type]
+    return torch.cat(trainer.predict(learner, data.part(part)))  # type: ignore[arg-type]
+
+
+def restore(learner: Learner, path: Path) -> None:
+    """Load the kept weights, and only those."""
+    learner.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
+
+
+def is_finite(path: Path) -> bool:
+    state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
+    return all(bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net."))
+
+
+def engagement(learner: Learner, curves: Curves, planned: int, steps: int) -> dict[str, float]:
+    """What the parts did, and what it cost."""
+    recipe = learner.recipe
+    last = curves.points[-1] if curves.points else {}
+    numbers = {f"engagement/{key}": value for key, value in recipe.engagement().items()}
+    numbers |= {f"engagement/{key}": value for key, value in last.items() if key.startswith("update_ratio")}
+    return numbers | {
+        "seconds": curves.seconds,
+        "seconds_per_step": curves.seconds / max(1, curves.steps),
+        "steps": float(steps),
+        "epochs": float(len(curves.points)),
+        "engagement/steps_saved": float(max(0, planned - steps)),
+    }
+
+
+def quiet() -> None:
+    """Silence Lightning's advice that does not hold here; each for its reason."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # devices found, tips, epochs reached: said better elsewhere
+    for message in (
+        ".*does not have many workers.*",  # batches come from memory: a worker would only copy them
+        ".*GPU available but not used.*",
+        ".*log_every_n_steps.*",  # nothing is logged through Lightning
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 on torch 2.13
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,102 @@
+"""Values asked for, checked against the annotations of the function that will get them.
+
+A knob is declared once, as a parameter with its type and range; its default stands in the choice's yaml. Nothing else knows it:
+
+    def norm(max_norm: Positive) -> Clip: ...        conf/clip/norm.yaml:  max_norm: 1.0
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from upgate.errors import UserError, did_you_mean
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A set of numbers: its words, and how to know a member."""
+
+    words: str
+    holds: Callable[[float], bool]
+
+
+Positive = Annotated[float, Range("above 0", lambda x: x > 0)]
+NonNegative = Annotated[float, Range("0 or more", lambda x: x >= 0)]
+Fraction = Annotated[float, Range("between 0 and 1, 1 excluded", lambda x: 0 <= x < 1)]
+PositiveInt = Annotated[int, Range("1 or more", lambda x: x >= 1)]
+NonNegativeInt = Annotated[int, Range("0 or more", lambda x: x >= 0)]
+
+
+def checked(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return `values` as `make` wants them (an int where a float is meant becomes a float).
+
+    Raises UserError naming the key, the value and the nearest right one: for unknown, missing, mistyped or out-of-range keys.
+    """
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+    parameters = inspect.signature(make).parameters
+    for key in values:
+        if key not in parameters:
+            raise UserError(f"unknown key {where}.{key}{did_you_mean(key, parameters)}")
+    for key, parameter in parameters.items():
+        if key not in values and parameter.default is parameter.empty:
+            raise UserError(f"{where}.{key} is missing; give it a value, as in {where}.{key}=...")
+    return {key: _value(value, hints.get(key, Any), f"{where}.{key}") for key, value in values.items()}
+
+
+def build(make: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
+    """Call `make` with the checked values: the one place where configuration becomes typed Python."""
+    return make(**checked(make, values, where))
+
+
+def _value(value: Any, hint: Any, where: str) -> Any:
+    """Check one value against one annotation and return it in the annotation's type."""
+    if hint is Any:
+        return value
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        value = _value(value, args[0], where)
+        for bound in args[1:]:
+            if isinstance(bound, Range) and not bound.holds(value):
+                raise UserError(f"{where}={value} must be {bound.words}")
+        return value
+    if origin in (Union, types.UnionType):
+        return _union(value, args, where)
+    if origin is Literal:
+        if value not in args:
+            raise UserError(f"{where}={value} is not a choice{did_you_mean(str(value), map(str, args))}")
+        return value
+    if origin is list:
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where}={value} must be a list, as in {where}=[{value}]")
+        return [_value(item, args[0], where) for item in value]
+    return _plain(value, hint, where)
+
+
+def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    rest = [option for option in options if option is not type(None)]
+    for option in rest[:-1]:
+        try:
+            return _value(value, option, where)
+        except UserError:  # the next member of the union may fit; the last one's sentence is the user's
+            continue
+    return _value(value, rest[-1], where)
+
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
+
+
+def _plain(value: Any, kind: type, where: str) -> Any:
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and fits and value != value:
+        raise UserError(f"{where}={value} must be a number")
+    if not fits:
+        raise UserError(f"{where}={value} must be {WORDS.get(kind, kind.__name__)}")
+    return value

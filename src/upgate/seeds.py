@@ -1,0 +1,16 @@
+"""One seed, many independent streams: every draw names its purpose, so adding a part shifts no other draw."""
+
+from hashlib import sha256
+
+import torch
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """Return 63 bits of sha256("seed/purpose/..."); seed 0 is a seed like any other."""
+    text = "/".join(str(word) for word in (seed, *purpose))
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1  # 63 bits: fits torch's and NumPy's int64
+
+
+def generator(seed: int, *purpose: str | int) -> torch.Generator:
+    """Return a fresh CPU generator for this purpose; the global generator is neither read nor moved."""
+    return torch.Generator().manual_seed(derive(seed, *purpose))

@@ -1,0 +1,164 @@
+"""The references against closed forms, `lstsq` by hand, planted coefficients and what is known of the S&P 500."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from upgate.data.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
+from upgate.data.references import HAR_ENOUGH, drifts, har_coefficients, har_inputs, log_volatility, references
+from upgate.data.splits import holdout
+from upgate.data.windows import StockTensors, build
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"
+
+
+def bars(ticker: str, log_return: np.ndarray, volatility: np.ndarray, start: str = "2010-01-01") -> pd.DataFrame:
+    """Bars with these close returns, and with these ranges (daily standard deviations) exactly."""
+    close = 100 * np.exp(np.cumsum(log_return))
+    spread = np.exp(volatility * np.sqrt(np.log(2)))  # ln(H/L) = 2 sigma sqrt(ln 2)
+    days = pd.bdate_range(start, periods=len(close))
+    table = {"open": close, "high": close * spread, "low": close / spread, "close": close, "volume": 1.0}
+    return pd.DataFrame({"ticker": ticker, "date": days, **table})
+
+
+def random_bars(ticker: str, n: int, seed: int, drift: float = 0.0, start: str = "2010-01-01") -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return bars(ticker, rng.normal(drift, 0.01, n), 0.01 * np.exp(rng.normal(0, 0.4, n)), start)
+
+
+def har_bars(ticker: str, n: int, seed: int, b: tuple[float, ...]) -> pd.DataFrame:
+    """Volatility that follows log s_{t+1} = b0 + b1 day + b2 week + b3 month + noise of .2."""
+    rng = np.random.default_rng(seed)
+    variance = np.empty(n)
+    variance[:22] = 1e-4
+    for t in range(21, n - 1):
+        averages = [0.5 * np.log(variance[t - days + 1 : t + 1].mean() + FLOOR) for days in (1, 5, 22)]
+        variance[t + 1] = np.exp(2 * (b[0] + np.dot(b[1:], averages) + rng.normal(0, 0.2)))
+    return bars(ticker, rng.normal(0, 1, n) * np.sqrt(variance), np.sqrt(variance))
+
+
+def tensors(panel: Panel, target: str, horizon: int = 1, window: int = 5) -> StockTensors:
+    fold = holdout(len(panel.dates), gap=horizon)[0]
+    features = DEFAULT_FEATURES[target]
+    return build(panel, fold=fold, window=window, horizon=horizon, target=target, features=features, bad="drop")
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    """Two whole tickers of opposite drift, and one seen for 20 days of the training part only."""
+    tables = [random_bars("DOWN", 500, 1, -0.002), random_bars("UP", 500, 2, 0.002)]
+    return Panel.of(pd.concat([*tables, random_bars("YOUNG", 180, 3, start="2011-04-01")], ignore_index=True))
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_persistence_is_the_last_value(panel: Panel, horizon: int) -> None:
+    assert (references(panel, tensors(panel, "return", horizon))["persistence"] == 0).all()
+    assert (references(panel, tensors(panel, "level", horizon))["persistence"] == panel.close).all()
+    got = references(panel, tensors(panel, "volatility", horizon))["persistence"]
+    variance = parkinson(panel)
+    for t in (600, 750, 999):  # of UP
+        assert got[t] == pytest.approx(0.5 * np.log(variance[t - horizon + 1 : t + 1].mean() + FLOOR))
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_drift_is_the_mean_training_label_of_the_ticker(panel: Panel, horizon: int) -> None:
+    made = tensors(panel, "return", horizon)
+    got, train = drifts(panel, made), made.origin["train"].numpy()
+    for i in (0, 1):
+        row = train[panel.ticker[train] == i]
+        assert got[i] == pytest.approx(np.log(panel.close[row + horizon] / panel.close[row]).mean())
+    assert got[0] < -0.001 * horizon and got[1] > 0.001 * horizon
+    few = (panel.ticker[train] == 2).sum()
+    assert 0 < few < 30 and got[2] == pytest.approx(made.target[train].mean())  # too few of its own: everyone's
+    assert (references(panel, made)["drift"] == got[panel.ticker]).all()
+
+
+def test_drift_of_a_level_compounds_and_of_a_volatility_is_its_mean(panel: Panel) -> None:
+    level, change, volatility = (tensors(panel, name, 5) for name in ("level", "return", "volatility"))
+    got = references(panel, level)["drift"]
+    train = level.origin["train"].numpy()
+    row = train[panel.ticker[train] == 1]
+    drift = np.log(panel.close[row + 5] / panel.close[row]).mean()
+    np.testing.assert_allclose(got[panel.ticker == 1], panel.close[panel.ticker == 1] * np.exp(drift))
+    assert drift == pytest.approx(drifts(panel, change)[1], rel=0.05)  # the same label, a window more or less
+    train = volatility.origin["train"].numpy()
+    mean = volatility.target[train[panel.ticker[train] == 1]].mean()
+    np.testing.assert_allclose(references(panel, volatility)["drift"][panel.ticker == 1], mean)
+
+
+def test_log_volatility_averages_what_there_is_at_a_start(panel: Panel) -> None:
+    variance, got = parkinson(panel), log_volatility(panel, 5)
+    for start in panel.first[:-1]:
+        for age in (0, 2, 4, 5, 50):
+            t = start + age
+            assert got[t] == pytest.approx(0.5 * np.log(variance[max(start, t - 4) : t + 1].mean() + FLOOR))
+
+
+def test_har_is_least_squares_on_the_training_samples(panel: Panel) -> None:
+    made = tensors(panel, "volatility", 2)
+    got, x, train = har_coefficients(panel, made), har_inputs(panel), made.origin["train"].numpy()
+    for i in (0, 1):
+        row = train[panel.ticker[train] == i]
+        np.testing.assert_allclose(got[i], np.linalg.lstsq(x[row], made.target[row])[0], rtol=1e-8)
+        residual = made.target[row] - x[row] @ got[i]
+        np.testing.assert_allclose(x[row].T @ residual, 0, atol=1e-8)  # the normal equations
+    assert (panel.ticker[train] == 2).sum() < HAR_ENOUGH
+    np.testing.assert_allclose(got[2], np.linalg.lstsq(x[train], made.target[train])[0], rtol=1e-8)
+    forecast = references(panel, made)["har"]
+    np.testing.assert_allclose(forecast[[600, 1100]], [x[600] @ got[1], x[1100] @ got[2]])
+
+
+def test_har_recovers_planted_coefficients_and_beats_the_others() -> None:
+    planted = {"A": (-0.5, 0.35, 0.3, 0.25), "B": (-1.0, 0.1, 0.5, 0.2)}
+    panel = Panel.of(pd.concat([har_bars(name, 8000, i, b) for i, (name, b) in enumerate(planted.items())]))
+    made = tensors(panel, "volatility")
+    got = har_coefficients(panel, made)
+    for i, name in enumerate(panel.tickers):
+        np.testing.assert_allclose(got[i, 1:], planted[name][1:], atol=0.06)  # 3 standard errors and less
+        np.testing.assert_allclose(got[i, 0], planted[name][0], atol=0.25)
+    row = made.origin["test"].numpy()
+    mse = {name: np.mean((y[row] - made.target[row]) ** 2) for name, y in references(panel, made).items()}
+    assert mse["har"] == pytest.approx(0.2**2, rel=0.05)  # the noise is all that is left
+    assert mse["har"] < mse["persistence"] and mse["har"] < mse["drift"]
+
+
+@pytest.mark.parametrize("target", DEFAULT_FEATURES)
+def test_there_is_a_forecast_at_every_row(panel: Panel, target: str) -> None:
+    made = tensors(panel, target)
+    got = references(panel, made)
+    assert set(got) == {"persistence", "drift"} | ({"har"} if target == "volatility" else set())
+    for values in got.values():
+        assert values.shape == panel.close.shape and values.dtype == np.float64 and np.isfinite(values).all()
+
+
+def gspc() -> Panel:
+    table = pd.read_parquet(DATA / "us_daily_long_adj.parquet")
+    return Panel.of(table[(table["ticker"] == "GSPC") & (table["date"] >= "1985-01-01")].sort_values("date"))
+
+
+def error(panel: Panel, made: StockTensors) -> dict[str, float]:
+    row = made.origin["test"]
+    assert torch.isfinite(made.y[row]).all()
+    return {name: np.mean((y[row] - made.target[row]) ** 2) for name, y in references(panel, made).items()}
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
+@pytest.mark.parametrize("horizon", [1, 5, 22])
+def test_on_the_s_and_p_500_har_beats_persistence_beats_the_mean(horizon: int) -> None:
+    panel = gspc()
+    made = tensors(panel, "volatility", horizon, window=22)
+    mse = error(panel, made)
+    assert mse["har"] < 0.8 * mse["persistence"] and mse["har"] < mse["drift"]
+    slopes = har_coefficients(panel, made)[0, 1:]
+    assert (slopes > 0).all() and 0.7 < slopes.sum() < 1  # volatility is persistent, and returns to its mean
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
+def test_on_the_s_and_p_500_nothing_is_much_better_than_no_change() -> None:
+    panel = gspc()
+    for target in ("return", "level"):
+        mse = error(panel, tensors(panel, target))
+        assert mse["drift"] == pytest.approx(mse["persistence"], rel=0.005)
