@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store; making one takes a second, copying it nothing."""
     root = tmp_path_factory.mktemp("template")
     Store(root).prepare()
-    return root / "mlflow.db"
+    return root
 
 
 @pytest.fixture
 def store(template: Path, tmp_path: Path) -> Store:
-    shutil.copy(template, tmp_path / "mlflow.db")
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     return Store(tmp_path)
 
 
@@ -253,11 +254,13 @@ def test_an_older_schema_is_brought_up_to_date_and_kept(tmp_path: Path) -> None:
     Store(tmp_path).prepare()
 
     def version(path: Path) -> str:
-        return sqlite3.connect(path).execute("select version_num from alembic_version").fetchone()[0]
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("select version_num from alembic_version").fetchone()[0]
 
     assert (version(tmp_path / "mlflow.db"), version(tmp_path / "mlflow.db.before-upgrade")) == (head, older)
-    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
         connection.execute("update alembic_version set version_num = 'from the future'")
+    (tmp_path / "mlflow.db.made-by").unlink()
     with pytest.raises(UserError, match="written by a newer MLflow"):
         Store(tmp_path).prepare()
 
@@ -266,7 +269,7 @@ def test_bad_stores_are_refused_in_one_sentence(tmp_path: Path, free_port: int) 
     (tmp_path / "mlflow.db").write_text("not a database " * 100)
     (tmp_path / "50%").mkdir()
     for root, uri, sentence in (
-        (tmp_path, None, "is not a database"),
+        (tmp_path, None, "is not a database of MLflow"),
         (tmp_path / "50%", None, "without % . #"),
         (tmp_path, str(tmp_path), "no longer keeps runs in a folder"),
         (tmp_path, f"http://me:secret@127.0.0.1:{free_port}", f"no MLflow server answers at http://127.0.0.1:{free_port}"),

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,12 +50,14 @@ class Trainer:
         self.watchdog, self.child = map(int, self.process.stdout.readline().split())
 
     def status(self) -> str:
-        with sqlite3.connect(self.root / "mlflow.db") as connection:
-            return str(connection.execute("select status from runs").fetchone()[0])
+        return str(self.ask("select status from runs")[0])
 
     def points(self) -> list[int]:
-        with sqlite3.connect(self.root / "mlflow.db") as connection:
-            return [step for (step,) in connection.execute("select step from metrics order by step")]
+        return self.ask("select step from metrics order by step")
+
+    def ask(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self.root / "mlflow.db", timeout=20)) as connection:
+            return [value for (value,) in connection.execute(query)]
 
     def assert_output_ends(self) -> None:
         """Nobody left behind holds the output open: `... | cat` ends."""
@@ -65,18 +69,19 @@ class Trainer:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template")
     Store(root).prepare()
-    return root / "mlflow.db"
+    return root
 
 
 @pytest.fixture
 def trainer(template: Path, tmp_path: Path) -> Iterator[Trainer]:
-    shutil.copy(template, tmp_path / "mlflow.db")
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     trainer = Trainer(tmp_path)
     yield trainer
     for pid in (trainer.process.pid, trainer.child):
         if alive(pid):
             os.kill(pid, signal.SIGKILL)
     trainer.process.wait()
+    trainer.process.stdout.close()  # type: ignore[union-attr]
 
 
 def alive(pid: int) -> bool:

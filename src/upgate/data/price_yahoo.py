@@ -9,13 +9,13 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -129,27 +129,27 @@ def _said() -> Iterator[list[str]]:
 
 
 def save(rows: pd.DataFrame, note: Path, request: dict) -> None:
-    """Write the snapshot, then its note."""
+    """Write the snapshot, then its note, each as a whole or not at all."""
     buffer = io.BytesIO()
     rows.to_parquet(buffer)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
     path = note.with_name(f"{note.stem}-{digest[:8]}.parquet")
-    note.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, buffer.getvalue())
     told = {"file": path.name, "sha256": digest, "downloaded": f"{date.today()}", **request}
-    _write(note, (json.dumps(told, indent=1) + "\n").encode())
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, buffer.getvalue())
+        _write(note, (json.dumps(told, indent=1) + "\n").encode())
+    except OSError as error:
+        raise UserError(f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder") from error
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing."""
-    with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def told_by(note: Path) -> dict[str, str]:

@@ -144,7 +144,7 @@ def _impossible(frame: pd.DataFrame) -> np.ndarray:
 
 def _tell_low(row: pd.Series) -> str:
     column = next(column for column in PRICES if row[column] <= 0)
-    return f"{column} is {row[column]:g}, and a price is above 0 (forward-adjusted Chinese prices are not usable)"
+    return f"{column} is {row[column]:g}, but a price is above 0 (not so in forward-adjusted or padded data)"
 
 
 def _tell_bar(row: pd.Series) -> str:

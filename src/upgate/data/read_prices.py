@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import warnings
 import zlib
 from collections import Counter
@@ -18,15 +19,8 @@ from upgate.data.price_forms import plain, stack_tickers
 from upgate.data.prices import Prices, Sieve, check_bars, finish, name_rows
 from upgate.errors import UserError, did_you_mean
 
-SUFFIXES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".csv.gz",
-    ".tsv.gz",
-    ".txt.gz",
-    ".parquet",
-)  # what is read in a folder; a single file may have any name
+# What is read in a folder; a single file may have any name.
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
 UNREADABLE = (
     *(OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error),
@@ -77,7 +71,7 @@ def select(sieves: list[Sieve], where: str, tickers: list[str] | None, start: Da
     """Keep the rows asked for; a ticker that none of the tables has, or a span without rows, raises `UserError`."""
     known = set().union(*(sieve.frame["ticker"].unique() for sieve in sieves))
     for ticker in tickers or ():
-        if ticker not in known:
+        if known and ticker not in known:  # a table without rows is told of later
             near = next((name for name in known if name.casefold() == ticker.casefold()), ticker)
             raise UserError(f"{where} has no ticker '{ticker}'{did_you_mean(near, known)}")
     first, last = to_period(start, "start"), to_period(end, "end")
@@ -98,10 +92,12 @@ def select(sieves: list[Sieve], where: str, tickers: list[str] | None, start: Da
 
 def to_period(day: Day, name: str) -> pd.Period | None:
     """Return the day, month or year that the key `name` asks for."""
-    if day is None:
+    if day is None or day == "":
         return None
     try:
-        return pd.Period(str(day))
+        if not re.fullmatch(r"\d{4}(-\d{1,2}){0,2}|\d{8}", text := str(day).removesuffix(" 00:00:00")):
+            raise ValueError(day)  # pandas would read much more, 1/2/2015 too
+        return pd.Period(text)
     except ValueError as error:
         raise UserError(f"data.{name} is '{day}', which is no day; write it as 2010-12-31") from error
 

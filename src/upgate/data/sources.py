@@ -37,7 +37,7 @@ def load_files(config: Mapping[str, Any]) -> Prices:
     """Return the prices of a file or a folder of the user's."""
     if config.get("path") in (None, "", "???"):
         raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
-    return _read(config["path"], config)
+    return _read(str(config["path"]), config)
 
 
 def _read(path: str | Path, config: Mapping[str, Any]) -> Prices:

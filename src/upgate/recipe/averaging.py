@@ -60,4 +60,4 @@ class ema(none):
 
 def fitted_decay(steps: int) -> float:
     """.98 for 400 steps, .999 for 2,000 and more, a power law between (and below)."""
-    return 1 - min(0.5, max(0.001, 0.02 * (400 / max(1, steps)) ** 1.861))
+    return 1 - min(0.5, max(0.001, 0.02 * (400 / max(1, steps)) ** 1.8614))

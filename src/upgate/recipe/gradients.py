@@ -20,30 +20,45 @@ class Gradients:
     """Guard, measure and clip the gradients of the parameters that are about to be stepped.
 
     One inf among the gradients makes a norm clip write NaN into all of them, so a non-finite gradient skips the step (an optimizer
-    passes over parameters without a gradient) and is counted.
+    passes over parameters without a gradient) and is counted. Called once for all parameters or once per layer; `end_step` then
+    makes one step of it, so that the counts are of steps either way.
     """
 
     def __init__(self, clip: Clip) -> None:
         self.clip = clip
         self.norms: list[float] = []
         self.clipped = self.skipped = self.in_a_row = 0
+        self._norms: list[float] = []  # of this step
+        self._engaged = False
 
     def __call__(self, params: Sequence[nn.Parameter]) -> None:
         grads = [p.grad for p in params if p.grad is not None]
         if not grads:
             return
         norm = nn.utils.get_total_norm(grads)
-        self.norms.append(float(norm))
+        self._norms.append(float(norm))
+        if math.isfinite(self._norms[-1]):
+            self._engaged |= self.clip(params, norm)
+            return
+        for p in params:
+            p.grad = None
+
+    def end_step(self) -> bool:
+        """Count the step and return whether it was taken whole; raise Diverged when GIVE_UP in a row were not."""
+        norms, engaged = self._norms, self._engaged
+        self._norms, self._engaged = [], False
+        if not norms:
+            return True
+        self.norms.append(math.hypot(*norms))
+        self.clipped += engaged
         if math.isfinite(self.norms[-1]):
             self.in_a_row = 0
-            self.clipped += self.clip(params, norm)
-            return
+            return True
         self.skipped += 1
         self.in_a_row += 1
         if self.in_a_row >= GIVE_UP:
             raise Diverged(f"gradients were not finite {GIVE_UP} steps in a row")
-        for p in params:
-            p.grad = None
+        return False
 
     def engagement(self) -> dict[str, float]:
         """Share of steps that were clipped or skipped, and quantiles of the norm before clipping."""

@@ -10,7 +10,7 @@ Prepare = Callable[[list[nn.Parameter]], None]  # guards and clips the gradients
 
 
 class InBackward(Optimizer):
-    """Present per-layer optimizers to a trainer as one; `step()` finds nothing left to do.
+    """Present per-layer optimizers to a trainer as one; `step()` finds little or nothing left to do.
 
     A layer's gradients are used and freed while the layers below still wait for theirs, so that at no time all gradients are
     held: memory falls, the weights come out the same. The layers' own `param_groups` are shared, not copied: schedules reach them.
@@ -21,29 +21,18 @@ class InBackward(Optimizer):
         super().__init__([{"params": params(layer)} for layer in layers], defaults={})
         self._share_groups()
         for layer in self.layers:
-            self._step_when_complete(layer, prepare)
+            step_when_complete(layer, prepare)
 
     def _share_groups(self) -> None:
         self.param_groups = [group for layer in self.layers for group in layer.param_groups]
 
-    def _step_when_complete(self, layer: Optimizer, prepare: Prepare) -> None:
-        waiting = expected = {id(p) for p in params(layer)}
-
-        def arrived(param: Tensor) -> None:
-            nonlocal waiting
-            waiting = waiting - {id(param)}
-            if not waiting:
-                waiting = expected
-                prepare(params(layer))
-                layer.step()
-                layer.zero_grad(set_to_none=True)
-
-        for param in params(layer):
-            param.register_post_accumulate_grad_hook(arrived)
-
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Run the closure; its backward pass does the steps."""
-        return closure() if closure is not None else None
+        """Run the closure; its backward pass does the steps. What is left is a layer with a parameter that the loss does not reach."""
+        loss = closure() if closure is not None else None
+        for layer in self.layers:
+            layer.step()  # passes over what has no gradient
+            layer.zero_grad(set_to_none=True)
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         return {"layers": [layer.state_dict() for layer in self.layers]}
@@ -52,6 +41,19 @@ class InBackward(Optimizer):
         for layer, state in zip(self.layers, state_dict["layers"], strict=True):
             layer.load_state_dict(state)
         self._share_groups()
+
+
+def step_when_complete(layer: Optimizer, prepare: Prepare) -> None:
+    """Step a layer when its last gradient arrives, and free the gradients."""
+
+    def arrived(_: Tensor) -> None:
+        if all(p.grad is not None for p in params(layer)):
+            prepare(params(layer))
+            layer.step()
+            layer.zero_grad(set_to_none=True)
+
+    for param in params(layer):
+        param.register_post_accumulate_grad_hook(arrived)
 
 
 def params(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -42,12 +42,13 @@ def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
 
     @torch.no_grad()
     def apply(lstm: nn.LSTM, generator: Generator) -> None:
-        for gate in lstm.weight_ih_l0.chunk(4):
+        weight_ih, weight_hh, *biases = lstm.all_weights[0]
+        for gate in weight_ih.chunk(4):
             inputs(gate, generator=generator)
-        for gate in lstm.weight_hh_l0.chunk(4):
+        for gate in weight_hh.chunk(4):
             recurrent(gate, generator=generator)
-        lstm.bias_ih_l0.zero_()
-        lstm.bias_hh_l0.zero_()
+        for b in biases:
+            b.zero_()
         set_forget_bias(lstm, forget_bias)
 
     return apply
@@ -57,6 +58,6 @@ def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
 def set_forget_bias(lstm: nn.LSTM, bias: float | None) -> None:
     """Set the forget gate's bias; nn.LSTM adds its two bias vectors, so the second one is 0 there."""
     if bias is not None:
-        H = lstm.hidden_size
-        lstm.bias_ih_l0[H : 2 * H] = bias
-        lstm.bias_hh_l0[H : 2 * H] = 0
+        _, _, bias_ih, bias_hh = lstm.all_weights[0]
+        bias_ih.chunk(4)[1].fill_(bias)
+        bias_hh.chunk(4)[1].zero_()

@@ -1,5 +1,6 @@
 """layerwise: how the layers' weights are updated, together or each on its own."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,11 +37,7 @@ class Layerwise:
             for params, free in ((weights, False), (exempt, True)):
                 if params:
                     groups.append({"params": params, "layer": name, "exempt": free, "rate": self.rate(depth)})
-        return groups if self.separate else merged(groups)
-
-    @property
-    def separate(self) -> bool:
-        return self.in_backward or self.rate(1) != self.rate(0)
+        return groups if self.in_backward else merged(groups)
 
 
 def joint() -> Layerwise:
@@ -69,16 +66,18 @@ def split_exempt(layer: nn.Module) -> tuple[list[nn.Parameter], list[nn.Paramete
 
 def merged(groups: list[Group]) -> list[Group]:
     """Join groups that differ only in their layer: one multi-tensor step costs less than one per layer."""
-    joined: dict[bool, Group] = {}
+    alike: dict[tuple[bool, float], list[Group]] = {}
     for group in groups:
-        into = joined.setdefault(group["exempt"], {**group, "params": [], "layer": "all"})
-        into["params"] = into["params"] + group["params"]
-    return list(joined.values())
+        alike.setdefault((group["exempt"], group["rate"]), []).append(group)
+    return [
+        {**same[0], "params": [p for g in same for p in g["params"]], "layer": "+".join(g["layer"] for g in same)}
+        for same in alike.values()
+    ]
 
 
 def check_layers(layers: Layers, module: nn.Module) -> None:
-    """Raise unless every trainable parameter is in exactly one layer."""
-    seen = [id(p) for _, layer in layers for p in layer.parameters()]
-    missing = [name for name, p in module.named_parameters() if id(p) not in set(seen)]
-    if missing or len(seen) != len(set(seen)):
-        raise UserError(f"the model's layers must hold each parameter once; {missing or 'some are shared'} are not")
+    """Raise unless every parameter is in exactly one layer."""
+    seen = Counter(id(p) for _, layer in layers for p in layer.parameters())
+    wrong = [f"{name} is in {seen[id(p)]}" for name, p in module.named_parameters() if seen[id(p)] != 1]
+    if wrong:
+        raise UserError(f"each parameter must be in exactly one of the model's layers, but {' and '.join(wrong)}")

@@ -99,9 +99,11 @@ class Recipe:
         return loss + total
 
     def after_step(self, optimizer: Optimizer) -> None:
-        for regularizer in self.regularizers.values():
-            regularizer.after_step(optimizer)
-        self.averaging.after_step()
+        """Let the parts follow the optimizer's step; after a skipped one no weight moves."""
+        if self.gradients.end_step():
+            for regularizer in self.regularizers.values():
+                regularizer.after_step(optimizer)
+            self.averaging.after_step()
 
     def engagement(self) -> dict[str, float]:
         """What the parts did: numbers that tell a part at work from one that never engaged."""

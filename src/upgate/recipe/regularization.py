@@ -16,7 +16,7 @@ from upgate.schema import Fraction, NonNegative
 class Regularizer:
     """What a regularizer may do; each default does nothing."""
 
-    generator: Generator  # this part's own random stream, set before `attach`
+    generator: Generator  # this part's own random stream, set before the first step
 
     def attach(self, net: nn.Module) -> None:
         """Hang work into the net's forward pass: `net.taps[place]` are functions of (activations) -> activations."""
@@ -67,15 +67,15 @@ class dropout(Regularizer):
 
     def attach(self, net: nn.Module) -> None:
         for place in ("between", "head"):
-            net.taps[place].append(self.drop)  # type: ignore[union-attr, operator]
+            net.taps[place].append(self.drop)  # type: ignore[index, union-attr]
 
     def drop(self, h: Tensor) -> Tensor:
         return h * keep_mask(h, self.p, self.generator)
 
 
 def keep_mask(like: Tensor, p: float, generator: Generator) -> Tensor:
-    """0 with probability p, else 1 / (1 - p), drawn from the part's own stream."""
-    return torch.empty_like(like).bernoulli_(1 - p, generator=generator).div_(1 - p)
+    """0 with probability p, else 1 / (1 - p), drawn from the part's own stream; on a CPU `rand` draws twice as fast as `bernoulli_`."""
+    return torch.rand(like.shape, device=like.device, generator=generator).ge_(p).mul_(1 / (1 - p))
 
 
 def exact_zeros(weights: Sequence[nn.Parameter]) -> float:

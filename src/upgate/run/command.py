@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from upgate import config
@@ -78,6 +77,7 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> J
         batch_size=asked["batch_size"],
         seed=asked["seed"],
         precision=precision_of(asked["trainer"]),
+        threads=asked["threads"],
     )
     return Job(spec, asked["recipe"], changes, asked)
 
@@ -90,7 +90,6 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     jobs = [job for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
     for job in jobs:
         library.data(job)  # every fault of data or configuration is told before the first training
-    torch.set_num_threads(wanted[0].config["threads"])
     tell_data(console, library.data(wanted[0])[0], wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:

@@ -38,6 +38,7 @@ class RunSpec:
     batch_size: int
     seed: int
     precision: str
+    threads: int  # the order of a sum's terms, and so its last digits, depends on them
     numerics: int = NUMERICS
 
     @property

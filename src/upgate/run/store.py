@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from upgate.errors import UserError
 from upgate.run.store_courier import PAIRS, TAG, Courier, blocks, is_over, is_refusal, send_status, send_tags
-from upgate.run.store_journal import claim, holder
+from upgate.run.store_journal import Journal, claim, holder
 from upgate.run.store_open import connect, first_line, shown
 from upgate.run.store_row import PARENT, Row, row_of, where
 from upgate.run.store_run import Run, clean, now
@@ -27,6 +27,7 @@ PARAM = 6000  # characters, MLflow's limit
 PAGE = 1000  # runs per search call
 NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
+SILENCE = 120.0  # seconds without a sign of life after which another machine's run is dead; it gives one every 2 to 70
 PATIENCE = 30.0  # seconds that a call waits for a store that answered before
 
 
@@ -130,6 +131,8 @@ class Store:
             raise UserError(self._busy(name, key))
         with ExitStack() as undo:
             undo.callback(journal.release)
+            if not self._abandoned(journal):
+                raise UserError(self._busy(name, key))
             courier = Courier(self.client, shown(self.uri), self.root)
             if not courier.settle(journal):
                 raise UserError(f"the MLflow store {shown(self.uri)} does not answer: start it and try again")
@@ -180,6 +183,10 @@ class Store:
             f"(key {key[:16]}): wait for it, or stop it"
         )
 
+    def _abandoned(self, journal: Journal) -> bool:
+        """Whether the owner of a claimed journal is dead. The lock proves it, but across machines not every disk keeps it."""
+        return journal.header.get("upgate.host") in (None, self.host) or time.time() - journal.changed > SILENCE
+
     def _settle_left(self) -> list[str]:
         """Deliver the journals without a living owner; the ids of the runs that are KILLED by that."""
         killed, courier = [], Courier(self.client, shown(self.uri), self.root)
@@ -187,7 +194,7 @@ class Store:
             if (journal := claim(path, create=False)) is None:
                 continue
             died = bool(journal.header) and not is_over(journal)
-            if courier.settle(journal):
+            if self._abandoned(journal) and courier.settle(journal):
                 killed += [journal.header["run"]] * died
                 journal.remove()
             else:

@@ -32,6 +32,7 @@ class Courier:
 
     def drain(self, journal: Journal) -> bool:
         """Deliver all there is; False where MLflow does not answer, and the rest stays for later."""
+        journal.touch()
         over = False
         for ops, offset in batches(journal):
             if not self._deliver(journal.header["run"], ops):

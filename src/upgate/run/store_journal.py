@@ -42,7 +42,7 @@ class Journal:
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
-        self.changed = os.fstat(fd).st_mtime  # when the previous owner last wrote
+        self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
         text = os.pread(fd, self.size, 0)
         os.ftruncate(fd, text.rfind(b"\n") + 1)  # without a line torn by a kill
         self._start = self._sent = text.find(b"\n") + 1
@@ -67,6 +67,10 @@ class Journal:
             if written < len(line):
                 os.ftruncate(self._fd, self.size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def touch(self) -> None:
+        """Give a sign of life."""
+        os.utime(self._fd)
 
     def pending(self) -> Iterator[tuple[Op, int]]:
         """Undelivered lines, each with the offset behind it, which `delivered` takes; also those that come meanwhile."""

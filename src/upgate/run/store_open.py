@@ -29,7 +29,7 @@ def connect(uri: str, artifacts: Path) -> Any:
     if uri.startswith(("http://", "https://")):
         return connect_server(uri)
     if uri.startswith("sqlite:"):
-        return connect_sqlite(uri, artifacts)
+        return connect_sqlite(sqlite_path(uri), artifacts)
     if "://" not in uri or uri.startswith("file:"):
         raise UserError(
             f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to sqlite:///<file>, "
@@ -49,31 +49,26 @@ def connect_server(uri: str) -> Any:
     return client
 
 
-def connect_sqlite(uri: str, artifacts: Path) -> Any:
-    """MLflow makes tables without a lock, in place, and a kill meanwhile breaks the file for good. So they are made under
-    a lock in another file, which then takes the name at once."""
+def connect_sqlite(path: Path, artifacts: Path) -> Any:
+    """MLflow makes and upgrades tables without a lock, in place; eight processes at once break the file for good. So it is
+    done once per MLflow version, under a lock, and a file beside the database says for which it was done."""
     from filelock import FileLock
+    from mlflow import __version__ as version
 
-    path = sqlite_path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        with FileLock(f"{path}.lock"):
-            if not path.exists():
-                make_sqlite(path, artifacts)
-    check_sqlite(path)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client_of(f"sqlite:///{path}")
-    except MlflowException as error:
-        if "out-of-date database schema" not in str(error):
-            raise UserError(f"MLflow cannot open {path}; move it away ({first_line(error)})") from error
+    done = path.with_name(f"{path.name}.made-by")
     with FileLock(f"{path}.lock"):
-        upgrade_sqlite(path)
+        if not path.exists():
+            make_sqlite(path, artifacts)
+        check_sqlite(path)
+        if not done.exists() or done.read_text() != version:
+            upgrade_sqlite(path)
+            done.write_text(version)
     return client_of(f"sqlite:///{path}")
 
 
 def make_sqlite(path: Path, artifacts: Path) -> None:
+    """In a file of another name first: a kill meanwhile leaves nothing half made."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     new = path.with_name(f"{path.name}.new")
@@ -86,23 +81,31 @@ def check_sqlite(path: Path) -> None:
     """MLflow would try for 100 seconds to open a file that it cannot."""
     try:
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("select count(*) from sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise UserError(f"{path} is not a database that can be read ({error}); move it away") from error
+            connection.execute("select version_num from alembic_version").fetchone()[0]
+    except (sqlite3.DatabaseError, TypeError) as error:
+        raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise UserError(f"{path} and its folder must be writable: give yourself the right, or set MLFLOW_TRACKING_URI")
 
 
 def upgrade_sqlite(path: Path) -> None:
-    """Bring the schema of an older MLflow to today's, with a copy beside it; nothing where another process has just done it."""
+    """Bring the tables of an older MLflow to today's; what they were stays beside them."""
     from alembic.util import CommandError
     from mlflow.db import upgrade
 
-    shutil.copy(path, path.with_name(f"{path.name}.before-upgrade"))
+    before, copy = revision(path), path.with_name(f"{path.name}.before-upgrade")
+    shutil.copy(path, copy)
     try:
         upgrade.callback(f"sqlite:///{path}")
     except CommandError as error:
         raise UserError(f"{path} was written by a newer MLflow: install that one ({first_line(error)})") from error
+    if revision(path) == before:
+        copy.unlink()
+
+
+def revision(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("select version_num from alembic_version").fetchone()[0])
 
 
 def sqlite_path(uri: str) -> Path:

@@ -38,12 +38,13 @@ def train(spec: RunSpec, data: StockData, folder: Path, log: Log, console: Conso
 
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
+    torch.set_num_threads(spec.threads)
     with warnings.catch_warnings():
         quiet()
         learner = StockLearner(spec.plain(), data.tensors.scaling)
         curves, keeper = Curves(log), Keeper(folder)
         trainer = make_trainer(spec, extra, folder, [curves, keeper, Bar(console, name)])
-        resume = keeper.last if keeper.last.exists() else None
+        resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
         try:
             trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed), ckpt_path=resume, weights_only=True)
             diverged = not (keeper.best.exists() and is_finite(keeper.best))
@@ -68,6 +69,11 @@ def smoke(spec: RunSpec, data: StockData, batches: int | bool) -> None:
         learner = StockLearner(spec.plain(), data.tensors.scaling)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), [])
         trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
+
+
+def counts_epochs(spec: RunSpec) -> bool:
+    """Whether Lightning resumes this budget exactly: with max_steps it loses its place (2.6.6), so such a run starts again."""
+    return spec.budget.get("max_steps", -1) == -1 and "max_time" not in spec.budget
 
 
 def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:

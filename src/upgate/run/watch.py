@@ -1,20 +1,23 @@
 """A watchdog per training process: when that is killed, it tells MLflow, seconds later, which no one else could.
 
-It holds a pipe's reading end and learns from it which runs are open. When the pipe ends and the trainer is gone, it
-buries what the trainer left. It imports nothing heavy before that, lives in a session of its own (Ctrl-C and group kills
-do not reach it), holds no terminal, and never outlives its trainer by more than `LIMIT` seconds.
+It learns through a pipe which runs are open. When it is an orphan and some of them are left, it has them delivered and
+set KILLED. It imports nothing heavy before that, lives in a session of its own (Ctrl-C and group kills do not reach it),
+holds no terminal, and never outlives its trainer by more than `LIMIT` seconds.
 """
 
 import atexit
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+DEAF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+POLL = 0.5  # seconds between looks at whether the trainer lives
 LIMIT = 120  # seconds for telling MLflow; afterwards the next command does it
 
 
@@ -44,7 +47,9 @@ class Watchdog:
     def stop(self) -> None:
         """Let it go, at the end of the process; with a run still open it stays, and waits for the end."""
         if self._process is not None and not self._open:
-            self._let_go().wait()
+            self._tell({"bye": ""})
+            with suppress(subprocess.TimeoutExpired):
+                self._let_go().wait(timeout=2)
 
     def forget_in_child(self) -> None:
         """A forked child is not watched by its parent's watchdog, and must not keep the pipe open."""
@@ -60,29 +65,44 @@ class Watchdog:
 
 
 def start() -> "subprocess.Popen[bytes]":
+    """Born deaf: it inherits the blocked signals, so that there is no moment in which one kills it."""
     command = [sys.executable, "-P", "-m", "upgate.run.watch", str(os.getpid())]
-    null = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, bufsize=0, start_new_session=True)
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=null, stderr=null, bufsize=0, start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def main(trainer: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     stores: dict[str, tuple[str, str]] = {}
-    for line in sys.stdin.buffer:
-        message = json.loads(line)
+    for message in messages(trainer):
+        if "bye" in message:
+            return
         if "open" in message:
             stores[message["open"]] = (message["root"], message["uri"])
         else:
             stores.pop(message["closed"], None)
-    while stores and os.getppid() == trainer:  # the pipe may end before its owner does; a living run is never touched
-        time.sleep(0.05)
-    left = {store for journal, store in stores.items() if Path(journal).exists()}
-    if left:
-        bury(left)
+    bury({store for journal, store in stores.items() if Path(journal).exists()})
+
+
+def messages(trainer: int) -> Iterator[dict[str, str]]:
+    """What the trainer says, as long as it lives. The pipe's end says nothing: a forked child may hold it open."""
+    text, pipe, lives = b"", [sys.stdin.fileno()], True
+    while lives:
+        lives = os.getppid() == trainer  # looked at before the pipe, so that its last words are read
+        if select.select(pipe, [], [], POLL if lives else 0)[0]:
+            text += (block := os.read(pipe[0], 1 << 16))
+            *lines, text = text.split(b"\n")
+            yield from map(json.loads, lines)
+            if not block:
+                pipe = []  # its end: only the trainer's is left to wait for, and select sleeps
 
 
 def bury(stores: set[tuple[str, str]]) -> None:
+    if not stores:
+        return
     signal.alarm(LIMIT)
     from upgate.run.store import Store
 
