@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -92,7 +93,7 @@ def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
     assert (files / "figures/figure.txt").read_text() == "a figure"
     (seen,) = store.client.get_run(run.id).inputs.dataset_inputs
     assert (seen.dataset.name, seen.dataset.digest) == ("s&p 500", key("data")[:36])
-    assert not list((tmp_path / "open").iterdir())
+    assert not list(store.open.iterdir())
     assert {r.run_id for r in store.rows(parent=parent.id)} == {run.id}
     assert [r.is_parent for r in store.rows(task="stock")] == [False, True]
     assert store.rows(task="sentiment") == [] == store.rows(status="FAILED")
@@ -113,22 +114,24 @@ def test_a_resumed_run_has_each_point_once(store: Store) -> None:
     run = store.run(**opened, params={"lr": 0.1}, resume=False)  # type: ignore[arg-type]
     for step in range(6):
         run.log({"loss": 1 / (1 + step)}, step)
+    run.log({"test/score": 1.0})
     run.finish("KILLED")
     resumed = store.run(**opened, params={"lr": 0.2, "new": 1}, resume=True)  # type: ignore[arg-type]
-    for step in range(4, 9):  # from a checkpoint that is older than the last point
+    for step in (0, *range(4, 9)):  # from a checkpoint that is older than the last point
         resumed.log({"loss": 1 / (1 + step)}, step)
+    resumed.log({"test/score": 2.0})
     resumed.finish("FINISHED")
     assert resumed.id == run.id
     assert points(store, run.id, "loss") == [(step, 1 / (1 + step)) for step in range(9)]
     (row,) = store.rows()
-    assert (row.status, row.params) == ("FINISHED", {"lr": "0.1", "new": "1"})
+    assert (row.status, row.params, row.metrics["test/score"]) == ("FINISHED", {"lr": "0.1", "new": "1"}, 2.0)  # single numbers anew
     assert store.run(**opened, params={}, resume=True).id != run.id  # type: ignore[arg-type]  # it was finished
     assert store.reconcile() == []  # the last one is ours and alive
 
 
 def test_a_key_is_trained_once_at_a_time(store: Store) -> None:
     run = store.run("stock", "one", key("one"), {}, {}, None, True)
-    with pytest.raises(UserError, match=f"'one' is going on already, in process {os.getpid()} "):
+    with pytest.raises(UserError, match=f"'one' .* is going on already, in process {os.getpid()} "):
         store.run("stock", "one", key("one"), {}, {}, None, True)
     run.finish("FAILED")
     assert store.run("stock", "one", key("one"), {}, {}, None, False).id != run.id
@@ -175,7 +178,7 @@ def test_a_full_disk_does_not_end_the_training(store: Store) -> None:
     run.log({"loss": 1.0}, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, ((store.root / "open" / f"{run.key}.jsonl").stat().st_size + 5, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (store.journal(run.key).stat().st_size + 5, hard))
         run.log({"loss": 2.0}, 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -204,7 +207,7 @@ def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
         run.finish("FAILED")
         os._exit(0)
     os.waitpid(child, 0)
-    path = str(store.root / "open" / f"{run.key}.jsonl")
+    path = str(store.journal(run.key))
     probe = "import sys, pathlib; from upgate.run.store_journal import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
     assert subprocess.check_output([sys.executable, "-c", probe, path], text=True) == "None\n"
     run.finish("FINISHED")
@@ -336,11 +339,16 @@ def server(store: Store, free_port: int) -> Iterator[Server]:
     server.kill()
 
 
-def test_a_server_may_die_while_a_run_logs(server: Server, tmp_path: Path) -> None:
+def test_a_server_may_hang_and_die_while_a_run_logs(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     store = Store(tmp_path / "trainer", server.uri)
     run = store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, False)
     logged = []
     for step in range(300):
+        if step == 50:  # it takes the points and answers too late: they are sent again
+            os.killpg(server.process.pid, signal.SIGSTOP)
+            assert not run.flush()
+            os.killpg(server.process.pid, signal.SIGCONT)
         if step == 100:
             assert run.flush()
             server.kill()
@@ -349,9 +357,9 @@ def test_a_server_may_die_while_a_run_logs(server: Server, tmp_path: Path) -> No
         started = time.perf_counter()
         run.log({"loss": math.nan if step == 7 else 1 / (1 + step), "worst": math.inf}, step)
         logged.append(time.perf_counter() - started)
-    assert max(logged) < 0.1
+    assert max(logged) < 0.5  # 5 to 30 us, but the machine may be busy
     run.text("said while it was away", "note.txt")
-    journal = store.root / "open" / f"{run.key}.jsonl"
+    journal = store.journal(run.key)
     assert len(journal.read_text().splitlines()) == 202
     started = time.monotonic()
     run.finish("FINISHED")
@@ -365,3 +373,44 @@ def test_a_server_may_die_while_a_run_logs(server: Server, tmp_path: Path) -> No
     assert "note.txt" in [file.path for file in store.client.list_artifacts(run.id)]
     with pytest.raises(UserError, match="open that in a browser"):
         store.ui_command()
+
+
+def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(store: Store) -> None:
+    with store.run("stock", "one", key("one"), {}, {}, None, False) as run:
+        pass
+    store.client.update_run(run.id, "RUNNING")
+    journal = store.journal(run.key)
+    journal.write_text(f'{{"run":"{run.id}","upgate.host":"elsewhere","upgate.pid":"7"}}\n')  # on a disk that keeps no locks
+    assert store.reconcile() == [] and journal.exists()
+    alive = threading.Timer(0.5, journal.touch)
+    alive.start()
+    with pytest.raises(UserError, match="is going on already, in process 7 on elsewhere"):
+        store.run("stock", "one", key("one"), {}, {}, None, True)
+    alive.join()
+    os.utime(journal, (0, time.time() - 61))
+    assert store.reconcile() == [run.id] and not journal.exists()
+    assert store.rows()[0].status == "KILLED"
+
+
+def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
+    settle = "import sys, pathlib, time; from upgate.run.store_journal import claim; j = claim(pathlib.Path(sys.argv[1]))"
+    command = f"{settle}; print('claimed', flush=True); time.sleep(1); j.remove()"
+    path = store.journal(key("one"))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"run":"0","upgate.host":"' + store.host + '","upgate.pid":"999999999"}\n')
+    with subprocess.Popen([sys.executable, "-c", command, str(path)], stdout=subprocess.PIPE) as settler:
+        assert settler.stdout is not None and settler.stdout.readline()
+        store.run("stock", "one", key("one"), {}, {}, None, True).finish("FINISHED")
+    assert store.rows()[0].status == "FINISHED"
+
+
+def test_the_first_word_about_the_end_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.run("stock", "one", key("one"), {}, {}, None, False)
+    with monkeypatch.context() as patch:
+        patch.setattr(run._courier, "drain", lambda journal: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run.finish("FINISHED")
+    run.finish("KILLED")  # what a trainer does next
+    assert store.rows()[0].status == "FINISHED"
+    store.annotate(run.id, {"difference/x": -0.5})
+    assert store.rows()[0].metrics == {"difference/x": -0.5}

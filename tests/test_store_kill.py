@@ -108,7 +108,7 @@ def test_the_watchdog_tells_of_a_kill(trainer: Trainer) -> None:
     assert trainer.points() == list(range(1000))
     trainer.assert_output_ends()
     assert within(5, lambda: not alive(trainer.watchdog)) and alive(trainer.child)
-    assert not list((trainer.root / "open").iterdir())
+    assert not list(Store(trainer.root).open.iterdir())
 
 
 def test_without_a_watchdog_the_next_command_tells(trainer: Trainer) -> None:

@@ -8,10 +8,17 @@ class UserError(Exception):
     """What the user asked for cannot be done; the message is one sentence that says what to do instead."""
 
 
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """Return the name that was most likely meant, upper or lower case aside; None if there is none."""
+    lower = {name.lower(): name for name in sorted(names)}
+    near = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return lower[near[0]] if near else None
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `, did you mean 'x'?` for the nearest choice, else the list of choices (the first 20)."""
     names = sorted(choices)
-    near = get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f", did you mean '{near[0]}'?"
-    return f"; there is {', '.join(names[:20])}" + (", ..." if len(names) > 20 else "")
+    near = nearest(word, names)
+    if near is not None:
+        return f", did you mean '{near}'?"
+    return f"; there is {', '.join(names[:20]) or 'none'}" + (", ..." if len(names) > 20 else "")

@@ -6,6 +6,7 @@ A knob is declared once, as a parameter with its type and range; its default sta
 """
 
 import inspect
+import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,13 +39,14 @@ def checked(make: Callable[..., T], values: Mapping[str, Any], where: str) -> di
     """
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
     parameters = inspect.signature(make).parameters
+    at = f"{where}." if where else ""
     for key in values:
         if key not in parameters:
-            raise UserError(f"unknown key {where}.{key}{did_you_mean(key, parameters)}")
+            raise UserError(f"unknown key {at}{key}{did_you_mean(key, parameters)}")
     for key, parameter in parameters.items():
         if key not in values and parameter.default is parameter.empty:
-            raise UserError(f"{where}.{key} is missing; give it a value, as in {where}.{key}=...")
-    return {key: _value(value, hints.get(key, Any), f"{where}.{key}") for key, value in values.items()}
+            raise UserError(f"{at}{key} is missing; give it a value, as in {at}{key}=...")
+    return {key: _value(value, hints.get(key, Any), f"{at}{key}") for key, value in values.items()}
 
 
 def build(make: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
@@ -61,19 +63,19 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         value = _value(value, args[0], where)
         for bound in args[1:]:
             if isinstance(bound, Range) and not bound.holds(value):
-                raise UserError(f"{where}={value} must be {bound.words}")
+                raise UserError(f"{where}={said(value)} must be {bound.words}")
         return value
     if origin in (Union, types.UnionType):
         return _union(value, args, where)
     if origin is Literal:
-        if value not in args:
-            raise UserError(f"{where}={value} is not a choice{did_you_mean(str(value), map(str, args))}")
+        if not any(value == one and type(value) is type(one) for one in args):  # 1 == True
+            raise UserError(f"{where}={said(value)} is not a choice{did_you_mean(said(value), map(said, args))}")
         return value
     if origin is list:
         if not isinstance(value, list | tuple):
-            raise UserError(f"{where}={value} must be a list, as in {where}=[{value}]")
+            raise UserError(f"{where}={said(value)} must be a list, as in {where}=[{said(value)}]")
         return [_value(item, args[0], where) for item in value]
-    return _plain(value, hint, where)
+    return _plain(value, origin or hint, where)
 
 
 def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
@@ -88,15 +90,22 @@ def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
     return _value(value, rest[-1], where)
 
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list", type(None): "null"}
 
 
 def _plain(value: Any, kind: type, where: str) -> Any:
-    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) is int:
         return float(value)
-    if kind is float and fits and value != value:
-        raise UserError(f"{where}={value} must be a number")
-    if not fits:
-        raise UserError(f"{where}={value} must be {WORDS.get(kind, kind.__name__)}")
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        must = f"text, as in {where}='\"{said(value)}\"'" if kind is str else WORDS.get(kind, kind.__name__)
+        raise UserError(f"{where}={said(value)} must be {must}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}={value} must be a finite number")
     return value
+
+
+def said(value: Any) -> str:
+    """A value as one writes it on the command line."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(said, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -39,12 +39,18 @@ def maker(group: str, name: str) -> Callable[..., Any]:
 
 def check_allowed(config: Mapping[str, Any]) -> None:
     """Raise for choices that cannot be combined, naming both and the nearest allowed one."""
-    layerwise, clip = config["layerwise"]["name"], config["clip"]["name"]
-    if layerwise == "independent" and clip == "norm":
-        raise UserError(
-            "layerwise=independent steps inside the backward pass, before clip=norm could know the whole gradient's norm; "
-            "take clip=value or clip=none with it, or layerwise=joint"
-        )
+    if config["layerwise"]["name"] != "independent":
+        return
+    trainer = config.get("trainer", {})  # the whole configuration has one, a recipe on its own has not
+    why = ""
+    if config["clip"]["name"] == "norm":
+        why = "before clip=norm could know the whole gradient's norm; take clip=value or clip=none"
+    elif trainer.get("accumulate_grad_batches", 1) != 1:
+        why = "so trainer.accumulate_grad_batches would find nothing to accumulate; take a larger batch_size"
+    elif str(trainer.get("precision")) in ("16", "16-mixed"):
+        why = "before trainer.precision=16-mixed could unscale the gradients; take trainer.precision=bf16-mixed"
+    if why:
+        raise UserError(f"layerwise=independent steps inside the backward pass, {why} with it, or layerwise=joint")
 
 
 class Recipe:

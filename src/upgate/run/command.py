@@ -87,7 +87,8 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     library = Library()
     pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun)]
     wanted = [job for job, _ in pairs]
-    jobs = [job for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
+    asked = {job.spec.key: job for job in wanted}
+    jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
     for job in jobs:
         library.data(job)  # every fault of data or configuration is told before the first training
     tell_data(console, library.data(wanted[0])[0], wanted[0], library)
@@ -125,7 +126,7 @@ def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, c
 def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
     """The MLflow run of the command: the same command again goes on in the same one."""
     key = hashlib.sha256("".join(sorted({job.spec.key for job in jobs})).encode()).hexdigest()
-    name = wanted[0].name if len(wanted) == 1 else f"sweep of {len(wanted)}"
+    name = f"compare {wanted[0].name}" if len(wanted) == 1 else f"sweep of {len(wanted)}"
     git = environment.git_state()
     tags = {"upgate.command": environment.command_line(), "upgate.git": git.get("sha", ""), "upgate.runs": str(len(jobs))}
     parent = store.parent(wanted[0].spec.task["name"], name, key, tags)

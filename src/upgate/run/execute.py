@@ -15,7 +15,7 @@ from rich.console import Console
 from upgate.data.prices import Prices
 from upgate.data.stock import StockData
 from upgate.run import figures
-from upgate.run.result import Result
+from upgate.run.result import Result, own
 from upgate.run.spec import RunSpec
 from upgate.run.store import Row, Run, Store
 from upgate.run.train import Outcome, train
@@ -59,8 +59,7 @@ def execute(jobs: Sequence[Job], data: Data, store: Store, parent: Run, console:
         if key in results:
             continue
         if key in done:
-            results[key] = from_row(done[key], store)
-            settle(results[key], results.get(job.twin), store)
+            results[key] = settle_stored(done[key], results.get(job.twin), store)
             continue
         results[key] = run_job(job, results.get(job.twin), data, store, parent, console)
         kind = results[key].error.partition(":")[0]
@@ -81,7 +80,7 @@ def run_job(job: Job, twin: Result | None, data: Data, store: Store, parent: Run
         extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
         outcome = train(job.spec, tensors, folder, run.log, console, job.name, extra)
         result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged)
-        record(run, job, result, twin, prices, outcome)
+        record(run, job, result, result if job.twin == result.key else twin, prices, outcome)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         run.finish("KILLED")
@@ -112,14 +111,24 @@ def record(run: Run, job: Job, result: Result, twin: Result | None, prices: Pric
     run.tag({"upgate.diverged": str(outcome.diverged).lower(), "upgate.twin": twin.run_id if twin else ""})
 
 
-def settle(result: Result, twin: Result | None, store: Store | None = None) -> None:
-    """Set a result beside its twin, in `result.json` too; with `store`, in a run that was finished before its twin was wanted."""
+def settle(result: Result, twin: Result | None) -> None:
+    """Set a result beside its twin, and write both into the run's folder."""
     if twin is not None and twin.status == "FINISHED":
         result.pair(twin)
-        if store is not None and not any(name.startswith("difference/") for name in result.metrics):
-            store.annotate(result.run_id, result.paired())
-    if Path(result.folder).exists():
-        result.write()
+    result.write()
+
+
+def settle_stored(row: Row, twin: Result | None, store: Store) -> Result:
+    """The result of a run that the store holds; it may have been trained before a twin was wanted."""
+    result = from_row(row, store)
+    twin = result if row.tags.get("upgate.twin_key") == row.key else twin
+    if twin is not None and twin.status == "FINISHED":
+        result.pair(twin)
+        if not result.paired().keys() <= row.metrics.keys():
+            store.annotate(row.run_id, result.paired())
+            Path(result.folder).mkdir(exist_ok=True)
+            result.write()
+    return result
 
 
 def draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
@@ -194,7 +203,7 @@ def from_row(row: Row, store: Store) -> Result:
         seed=int(row.tags.get("upgate.seed", 0)),
         fold=int(row.tags.get("upgate.fold", 0)),
         status=row.status,
-        metrics=dict(row.metrics),
+        metrics=own(row.metrics),
         folder=str(store.root / row.key[:16]),
         diverged=row.tags.get("upgate.diverged") == "true",
         fresh=False,

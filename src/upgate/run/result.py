@@ -54,6 +54,12 @@ def scores(metrics: Mapping[str, float]) -> dict[str, float]:
     return {k: v for k, v in metrics.items() if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k != "val/loss"}
 
 
+def own(metrics: Mapping[str, float]) -> dict[str, float]:
+    """A stored run's own numbers: neither its twin's nor the last points of its curves."""
+    beside = ("twin/", "difference/", "train/", "update_ratio/")
+    return {k: v for k, v in metrics.items() if not k.startswith(beside) and k not in ("val/loss", "lr")}
+
+
 def difference(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
     """Run minus twin for every score that both have."""
     ours, theirs = scores(run), scores(twin)

@@ -4,6 +4,7 @@ A task is an experiment, a command a parent run, a training a child run, known b
 `artifacts/` and `open/`, the journals of runs in progress (`store_journal.py`); with MLFLOW_TRACKING_URI only the latter.
 """
 
+import hashlib
 import os
 import socket
 import time
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
-from upgate.run.store_courier import PAIRS, TAG, Courier, blocks, is_over, is_refusal, send_status, send_tags
+from upgate.run.store_courier import PAIRS, TAG, Courier, blocks, is_over, is_refusal, send_metrics, send_status, send_tags
 from upgate.run.store_journal import Journal, claim, holder
 from upgate.run.store_open import connect, first_line, shown
 from upgate.run.store_row import PARENT, Row, row_of, where
-from upgate.run.store_run import Run, clean, now
+from upgate.run.store_run import Run, clean, now, number
 from upgate.run.store_ui import ui_command, ui_url
 from upgate.run.watch import watchdog
 
@@ -27,7 +28,7 @@ PARAM = 6000  # characters, MLflow's limit
 PAGE = 1000  # runs per search call
 NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
-SILENCE = 120.0  # seconds without a sign of life after which another machine's run is dead; it gives one every 2 to 70
+SILENCE = 60.0  # seconds without a sign of life after which another machine's run is dead; it gives one every 2 to 42
 PATIENCE = 30.0  # seconds that a call waits for a store that answered before
 
 
@@ -37,6 +38,7 @@ class Store:
     def __init__(self, root: Path, uri: str | None = None) -> None:
         self.root = root.resolve()
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        self.open = self.root / "open" / hashlib.sha256(shown(self.uri).encode()).hexdigest()[:8]  # journals, by store
         self.host = socket.gethostname()
         self._client: Any = None
         self._ids: dict[str, str] = {}
@@ -102,14 +104,23 @@ class Store:
         """Runs of ours, newest first; `parent` is the id of a parent run."""
         return self._search(where(task=task, recipe=recipe, status=status, parent=parent))
 
+    def annotate(self, run_id: str, metrics: dict[str, float]) -> None:
+        """Add single numbers to a run that is over."""
+        points = {clean(name): number(value) for name, value in metrics.items()}
+        self._ask(send_metrics, self.client, run_id, [{"m": points, "s": 0, "t": now()}])
+
     def reconcile(self) -> list[str]:
         """Deliver what is left, and set KILLED what is RUNNING here without a living owner. Returns those runs' ids."""
         killed = self._settle_left()
         for row in self._search(where(status="RUNNING", host=self.host, root=str(self.root))):
-            if not self._journal(row.key).exists() and not alive(int(row.tags["upgate.pid"])):  # somebody emptied open/
+            if not self.journal(row.key).exists() and not alive(int(row.tags["upgate.pid"])):  # somebody threw it away
                 self._ask(send_status, self.client, row.run_id, [{"status": "KILLED", "t": now()}])
                 killed.append(row.run_id)
         return killed
+
+    def journal(self, key: str) -> Path:
+        """The file that is there, locked, while a key is trained; or while MLflow has not been told everything of it."""
+        return self.open / f"{key}.jsonl"
 
     def ui_command(self, port: int = 5000) -> list[str]:
         """The command that shows this store in a browser. Raises UserError where a server does so already."""
@@ -126,13 +137,11 @@ class Store:
     def _open(self, task: str, name: str, key: str, params: dict[str, Any], tags: dict[str, str], resume: bool) -> Run:
         if not key.isalnum():
             raise UserError(f"a run's key is letters and digits, not {key!r}")
-        experiment, journal = self.experiment(task), claim(self._journal(key))
-        if journal is None:
-            raise UserError(self._busy(name, key))
+        experiment, journal = self.experiment(task), self._claim(name, key)
         with ExitStack() as undo:
             undo.callback(journal.release)
-            if not self._abandoned(journal):
-                raise UserError(self._busy(name, key))
+            watchdog.opened(journal.path, self.root, self.uri)
+            undo.callback(watchdog.closed, journal.path)
             courier = Courier(self.client, shown(self.uri), self.root)
             if not courier.settle(journal):
                 raise UserError(f"the MLflow store {shown(self.uri)} does not answer: start it and try again")
@@ -145,7 +154,6 @@ class Store:
                 self._ask(self.client.update_run, run.info.run_id, "RUNNING")
             self._log_params(run, params)
             undo.pop_all()
-        watchdog.opened(journal.path, self.root, self.uri)
         seen = {metric.key: metric.step for metric in run.data.to_proto().metrics}
         return Run(run.info.run_id, key, journal, courier, seen)
 
@@ -173,15 +181,21 @@ class Store:
     def _owner(self) -> dict[str, str]:
         return {"upgate.host": self.host, "upgate.pid": str(os.getpid()), "upgate.root": str(self.root)}
 
-    def _journal(self, key: str) -> Path:
-        return self.root / "open" / f"{key}.jsonl"
-
-    def _busy(self, name: str, key: str) -> str:
-        who = holder(self._journal(key))
-        return (
-            f"'{name}' is going on already, in process {who.get('upgate.pid', '?')} on {who.get('upgate.host', '?')} "
-            f"(key {key[:16]}): wait for it, or stop it"
-        )
+    def _claim(self, name: str, key: str) -> Journal:
+        """The key's journal; raises UserError while a living process has it, and waits where that has to show."""
+        path, until, before = self.journal(key), time.monotonic() + SILENCE + PATIENCE, 0.0
+        while (journal := claim(path)) is None or not self._abandoned(journal):
+            owner, changed = holder(path)
+            if journal:
+                journal.release()
+            pid, host = owner.get("upgate.pid", "0"), owner.get("upgate.host", "?")
+            here = host == self.host and alive(int(pid))  # else somebody on this machine settles what a dead one left
+            there = host not in ("?", self.host) and 0 < before < changed
+            if here or there or time.monotonic() > until:
+                raise UserError(f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: wait for it, or stop it")
+            before = changed
+            time.sleep(0.2)
+        return journal
 
     def _abandoned(self, journal: Journal) -> bool:
         """Whether the owner of a claimed journal is dead. The lock proves it, but across machines not every disk keeps it."""
@@ -190,12 +204,12 @@ class Store:
     def _settle_left(self) -> list[str]:
         """Deliver the journals without a living owner; the ids of the runs that are KILLED by that."""
         killed, courier = [], Courier(self.client, shown(self.uri), self.root)
-        for path in sorted((self.root / "open").glob("*.jsonl")):
+        for path in sorted(self.open.glob("*.jsonl")):
             if (journal := claim(path, create=False)) is None:
                 continue
             died = bool(journal.header) and not is_over(journal)
             if self._abandoned(journal) and courier.settle(journal):
-                killed += [journal.header["run"]] * died
+                killed += [journal.header["run"]] if died else []
                 journal.remove()
             else:
                 journal.release()

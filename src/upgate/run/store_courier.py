@@ -32,7 +32,6 @@ class Courier:
 
     def drain(self, journal: Journal) -> bool:
         """Deliver all there is; False where MLflow does not answer, and the rest stays for later."""
-        journal.touch()
         over = False
         for ops, offset in batches(journal):
             if not self._deliver(journal.header["run"], ops):
@@ -47,6 +46,7 @@ class Courier:
         """Deliver what a dead owner left. A run that it had not ended is KILLED, at its last sign of life."""
         if not journal.header:
             return True
+        journal.mend()
         if not is_over(journal):
             journal.append({"op": "status", "status": "KILLED", "t": int(journal.changed * 1000)})
         return self.drain(journal)

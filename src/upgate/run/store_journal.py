@@ -1,8 +1,8 @@
 """The journal of a run in progress: what is still to be told to MLflow, in a file that its owner holds locked.
 
-`<root>/open/<key>.jsonl` exists while a run is going on, or while something of it is undelivered. It says three things:
-its lock whether the owner lives, its lines what MLflow does not know yet, its time of change when the owner last gave a
-sign of life. Writing a line costs microseconds and survives `kill -9`; MLflow can be slow, locked or away.
+`<root>/open/<store>/<key>.jsonl` exists while a run is going on, or while something of it is undelivered. It says three
+things: its lock whether the owner lives, its lines what MLflow does not know yet, its time of change when the owner last
+gave a sign of life. Writing a line costs microseconds and survives `kill -9`; MLflow can be slow, locked or away.
 
 The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child (a DataLoader worker, say)
 neither releases it when it ends nor keeps it when the parent is killed. Its price: closing any other descriptor of the
@@ -43,10 +43,9 @@ class Journal:
     def __init__(self, path: Path, fd: int) -> None:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
         self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
-        text = os.pread(fd, self.size, 0)
-        os.ftruncate(fd, text.rfind(b"\n") + 1)  # without a line torn by a kill
-        self._start = self._sent = text.find(b"\n") + 1
-        self.header: dict[str, Any] = json.loads(text[: self._start] or b"{}")  # of the previous owner, {} for a new one
+        first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
+        self.header: dict[str, Any] = json.loads(first) if end else {}  # of the previous owner, {} for a new one
+        self._start = self._sent = len(first) + 1 if end else 0
 
     @property
     def size(self) -> int:
@@ -67,6 +66,10 @@ class Journal:
             if written < len(line):
                 os.ftruncate(self._fd, self.size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def mend(self) -> None:
+        """Cut off a last line that a kill has torn."""
+        os.ftruncate(self._fd, os.pread(self._fd, self.size, 0).rfind(b"\n") + 1)
 
     def touch(self) -> None:
         """Give a sign of life."""
@@ -126,12 +129,15 @@ def claim(path: Path, create: bool = True) -> Journal | None:
     return None
 
 
-def holder(path: Path) -> dict[str, Any]:
-    """The header of a journal that somebody holds; {} where it has none yet."""
+def holder(path: Path) -> tuple[dict[str, Any], float]:
+    """The header of a journal, and when its owner last gave a sign of life; {} and 0 where there is none."""
     if path in _held:
-        return _held[path].header
-    first = path.read_text().partition("\n") if path.exists() else ("", "", "")
-    return json.loads(first[0]) if first[1] else {}
+        return _held[path].header, _held[path].changed
+    try:
+        first, end, _ = path.read_text().partition("\n")
+        return (json.loads(first) if end else {}), path.stat().st_mtime
+    except FileNotFoundError:  # removed just now
+        return {}, 0.0
 
 
 def _lock(fd: int) -> bool:

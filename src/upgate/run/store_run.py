@@ -17,7 +17,8 @@ from upgate.run.store_courier import Courier, log
 from upgate.run.store_journal import Journal, Op
 from upgate.run.watch import watchdog
 
-PERIOD, LONGEST = 2.0, 30.0  # seconds between deliveries; and at most, while the store is away
+PERIOD = 2.0  # seconds between deliveries, and signs of life
+PAUSE = 15  # periods to let pass at most while the store is away
 OVER = ("FINISHED", "FAILED", "KILLED")
 
 
@@ -30,10 +31,10 @@ class Run:
     def __init__(self, run_id: str, key: str, journal: Journal, courier: Courier, seen: dict[str, int]) -> None:
         self.id, self.key = run_id, key
         self._journal, self._courier = journal, courier
-        self._seen = seen  # last step of each metric before a resume
-        self._pid, self._over, self._warned = os.getpid(), False, False
+        self._seen = {name: step for name, step in seen.items() if step > 0}  # last step of each curve before a resume
+        self._pid, self._ended, self._over, self._warned = os.getpid(), False, False, False
         self._turn, self._stop = threading.Lock(), threading.Event()
-        self._pump = threading.Thread(target=self._deliver, name=f"upgate-{run_id[:8]}", daemon=True)
+        self._pump = threading.Thread(target=self._work, name=f"upgate-{run_id[:8]}", daemon=True)
         self._pump.start()
 
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
@@ -43,8 +44,8 @@ class Run:
         run, points up to the last step of their curve are skipped: equal keys mean equal numbers, so they are there.
         """
         points = {clean(name): number(value) for name, value in metrics.items()}
-        if step > 0 and self._seen:
-            points = {name: value for name, value in points.items() if step > self._seen.get(name, 0)}
+        if self._seen:
+            points = {name: value for name, value in points.items() if step > self._seen.get(name, -1)}
         if points:
             self._append({"op": "metrics", "t": now(), "s": int(step), "m": points})
 
@@ -72,12 +73,14 @@ class Run:
             return self._over or self._courier.drain(self._journal)
 
     def finish(self, status: str) -> None:
-        """End the run as FINISHED, FAILED or KILLED; the only place where a status is set. A second call does nothing."""
+        """End the run as FINISHED, FAILED or KILLED; the only place where a status is set. The first call counts."""
         if status not in OVER:
             raise ValueError(f"a run ends as one of {OVER}, not {status!r}")
         if self._over or self._pid != os.getpid():
             return
-        self._append({"op": "status", "status": status, "t": now()})
+        if not self._ended:  # else Ctrl-C has cut the first call short
+            self._append({"op": "status", "status": status, "t": now()})
+        self._ended = True
         self._stop.set()
         with self._turn:
             delivered = self._courier.drain(self._journal)
@@ -101,10 +104,17 @@ class Run:
                 log.warning("Logging is lost while this lasts: %s", error)
             self._warned = True
 
-    def _deliver(self) -> None:
-        wait = PERIOD
-        while not self._stop.wait(wait):
-            wait = PERIOD if self.flush() else min(2 * wait, LONGEST)
+    def _work(self) -> None:
+        pause = left = 0
+        while not self._stop.wait(PERIOD):
+            with self._turn:
+                if self._over:
+                    return
+                self._journal.touch()
+                left -= 1
+                if left < 0:
+                    pause = 0 if self._courier.drain(self._journal) else min(2 * pause + 1, PAUSE)
+                    left = pause
 
 
 def status_of(error: BaseException | None) -> str:

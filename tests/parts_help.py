@@ -1,0 +1,134 @@
+"""The training step by hand, through the Learner's own hooks in Lightning's order, on a net small enough for hundreds of runs."""
+
+import io
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.model.stock import StockLearner
+from upgate.recipe.recipe import part
+from upgate.run.spec import recipe_of
+from upgate.seeds import generator
+
+torch.set_num_threads(1)  # tensors of this size gain nothing from more
+
+MODEL = {"name": "lstm", "hidden_size": 5, "num_layers": 2, "bidirectional": False, "pooling": "last"}
+EVERY_CHOICE = [(group, name) for group in PARTS for name in choices(group)]  # a new yaml is a new test
+
+
+def parts(*words: str) -> dict[str, Any]:
+    """The traditional recipe, which is all null choices, with these words' changes."""
+    return recipe_of(_composed(words))
+
+
+@lru_cache
+def _composed(words: tuple[str, ...]) -> dict[str, Any]:
+    return compose(["recipe=traditional", *words])
+
+
+def word(group: str, name: str) -> str:
+    """The override that makes a choice."""
+    return f"{group}=[{name}]" if group == REGULARIZATION else f"{group}={name}"
+
+
+def knobs(group: str, name: str) -> dict[str, Any]:
+    """A choice's knobs and defaults out of its yaml."""
+    chosen = _composed((word(group, name),))[group]
+    if group == REGULARIZATION:
+        return dict(chosen[name])
+    return {key: value for key, value in chosen.items() if key not in ("name", "search")}
+
+
+def made(group: str, name: str, **changed: Any) -> Any:
+    """A part with its yaml's knobs, some of them changed."""
+    return part(group, name, knobs(group, name) | changed)
+
+
+def batch(i: int = 0, n: int = 4, length: int = 6, features: int = 3) -> dict[str, Tensor]:
+    """The same batch for the same number, whatever was drawn before."""
+    g = generator(0, "batch", i)
+    return {"x": torch.randn(n, length, features, generator=g), "y": torch.randn(n, generator=g)}
+
+
+class Loop:
+    """A StockLearner under a hand-made trainer. Pass a `checkpoint` to go on from it, as Lightning does it."""
+
+    def __init__(self, recipe: dict[str, Any], total: int = 20, seed: int = 0, checkpoint: dict[str, Any] | None = None, **model: Any):
+        spec = {"seed": seed, "task": {"features": ["a", "b", "c"]}, "model": MODEL | model, "recipe": recipe}
+        self.learner = StockLearner(spec, {})
+        self.learner.trainer = SimpleNamespace(estimated_stepping_batches=total, sanity_checking=False)  # type: ignore[assignment]
+        self.net, self.recipe, self.done = self.learner.net, self.learner.recipe, 0
+        if checkpoint is not None:
+            self.learner.load_state_dict(checkpoint["state_dict"])
+            self.learner.on_load_checkpoint(checkpoint)
+        configured = self.learner.configure_optimizers()
+        self.optimizer, self.scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+        self.learner.on_fit_start()
+        if checkpoint is not None:
+            self.done = checkpoint["done"]
+            self.optimizer.load_state_dict(checkpoint["optimizer_states"][0])
+            self.scheduler.load_state_dict(checkpoint["lr_schedulers"][0])
+
+    def step(self, batch: dict[str, Tensor]) -> float:
+        losses = []
+
+        def closure() -> Tensor:
+            loss = self.learner.training_step(batch, self.done)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.learner.configure_gradient_clipping(self.optimizer)
+            losses.append(loss.item())
+            return loss
+
+        self.learner.train()
+        self.learner.optimizer_step(0, self.done, self.optimizer, closure)
+        self.scheduler.step()
+        self.done += 1
+        return losses[0]
+
+    def steps(self, n: int) -> list[float]:
+        """The losses of the next n steps; the batch of a step depends on its number only."""
+        return [self.step(batch(self.done)) for _ in range(n)]
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.net.named_parameters()}
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate in force for each layer."""
+        return {layer: g["lr"] for g in self.optimizer.param_groups for layer in g["layer"].split("+")}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The whole state, through a file and back."""
+        state: dict[str, Any] = {
+            "state_dict": self.learner.state_dict(),
+            "optimizer_states": [self.optimizer.state_dict()],
+            "lr_schedulers": [self.scheduler.state_dict()],
+            "done": self.done,
+        }
+        self.learner.on_save_checkpoint(state)
+        file = io.BytesIO()
+        torch.save(state, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+
+
+def poison(param: nn.Parameter, value: float) -> Any:
+    """From now on this parameter's gradient is `value`; the handle's remove() heals it."""
+    return param.register_hook(lambda grad: torch.full_like(grad, value))
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Equal bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def with_gradients(*gradients: Tensor) -> list[nn.Parameter]:
+    """Parameters of 0 that hold these gradients."""
+    params = [nn.Parameter(torch.zeros_like(g)) for g in gradients]
+    for p, g in zip(params, gradients, strict=True):
+        p.grad = g.clone()
+    return params

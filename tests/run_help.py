@@ -1,0 +1,53 @@
+"""A small real training for tests: the embedded S&P 500, four years of it, a tiny LSTM."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from upgate.run.command import train_command
+
+SMALL = [
+    "task=stock",
+    "data.start=2014",
+    "task.window=10",
+    "model.hidden_size=8",
+    "model.num_layers=2",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "threads=1",
+]
+
+
+def small(*words: str) -> list[str]:
+    """The words of a small training, those given first."""
+    given = {word.partition("=")[0] for word in words}
+    return [*words, *(word for word in SMALL if word.partition("=")[0] not in given)]
+
+
+def train(root: Path, *words: str, sweep: bool = False) -> tuple[int, str]:
+    """Run `upgate train` in this process; return its exit code and what it said."""
+    console = Console(file=io.StringIO(), width=100)
+    code = train_command(small(*words, f"root={root}"), sweep, None, console)
+    return code, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def start(root: Path, *words: str) -> subprocess.Popen[str]:
+    """Start `upgate train` as a process of its own."""
+    command = [sys.executable, "-m", "upgate.cli", "train", *small(*words, f"root={root}")]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent)
+
+
+def results(root: Path) -> dict[str, dict[str, Any]]:
+    """Every result.json below a root, by the run's name."""
+    found = [json.loads(path.read_text()) for path in sorted(root.glob("*/result.json"))]
+    return {result["name"]: result for result in found}
+
+
+def numbers(result: dict[str, Any]) -> dict[str, float]:
+    """A result's numbers without its clock's."""
+    return {k: v for k, v in result["metrics"].items() if not k.startswith("seconds")}

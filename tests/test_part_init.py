@@ -1,0 +1,104 @@
+"""init: every gate block has the spread its paper says, and what flows through neither dies out nor saturates."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from parts_help import knobs, made
+from upgate.config import choices
+from upgate.seeds import generator
+
+I, H = 192, 320  # large: a block's std is known to 1%; unequal: fan_in is told from fan_out
+EVERY = choices("init")
+
+
+def lstm(name: str, seed: int = 0, sizes: tuple[int, int] = (I, H), **changed: float | None) -> nn.LSTM:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        net = nn.LSTM(*sizes, batch_first=True)
+    made("init", name, **changed)(net, generator(seed, "init"))
+    return net
+
+
+def blocks(net: nn.LSTM) -> dict[str, tuple[Tensor, ...]]:
+    return {"input": net.weight_ih_l0.detach().chunk(4), "recurrent": net.weight_hh_l0.detach().chunk(4)}
+
+
+STD = {  # of the input blocks and of the recurrent ones
+    "pytorch": (1 / math.sqrt(3 * H), 1 / math.sqrt(3 * H)),
+    "xavier": (math.sqrt(2 / (I + H)), math.sqrt(2 / (H + H))),
+    "he": (math.sqrt(2 / I), math.sqrt(2 / H)),
+    "orthogonal": (math.sqrt(2 / (I + H)), 1 / math.sqrt(H)),
+}
+
+
+@pytest.mark.parametrize("name", STD)
+def test_each_gate_block_has_the_formulas_spread(name: str) -> None:
+    net = lstm(name)
+    for kind, wanted in zip(("input", "recurrent"), STD[name], strict=True):
+        for gate in blocks(net)[kind]:
+            assert float(gate.std()) == pytest.approx(wanted, rel=0.02)
+            assert abs(float(gate.mean())) < 4 * wanted / math.sqrt(gate.numel())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("xavier", "input"), ("xavier", "recurrent"), ("orthogonal", "input")])
+def test_xavier_is_uniform_up_to_its_bound(name: str, kind: str) -> None:
+    a = math.sqrt(6 / ((I if kind == "input" else H) + H))
+    for gate in blocks(lstm(name))[kind]:
+        assert 0.999 * a < float(gate.abs().max()) <= a
+
+
+def test_he_is_normal() -> None:
+    gate = blocks(lstm("he"))["input"][0]
+    assert float(((gate / gate.std()) ** 4).mean()) == pytest.approx(3.0, rel=0.05)
+
+
+def test_every_recurrent_gate_block_is_orthogonal() -> None:
+    for gate in blocks(lstm("orthogonal"))["recurrent"]:
+        assert torch.linalg.svdvals(gate).sub(1).abs().max() < 1e-5
+        assert torch.allclose(gate @ gate.T, torch.eye(H), atol=1e-5)
+
+
+def test_the_null_choice_is_pytorchs_own_bit_for_bit() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        fresh = nn.LSTM(I, H, batch_first=True)
+    ours = lstm("pytorch")
+    assert all(torch.equal(p, ours.get_parameter(name)) for name, p in fresh.named_parameters())
+
+
+@pytest.mark.parametrize("name", [n for n in EVERY if "forget_bias" in knobs("init", n)])
+@pytest.mark.parametrize("bias", [1.0, 0.3, -2.0])
+def test_the_two_forget_biases_add_up_to_what_was_asked(name: str, bias: float) -> None:
+    net, without = lstm(name, forget_bias=bias), lstm(name, forget_bias=None)
+    total, bare = (n.bias_ih_l0.detach() + n.bias_hh_l0.detach() for n in (net, without))
+    asked = torch.tensor(bias)
+    assert torch.equal(total[H : 2 * H], asked.expand(H))
+    others = torch.ones(4 * H, dtype=torch.bool)
+    others[H : 2 * H] = False
+    assert torch.equal(total[others], bare[others])
+    assert torch.equal(net.weight_ih_l0, without.weight_ih_l0) and torch.equal(net.weight_hh_l0, without.weight_hh_l0)
+
+
+@pytest.mark.parametrize("name", [n for n in EVERY if n != "pytorch"])
+def test_a_draw_depends_on_the_seed_alone_and_gates_differ(name: str) -> None:
+    one, again, other = lstm(name), lstm(name), lstm(name, seed=1)
+    assert all(torch.equal(p, again.get_parameter(n)) for n, p in one.named_parameters())
+    assert not torch.equal(one.weight_hh_l0, other.weight_hh_l0)
+    for gates in blocks(one).values():
+        assert not any(torch.equal(gates[i], gates[j]) for i in range(4) for j in range(i))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_state_neither_vanishes_nor_saturates(name: str) -> None:
+    """Var(h_t) over the batch under white noise: it settles, well above 0 and well below 1."""
+    net = lstm(name, sizes=(64, 128))
+    with torch.no_grad():
+        h, _ = net(torch.randn(256, 100, 64, generator=generator(0, "x")))  # (B, T, H)
+    variance = h.var(dim=0).mean(dim=1)  # (T,)
+    print(name, variance[[0, 9, 49, 99]], (h.abs() > 0.99).float().mean())
+    assert float(variance.min()) > 1e-3 and float(variance.max()) < 0.6
+    assert 1 / 1.5 < float(variance[99] / variance[49]) < 1.5
+    assert float((h.abs() > 0.99).float().mean()) < 0.01

@@ -1,0 +1,132 @@
+"""layerwise: independent updates are joint ones bit for bit (the negative control), discriminative ones are real learning rates."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import OneCycleLR
+
+from parts_help import Loop, batch, made, parts, same
+from upgate.config import choices
+from upgate.recipe.in_backward import InBackward
+
+OTHERS = (
+    (),
+    ("clip=value", "clip.max_value=0.02"),
+    ("regularization=[l1,l2]", "regularization.l1.lam=0.01", "regularization.l2.lam=0.1"),
+    ("schedule=onecycle", "regularization=[dropout,l1]", "averaging=ema", "init=orthogonal"),
+    ("schedule=cosine", "clip=value", "regularization=[dropout,l2]"),
+)
+SHAPES: tuple[dict[str, Any], ...] = ({"num_layers": 2}, {"num_layers": 3, "bidirectional": True, "pooling": "attention"})
+
+
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+@pytest.mark.parametrize("others", OTHERS, ids=lambda words: " ".join(words) or "alone")
+@pytest.mark.parametrize("shape", SHAPES, ids=["2 layers", "3 layers, bidirectional"])
+def test_independent_is_joint_bit_for_bit(optimizer: str, others: tuple[str, ...], shape: dict[str, Any]) -> None:
+    joint, independent = (Loop(parts(f"optimizer={optimizer}", *others, f"layerwise={name}"), **shape) for name in ("joint", "independent"))
+    assert isinstance(independent.optimizer, InBackward) and len(independent.optimizer.layers) == shape["num_layers"] + 1
+    assert joint.steps(20) == independent.steps(20)
+    assert same(joint.weights(), independent.weights())
+    told, wanted = independent.recipe.engagement(), joint.recipe.engagement()
+    assert told == pytest.approx(wanted, rel=1e-6) and told["clipped_share"] == wanted["clipped_share"]
+    assert ("clip=value" in others) == (wanted["clipped_share"] > 0)
+
+
+def test_independent_holds_no_gradient_of_a_layer_that_has_stepped() -> None:
+    """By the time the bottom layer's gradients come, those above are gone: that is where memory falls."""
+    loop = Loop(parts("layerwise=independent"), num_layers=3)
+    bottom = loop.net.backbone.layers[0].forth.weight_ih_l0
+    above = [p for layer in (*loop.net.backbone.layers[1:], loop.net.head) for p in layer.parameters()]
+    held: list[int] = []
+    bottom.register_hook(lambda grad: held.append(sum(p.grad is not None for p in above)))
+    loop.steps(3)
+    assert held == [0, 0, 0]
+    assert all(p.grad is None for p in loop.net.parameters())
+
+
+def test_independent_goes_on_from_a_checkpoint_and_schedules_still_reach_its_groups() -> None:
+    recipe = parts("layerwise=independent", "optimizer=adamw", "schedule=onecycle")
+    whole = Loop(recipe, num_layers=3)
+    whole.steps(5)
+    state = whole.checkpoint()
+    assert len(state["optimizer_states"][0]["layers"]) == 4
+    resumed = Loop(recipe, num_layers=3, checkpoint=state)
+    before = resumed.rates()
+    assert before == whole.rates()
+    assert whole.steps(5) == resumed.steps(5)
+    assert resumed.rates() == whole.rates() != before
+    for group, layer_group in zip(
+        resumed.optimizer.param_groups, [g for o in resumed.optimizer.layers for g in o.param_groups], strict=True
+    ):
+        assert group is layer_group
+    torch.testing.assert_close(whole.optimizer.state_dict(), resumed.optimizer.state_dict(), rtol=0, atol=0)
+
+
+def test_a_layer_with_an_idle_parameter_is_stepped_as_joint_would() -> None:
+    """Its gradients are never complete, so the hook alone would wait forever."""
+    results = []
+    for name in ("joint", "independent"):
+        torch.manual_seed(0)
+        net = nn.ModuleDict({"a": nn.Linear(3, 4), "b": nn.Linear(4, 1)})
+        net["b"].register_parameter("idle", nn.Parameter(torch.ones(2, 2)))
+        loop = Loop(parts())
+        optimizer = made("layerwise", name).optimizer(made("optimizer", "adam"), [*net.items()], loop.recipe.gradients)
+
+        def closure(net=net, optimizer=optimizer) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = net["b"](net["a"](batch()["x"])).square().sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        results.append({n: p.detach() for n, p in net.named_parameters()})
+    assert same(*results)
+    assert torch.equal(results[0]["b.idle"], torch.ones(2, 2)) and all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+@pytest.mark.parametrize("factor", [2.6, 1.0, 0.5])
+def test_discriminative_rates_are_the_groups_rates(optimizer: str, factor: float) -> None:
+    loop = Loop(
+        parts(f"optimizer={optimizer}", "optimizer.lr=0.01", "layerwise=discriminative", f"layerwise.factor={factor}"), num_layers=3
+    )
+    assert loop.rates() == pytest.approx({f"lstm.{i}": 0.01 / factor ** (3 - i) for i in range(3)} | {"head": 0.01}, rel=1e-12)
+
+
+def test_discriminative_steps_are_joint_steps_times_the_rate() -> None:
+    joint, own = (Loop(parts(f"layerwise={name}"), num_layers=3) for name in ("joint", "discriminative"))
+    start = joint.weights()
+    joint.steps(1)
+    own.steps(1)
+    a, b = joint.weights(), own.weights()
+    for name, w in start.items():
+        depth = 3 - int(name.split(".")[2]) if "layers" in name else 0
+        torch.testing.assert_close(b[name] - w, (a[name] - w) * 2.6**-depth, rtol=1e-3, atol=1e-7)
+
+
+def test_a_factor_of_1_is_joint_bit_for_bit() -> None:
+    joint, own = Loop(parts("optimizer=adam")), Loop(parts("optimizer=adam", "layerwise=discriminative", "layerwise.factor=1"))
+    assert joint.steps(5) == own.steps(5) and same(joint.weights(), own.weights())
+
+
+def test_discriminative_rates_follow_a_schedule_each_in_its_proportion() -> None:
+    """PyTorch's OneCycleLR with a list of peaks is the reference; see test_part_schedule.py for the step between the two."""
+    N = 20
+    loop = Loop(parts("optimizer.lr=0.05", "layerwise=discriminative", "schedule=onecycle"), total=N, num_layers=3)
+    peaks = {f"lstm.{i}": 0.05 / 2.6 ** (3 - i) for i in range(3)} | {"head": 0.05}
+    reference = SGD([{"params": [nn.Parameter(torch.zeros(1))]} for _ in peaks], lr=1.0)
+    theirs = OneCycleLR(reference, list(peaks.values()), total_steps=N + 1, pct_start=(0.3 * N + 1) / (N + 1), cycle_momentum=False)
+    for i in range(N):
+        assert loop.rates() == pytest.approx(dict(zip(peaks, (g["lr"] for g in reference.param_groups), strict=True)), rel=1e-9)
+        loop.step(batch(i))
+        reference.step()
+        theirs.step()
+
+
+def test_the_negative_control_does_not_hold_by_accident() -> None:
+    """Other layerwise updates do come out different."""
+    assert Loop(parts()).steps(5) != Loop(parts("layerwise=discriminative")).steps(5)
