@@ -62,7 +62,8 @@ def test_independent_goes_on_from_a_checkpoint_and_schedules_still_reach_its_gro
         resumed.optimizer.param_groups, [g for o in resumed.optimizer.layers for g in o.param_groups], strict=True
     ):
         assert group is layer_group
-    torch.testing.assert_close(whole.optimizer.state_dict(), resumed.optimizer.state_dict(), rtol=0, atol=0)
+    left, right = ([layer["state"] for layer in loop.optimizer.state_dict()["layers"]] for loop in (whole, resumed))
+    torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 
 def test_a_layer_with_an_idle_parameter_is_stepped_as_joint_would() -> None:

@@ -153,7 +153,7 @@ def test_a_quadratic_falls(name: str) -> None:
         loss = (w - 1).square().sum()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
 
 

@@ -1,5 +1,6 @@
 """schedule: its end points, its pieces, and PyTorch's own schedulers as the reference."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -85,5 +86,5 @@ def test_onecycle_without_a_warmup_only_falls() -> None:
 def test_a_schedule_has_no_jumps(name: str) -> None:
     share = made("schedule", name)
     values = [share(i / 10_000) for i in range(10_001)]
-    steepest = max(abs(b - a) for a, b in zip(values, values[1:], strict=False))
+    steepest = max(abs(b - a) for a, b in itertools.pairwise(values))
     assert steepest <= math.pi / 2 / (0.1 * 10_000)  # a half cosine over a tenth of the run would be as steep

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from run_help import train
 
+from run_help import train
 from upgate.cli import main
 from upgate.data.sources import load_prices
 

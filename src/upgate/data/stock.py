@@ -14,7 +14,11 @@ from upgate.errors import UserError, did_you_mean
 from upgate.schema import PositiveInt, build
 
 EVALUATION_BATCH = 1024  # without gradients larger batches are faster; results do not depend on it
-SPLITS = {"holdout": splits.holdout, "walk_forward": splits.walk_forward, "development": splits.development}
+SPLITS: dict[str, Callable[..., list[splits.Fold]]] = {
+    "holdout": splits.holdout,
+    "walk_forward": splits.walk_forward,
+    "development": splits.development,
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class StockTask:
 
 def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
-    make: Callable[..., list[splits.Fold]] = SPLITS[split["name"]]
+    make = SPLITS[split["name"]]
     knobs = {k: v for k, v in split.items() if k != "name"}
     gap = horizon if knobs.get("gap") is None else knobs["gap"]
     if gap < horizon:

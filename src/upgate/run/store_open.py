@@ -96,7 +96,7 @@ def upgrade_sqlite(path: Path) -> None:
     before, copy = revision(path), path.with_name(f"{path.name}.before-upgrade")
     shutil.copy(path, copy)
     try:
-        upgrade.callback(f"sqlite:///{path}")
+        upgrade.callback(f"sqlite:///{path}")  # type: ignore[misc]
     except CommandError as error:
         raise UserError(f"{path} was written by a newer MLflow: install that one ({first_line(error)})") from error
     if revision(path) == before:
