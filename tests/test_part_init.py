@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import knobs, made
+from parts_help import Loop, knobs, made, parts
 from upgate.config import choices
 from upgate.seeds import generator
 
@@ -92,13 +92,19 @@ def test_a_draw_depends_on_the_seed_alone_and_gates_differ(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_every_layer_direction_and_seed_has_a_draw_of_its_own(name: str) -> None:
+    loops = [Loop(parts(f"init={name}"), seed=seed, num_layers=3, bidirectional=True) for seed in (0, 1)]
+    drawn = [w for loop in loops for key, w in loop.weights().items() if "weight_hh" in key]
+    assert len(drawn) == 12 and not any(torch.equal(drawn[i], drawn[j]) for i in range(12) for j in range(i))
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_the_state_neither_vanishes_nor_saturates(name: str) -> None:
     """Var(h_t) over the batch under white noise: it settles, well above 0 and well below 1."""
     net = lstm(name, sizes=(64, 128))
     with torch.no_grad():
         h, _ = net(torch.randn(256, 100, 64, generator=generator(0, "x")))  # (B, T, H)
     variance = h.var(dim=0).mean(dim=1)  # (T,)
-    print(name, variance[[0, 9, 49, 99]], (h.abs() > 0.99).float().mean())
     assert float(variance.min()) > 1e-3 and float(variance.max()) < 0.6
     assert 1 / 1.5 < float(variance[99] / variance[49]) < 1.5
     assert float((h.abs() > 0.99).float().mean()) < 0.01

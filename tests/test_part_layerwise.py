@@ -47,6 +47,18 @@ def test_independent_holds_no_gradient_of_a_layer_that_has_stepped() -> None:
     assert all(p.grad is None for p in loop.net.parameters())
 
 
+def test_independent_takes_each_layer_once_whole_and_from_the_top() -> None:
+    loop, seen = Loop(parts(), num_layers=3, bidirectional=True), []
+
+    def prepare(params: list[nn.Parameter]) -> None:
+        assert all(p.grad is not None for p in params)
+        seen.append({id(p) for p in params})
+
+    made("layerwise", "independent").optimizer(made("optimizer", "adam"), loop.learner.layers(), prepare)
+    loop.learner.training_step(batch(), 0).backward()
+    assert seen == [{id(p) for p in layer.parameters()} for _, layer in reversed(loop.learner.layers())]
+
+
 def test_independent_goes_on_from_a_checkpoint_and_schedules_still_reach_its_groups() -> None:
     recipe = parts("layerwise=independent", "optimizer=adamw", "schedule=onecycle")
     whole = Loop(recipe, num_layers=3)

@@ -106,6 +106,13 @@ def test_a_difference_between_asked_and_got_raises(name: str) -> None:
                 check_effective(loop.optimizer, recipe["optimizer"], loop.net)
 
 
+def test_no_recipe_hands_out_an_optimizer_that_differs() -> None:
+    loop = Loop(parts("optimizer.lr=0.1"))
+    loop.recipe.make = made("optimizer", "sgd", lr=0.2)
+    with pytest.raises(UserError, match=r"^optimizer\.lr=0\.1 was asked for and layer .* got 0\.2"):
+        loop.recipe.optimizer(loop.learner.layers(), loop.net)
+
+
 def test_a_forgotten_or_a_strange_parameter_raises() -> None:
     recipe = parts()
     loop = Loop(recipe)
@@ -154,7 +161,7 @@ def test_a_quadratic_falls(name: str) -> None:
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
+    assert losses[1] < losses[0] and losses[-1] < losses[0]  # between the two a momentum may overshoot
 
 
 @pytest.mark.parametrize("betas", [[0.9], [0.9, 0.99, 0.999], [0.9, 1.0], [-0.1, 0.9], 0.9])

@@ -104,6 +104,7 @@ def test_under_adam_l2_is_not_weight_decay() -> None:
             optimizer.step()
         left[name] = w.detach().flatten().tolist()
     assert left["adamw"] == pytest.approx([(1 - lr * lam) ** steps] * 2, abs=0.02)  # the noise does not cancel in the first steps
+    assert left["adamw"][0] == pytest.approx(left["adamw"][1], rel=1e-5)
     assert left["adam"][0] > 0.95 and left["adam"][1] < 0.1, left
 
 

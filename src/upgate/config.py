@@ -71,6 +71,7 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     known = groups(extra)
     picks, values = [], []
     for word, override in _parsed(words).items():
+        _axis(word, False, extra)  # raises for a sweep
         if override.package is not None or "/" in override.key_or_group or override.type.name != "CHANGE":
             raise UserError(f"{word}: only group=choice and key=value are understood here")
         if override.key_or_group in known and not isinstance(override.value(), dict):
@@ -171,7 +172,7 @@ def _as_text(key: str, value: str) -> str:
 
 def _axis(word: str, multirun: bool, extra: str | None) -> list[str]:
     """One word's alternatives, each a word that asks for a single value."""
-    from hydra.core.override_parser.types import Glob
+    from hydra.core.override_parser.types import Glob, RangeSweep
 
     override = _parse(word)
     key, value = override.get_key_element(), override.value()
@@ -183,6 +184,8 @@ def _axis(word: str, multirun: bool, extra: str | None) -> list[str]:
         raise UserError(f"{word} asks for several runs; add -m to sweep (make train ARGS=-m ...){other}")
     if not (override.is_discrete_sweep() or isinstance(value, Glob)):
         raise UserError(f"{word} cannot be counted out; list the values, as in {key}=1,2,3 or {key}='range(0,6)'")
+    if isinstance(value, RangeSweep) and value.step == 0:
+        raise UserError(f"{word} never ends; give a step other than 0")
     found = value.filter(choices(key, extra)) if isinstance(value, Glob) else list(override.sweep_string_iterator())
     if not found:
         there = did_you_mean("", choices(key, extra)) if isinstance(value, Glob) else ""
@@ -227,7 +230,7 @@ def _chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) -
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = hydra.compose("config", words)
-    except (HydraException, YAMLError, ValueError) as error:  # whatever a file of the user's may hold
+    except (HydraException, YAMLError, ValueError, RecursionError) as error:  # whatever a file of the user's may hold
         asked = " ".join(f"{group}={','.join(names)}" for group, names in picks)
         raise UserError(f"{asked} cannot be composed: {_sentence(error)}") from None
     plain: Any = OmegaConf.to_container(config, resolve=False)

@@ -60,11 +60,11 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         return value
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        value = _value(value, args[0], where)
+        typed = _value(value, args[0], where)
         for bound in args[1:]:
-            if isinstance(bound, Range) and not bound.holds(value):
+            if isinstance(bound, Range) and not bound.holds(typed):
                 raise UserError(f"{where}={said(value)} must be {bound.words}")
-        return value
+        return typed
     if origin in (Union, types.UnionType):
         return _union(value, args, where)
     if origin is Literal:

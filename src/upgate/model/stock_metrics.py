@@ -97,9 +97,12 @@ def naive_error(tensors: StockTensors) -> float:
 
 
 def geometric_mean(ratios: pd.Series) -> float:
-    """The mean in which twice as good and half as good cancel; inf where a ratio is not finite."""
+    """The mean in which twice as good and half as good cancel; 0 where a ratio is 0, inf where one is not finite."""
     values = ratios.to_numpy(dtype=float)
-    return float(np.exp(np.log(values).mean())) if np.isfinite(values).all() else float("inf")
+    if not np.isfinite(values).all():
+        return float("inf")
+    with np.errstate(divide="ignore"):  # log 0 is -inf, and its mean's exponential the 0 that is meant
+        return float(np.exp(np.log(values).mean()))
 
 
 def _tensor(values: pd.Series) -> Tensor:

@@ -1,0 +1,158 @@
+"""The backbone against PyTorch's own stacked and packed LSTM; padding takes no part; the fused kernel is in use."""
+
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from upgate.model.backbone import Backbone, Pooling, reverse
+from upgate.model.stock import StockNet
+from upgate.seeds import generator
+
+B, T, I, H = 4, 7, 3, 5
+LENGTHS = torch.tensor([7, 1, 4, 6])  # whole, shortest, between
+POOLINGS = get_args(Pooling)
+both_ways = pytest.mark.parametrize("bidirectional", [False, True], ids=["forth", "both"])
+every_pooling = pytest.mark.parametrize("pooling", POOLINGS)
+
+
+def made(pooling: Pooling = "last", bidirectional: bool = False, num_layers: int = 2) -> Backbone:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Backbone(I, H, num_layers, bidirectional, pooling)
+
+
+def tokens() -> Tensor:  # (B, T, I)
+    return torch.randn(B, T, I, generator=generator(0, "tokens"))
+
+
+def states(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:  # (B, T, D), before pooling
+    for layer in backbone.layers:
+        x = layer(x, lengths)
+    return x
+
+
+def plain(backbone: Backbone) -> nn.LSTM:
+    """One stacked `nn.LSTM` with copies of the backbone's weights."""
+    bidirectional = backbone.layers[0].back is not None
+    lstm = nn.LSTM(I, H, len(backbone.layers), batch_first=True, bidirectional=bidirectional)
+    weights = {}
+    for i, layer in enumerate(backbone.layers):
+        for part, suffix in ((layer.forth, ""), (layer.back, "_reverse")):
+            if part is not None:
+                weights |= {name.replace("_l0", f"_l{i}{suffix}"): value for name, value in part.state_dict().items()}
+    lstm.load_state_dict(weights)
+    return lstm
+
+
+def padding() -> Tensor:  # (B, T)
+    return torch.arange(T) >= LENGTHS[:, None]
+
+
+def test_right_padded_input_gives_what_packing_gives() -> None:
+    backbone, x = made(bidirectional=True), tokens()
+    packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    out, (h, _) = plain(backbone)(packed)
+    expected, _ = nn.utils.rnn.pad_packed_sequence(out, batch_first=True)
+    torch.testing.assert_close(states(backbone, x, LENGTHS)[~padding()], expected[~padding()], rtol=0, atol=1e-6)
+    torch.testing.assert_close(backbone(x, LENGTHS), torch.cat([h[-2], h[-1]], dim=-1), rtol=0, atol=1e-6)
+
+
+@both_ways
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_without_padding_it_is_the_plain_stacked_lstm(bidirectional: bool, num_layers: int) -> None:
+    backbone, x = made("last", bidirectional, num_layers), tokens()
+    out, (h, _) = plain(backbone)(x)
+    torch.testing.assert_close(states(backbone, x, None), out, rtol=0, atol=1e-6)
+    expected = torch.cat([h[-2], h[-1]], dim=-1) if bidirectional else h[-1]
+    torch.testing.assert_close(backbone(x), expected, rtol=0, atol=1e-6)
+
+
+def test_reverse_is_its_own_inverse_and_leaves_the_padding() -> None:
+    x = tokens()
+    once = reverse(x, LENGTHS)
+    assert torch.equal(reverse(once, LENGTHS), x) and torch.equal(reverse(reverse(x, None), None), x)
+    assert torch.equal(once[padding()], x[padding()])
+    for row, n in enumerate(LENGTHS.tolist()):
+        assert torch.equal(once[row, :n], x[row, :n].flip(0))
+
+
+@every_pooling
+@both_ways
+def test_padding_takes_no_part(pooling: Pooling, bidirectional: bool) -> None:
+    backbone, x = made(pooling, bidirectional), tokens()
+    other = x.masked_fill(padding()[..., None], 1e3)
+    assert torch.equal(backbone(x, LENGTHS), backbone(other, LENGTHS))
+    other.requires_grad_()
+    backbone(other, LENGTHS).sum().backward()
+    assert not other.grad[padding()].any() and other.grad[~padding()].any(dim=-1).any()
+
+
+@every_pooling
+@both_ways
+def test_no_lengths_mean_all_of_the_window(pooling: Pooling, bidirectional: bool) -> None:
+    backbone, x = made(pooling, bidirectional), tokens()
+    pooled = backbone(x)
+    assert pooled.shape == (B, backbone.width)
+    torch.testing.assert_close(pooled, backbone(x, torch.full((B,), T)), rtol=0, atol=1e-6)
+
+
+@both_ways
+def test_poolings_are_their_formulas(bidirectional: bool) -> None:
+    for pooling in POOLINGS:
+        backbone, x = made(pooling, bidirectional), tokens()
+        h = states(backbone, x, LENGTHS)
+        for row, n in enumerate(LENGTHS.tolist()):
+            valid = h[row, :n]  # (n, D)
+            last = torch.cat([valid[-1, :H], valid[0, H:]])
+            parts = {"last": last, "max": valid.amax(0), "mean": valid.mean(0)}
+            expected = parts.get(pooling, torch.cat(list(parts.values())))
+            if backbone.score is not None:
+                expected = backbone.score(valid).softmax(0).squeeze(-1) @ valid
+            torch.testing.assert_close(backbone(x, LENGTHS)[row], expected, rtol=0, atol=1e-6)
+
+
+@every_pooling
+@both_ways
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "padded"])
+def test_gradients_reach_every_parameter(pooling: Pooling, bidirectional: bool, lengths: Tensor | None) -> None:
+    backbone = made(pooling, bidirectional)
+    backbone(tokens(), lengths).square().sum().backward()
+    for name, p in backbone.named_parameters():
+        assert p.grad is not None and p.grad.isfinite().all() and p.grad.any(), name
+
+
+@both_ways
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch is built without oneDNN, CPU's fused LSTM")
+def test_training_runs_on_the_fused_kernel(bidirectional: bool) -> None:
+    backbone = made(bidirectional=bidirectional).train()
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        backbone(tokens(), LENGTHS).sum().backward()
+    calls = {event.key: event.count for event in profiled.key_averages()}
+    assert calls["aten::mkldnn_rnn_layer"] == len(backbone.layers) * (1 + bidirectional)
+    assert not [name for name in calls if "lstm_cell" in name]
+
+
+def test_taps_run_in_training_only() -> None:
+    backbone, x, seen = made(num_layers=3), tokens(), []
+    backbone.taps["between"].append(lambda h: seen.append(("between", h.shape)) or h)
+    backbone.taps["head"].append(lambda h: seen.append(("head", h.shape)) or 2 * h)
+    whole = backbone.eval()(x)
+    assert not seen
+    assert torch.equal(backbone.train()(x), 2 * whole)
+    assert seen == [("between", (B, T, H))] * 2 + [("head", (B, H))]
+
+
+@pytest.mark.parametrize("pooling", ["last", "attention"])
+def test_the_head_stays_float32_under_bf16_autocast(pooling: Pooling) -> None:
+    net = StockNet(I, {"name": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": False, "pooling": pooling})
+    passed = []
+    net.head.register_forward_hook(lambda head, args, out: passed.append((args[0], out)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        forecast = net({"x": tokens()})
+        assert nn.functional.linear(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.bfloat16  # autocast is on
+    ((pooled, out),) = passed
+    assert pooled.dtype == out.dtype == forecast.dtype == torch.float32
+    assert torch.equal(forecast, net.head(pooled).squeeze(-1))
