@@ -321,7 +321,7 @@ def test_an_explicit_rate_wins_over_the_tasks_tuned_one(mine: Path) -> None:
     def lr(*words: str) -> float:
         return float(compose(["task=own", *words], str(mine))["optimizer"]["lr"])
 
-    shipped = compose(["optimizer=adam"])["optimizer"]["lr"]
+    shipped = 0.001  # the choice's own, where the task has none
     assert (lr("optimizer=sgd"), lr("recipe=traditional"), lr("optimizer=adam")) == (0.25, 0.25, shipped)
     assert lr("optimizer=sgd", "optimizer.lr=0.5") == lr("optimizer.lr=0.5", "optimizer=sgd") == 0.5
 

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
         return {"train": train, "runs": runs, "predict": predict, "ui": ui}[words[0]](words[1:])
     except UserError as error:
-        print(f"upgate: {error}", file=sys.stderr)
+        print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -77,10 +77,12 @@ def train(words: Sequence[str]) -> int:
     if known.cfg is not None:
         import yaml
 
-        for job in config.expand(overrides, known.multirun):
-            print(yaml.safe_dump(config.compose(job, known.config_dir), sort_keys=False, allow_unicode=True), end="")
+        if known.cfg != "job":
+            raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
+        jobs = [config.compose(job, known.config_dir) for job in config.expand(overrides, known.multirun, known.config_dir)]
+        print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
         return 0
-    for job in config.expand(overrides, known.multirun):
+    for job in config.expand(overrides, known.multirun, known.config_dir):
         config.compose(job, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
@@ -110,7 +112,10 @@ def predict(words: Sequence[str]) -> int:
 
 
 def ui(words: Sequence[str]) -> int:
-    _, rest = parse(words, [])
+    known, rest = parse(words, [])
+    if known.help:
+        print(HELP, end="")
+        return 0
     from upgate.run.listing import ui_command
 
     return ui_command(pairs(rest, ("root", "port")))

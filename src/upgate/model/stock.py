@@ -27,7 +27,7 @@ class StockNet(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         pooled = self.backbone(batch["x"])
         with torch.autocast(pooled.device.type, enabled=False):  # head and loss stay in full precision
-            return self.head(pooled.float()).squeeze(-1)
+            return self.head(pooled.to(self.head.weight.dtype)).squeeze(-1)
 
 
 class StockLearner(Learner):

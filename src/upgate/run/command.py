@@ -85,7 +85,7 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> J
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
     """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
     library = Library()
-    pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun)]
+    pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun, extra)]
     wanted = [job for job, _ in pairs]
     asked = {job.spec.key: job for job in wanted}
     jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
