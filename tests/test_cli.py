@@ -113,7 +113,6 @@ def test_help_names_every_command(command: str) -> None:
 # Known faults of the command, each to lose its mark with its repair
 
 
-@pytest.mark.xfail(reason="cli.py does not hand --config-dir on to config.expand")
 def test_glob_reaches_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "optimizer").mkdir()
     (tmp_path / "optimizer" / "lion.yaml").write_text("name: lion\nlr: 1e-4\n")
@@ -121,24 +120,20 @@ def test_glob_reaches_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.Captur
     assert yaml.safe_load(capsys.readouterr().out)["optimizer"] == {"name": "lion", "lr": 1e-4}
 
 
-@pytest.mark.xfail(reason="cli.py prints a word's own line breaks")
 def test_a_word_with_a_line_break_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "sead=a\nb"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.xfail(reason="cli.py's ui does not look at --help")
 def test_ui_help_is_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)  # no store here
     assert cli.main(["ui", "--help"]) == 0 and capsys.readouterr().out == cli.HELP
 
 
-@pytest.mark.xfail(reason="cli.py takes any word after --cfg")
 def test_cfg_takes_job_only() -> None:
     assert cli.main(["train", "--cfg", "jbo"]) == 2
 
 
-@pytest.mark.xfail(reason="cli.py prints a sweep's jobs as one mapping with every key repeated")
 def test_cfg_of_a_sweep_is_one_document_per_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "-m", "seed=0,1", "--cfg", "job"]) == 0
     assert [one["seed"] for one in yaml.safe_load_all(capsys.readouterr().out)] == [0, 1]
