@@ -130,6 +130,7 @@ def test_a_failed_run_is_told_recorded_and_the_rest_go_on(tmp_path: Path, runs: 
     [
         (["fold=1"], "fold=1"),
         (["task.target=retrun"], "task.target=retrun is not a choice, did you mean 'return'?"),
+        (["model.pooling=lst"], "did you mean 'last'?"),
         (["clip.max_norm=-1"], "clip.max_norm=-1"),
         (["task.window=5000"], "window"),
         (["layerwise=independent"], "clip=norm"),

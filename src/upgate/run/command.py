@@ -14,13 +14,14 @@ from upgate import config
 from upgate.data.prices import Prices
 from upgate.data.sources import load_prices
 from upgate.data.stock import StockData, StockTask
+from upgate.model.backbone import Backbone
 from upgate.run import environment, show
 from upgate.run.execute import Interrupted, Job, execute, profile
 from upgate.run.result import Result, scores
 from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
 from upgate.run.store import Run, Store
 from upgate.run.train import smoke
-from upgate.schema import NonNegativeInt, PositiveInt, build
+from upgate.schema import NonNegativeInt, PositiveInt, build, checked
 
 
 class Library:
@@ -71,7 +72,7 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> J
         data=library.prices(asked["data"]).hash(),
         split=asked["split"],
         fold=asked["fold"],
-        model=asked["model"],
+        model=model_of(asked["model"]),
         recipe=recipe_of(asked),
         budget=budget_of(asked["trainer"]),
         batch_size=asked["batch_size"],
@@ -80,6 +81,13 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> J
         threads=asked["threads"],
     )
     return Job(spec, asked["recipe"], changes, asked)
+
+
+def model_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """The model in a spec: its name and its checked knobs; a wrong one is told before anything runs."""
+    knobs = {key: value for key, value in asked.items() if key != "name"}
+    known = checked(Backbone, {"input_size": 1, **knobs}, "model")  # the input's size comes from the data
+    return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
 
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
