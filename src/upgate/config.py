@@ -28,6 +28,7 @@ OURS = {  # Trainer arguments that Upgate sets, and what to say instead
     "barebones": "trainer.enable_progress_bar=false",
     "use_distributed_sampler": "nothing: batches come from memory",
     "reload_dataloaders_every_n_epochs": "nothing: batches come from memory",
+    "log_every_n_steps": "nothing: curves hold a point per epoch",
 }
 
 # Hydra's grammar reads bare words of these letters only; other text (a Chinese path, a ticker such as ^GSPC) is quoted for it.

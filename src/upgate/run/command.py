@@ -127,7 +127,7 @@ def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, c
     failed = [result for result in results if result.status != "FINISHED"]
     parent.log(aggregate(chosen))
     parent.finish("FAILED" if failed or len(results) < len({j.spec.key for j in jobs}) else "FINISHED")
-    report(console, chosen, failed, store)
+    report(console, chosen, failed)
     return 1 if failed else 0
 
 
@@ -172,7 +172,7 @@ def tell_data(console: Console, prices: Prices, job: Job, library: Library) -> N
         console.print("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in left_out.items()), highlight=False)
 
 
-def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result], store: Store) -> None:
+def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result]) -> None:
     if len(chosen) == 1 and chosen[0].status == "FINISHED":
         show.show_one(console, chosen[0])
         if not chosen[0].diverged:

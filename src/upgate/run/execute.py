@@ -206,5 +206,4 @@ def from_row(row: Row, store: Store) -> Result:
         metrics=own(row.metrics),
         folder=str(store.root / row.key[:16]),
         diverged=row.tags.get("upgate.diverged") == "true",
-        fresh=False,
     )

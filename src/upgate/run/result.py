@@ -27,7 +27,6 @@ class Result:
     folder: str
     error: str = ""
     diverged: bool = False
-    fresh: bool = True  # trained by this command, not found in the store
     twin: dict[str, Any] | None = None  # key, run_id and metrics
     difference: dict[str, float] = field(default_factory=dict)  # run minus twin
 

@@ -15,7 +15,6 @@ NUMERICS = 1  # raise it when a change of the code changes the numbers of a run:
 ASIDE = {
     "enable_progress_bar",
     "enable_model_summary",
-    "log_every_n_steps",
     "profiler",
     "devices",
     "num_nodes",
