@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import lightning.pytorch as pl
-
 from upgate.data import splits, windows
 from upgate.data.batches import Batches
 from upgate.data.features import DEFAULT_FEATURES, FEATURES, Panel
+from upgate.data.fold_data import FoldData
 from upgate.data.prices import Prices
 from upgate.errors import UserError, did_you_mean
 from upgate.schema import PositiveInt, build
@@ -51,7 +50,7 @@ def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     return build(make, {"n": n, **knobs, "gap": gap}, "split")
 
 
-class StockData(pl.LightningDataModule):
+class StockData(FoldData):
     """The tensors of one fold and their loaders. Raises UserError where the data cannot give a sample."""
 
     def __init__(self, prices: Prices, task: dict[str, Any], split: dict[str, Any], fold: int, bad: Literal["refuse", "drop"]) -> None:
@@ -70,12 +69,6 @@ class StockData(pl.LightningDataModule):
             features=task["features"],
             bad=bad,
         )
-        self.batch_size, self.seed = 0, 0
-
-    def loads(self, batch_size: int, seed: int) -> "StockData":
-        """Set what one run of many on these tensors needs."""
-        self.batch_size, self.seed = batch_size, seed
-        return self
 
     def _batches(self, part: str, batch_size: int, seed: int | None) -> Batches:
         t = self.tensors
@@ -89,3 +82,11 @@ class StockData(pl.LightningDataModule):
 
     def part(self, name: str) -> Batches:
         return self._batches(name, EVALUATION_BATCH, None)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {part: len(rows) for part, rows in self.tensors.origin.items()}
+
+    @property
+    def notes(self) -> dict[str, int]:
+        return {what.replace("_", " "): count for what, count in self.tensors.notes.items()}

@@ -11,47 +11,48 @@ from typing import Any
 from rich.console import Console
 
 from upgate import config
-from upgate.data.prices import Prices
-from upgate.data.sources import load_prices
-from upgate.data.stock import StockData, StockTask
+from upgate.data.fold_data import FoldData
 from upgate.model.backbone import Backbone
 from upgate.run import environment, show
-from upgate.run.execute import Interrupted, Job, execute, profile
+from upgate.run.execute import Interrupted, Job, execute
 from upgate.run.result import Result, scores
 from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
 from upgate.run.store import Run, Store
+from upgate.run.task import Table, task_of
 from upgate.run.train import smoke
 from upgate.schema import NonNegativeInt, PositiveInt, build, checked
 
 
 class Library:
-    """The data of a command's jobs, each read and cut into windows once."""
+    """The data of a command's jobs, each read and made into tensors once."""
 
     def __init__(self) -> None:
-        self._prices: dict[str, Prices] = {}
-        self._tensors: dict[str, StockData] = {}
+        self._tables: dict[str, Table] = {}
+        self._data: dict[str, FoldData] = {}
 
-    def prices(self, source: dict[str, Any]) -> Prices:
-        key = json.dumps(source, sort_keys=True, default=str)
-        if key not in self._prices:
-            self._prices[key] = load_prices(source)
-        return self._prices[key]
+    def table(self, task: str, source: dict[str, Any]) -> Table:
+        key = json.dumps([task, source], sort_keys=True, default=str)
+        if key not in self._tables:
+            self._tables[key] = task_of(task).load(source)
+        return self._tables[key]
 
-    def data(self, job: Job) -> tuple[Prices, StockData]:
-        """Prices and tensors of a job; raises UserError where they do not fit together."""
-        spec, source = job.spec, job.config["data"]
-        prices = self.prices(source)
+    def fetch(self, job: Job) -> tuple[Table, FoldData]:
+        """Table and tensors of a job; raises UserError where they do not fit together."""
+        spec, name = job.spec, job.spec.task["name"]
+        table = self.table(name, job.config["data"])
         key = json.dumps([spec.data, spec.task, spec.split, spec.fold], sort_keys=True)
-        if key not in self._tensors:
-            self._tensors[key] = StockData(prices, spec.task, spec.split, spec.fold, source.get("bad", "refuse"))
-        return prices, self._tensors[key]
+        if key not in self._data:
+            self._data[key] = task_of(name).data(table, spec.task, spec.split, spec.fold, job.config)
+        return table, self._data[key]
 
 
-def common(seed: NonNegativeInt, fold: NonNegativeInt, batch_size: PositiveInt, threads: PositiveInt, twin: bool, root: str) -> None:
+def common(
+    seed: NonNegativeInt, fold: NonNegativeInt, batch_size: PositiveInt, threads: PositiveInt, twin: bool, root: str, cache: str
+) -> None:
     """The knobs at the top level; their types and ranges."""
 
 
-TOP = ("seed", "fold", "batch_size", "threads", "twin", "root")
+TOP = ("seed", "fold", "batch_size", "threads", "twin", "root", "cache")
 
 
 def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple[Job, Job | None]:
@@ -66,11 +67,12 @@ def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple
 
 
 def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> Job:
-    task = build(StockTask, asked["task"], "task").plain()
+    task = task_of(asked["task"]["name"])
+    knobs = task.plain(asked["task"])
     spec = RunSpec(
-        task=task,
-        data=library.prices(asked["data"]).hash(),
-        split=asked["split"],
+        task=knobs,
+        data=library.table(task.name, asked["data"]).hash(),
+        split=task.split(asked["split"], knobs),
         fold=asked["fold"],
         model=model_of(asked["model"]),
         recipe=recipe_of(asked),
@@ -98,11 +100,11 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     asked = {job.spec.key: job for job in wanted}
     jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
     for job in jobs:
-        library.data(job)  # every fault of data or configuration is told before the first training
-    tell_data(console, library.data(wanted[0])[0], wanted[0], library)
+        library.fetch(job)  # every fault of data or configuration is told before the first training
+    tell_data(console, wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:
-            smoke(job.spec, library.data(job)[1], job.config["trainer"]["fast_dev_run"])
+            smoke(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
         console.print(f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded.")
         return 0
     store = Store(Path(wanted[0].config["root"]).resolve())
@@ -114,7 +116,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
 def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, console: Console) -> int:
     parent = open_parent(store, wanted, jobs)
     try:
-        results = execute(jobs, library.data, store, parent, console)
+        results = execute(jobs, library.fetch, store, parent, console)
     except Interrupted:
         parent.finish("KILLED")
         console.print("\ninterrupted; the same command goes on where this one stopped.")
@@ -157,27 +159,25 @@ def aggregate(results: Sequence[Result]) -> dict[str, float]:
     return numbers
 
 
-def tell_data(console: Console, prices: Prices, job: Job, library: Library) -> None:
+def tell_data(console: Console, job: Job, library: Library) -> None:
     """One line on what is trained on; what was left out is said."""
-    about, tensors = profile(prices), library.data(job)[1].tensors
-    samples = ", ".join(f"{len(rows):,} {part}" for part, rows in tensors.origin.items())
-    console.print(
-        f"{prices.source}: {about['tickers']} ticker{'s' * (about['tickers'] > 1)}, {about['rows']:,} days, "
-        f"{about['from']} to {about['to']}; windows: {samples}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    left_out = {**prices.dropped, **{k.replace("_", " "): n for k, n in tensors.notes.items() if n}}
+    table, data = library.fetch(job)
+    samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
+    about = task_of(job.spec.task["name"]).about(table)
+    console.print(f"{table.source}: {about}: {samples}", highlight=False, soft_wrap=True)
+    left_out = {**table.dropped, **{what: count for what, count in data.notes.items() if count}}
     if left_out:
-        console.print("left out: " + ", ".join(f"{n:,} {reason}" for reason, n in left_out.items()), highlight=False)
+        console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()), highlight=False)
 
 
 def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result]) -> None:
     if len(chosen) == 1 and chosen[0].status == "FINISHED":
         show.show_one(console, chosen[0])
         if not chosen[0].diverged:
-            console.print(f"pictures: {chosen[0].folder}/forecast.png, curves.png", highlight=False, soft_wrap=True)
-        console.print("next: make ui; or several seeds, as in make train ARGS=-m seed=0,1,2,3,4,5", highlight=False, soft_wrap=True)
+            pictures = ", ".join(task_of(chosen[0].task).pictures)
+            console.print(f"in {chosen[0].folder}: {pictures}", highlight=False, soft_wrap=True)
+        more = f"make train ARGS=-m task={chosen[0].task} seed=0,1,2,3,4,5"
+        console.print(f"next: make ui; or several seeds, as in {more}", highlight=False, soft_wrap=True)
     elif len(chosen) > 1:
         show.show_many(console, chosen)
         console.print("next: make ui, or upgate runs", highlight=False)

@@ -1,5 +1,6 @@
 """Run a list of jobs in this process, one after the other. Nothing else knows where a run runs."""
 
+import json
 import sys
 import traceback
 from collections import Counter
@@ -8,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from rich.console import Console
 
-from upgate.data.prices import Prices
-from upgate.data.stock import StockData
-from upgate.run import figures
+from upgate.data.fold_data import FoldData
 from upgate.run.result import Result, own
 from upgate.run.spec import RunSpec
 from upgate.run.store import Row, Run, Store
+from upgate.run.task import Table, task_of
 from upgate.run.train import Outcome, train
 
 SAME_FAILURE = 3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
@@ -39,14 +38,14 @@ class Job:
         return " ".join([self.recipe, *self.changes, f"seed={self.spec.seed}"] + ([f"fold={self.spec.fold}"] if self.spec.fold else []))
 
 
-Data = Callable[[Job], tuple[Prices, StockData]]
+Fetch = Callable[[Job], tuple[Table, FoldData]]
 
 
 class Interrupted(Exception):
     """Ctrl-C or a signal ended a command; what was running is marked KILLED."""
 
 
-def execute(jobs: Sequence[Job], data: Data, store: Store, parent: Run, console: Console) -> list[Result]:
+def execute(jobs: Sequence[Job], fetch: Fetch, store: Store, parent: Run, console: Console) -> list[Result]:
     """Return a result per job, in order; a twin stands before the runs that it is the twin of.
 
     What the store holds is not trained again; a failure is told at once and the rest go on.
@@ -61,7 +60,7 @@ def execute(jobs: Sequence[Job], data: Data, store: Store, parent: Run, console:
         if key in done:
             results[key] = settle_stored(done[key], results.get(job.twin), store)
             continue
-        results[key] = run_job(job, results.get(job.twin), data, store, parent, console)
+        results[key] = run_job(job, results.get(job.twin), fetch, store, parent, console)
         kind = results[key].error.partition(":")[0]
         kinds[kind] += bool(kind)
         if kind and kinds[kind] >= SAME_FAILURE:
@@ -70,17 +69,17 @@ def execute(jobs: Sequence[Job], data: Data, store: Store, parent: Run, console:
     return [results[job.spec.key] for job in jobs if job.spec.key in results]
 
 
-def run_job(job: Job, twin: Result | None, data: Data, store: Store, parent: Run, console: Console) -> Result:
+def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: Run, console: Console) -> Result:
     """Train one job and record it. The one boundary of the project where any exception becomes a recorded failure."""
     folder = store.root / job.spec.key[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    prices, tensors = data(job)
-    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, prices), parent, resume=True)
+    table, data = fetch(job)
+    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, table), parent, resume=True)
     try:
         extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
-        outcome = train(job.spec, tensors, folder, run.log, console, job.name, extra)
+        outcome = train(job.spec, data, folder, run.log, console, job.name, extra)
         result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged)
-        record(run, job, result, result if job.twin == result.key else twin, prices, outcome)
+        record(run, job, result, result if job.twin == result.key else twin, table, outcome)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         run.finish("KILLED")
@@ -95,19 +94,22 @@ def run_job(job: Job, twin: Result | None, data: Data, store: Store, parent: Run
     return result
 
 
-def record(run: Run, job: Job, result: Result, twin: Result | None, prices: Prices, outcome: Outcome) -> None:
+def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome) -> None:
     """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
     folder = Path(result.folder)
     (folder / "config.yaml").write_text(yaml.safe_dump(dict(job.config), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    for name, table in outcome.tables.items():
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+    for name, frame in outcome.tables.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
     settle(result, twin)
     run.log(outcome.metrics | result.paired())
-    names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *draw(job, result, twin, outcome)]
+    task = task_of(job.spec.task["name"])
+    beside = Path(twin.folder) if twin else None
+    drawn = [] if outcome.diverged else task.draw(folder, outcome.tables, beside, result.name, job.spec.plain())
+    names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *drawn]
     for path in (folder / name for name in names):
         if path.exists():  # a diverged run may have kept no weights
             run.artifact(path)
-    run.dataset(prices.source, job.spec.data[:36], prices.source, "training", profile(prices))
+    run.dataset(table.source, job.spec.data[:36], table.source, "training", task.profile(table))
     run.tag({"upgate.diverged": str(outcome.diverged).lower(), "upgate.twin": twin.run_id if twin else ""})
 
 
@@ -129,23 +131,6 @@ def settle_stored(row: Row, twin: Result | None, store: Store) -> Result:
             Path(result.folder).mkdir(exist_ok=True)
             result.write()
     return result
-
-
-def draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
-    """Make the pictures of a run in its folder; return their names."""
-    if outcome.diverged:
-        return []
-    folder, other = Path(result.folder), Path(twin.folder) / "curve.parquet" if twin else None
-    twin_curve = pd.read_parquet(other) if other and other.exists() else None
-    figures.save(figures.forecast(outcome.tables["forecasts"], job.spec.task["target"], result.name), folder / "forecast.png")
-    figures.save(figures.curves(outcome.tables["curve"], twin_curve, result.name), folder / "curves.png")
-    return ["forecast.png", "curves.png"]
-
-
-def profile(prices: Prices) -> dict[str, Any]:
-    table = prices.table
-    days = table["date"]
-    return {"rows": len(table), "tickers": int(table["ticker"].nunique()), "from": f"{days.min():%Y-%m-%d}", "to": f"{days.max():%Y-%m-%d}"}
 
 
 def parameters(job: Job) -> dict[str, Any]:
@@ -170,14 +155,14 @@ def parameters(job: Job) -> dict[str, Any]:
     return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()}
 
 
-def tags(job: Job, prices: Prices) -> dict[str, str]:
+def tags(job: Job, table: Table) -> dict[str, str]:
     return {
         "upgate.recipe": job.recipe,
-        "upgate.changes": " ".join(job.changes),
+        "upgate.changes": json.dumps(job.changes, ensure_ascii=False),
         "upgate.seed": str(job.spec.seed),
         "upgate.fold": str(job.spec.fold),
         "upgate.data": job.spec.data,
-        "upgate.source": prices.source,
+        "upgate.source": table.source,
         "upgate.twin_key": job.twin,
         "upgate.role": job.role,
         "upgate.python": sys.version.split()[0],
@@ -192,14 +177,13 @@ def result_of(job: Job, run_id: str, folder: Path, status: str, metrics: dict[st
 
 def from_row(row: Row, store: Store) -> Result:
     """The result of a run that the store holds."""
-    words = row.tags.get("upgate.changes", "").split()
     return Result(
         row.key,
         row.run_id,
         name=row.name,
         task=row.task,
         recipe=row.tags.get("upgate.recipe", ""),
-        changes=words,
+        changes=json.loads(row.tags.get("upgate.changes", "[]")),
         seed=int(row.tags.get("upgate.seed", 0)),
         fold=int(row.tags.get("upgate.fold", 0)),
         status=row.status,

@@ -69,7 +69,7 @@ def curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
                 axes.plot(epochs, curve["val/loss"], color=colour, marker="o", ms=3, label=f"{label}, validation")
                 axes.plot(epochs, curve["train/loss"], color=colour, ls="--", lw=1, label=f"{label}, training")
         axes.set_xlabel("epoch")
-        axes.set_ylabel("loss (scaled target)")
+        axes.set_ylabel("loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     return figure
@@ -78,3 +78,9 @@ def curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
 def save(figure: Figure, path: Path) -> Path:
     figure.savefig(path)
     return path
+
+
+def kept(folder: Path | None, name: str) -> pd.DataFrame | None:
+    """A table of another run's folder, if it is there."""
+    path = folder / f"{name}.parquet" if folder else None
+    return pd.read_parquet(path) if path and path.exists() else None

@@ -50,7 +50,7 @@ def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
         "name": row.name,
         "task": row.task,
         "recipe": row.tags.get("upgate.recipe", ""),
-        "changes": row.tags.get("upgate.changes", "").split(),
+        "changes": json.loads(row.tags.get("upgate.changes", "[]")),
         "status": row.status,
         "diverged": row.tags.get("upgate.diverged") == "true",
         "start": row.start.isoformat(timespec="seconds"),
@@ -65,17 +65,19 @@ def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
 
 
 def show(listed: list[dict[str, Any]], console: Console) -> None:
-    headings = ("run", "name", "status", "target", "score", "twin", "difference")
+    headings = ("run", "name", "status", "task", "score", "twin", "difference")
     table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
     for run in listed:
-        main = MAIN.get(run["task"], "")
+        main = MAIN[run["task"]].key
         theirs = run["twin"]["metrics"].get(main) if run["twin"] else None
         gap = run["difference"].get(main)
         status = "diverged" if run["diverged"] else run["status"].lower()
-        score, target = number(run["metrics"].get(main)), run["params"].get("task.target", "")
+        score, target = number(run["metrics"].get(main)), run["params"].get("task.target", run["task"])
         table.add_row(run["key"][:8], run["name"], status, target, score, number(theirs), "" if gap is None else f"{gap:+.4f}")
     console.print(table)
-    console.print("score: MSE over persistence's on the test part; lower is better. next: make ui", highlight=False)
+    for task in sorted({run["task"] for run in listed}):
+        console.print(f"score of {task}: {MAIN[task].phrase}", highlight=False)
+    console.print("next: make ui", highlight=False)
 
 
 def ui_command(asked: Mapping[str, str]) -> int:

@@ -8,17 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upgate.run.result import MAIN, Result
-
-# metric, heading, format; a column is left out where no row has it, and MAE where there is one in price
-COLUMNS = (
-    ("mse_ratio", "MSE ratio", ".4f"),
-    ("mse", "MSE", ".3g"),
-    ("mae", "MAE", ".3g"),
-    ("r2_oos", "R²", ".4f"),
-    ("direction", "direction", ".3f"),
-    ("price_mae", "price MAE", ".4g"),
-)
-REFERENCES = ("persistence", "drift", "har")
+from upgate.run.task import task_of
 
 
 def number(value: float | None, form: str = ".4f") -> str:
@@ -37,18 +27,18 @@ def new_table(title: str, *headings: str, left: int = 1) -> Table:
 
 
 def show_one(console: Console, run: Result) -> None:
-    """This run, its twin, the difference, and the references on the same dates."""
+    """This run, its twin, the difference, and the references on the same samples."""
+    task = task_of(run.task)
     rows = {run.name: run.metrics}
     if run.twin is not None:
         rows["twin, traditional"] = run.twin["metrics"]
         rows["difference"] = run.difference
-    for name in REFERENCES:
+    for name in task.references:
         own = {key.replace(f"/{name}/", "/"): value for key, value in run.metrics.items() if f"/{name}/" in key}
         if own:
             rows[name] = own
-    columns = [c for c in COLUMNS if f"test/{c[0]}" in run.metrics and (c[0] != "mae" or "test/price_mae" not in run.metrics)]
-    title = f"test part, {int(run.metrics.get('test/samples', 0)):,} samples; MSE ratio: to persistence's, below 1 beats it"
-    table = new_table(title, "", *(heading for _, heading, _ in columns))
+    columns = task.shown(run.metrics)
+    table = new_table(task.title(run.metrics), "", *(heading for _, heading, _ in columns))
     for name, metrics in rows.items():
         table.add_row(name, *(number(metrics.get(f"test/{key}"), form) for key, _, form in columns), end_section=name == "difference")
     console.print(table)
@@ -57,34 +47,26 @@ def show_one(console: Console, run: Result) -> None:
 
 def sentence(run: Result) -> str:
     """What the table says, and how little one seed says."""
-    main = MAIN[run.task]
-    ours = run.metrics.get(main, math.inf)
     if run.diverged:
         return "The run diverged: its gradients were no longer finite. Try a smaller optimizer.lr or clip=norm."
-    beats = "beats" if ours < 1 else "does not beat"
-    said = f"The run {beats} persistence ({ours:.4f} of its MSE)"
+    task, main = task_of(run.task), MAIN[run.task].key
+    said = task.sentence(run.metrics)
     if run.twin is None:
-        return said + "."
-    theirs = run.twin["metrics"].get(main, math.inf)
+        return f"{said}."
+    ours, theirs = run.metrics[main], run.twin["metrics"].get(main, math.inf)
     if not math.isfinite(theirs):
-        return said + "; its twin diverged."
-    change = 100 * (ours / theirs - 1)
+        return f"{said}; its twin diverged."
     if ours == theirs:
-        return said + "; its twin did exactly the same."
-    return said + f"; its MSE ratio is {abs(change):.2f}% {'lower' if change < 0 else 'higher'} than its twin's. One seed is an anecdote."
+        return f"{said}; its twin did exactly the same."
+    return f"{said}; {task.gap(ours, theirs)} its twin's. One seed is an anecdote."
 
 
 def show_many(console: Console, results: Sequence[Result]) -> None:
     """A row per run: its score, its twin's, and the difference."""
-    table = new_table(
-        f"{len(results)} runs, best first; score: {', '.join(sorted({MAIN[r.task] for r in results}))}, lower is better",
-        "run",
-        "score",
-        "twin",
-        "difference",
-    )
-    for run in sorted(results, key=lambda r: r.metrics.get(MAIN[r.task], math.inf)):
-        main = MAIN[run.task]
+    phrases = "; ".join(sorted({MAIN[run.task].phrase for run in results}))
+    table = new_table(f"{len(results)} runs, best first; score: {phrases}", "run", "score", "twin", "difference")
+    for run in sorted(results, key=lambda run: MAIN[run.task].rank(run.metrics)):
+        main = MAIN[run.task].key
         twin = run.twin["metrics"].get(main) if run.twin else None
         score = "FAILED" if run.status != "FINISHED" else number(run.metrics.get(main))
         gap = run.difference.get(main)

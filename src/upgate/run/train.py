@@ -1,7 +1,6 @@
 """One run: a spec and its data in, numbers and files out. It knows neither MLflow nor where it runs, and never returns a model."""
 
 import logging
-import math
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from upgate.data.stock import StockData
+from upgate.data.fold_data import FoldData
 from upgate.model.learner import Learner
-from upgate.model.stock import StockLearner
-from upgate.model.stock_metrics import judge
 from upgate.recipe.gradients import Diverged
 from upgate.run.callbacks import Bar, Curves, Keeper, Log
 from upgate.run.result import MAIN
 from upgate.run.spec import RunSpec
+from upgate.run.task import task_of
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,16 @@ class Outcome:
     diverged: bool
 
 
-def train(spec: RunSpec, data: StockData, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
+def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
     """Train, keep the best weights in `folder/best.ckpt`, and judge those. Goes on from `folder/last.ckpt` if it is there.
 
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
+    task = task_of(spec.task["name"])
     with warnings.catch_warnings():
         quiet()
-        learner = StockLearner(spec.plain(), data.tensors.scaling)
+        learner = task.learner(spec.plain(), data)
         curves, keeper = Curves(log), Keeper(folder)
         trainer = make_trainer(spec, extra, folder, [curves, keeper, Bar(console, name)])
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
@@ -52,21 +51,21 @@ def train(spec: RunSpec, data: StockData, folder: Path, log: Log, console: Conso
             diverged = True
         metrics = engagement(learner, curves, int(trainer.estimated_stepping_batches), trainer.global_step)
         if diverged:
-            return Outcome(metrics | {MAIN[spec.task["name"]]: math.inf}, {"curve": pd.DataFrame(curves.points)}, True)
+            main = MAIN[task.name]
+            return Outcome(metrics | {main.key: main.worst}, {"curve": pd.DataFrame(curves.points)}, True)
         restore(learner, keeper.best)
-        judged = {part: judge(data.tensors, part, predict(learner, data, part, extra, spec)) for part in ("validation", "test")}
+        judged = {part: task.judge(data, part, predict(learner, data, part, extra, spec)) for part in ("validation", "test")}
     for part, judgement in judged.items():
         short = {"validation": "val"}.get(part, part)
         metrics |= {f"{short}/{key}": value for key, value in judgement.metrics.items()}
-    tables = {"forecasts": judged["test"].forecasts, "tickers": judged["test"].tickers, "curve": pd.DataFrame(curves.points)}
-    return Outcome(metrics, tables, False)
+    return Outcome(metrics, {**judged["test"].tables, "curve": pd.DataFrame(curves.points)}, False)
 
 
-def smoke(spec: RunSpec, data: StockData, batches: int | bool) -> None:
+def smoke(spec: RunSpec, data: FoldData, batches: int | bool) -> None:
     """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
-        learner = StockLearner(spec.plain(), data.tensors.scaling)
+        learner = task_of(spec.task["name"]).learner(spec.plain(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), [])
         trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
 
@@ -91,8 +90,8 @@ def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: 
     return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
 
 
-def predict(learner: Learner, data: StockData, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
-    """Scaled forecasts of a part, (n,), by a Trainer without the limits that a user may have set on the training one."""
+def predict(learner: Learner, data: FoldData, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
+    """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
     place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
     silent = {
         "logger": False,

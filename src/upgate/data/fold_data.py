@@ -1,0 +1,29 @@
+"""What both tasks' LightningDataModules have in common: the tensors of one fold, shared by all runs on it."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+
+class FoldData(pl.LightningDataModule):
+    """`train_dataloader` follows `batch_size` and `seed`; `part` gives whole batches of train, validation or test for evaluation."""
+
+    batch_size, seed = 0, 0
+
+    def loads(self, batch_size: int, seed: int) -> "FoldData":
+        """Set what one run of many on these tensors needs."""
+        self.batch_size, self.seed = batch_size, seed
+        return self
+
+    def part(self, name: str) -> Any:
+        raise NotImplementedError
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Samples in each part."""
+        raise NotImplementedError
+
+    @property
+    def notes(self) -> dict[str, int]:
+        """What was left out or treated otherwise, in words, counted."""
+        return {}
