@@ -109,6 +109,13 @@ class Store:
         points = {clean(name): number(value) for name, value in metrics.items()}
         self._ask(send_metrics, self.client, run_id, [{"m": points, "s": 0, "t": now()}])
 
+    def artifact(self, run_id: str, name: str, folder: Path) -> Path:
+        """Fetch an artifact of a run into a folder of this machine's. Raises UserError where the run has none of that name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if name not in [entry.path for entry in self._ask(self.client.list_artifacts, run_id)]:
+            raise UserError(f"run {run_id} kept no {name}; choose another run with run=..., upgate runs lists them")
+        return Path(self._ask(self.client.download_artifacts, run_id, name, str(folder)))
+
     def reconcile(self) -> list[str]:
         """Deliver what is left, and set KILLED what is RUNNING here without a living owner. Returns those runs' ids."""
         killed = self._settle_left()

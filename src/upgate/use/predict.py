@@ -1,44 +1,50 @@
-"""`upgate predict`: the next forecast from a stored run, preprocessing included."""
+"""`upgate predict`: what a stored run says of new data, preprocessing included."""
 
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import yaml
 from rich.console import Console
 
-from upgate import config
-from upgate.data.features import Panel
-from upgate.data.sources import load_prices
-from upgate.data.windows import apply_scaling, take, to_price, unscale
-from upgate.errors import UserError
-from upgate.model.stock import StockLearner
+from upgate.errors import UserError, did_you_mean
 from upgate.run.listing import ROOT, open_store
 from upgate.run.show import new_table, number
 from upgate.run.store import Row, Store
 
 OWN = ("run", "out", "root")
+SHOWN = 60  # characters of a text in the table; the csv has all of it
+ROWS = 50
 
 
 def predict_command(words: Sequence[str]) -> int:
-    """run=<latest, a run id or the start of a key> [data=... data.path=...] [out=file.csv]; without data, the run's own."""
+    """run=<latest, a run id or the start of a key> [out=file.csv] and the task's own words for the data."""
     own = {key: value for key, _, value in (word.partition("=") for word in words) if key in OWN}
     rest = [word for word in words if word.partition("=")[0] not in OWN]
-    for word in rest:
-        if word.partition("=")[0].split(".")[0] != "data":
-            raise UserError(f"unknown key {word.partition('=')[0]}; predict knows run, out, root, data and data....")
     root = own.get("root", ROOT)
-    row = find(open_store({"root": root}), own.get("run", "latest"))
-    folder = Path(root).resolve() / row.key[:16]
-    forecasts = forecast(checkpoint(folder, row), load_prices(source(rest, folder)).table)
+    store = open_store({"root": root})
+    row = find(store, own.get("run", "latest"))
+    use = import_module(f"upgate.use.predict_{row.task}")
+    check(rest, use.KEYS, row)
+    fetch = partial(fetched, store, row)
+    frame = use.predict(rest, torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True), fetch)
     if "out" in own:
-        write(forecasts, Path(own["out"]))
-        return 0
-    show(forecasts, row)
+        write(frame, Path(own["out"]))
+    else:
+        show(frame, row)
     return 0
+
+
+def check(words: Sequence[str], keys: Sequence[str], row: Row) -> None:
+    """Raise for a word that this run's task does not know."""
+    for word in words:
+        key = word.partition("=")[0]
+        if not any(key == known or key.startswith(f"{known}.") for known in keys):
+            there = (*OWN, *keys)
+            raise UserError(f"unknown key {key} for a run of task={row.task}{did_you_mean(key, there)}")
 
 
 def find(store: Store, wanted: str) -> Row:
@@ -53,67 +59,36 @@ def find(store: Store, wanted: str) -> Row:
     return rows[0]
 
 
-def checkpoint(folder: Path, row: Row) -> dict[str, Any]:
-    path = folder / "best.ckpt"
-    if not path.exists():
-        raise UserError(f"{row.name} kept no weights at {path}; choose another run with run=..., upgate runs lists them")
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def source(words: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The data that the words ask for; `data.path` alone means price files; nothing means the run's own."""
-    if not words:
-        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["data"]
-    chosen = any(word.startswith("data=") for word in words)
-    return config.compose([*words] if chosen else ["data=prices", *words])["data"]
-
-
-def forecast(kept: dict[str, Any], table: pd.DataFrame) -> pd.DataFrame:
-    """Forecast from each ticker's last day: a row per ticker, in target units and, where the target means one, in price."""
-    spec, scaling = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["scaling"]
-    learner = StockLearner(spec, scaling)
-    learner.load_state_dict(kept["state_dict"])
-    panel = Panel.of(table)
-    x, origin = apply_scaling(panel, scaling, spec["task"]["window"])
-    with torch.inference_mode():
-        scaled = learner.eval().net(take(x, torch.zeros(len(x)), spec["task"]["window"])(origin))
-    row = origin.numpy()
-    value = unscale(scaled.double().numpy(), row, panel, scaling)
-    frame = pd.DataFrame(
-        {
-            "ticker": panel.tickers,
-            "last_day": panel.dates[panel.date[row]],
-            "days_ahead": spec["task"]["horizon"],
-            "last_close": panel.close[row],
-            spec["task"]["target"]: value,
-        }
-    )
-    price = to_price(value, row, panel, scaling)
-    if price is None:
-        frame["daily_volatility_percent"] = 100 * np.exp(value)
-    else:
-        frame["price"] = price
-        frame["change_percent"] = 100 * (price / frame["last_close"] - 1)
-    return frame
+def fetched(store: Store, row: Row, name: str) -> Path:
+    """A file of a run: from its folder, or from the store where it was trained on another machine."""
+    folder = store.root / row.key[:16]
+    return folder / name if (folder / name).exists() else store.artifact(row.run_id, name, folder)
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write the csv whole or not at all."""
     if not path.parent.exists():
         raise UserError(f"out={path}: there is no folder {path.parent}")
-    partial = path.with_name(path.name + ".partial")
-    frame.to_csv(partial, index=False, date_format="%Y-%m-%d")
-    partial.replace(path)
-    print(f"{len(frame)} forecasts written to {path}")
+    partial_path = path.with_name(path.name + ".partial")
+    frame.to_csv(partial_path, index=False, date_format="%Y-%m-%d")
+    partial_path.replace(path)
+    print(f"{len(frame)} predictions written to {path}")
 
 
 def show(frame: pd.DataFrame, row: Row) -> None:
     headings = [str(column).replace("_", " ") for column in frame]
-    table = new_table(f"forecast by {row.name} ({row.key[:8]})", *headings, left=2)
-    for values in frame.itertuples(index=False):
-        table.add_row(*(f"{v:%Y-%m-%d}" if hasattr(v, "year") else v if isinstance(v, str) else text(v) for v in values))
-    Console().print(table)
+    table = new_table(f"prediction by {row.name} ({row.key[:8]})", *headings, left=2)
+    for values in frame.head(ROWS).itertuples(index=False):
+        table.add_row(*(said(value) for value in values))
+    console = Console()
+    console.print(table, markup=False)
+    if len(frame) > ROWS:
+        console.print(f"and {len(frame) - ROWS:,} more; out=file.csv writes all of them", highlight=False)
 
 
-def text(value: float) -> str:
+def said(value: Any) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
+    if hasattr(value, "year"):
+        return f"{value:%Y-%m-%d}"
     return str(value) if isinstance(value, int) else number(value, ".2f" if abs(value) >= 1 else ".5f")
