@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.model.learner import Learner
+from upgate.model.sentiment import SentimentLearner
 from upgate.model.stock import StockLearner
 from upgate.recipe.recipe import part
 from upgate.run.spec import recipe_of
@@ -17,12 +19,16 @@ from upgate.seeds import generator
 torch.set_num_threads(1)  # tensors of this size gain nothing from more
 
 MODEL = {"name": "lstm", "hidden_size": 5, "num_layers": 2, "bidirectional": False, "pooling": "last"}
+VOCABULARY, CLASSES, EMBEDDING = 9, ["negative", "positive"], 4
+TASKS = ("stock", "sentiment")
+TOKENS_ONLY = ("word",)  # regularizations that prices refuse
 EVERY_CHOICE = [(group, name) for group in PARTS for name in choices(group)]  # a new yaml is a new test
+EVERY_RUN = [(task, *choice) for task in TASKS for choice in EVERY_CHOICE if task == "sentiment" or choice[1] not in TOKENS_ONLY]
 
 
 def parts(*words: str) -> dict[str, Any]:
-    """The traditional recipe, which is all null choices, with these words' changes."""
-    return recipe_of(_composed(words))
+    """The traditional recipe, which is all null choices, with these words' changes; a recipe by itself knows no task."""
+    return recipe_of({key: value for key, value in _composed(words).items() if key != "task"})
 
 
 @lru_cache
@@ -54,12 +60,35 @@ def batch(i: int = 0, n: int = 4, length: int = 6, features: int = 3) -> dict[st
     return {"x": torch.randn(n, length, features, generator=g), "y": torch.randn(n, generator=g)}
 
 
-class Loop:
-    """A StockLearner under a hand-made trainer. Pass a `checkpoint` to go on from it, as Lightning does it."""
+def texts(i: int = 0, n: int = 4, length: int = 6) -> dict[str, Tensor]:
+    """The same texts for the same number: the first fills its row, the others are of any length from 1."""
+    g = generator(0, "texts", i)
+    lengths = torch.randint(1, length + 1, (n,), generator=g)
+    lengths[0] = length
+    x = torch.randint(1, VOCABULARY, (n, length), generator=g).masked_fill(torch.arange(length) >= lengths[:, None], 0)
+    return {"x": x, "lengths": lengths, "y": torch.randint(len(CLASSES), (n,), generator=g)}
 
-    def __init__(self, recipe: dict[str, Any], total: int = 20, seed: int = 0, checkpoint: dict[str, Any] | None = None, **model: Any):
-        spec = {"seed": seed, "task": {"features": ["a", "b", "c"]}, "model": MODEL | model, "recipe": recipe}
-        self.learner = StockLearner(spec, {})
+
+def learner(task: str, recipe: dict[str, Any], seed: int = 0, **model: Any) -> Learner:
+    spec = {"seed": seed, "model": MODEL | model, "recipe": recipe}
+    if task == "stock":
+        return StockLearner(spec | {"task": {"features": ["a", "b", "c"]}}, {})
+    return SentimentLearner(spec | {"task": {"embedding": EMBEDDING}}, {"vocabulary": VOCABULARY, "classes": CLASSES})
+
+
+class Loop:
+    """A task's learner under a hand-made trainer. Pass a `checkpoint` to go on from it, as Lightning does it."""
+
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        total: int = 20,
+        seed: int = 0,
+        checkpoint: dict[str, Any] | None = None,
+        task: str = "stock",
+        **model: Any,
+    ):
+        self.learner, self.batch = learner(task, recipe, seed, **model), batch if task == "stock" else texts
         self.learner.trainer = SimpleNamespace(estimated_stepping_batches=total, sanity_checking=False)  # type: ignore[assignment]
         self.net, self.recipe, self.done = self.learner.net, self.learner.recipe, 0
         if checkpoint is not None:
@@ -92,7 +121,7 @@ class Loop:
 
     def steps(self, n: int) -> list[float]:
         """The losses of the next n steps; the batch of a step depends on its number only."""
-        return [self.step(batch(self.done)) for _ in range(n)]
+        return [self.step(self.batch(self.done)) for _ in range(n)]
 
     def weights(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self.net.named_parameters()}

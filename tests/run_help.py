@@ -1,4 +1,4 @@
-"""A small real training for tests: the embedded S&P 500, four years of it, a tiny LSTM."""
+"""Small real trainings for tests: four years of the embedded S&P 500, or a few hundred generated reviews; a tiny LSTM."""
 
 import io
 import json
@@ -21,24 +21,39 @@ SMALL = [
     "trainer.accelerator=cpu",
     "threads=1",
 ]
+SMALL_TEXT = [
+    "task=sentiment",
+    "data.train=300",
+    "data.test=100",
+    "task.embedding=8",
+    "model.hidden_size=8",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "threads=1",
+]
 
 
 def small(*words: str) -> list[str]:
     """The words of a small training, those given first."""
     given = {word.partition("=")[0] for word in words}
-    return [*words, *(word for word in SMALL if word.partition("=")[0] not in given)]
+    default = SMALL_TEXT if "task=sentiment" in words else SMALL
+    return [*words, *(word for word in default if word.partition("=")[0] not in given)]
+
+
+def places(root: Path) -> list[str]:
+    return [f"root={root}", f"cache={root.parent / 'prepared'}"]
 
 
 def train(root: Path, *words: str, sweep: bool = False) -> tuple[int, str]:
     """Run `upgate train` in this process; return its exit code and what it said."""
     console = Console(file=io.StringIO(), width=100)
-    code = train_command(small(*words, f"root={root}"), sweep, None, console)
+    code = train_command(small(*words, *places(root)), sweep, None, console)
     return code, console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def start(root: Path, *words: str) -> subprocess.Popen[str]:
     """Start `upgate train` as a process of its own."""
-    command = [sys.executable, "-m", "upgate.cli", "train", *small(*words, f"root={root}")]
+    command = [sys.executable, "-m", "upgate.cli", "train", *small(*words, *places(root))]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent)
 
 

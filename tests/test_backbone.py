@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from upgate.model.backbone import Backbone, Pooling, reverse
+from upgate.errors import UserError
+from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
 from upgate.model.stock import StockNet
+from upgate.recipe.layerwise import check_layers
 from upgate.seeds import generator
 
 B, T, I, H = 4, 7, 3, 5
@@ -135,24 +137,70 @@ def test_training_runs_on_the_fused_kernel(bidirectional: bool) -> None:
     assert not [name for name in calls if "lstm_cell" in name]
 
 
-def test_taps_run_in_training_only() -> None:
-    backbone, x, seen = made(num_layers=3), tokens(), []
-    backbone.taps["between"].append(lambda h: seen.append(("between", h.shape)) or h)
-    backbone.taps["head"].append(lambda h: seen.append(("head", h.shape)) or 2 * h)
+def test_taps_run_in_training_only_each_in_its_place() -> None:
+    backbone, x, seen = made("max", bidirectional=True, num_layers=3), tokens(), []
+    for place, taps in backbone.taps.items():
+        taps.append(lambda h, place=place: seen.append((place, h.shape)) or h)
+    backbone.taps["head"].append(lambda h: 2 * h)
     whole = backbone.eval()(x)
     assert not seen
     assert torch.equal(backbone.train()(x), 2 * whole)
-    assert seen == [("between", (B, T, H))] * 2 + [("head", (B, H))]
+    sequence = (B, T, 2 * H)
+    assert seen == [("input", x.shape), ("between", sequence), ("between", sequence), ("output", sequence), ("head", (B, 2 * H))]
+
+
+def test_what_a_tap_returns_goes_on() -> None:
+    backbone, x, other = made("max").train(), tokens(), 3 * tokens()
+    expected = backbone(other)
+    backbone.taps["input"].append(lambda h: other)
+    assert torch.equal(backbone(x), expected)
+    backbone.taps["output"] += [torch.zeros_like, lambda h: h + 1]  # one after the other
+    assert torch.equal(backbone(x), torch.ones(B, H))
+
+
+KNOBS = {"name": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": False}
 
 
 @pytest.mark.parametrize("pooling", ["last", "attention"])
 def test_the_head_stays_float32_under_bf16_autocast(pooling: Pooling) -> None:
-    net = StockNet(I, {"name": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": False, "pooling": pooling})
+    net = StockNet(I, KNOBS | {"pooling": pooling})
     passed = []
     net.head.register_forward_hook(lambda head, args, out: passed.append((args[0], out)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         forecast = net({"x": tokens()})
         assert nn.functional.linear(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.bfloat16  # autocast is on
     ((pooled, out),) = passed
-    assert pooled.dtype == out.dtype == forecast.dtype == torch.float32
-    assert torch.equal(forecast, net.head(pooled).squeeze(-1))
+    assert out.dtype == forecast.dtype == torch.float32
+    assert torch.equal(forecast, nn.functional.linear(pooled.float(), net.head.weight, net.head.bias).squeeze(-1))
+
+
+def test_a_head_is_a_linear_layer_in_full_precision() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = nn.Linear(H, 2)
+        torch.manual_seed(0)
+        head = Head(H, 2)
+    x = torch.randn(B, H, generator=generator(0, "pooled"))
+    assert torch.equal(head(x), plain(x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not torch.equal(head(x), plain(x))  # which autocast rounds
+        assert head(x.bfloat16()).dtype == torch.float32
+        out = head(x)
+    assert torch.equal(out, plain(x))
+
+
+@every_pooling
+def test_every_parameter_is_in_one_layer_of_the_stack(pooling: Pooling) -> None:
+    backbone, head = made(pooling, num_layers=3), nn.Linear(1, 1)
+    layers = stack(backbone, head)
+    assert [name for name, _ in layers] == ["lstm.0", "lstm.1", "lstm.2", "head"]
+    check_layers(layers, nn.ModuleList([backbone, head]))
+
+
+def test_a_wrong_knob_of_the_model_is_told_by_its_whole_name() -> None:
+    with pytest.raises(UserError, match=r"^unknown key model\.poling, did you mean 'pooling'\?$"):
+        backbone_of(I, KNOBS | {"poling": "max"})
+    with pytest.raises(UserError, match=r"^model\.hidden_size=0 must be 1 or more$"):
+        backbone_of(I, KNOBS | {"pooling": "max", "hidden_size": 0})
+    made_of = backbone_of(I, KNOBS | {"pooling": "concat"})
+    assert made_of.width == 3 * H and len(made_of.layers) == 2

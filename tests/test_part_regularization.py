@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import Loop, batch, made, parts, same, word
+from parts_help import TASKS, TOKENS_ONLY, Loop, batch, knobs, made, parts, same, texts, word
 from upgate.config import choices
 from upgate.recipe.regularization import Regularizer, exact_zeros, keep_mask, penalised
 
 EVERY = [name for name in choices("regularization") if name != "none"]
+DROPS = [(task, name) for name in EVERY if "p" in knobs("regularization", name) for task in TASKS if (task, name) != ("stock", "word")]
 
 
 def sgd(lr: float, *weights: nn.Parameter, exempt: bool = False) -> torch.optim.SGD:
@@ -137,9 +138,89 @@ def test_dropout_stands_between_layers_and_before_the_head_in_training_only() ->
     assert len(seen) == 3
 
 
-def test_dropout_of_nothing_is_nothing_bit_for_bit() -> None:
-    plain, none = Loop(parts()), Loop(parts("regularization=[dropout]", "regularization.dropout.p=0"))
-    assert plain.steps(5) == none.steps(5) and same(plain.weights(), none.weights())
+@pytest.mark.parametrize(("task", "name"), DROPS)
+def test_dropping_nothing_is_nothing_bit_for_bit(task: str, name: str) -> None:
+    words = (word("regularization", name), f"regularization.{name}.p=0")
+    plain, none, some = (Loop(parts(*w), task=task, num_layers=2) for w in ((), words, words[:1]))
+    assert plain.steps(5) == none.steps(5) != some.steps(5)
+    assert same(plain.weights(), none.weights())
+
+
+def through(loop: Loop, data: dict[str, Tensor]) -> list[tuple[str, Tensor, Tensor]]:
+    """Place, activations before its taps, and after: of one forward pass in training, in its order."""
+    seen: list[tuple[str, Tensor, Tensor]] = []
+    for place, taps in loop.net.taps.items():
+        before: list[Tensor] = []
+        taps.insert(0, lambda h, before=before: (before.append(h), h)[1])
+        taps.append(lambda h, place=place, before=before: (seen.append((place, before[-1], h)), h)[1])
+    loop.net.train()(data)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("task", "places"), [("stock", ["between"] * 2 + ["output"]), ("sentiment", ["input"] + ["between"] * 2 + ["output"])]
+)
+@pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
+def test_locked_draws_one_mask_for_all_time_steps_of_a_sequence(task: str, places: list[str], both_ways: bool) -> None:
+    """On learned activations: the features of prices, the tokens themselves and the pooled state pass as they are."""
+    loop = Loop(parts("regularization=[locked]", "regularization.locked.p=0.25"), task=task, num_layers=3, bidirectional=both_ways)
+    data = loop.batch(n=32)
+    changed = [(place, h / x) for place, x, h in through(loop, data | {"x": data["x"].clamp_min(1)}) if not torch.equal(x, h)]
+    assert [place for place, _ in changed] == places
+    for _, mask in changed:  # (B, T, D)
+        torch.testing.assert_close(mask, torch.where(mask == 0, 0, 1 / 0.75))
+        assert torch.equal(mask == 0, (mask[:, :1] == 0).expand_as(mask))
+        assert len(torch.unique(mask[:, 0] == 0, dim=0)) > 8  # sequences differ
+        assert 0.15 < float((mask[:, 0] == 0).float().mean()) < 0.35
+    assert not torch.equal(*(mask for place, mask in changed if place == "between"))
+
+
+def test_more_padding_changes_nothing_under_locked() -> None:
+    """Its masks do not depend on how long the longest text of a batch is."""
+    losses = []
+    for padding in (0, 5):
+        loop = Loop(parts("regularization=[locked]"), task="sentiment", num_layers=2, bidirectional=True, pooling="concat")
+        losses.append([loop.step(d | {"x": nn.functional.pad(d["x"], (0, padding))}) for d in map(texts, range(5))])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def dropped(data: dict[str, Tensor], p: float) -> Tensor:
+    """The tokens of one training batch as they come out of word dropout."""
+    loop, seen = Loop(parts("regularization=[word]", f"regularization.word.p={p}"), task="sentiment"), []
+    loop.net.taps["tokens"].append(lambda tokens: (seen.append(tokens), tokens)[1])
+    loop.net.train()(data)
+    return seen[0]
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.7])
+def test_word_drops_each_occurrence_on_its_own_and_leaves_the_others_as_they_are(p: float) -> None:
+    n, length = 200, 100
+    data = {"x": torch.full((n, length), 3), "lengths": torch.full((n,), length), "y": torch.zeros(n, dtype=torch.int64)}
+    tokens = dropped(data, p)
+    assert tokens.dtype == torch.int64 and set(tokens.unique().tolist()) <= {0, 3}
+    gone = (tokens == 0).double()
+    assert float(gone.mean()) == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / gone.numel()))
+    for share in (gone.mean(0), gone.mean(1)):  # over texts and over time alike: neither is dropped as a whole
+        assert float(share.std()) == pytest.approx(math.sqrt(p * (1 - p) / (gone.numel() / len(share))), rel=0.35)
+
+
+def test_word_is_a_zero_in_the_place_of_the_tokens_vector() -> None:
+    data = texts(n=8)
+    tokens = dropped(data, 0.5)
+    net = Loop(parts(), task="sentiment").net
+    net.taps["input"].append(lambda x: x * (tokens != 0)[..., None])
+    assert torch.equal(net.train()(data), net(data | {"x": tokens}))
+    assert (tokens != data["x"]).any() and ((tokens == data["x"]) | (tokens == 0)).all()
+
+
+def test_parts_that_draw_shift_no_draw_of_each_other() -> None:
+    names = [name for name in EVERY if ("sentiment", name) in DROPS]
+    together = Loop(parts(f"regularization=[{','.join(names)}]"), task="sentiment")
+    together.steps(3)
+    for name in names:
+        alone = Loop(parts(word("regularization", name)), task="sentiment")
+        alone.steps(3)
+        assert torch.equal(*(loop.recipe.regularizers[name].generator.get_state() for loop in (alone, together)))
 
 
 def test_dropout_draws_from_its_own_stream() -> None:
@@ -160,16 +241,48 @@ def test_dropout_draws_from_its_own_stream() -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_an_evaluation_draws_nothing(name: str) -> None:
-    loop = Loop(parts(word("regularization", name)), num_layers=3)
+    loop = Loop(parts(word("regularization", name)), task="sentiment", num_layers=3)
     loop.steps(1)
     stream = loop.recipe.regularizers[name].generator.get_state()
     loop.net.eval()
     with torch.no_grad():
-        assert torch.equal(loop.net(batch()), loop.net(batch()))
+        assert torch.equal(loop.net(texts()), loop.net(texts()))
     assert torch.equal(loop.recipe.regularizers[name].generator.get_state(), stream)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", EVERY)
+def test_under_bf16_every_part_trains(task: str, name: str) -> None:
+    if task == "stock" and name in TOKENS_ONLY:
+        return
+    loop = Loop(parts(word("regularization", name)), task=task, bidirectional=True, pooling="max")
+    start = loop.weights()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert all(math.isfinite(loss) for loss in loop.steps(3))
+        assert loop.net.train()(loop.batch(0)).dtype == torch.float32
+    assert all(w.dtype == torch.float32 and not torch.equal(w, start[n]) for n, w in loop.weights().items())
 
 
 def test_what_penalties_touch() -> None:
     net = nn.ModuleDict({"embedding": nn.Embedding(5, 3), "lstm": nn.LSTM(3, 4), "norm": nn.LayerNorm(4), "head": nn.Linear(4, 1)})
     touched = {id(p) for p in penalised(net)}
     assert {n for n, p in net.named_parameters() if id(p) in touched} == {"lstm.weight_ih_l0", "lstm.weight_hh_l0", "head.weight"}
+
+
+PENALTIES = (
+    ("regularization=[l1]", "regularization.l1.lam=1000"),
+    ("regularization=[l2]", "regularization.l2.lam=1000"),
+    ("optimizer=adamw", "optimizer.weight_decay=1000"),
+)
+
+
+@pytest.mark.parametrize("words", PENALTIES, ids=["l1", "l2", "decay"])
+def test_penalties_and_decay_leave_embeddings_and_biases_alone(words: tuple[str, ...]) -> None:
+    """One step of a penalty that drowns the loss: what is exempt moves as it does without it, what is not moves otherwise."""
+    rate = ("optimizer=adamw", "optimizer.weight_decay=0") if "optimizer=adamw" in words else ()
+    plain, loop = (Loop(parts(*w, "optimizer.lr=0.001"), task="sentiment", num_layers=2) for w in (rate, words))
+    plain.steps(1)
+    loop.steps(1)
+    exempt = {n for n, w in loop.weights().items() if w.ndim < 2 or "embedding" in n}
+    assert {n for n, w in loop.weights().items() if torch.equal(w, plain.weights()[n])} == exempt
+    assert {n.split(".")[0] for n in exempt} == {"embedding", "backbone", "head"}

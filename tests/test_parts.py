@@ -1,6 +1,7 @@
 """What holds for every choice of every part. The choices are found in conf/: a new one is tested without a word here."""
 
 import math
+import re
 from typing import Any
 
 import lightning.pytorch as pl
@@ -8,18 +9,35 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from torch import nn
 from torch.utils.data import DataLoader
 
-from parts_help import EVERY_CHOICE, Loop, batch, knobs, parts, same, word
+from parts_help import (
+    CLASSES,
+    EMBEDDING,
+    EVERY_CHOICE,
+    EVERY_RUN,
+    TOKENS_ONLY,
+    VOCABULARY,
+    Loop,
+    batch,
+    knobs,
+    learner,
+    parts,
+    same,
+    word,
+)
 from upgate.config import PARTS, REGULARIZATION, choices, compose, conf_dir
 from upgate.errors import UserError
-from upgate.model.stock import StockLearner, StockNet
+from upgate.model.sentiment import SentimentNet
+from upgate.model.stock import StockNet
 from upgate.recipe.recipe import part
 from upgate.run.spec import recipe_of
 from upgate.run.train import quiet
 from upgate.seeds import derive
 
 every_choice = pytest.mark.parametrize(("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE])
+every_run = pytest.mark.parametrize(("task", "group", "name"), EVERY_RUN, ids=[f"{t} {g}={n}" for t, g, n in EVERY_RUN])
 NULL = {g: {"optimizer": "sgd", "schedule": "constant", "init": "pytorch", "layerwise": "joint"}.get(g, "none") for g in PARTS}
 STEPS = 6
 
@@ -60,11 +78,11 @@ def test_a_choice_that_is_none_is_refused(group: str) -> None:
             part(group, name, {})
 
 
-@every_choice
-def test_a_choice_trains(group: str, name: str) -> None:
+@every_run
+def test_a_choice_trains(task: str, group: str, name: str) -> None:
     """Finite losses, weights that move, and no draw from the global generator, which others may read."""
     before = torch.get_rng_state()
-    loop = Loop(parts(word(group, name)), total=STEPS)
+    loop = Loop(parts(word(group, name)), total=STEPS, task=task)
     start = loop.weights()
     assert all(math.isfinite(loss) for loss in loop.steps(3))
     assert torch.equal(torch.get_rng_state(), before)
@@ -74,12 +92,12 @@ def test_a_choice_trains(group: str, name: str) -> None:
     assert engagement and all(isinstance(v, float) and math.isfinite(v) for v in engagement.values()), engagement
 
 
-@every_choice
-def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(group: str, name: str) -> None:
+@every_run
+def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(task: str, group: str, name: str) -> None:
     recipe = parts(word(group, name))
-    whole = Loop(recipe, total=STEPS)
+    whole = Loop(recipe, total=STEPS, task=task)
     whole.steps(3)
-    resumed = Loop(recipe, total=STEPS, checkpoint=whole.checkpoint())
+    resumed = Loop(recipe, total=STEPS, checkpoint=whole.checkpoint(), task=task)
     assert whole.steps(3) == resumed.steps(3)
     assert same(whole.weights(), resumed.weights())
     assert whole.rates() == resumed.rates()
@@ -89,26 +107,43 @@ def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(group: str, name: str) -
     assert same(whole.weights(), resumed.weights())
 
 
-@every_choice
-def test_a_choice_shifts_no_other_draw(group: str, name: str) -> None:
+@every_run
+def test_a_choice_shifts_no_other_draw(task: str, group: str, name: str) -> None:
     """Weights start as with the null recipe, whatever else is chosen; only an init may start them elsewhere, and only the LSTM's."""
-    null, chosen = Loop(parts()).weights(), Loop(parts(word(group, name))).weights()
+    null, chosen = Loop(parts(), task=task).weights(), Loop(parts(word(group, name)), task=task).weights()
     if group == "init":
-        null, chosen = ({n: w for n, w in ws.items() if "head" in n} for ws in (null, chosen))
+        null, chosen = ({n: w for n, w in ws.items() if "layers" not in n} for ws in (null, chosen))
     assert same(null, chosen)
 
 
-@every_choice
-def test_the_validation_loss_is_free_of_the_recipe(group: str, name: str) -> None:
-    """No penalty, no noise: the plain mean squared error of the net in evaluation."""
-    loop = Loop(parts(word(group, name)), num_layers=3)
+@every_run
+def test_the_validation_loss_is_free_of_the_recipe(task: str, group: str, name: str) -> None:
+    """No penalty, no noise: the plain loss of the net in evaluation."""
+    loop = Loop(parts(word(group, name)), num_layers=3, task=task)
     loop.steps(2)
     loop.learner.eval()
-    plain = StockNet(3, loop.learner.hparams["spec"]["model"]).eval()
+    plain, loss = bare(task, loop.learner.hparams["spec"]["model"])
     plain.load_state_dict(loop.net.state_dict())
+    data = loop.batch(9)
     with torch.no_grad():
-        loop.learner.validation_step(batch(9), 0)
-        assert float(loop.learner.validation_loss.compute()) == pytest.approx(float(F.mse_loss(plain(batch(9)), batch(9)["y"])), rel=1e-6)
+        loop.learner.validation_step(data, 0)
+        assert float(loop.learner.validation_loss.compute()) == pytest.approx(float(loss(plain.eval()(data), data["y"])), rel=1e-6)
+
+
+def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
+    """A task's net without a recipe, and its loss."""
+    if task == "stock":
+        return StockNet(3, model), F.mse_loss
+    return SentimentNet(VOCABULARY, len(CLASSES), EMBEDDING, model), F.cross_entropy
+
+
+@pytest.mark.parametrize("name", TOKENS_ONLY)
+def test_what_needs_tokens_is_refused_for_prices_in_one_sentence(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^regularization={name} needs tokens: take task=sentiment; for prices, .*$") as told:
+        Loop(parts(word(REGULARIZATION, name)))
+    assert "\n" not in str(told.value)
+    for nearest in re.findall(r"regularization=(\w+)", str(told.value))[1:]:
+        Loop(parts(word(REGULARIZATION, nearest))).steps(1)
 
 
 @pytest.mark.parametrize("group", [g for g in PARTS if g != REGULARIZATION])
@@ -135,18 +170,22 @@ def test_the_null_recipe_is_a_plain_sgd_loop_bit_for_bit() -> None:
 BUSY = ("optimizer=adamw", "schedule=onecycle", "clip=norm", "regularization=[dropout,l1,l2]", "init=orthogonal", "averaging=ema")
 
 
-@pytest.mark.parametrize("words", [BUSY, ("layerwise=independent", "clip=value", "clip.max_value=0.01", "optimizer=rmsprop")])
+BACKWARD = ("layerwise=independent", "clip=value", "clip.max_value=0.01", "optimizer=rmsprop")
+TEXT = ("optimizer=adamw", "clip=norm", "regularization=[locked,word,l2]", "averaging=ema")
+
+
+@pytest.mark.parametrize(("task", "words"), [("stock", BUSY), ("stock", BACKWARD), ("sentiment", TEXT), ("sentiment", BACKWARD)])
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
-def test_the_loop_of_these_tests_is_lightnings(words: tuple[str, ...]) -> None:
-    loop = Loop(parts(*words), total=8)
-    learner = StockLearner(dict(loop.learner.hparams["spec"]), {})
+def test_the_loop_of_these_tests_is_lightnings(task: str, words: tuple[str, ...]) -> None:
+    loop = Loop(parts(*words), total=8, task=task)
+    other = learner(task, parts(*words))
     quiet()
     silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(max_epochs=1, accelerator="cpu", **silent)
-    trainer.fit(learner, DataLoader([batch(i) for i in range(8)], batch_size=None))
+    trainer.fit(other, DataLoader([loop.batch(i) for i in range(8)], batch_size=None))
     loop.steps(8)
-    assert same(loop.weights(), dict(learner.net.named_parameters()))
-    assert loop.recipe.engagement() == learner.recipe.engagement()
+    assert same(loop.weights(), dict(other.net.named_parameters()))
+    assert loop.recipe.engagement() == other.recipe.engagement()
 
 
 @pytest.mark.parametrize(

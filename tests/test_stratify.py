@@ -28,7 +28,7 @@ def test_folds_are_a_cross_validation_with_one_test_part() -> None:
     assert all(np.array_equal(fold["test"], folds[0]["test"]) for fold in folds)
     together = np.concatenate([fold["validation"] for fold in folds])
     assert len(together) == 800 and len(set(together)) == 800
-    with pytest.raises(UserError, match="fold=10 is not there; split.validation=0.1 gives folds 0 to 9"):
+    with pytest.raises(UserError, match=r"fold=10 is not there; split.validation=0\.1 gives folds 0 to 9"):
         rows(fold=10)
 
 

@@ -76,13 +76,12 @@ class SentimentData(FoldData):
         return self._batches(name, EVALUATION_BATCH, None)
 
     def references(self, part: str) -> dict[str, np.ndarray]:
-        """Class probabilities, (n, K), of the references for a part: made when first asked for."""
-        if part not in self._references:
-            y, classes = self.labels("train").numpy(), len(self.reviews.classes)
-            self._references[part] = {
-                "majority": majority(y, classes, len(self.rows[part])),
-                "linear": linear(self.texts("train"), y, self.texts(part), classes, self.cache),
-            }
+        """Class probabilities, (n, K), of the references for validation or test; both are made when one is first asked for."""
+        if not self._references:
+            y, classes, ends = self.labels("train").numpy(), len(self.reviews.classes), self.sizes["validation"]
+            both = linear(self.texts("train"), y, self.texts("validation") + self.texts("test"), classes, self.cache)
+            for name, own in (("validation", both[:ends]), ("test", both[ends:])):
+                self._references[name] = {"majority": majority(y, classes, len(own)), "linear": own}
         return self._references[part]
 
     @property

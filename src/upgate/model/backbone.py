@@ -1,12 +1,13 @@
 """The LSTM that both tasks share: one single-layer `nn.LSTM` per layer and direction, on PyTorch's fused kernels."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from upgate.schema import PositiveInt
+from upgate.recipe.layerwise import Layers
+from upgate.schema import PositiveInt, build
 
 Pooling = Literal["last", "max", "mean", "attention", "concat"]
 Tap = Callable[[Tensor], Tensor]
@@ -34,8 +35,8 @@ class Layer(nn.Module):
 class Backbone(nn.Module):
     """(B, T, I), lengths (B,) or None for all T -> (B, D), D = hidden size, twice that when bidirectional, thrice for concat.
 
-    `taps["between"]` and `taps["head"]` are functions that regularizers hang in: after each layer but the last, and after pooling.
-    They run in training only.
+    `taps` are functions that regularizers hang in, by place: "input", what enters the first layer; "between", what leaves each layer but
+    the last; "output", the sequence that leaves the last; "head", what is left of it after pooling. They run in training only.
     """
 
     def __init__(self, input_size: int, hidden_size: PositiveInt, num_layers: PositiveInt, bidirectional: bool, pooling: Pooling) -> None:
@@ -46,12 +47,12 @@ class Backbone(nn.Module):
         self.score = nn.Linear(width, 1, bias=False) if pooling == "attention" else None
         self.pooling, self.hidden_size = pooling, hidden_size
         self.width = width * (3 if pooling == "concat" else 1)
-        self.taps: dict[str, list[Tap]] = {"between": [], "head": []}
+        self.taps: dict[str, list[Tap]] = {"input": [], "between": [], "output": [], "head": []}
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         for i, layer in enumerate(self.layers):
-            x = layer(self.tapped("between", x) if i else x, lengths)
-        return self.tapped("head", self.pool(x, lengths))
+            x = layer(self.tapped("between" if i else "input", x), lengths)
+        return self.tapped("head", self.pool(self.tapped("output", x), lengths))
 
     def tapped(self, place: str, h: Tensor) -> Tensor:
         if self.training:
@@ -72,6 +73,25 @@ class Backbone(nn.Module):
             scores = scores if valid is None else scores.masked_fill(~valid, -torch.inf)
             return (scores.softmax(1) * h).sum(1)
         return torch.cat([last(h, lengths, self.hidden_size), maximum(h, valid), mean(h, valid)], dim=-1)
+
+
+class Head(nn.Linear):
+    """A linear layer that stays in full precision under autocast, as the loss after it does: (B, D) -> (B, K)."""
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        with torch.autocast(pooled.device.type, enabled=False):
+            return super().forward(pooled.to(self.weight.dtype))
+
+
+def backbone_of(input_size: int, model: dict[str, Any]) -> Backbone:
+    """Build the backbone from a model's name and knobs; raises UserError for a wrong knob, by its whole name."""
+    return build(Backbone, {"input_size": input_size, **{k: v for k, v in model.items() if k != "name"}}, "model")
+
+
+def stack(backbone: Backbone, head: nn.Module) -> Layers:
+    """Name what is updated as a layer, bottom to top; the pooling's weights go with the head."""
+    top = nn.ModuleList([head] + ([backbone.score] if backbone.score is not None else []))
+    return [*((f"lstm.{i}", layer) for i, layer in enumerate(backbone.layers)), ("head", top)]
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:

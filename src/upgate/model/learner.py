@@ -1,5 +1,7 @@
 """The LightningModule under both tasks: it hands each moment of training to the recipe's parts."""
 
+import ctypes
+import sys
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +13,7 @@ from upgate.recipe.layerwise import Layers
 from upgate.recipe.recipe import Recipe
 
 Batch = dict[str, Tensor]
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 
 class Learner(pl.LightningModule):
@@ -55,6 +58,7 @@ class Learner(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
+        keep_freed_memory()
         self.recipe.start(self.net, self.device, int(self.trainer.estimated_stepping_batches))
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
@@ -93,3 +97,15 @@ class Learner(pl.LightningModule):
         if "recipe" in checkpoint:  # a full checkpoint; the kept one holds weights only
             self.recipe.load_state_dict(checkpoint["recipe"])
             torch.set_rng_state(checkpoint["torch_rng"])
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next step.
+
+    Else it may return an LSTM's workspace to the kernel and fault it in again at every step, depending on what else lies on the heap:
+    60 days, 2 layers of 64 and batch 64 take 4,300 page faults a step, a third to a half of its time.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):  # musl has none
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)

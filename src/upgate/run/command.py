@@ -92,6 +92,11 @@ def model_of(asked: dict[str, Any]) -> dict[str, Any]:
     return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
 
+def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Library) -> list[Job]:
+    """The jobs that the words ask for, without their twins."""
+    return [make_job(job_words, library, extra)[0] for job_words in config.expand(words, multirun, extra)]
+
+
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
     """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
     library = Library()
@@ -164,7 +169,7 @@ def tell_data(console: Console, job: Job, library: Library) -> None:
     table, data = library.fetch(job)
     samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
     about = task_of(job.spec.task["name"]).about(table)
-    console.print(f"{table.source}: {about}: {samples}", highlight=False, soft_wrap=True)
+    console.print(f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True)
     left_out = {**table.dropped, **{what: count for what, count in data.notes.items() if count}}
     if left_out:
         console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()), highlight=False)

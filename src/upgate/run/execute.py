@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from upgate.data.fold_data import FoldData
 from upgate.run.result import Result, own
@@ -88,7 +89,7 @@ def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: R
         run.text(traceback.format_exc(), "traceback.txt")
         run.finish("FAILED")
         told = f"{type(error).__name__}: {error}"
-        console.print(f"[red]failed[/] {job.name}: {told}", highlight=False)
+        console.print("[red]failed[/]", escape(f"{job.name}: {told}"), highlight=False)
         return result_of(job, run.id, folder, "FAILED", {}, error=told)
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from upgate.errors import UserError
 from upgate.run.result import MAIN, difference, finite, scores
@@ -73,7 +74,7 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
         gap = run["difference"].get(main)
         status = "diverged" if run["diverged"] else run["status"].lower()
         score, target = number(run["metrics"].get(main)), run["params"].get("task.target", run["task"])
-        table.add_row(run["key"][:8], run["name"], status, target, score, number(theirs), "" if gap is None else f"{gap:+.4f}")
+        table.add_row(run["key"][:8], Text(run["name"]), status, target, score, number(theirs), "" if gap is None else f"{gap:+.4f}")
     console.print(table)
     for task in sorted({run["task"] for run in listed}):
         console.print(f"score of {task}: {MAIN[task].phrase}", highlight=False)

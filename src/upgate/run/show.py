@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from upgate.run.result import MAIN, Result
 from upgate.run.task import task_of
@@ -40,7 +41,7 @@ def show_one(console: Console, run: Result) -> None:
     columns = task.shown(run.metrics)
     table = new_table(task.title(run.metrics), "", *(heading for _, heading, _ in columns))
     for name, metrics in rows.items():
-        table.add_row(name, *(number(metrics.get(f"test/{key}"), form) for key, _, form in columns), end_section=name == "difference")
+        table.add_row(Text(name), *(number(metrics.get(f"test/{key}"), form) for key, _, form in columns), end_section=name == "difference")
     console.print(table)
     console.print(sentence(run), highlight=False, soft_wrap=True)
 
@@ -70,12 +71,12 @@ def show_many(console: Console, results: Sequence[Result]) -> None:
         twin = run.twin["metrics"].get(main) if run.twin else None
         score = "FAILED" if run.status != "FINISHED" else number(run.metrics.get(main))
         gap = run.difference.get(main)
-        table.add_row(run.name, score, number(twin), "" if gap is None else f"{gap:+.4f}")
+        table.add_row(Text(run.name), score, number(twin), "" if gap is None else f"{gap:+.4f}")
     console.print(table)
 
 
 def show_failures(console: Console, failed: Sequence[Result]) -> None:
     table = new_table(f"[red]{len(failed)} failed[/]; their tracebacks are artifacts of the runs in MLflow", "run", "error", left=2)
     for run in failed:
-        table.add_row(run.name, run.error)
+        table.add_row(Text(run.name), Text(run.error))
     console.print(table)

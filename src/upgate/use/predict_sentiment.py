@@ -10,7 +10,7 @@ import torch
 
 from upgate.data.buckets import Buckets
 from upgate.data.read_reviews import read_texts
-from upgate.data.review_forms import clean
+from upgate.data.review_forms import clean_text
 from upgate.data.text import take, tokenize
 from upgate.errors import UserError
 from upgate.model.sentiment import SentimentLearner
@@ -30,7 +30,7 @@ def texts(asked: dict[str, str]) -> list[str]:
     if "text" not in asked and sys.stdin.isatty():
         raise UserError('give text="...", data.path=<a file of texts>, or texts on standard input, one a line')
     lines = [asked["text"]] if "text" in asked else sys.stdin.read().split("\n")
-    found = [text for text in map(clean, lines) if text]
+    found = [text for text in map(clean_text, lines) if text]
     if not found:
         raise UserError("there is no text to label: what was given is empty")
     return found
