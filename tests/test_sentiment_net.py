@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, knobs, learner, parts, same, texts
+from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, knobs, learner, made, parts, same, texts
 from upgate.config import choices
 from upgate.errors import UserError
 from upgate.model.backbone import Pooling
-from upgate.model.sentiment import SPREAD, SentimentLearner, SentimentNet
+from upgate.model.sentiment import SentimentLearner, SentimentNet
+from upgate.seeds import generator
 
 every_shape = pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
 every_pooling = pytest.mark.parametrize("pooling", get_args(Pooling))
@@ -71,12 +72,19 @@ def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
         loop.recipe.averaging.swap()
 
 
-def test_embeddings_start_small_and_uniform() -> None:
-    weight = net(vocabulary=2000, embedding=50).embedding.weight.detach()
-    assert not weight[0].any()
-    assert SPREAD * 0.999 < float(weight.abs().max()) <= SPREAD
-    assert float(weight[1:].std()) == pytest.approx(SPREAD / 3**0.5, rel=0.01)
-    assert float(weight[1:].mean()) == pytest.approx(0.0, abs=1e-3)
+@pytest.mark.parametrize("name", choices("init"))
+def test_embeddings_start_as_pytorch_built_them_or_small(name: str) -> None:
+    """The null choice leaves N(0, 1), which plain SGD learns from; the others draw U(-0.1, 0.1). The padding is 0 with all of them."""
+    embedding = net(vocabulary=2000, embedding=50).embedding
+    built = embedding.weight.detach().clone()
+    made("init", name)(embedding, generator(0, "test"))
+    weight = embedding.weight.detach()
+    assert torch.equal(weight[0], torch.zeros(50))
+    if name == "pytorch":
+        assert torch.equal(weight, built) and float(weight[1:].std()) == pytest.approx(1, rel=0.01)
+    else:
+        assert 0.0999 < float(weight.abs().max()) <= 0.1
+        assert float(weight[1:].std()) == pytest.approx(0.1 / 3**0.5, rel=0.01)
 
 
 @every_pooling

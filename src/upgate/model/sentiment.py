@@ -12,8 +12,6 @@ from upgate.recipe.layerwise import Layers
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
 
-SPREAD = 0.1  # of the embedding's first values: see SentimentNet
-
 
 class SentimentNet(nn.Module):
     """{"x": (B, T) int64 tokens, right-padded with 0, "lengths": (B,)} -> (B, K) logits.
@@ -26,8 +24,6 @@ class SentimentNet(nn.Module):
     def __init__(self, vocabulary: int, classes: int, embedding: int, model: dict[str, Any]) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=0)
-        nn.init.uniform_(self.embedding.weight, -SPREAD, SPREAD)
-        nn.init.zeros_(self.embedding.weight[0])
         self.backbone = backbone_of(embedding, model)
         self.head = Head(self.backbone.width, classes)
         self.taps = self.backbone.taps

@@ -72,9 +72,10 @@ class Recipe:
         self._pending: dict[str, Tensor] = {}
 
     def bind(self, net: nn.Module) -> None:
-        """Initialise the net's LSTMs and hang the regularizers into its forward pass."""
-        for i, lstm in enumerate(m for m in net.modules() if isinstance(m, nn.LSTM)):
-            self.init(lstm, generator(self.seed, "init", "lstm", i))
+        """Initialise the net's LSTMs and embeddings, and hang the regularizers into its forward pass."""
+        for kind in (nn.LSTM, nn.Embedding):
+            for i, module in enumerate(m for m in net.modules() if isinstance(m, kind)):
+                self.init(module, generator(self.seed, "init", kind.__name__.lower(), i))
         for regularizer in self.regularizers.values():
             regularizer.attach(net)
         self.weights = penalised(net)
