@@ -2,8 +2,8 @@
 
 python bench/review_rates.py [data=../shared/data/sentiment] [root=runs/review-rates] [threads=1]   resumes; prints a table in Markdown
 
-The same number of rates for every optimizer, half a decade apart. Three corpora: generated, SST-2 (sentences), ChnSentiCorp; default
-budget, one seed that no result is reported with. sgd is searched in the traditional recipe, the others in the upgraded one. The score is the
+The same number of rates for every optimizer, half a decade apart. Two corpora: generated, and SST-2 (sentences); default budget, one seed
+that no result is reported with. sgd is searched in the traditional recipe, the others in the upgraded one. The score is the
 accuracy on the validation part, the mean over the corpora.
 """
 
@@ -30,7 +30,6 @@ def corpora(folder: str) -> dict[str, list[str]]:
     return {
         "generated": ["data=reviews"],
         "SST-2": ["data=texts", f"data.path={Path(folder) / 'sst2_sentence.parquet'}"],
-        "ChnSentiCorp": ["data=texts", f"data.path={Path(folder) / 'chnsenticorp_split.parquet'}"],
     }
 
 

@@ -1,80 +1,137 @@
-"""Seconds per epoch of our whole training step against a bare PyTorch loop: same tensors, same model, same order, one run.
+"""The loop's overhead: an epoch of ours over an epoch of a bare PyTorch loop around the same net, optimizer and batches.
 
-make bench [repeats=5] [threads=2]
+make bench [task=stock] [repeats=20] [threads=2] [any word of `upgate train`, such as trainer.precision=bf16-mixed]
+
+Epochs of ours and of the bare loop take turns within one fit, so that whatever else slows the machine slows both; a ratio is
+of two neighbours in time. Ours is all of an epoch but its validation: Trainer, guard, measurements, curve, both checkpoints.
+At the end both nets must hold the same weights, bit for bit: the two loops did the same work.
 """
 
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
+from typing import Any
 
+import lightning.pytorch as pl
+import numpy as np
 import torch
-import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from upgate.data.stock import StockData
-from upgate.model.stock import StockLearner
-from upgate.run.callbacks import Curves, Keeper
+from upgate.data.fold_data import FoldData
+from upgate.model.learner import Learner
+from upgate.run.callbacks import Bar, Curves, Keeper
 from upgate.run.command import Library, make_job
 from upgate.run.spec import RunSpec
+from upgate.run.task import task_of
 from upgate.run.train import make_trainer, quiet
 
-EPOCHS = 3
+OWN = {"task": "stock", "repeats": "20", "threads": "2"}
+FIXED = ("trainer.accelerator=cpu", "stopping=none", "twin=false")
 
 
-def ours(spec: RunSpec, data: StockData) -> float:
-    """Median seconds of a training epoch under the Trainer, checkpoints and curves included, validation left out."""
-    with tempfile.TemporaryDirectory() as folder:
-        learner = StockLearner(spec.plain(), data.tensors.scaling)
-        curves = Curves(lambda point, step: None)
-        trainer = make_trainer(spec, {}, Path(folder), [curves, Keeper(Path(folder))])
-        trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
-    ends = [point["seconds"] for point in curves.points]
-    return median(b - a for a, b in zip([0.0, *ends], ends, strict=False))
+def bare(learner: Learner, data: FoldData, spec: RunSpec, epochs: int) -> Callable[[], None]:
+    """Return an epoch of the loop that one would write by hand for the same recipe."""
+    net, recipe, batches = learner.net.train(), learner.recipe, data.loads(spec.batch_size, spec.seed).train_dataloader()
+    recipe.start(net, torch.device("cpu"), epochs * len(batches))
+    optimizer = recipe.optimizer(learner.layers(), net)
+    scheduler = recipe.scheduler(optimizer, epochs * len(batches))
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    max_norm = spec.recipe["clip"].get("max_norm")
+    half = torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bf16-mixed")
 
-
-def bare(spec: RunSpec, data: StockData) -> float:
-    """Median seconds of an epoch of the loop that one would write by hand for the same recipe."""
-    net = StockLearner(spec.plain(), data.tensors.scaling).net.train()
-    upgraded = spec.recipe["optimizer"]["name"] == "adamw"
-    knobs = {k: v for k, v in spec.recipe["optimizer"].items() if k != "name"}
-    optimizer = torch.optim.AdamW(net.parameters(), **knobs) if upgraded else torch.optim.SGD(net.parameters(), **knobs)
-    net.taps["between"][:] = net.taps["head"][:] = [nn.Dropout(spec.recipe["regularization"]["dropout"]["p"])] if upgraded else []
-    batches = data.loads(spec.batch_size, spec.seed).train_dataloader()
-    seconds = []
-    for _ in range(EPOCHS):
-        since = time.perf_counter()
+    def epoch() -> None:
         for batch in batches:
             optimizer.zero_grad()
-            F.mse_loss(net(batch), batch["y"]).backward()
-            if upgraded:
-                nn.utils.clip_grad_norm_(net.parameters(), spec.recipe["clip"]["max_norm"])
+            with half:
+                loss = learner.loss(net(batch), batch)
+            loss.backward()
+            if max_norm is not None:
+                nn.utils.clip_grad_norm_(params, max_norm)
             optimizer.step()
-        seconds.append(time.perf_counter() - since)
-    return median(seconds)
+            scheduler.step()
+
+    return epoch
+
+
+def clocks() -> np.ndarray:
+    """Seconds by the wall's clock and by the processor's, which stands still while other processes run."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+class Neighbour(pl.Callback):
+    """Time our epoch, then a bare one. The last callback: what the others do at an epoch's end is in our time."""
+
+    def __init__(self, epoch: Callable[[], None]) -> None:
+        self.epoch = epoch
+        self.seconds: list[tuple[np.ndarray, np.ndarray]] = []  # ours, bare
+
+    def on_train_start(self, *_: Any) -> None:
+        self.since = clocks()
+
+    def on_validation_epoch_start(self, *_: Any) -> None:
+        self.validation_since = clocks()
+
+    def on_validation_epoch_end(self, *_: Any) -> None:
+        self.since += clocks() - self.validation_since
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        middle = clocks()
+        self.epoch()
+        end = clocks()
+        self.seconds.append((middle - self.since, end - middle))
+        self.since = end
+
+
+def measure(spec: RunSpec, data: FoldData, repeats: int, console: Console, name: str) -> np.ndarray:
+    """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
+    task = task_of(spec.task["name"])
+    ours, theirs = task.learner(spec.plain(), data), task.learner(spec.plain(), data)
+    neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = [Curves(lambda point, step: None), Keeper(Path(folder)), Bar(console, name), neighbour]
+        make_trainer(spec, {}, Path(folder), callbacks).fit(ours, datamodule=data.loads(spec.batch_size, spec.seed))
+    for (name, a), b in zip(ours.net.named_parameters(), theirs.net.parameters(), strict=True):
+        if not torch.equal(a, b):
+            raise SystemExit(f"{name} differs between the two loops: they did not do the same work")
+    return np.array(neighbour.seconds[1:])  # the first pair is a warm-up
+
+
+def tokens_or_samples(spec: RunSpec, data: FoldData) -> tuple[int, str]:
+    """How much an epoch reads, and what is counted."""
+    if spec.task["name"] == "stock":
+        return data.sizes["train"], "samples"
+    return sum(int(batch["lengths"].sum()) for batch in data.train_dataloader()), "tokens"
+
+
+def row(spec: RunSpec, data: FoldData, seconds: np.ndarray) -> list[str]:
+    size, unit = tokens_or_samples(spec, data)
+    ours, theirs = np.median(seconds[..., 0], axis=0)
+    ratios = np.quantile(seconds[:, 0] / seconds[:, 1], (0.5, 0.25, 0.75), axis=0)  # (3, 2)
+    wall, processor = (f"{middle:.3f} ({low:.3f} to {high:.3f})" for middle, low, high in ratios.T)
+    return [f"{ours:.3f}", f"{theirs:.3f}", wall, processor, f"{size / ours:,.0f} {unit}"]
 
 
 def main(words: list[str]) -> None:
-    asked = {"repeats": "5", "threads": "2"} | dict(word.split("=", 1) for word in words)
-    torch.set_num_threads(int(asked["threads"]))
-    quiet()
-    library = Library()
-    table = Table(
-        title=f"seconds per epoch, embedded S&P 500, {asked['threads']} threads, median of {asked['repeats']} alternating repeats"
-    )
-    for heading in ("recipe", "ours", "bare loop", "ratio"):
+    asked = OWN | dict(word.split("=", 1) for word in words if word.split("=", 1)[0] in OWN)
+    rest = [word for word in words if word.split("=", 1)[0] not in OWN]
+    repeats, library, console = int(asked["repeats"]), Library(), Console(width=140)
+    table = Table(title=f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of {repeats} pairs of epochs")
+    for heading in ("recipe", "ours", "bare loop", "ratio (middle half)", "ratio of CPU seconds", "ours per second"):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
-    for recipe in ("traditional", "upgraded"):
-        words = ["task=stock", f"recipe={recipe}", f"trainer.max_epochs={EPOCHS}", "trainer.accelerator=cpu", "stopping=none"]
-        job, _ = make_job([*words, "twin=false"], library, None)
-        data = library.data(job)[1]
-        pairs = [(ours(job.spec, data), bare(job.spec, data)) for _ in range(int(asked["repeats"]))]
-        ratio = median(a / b for a, b in pairs)
-        table.add_row(recipe, f"{median(a for a, _ in pairs):.3f}", f"{median(b for _, b in pairs):.3f}", f"{ratio:.3f}")
-    Console().print(table)
+    torch.set_num_threads(int(asked["threads"]))
+    with warnings.catch_warnings():
+        quiet()
+        for recipe in ("traditional", "upgraded"):
+            budget = f"trainer.max_epochs={repeats + 1}"
+            job, _ = make_job([f"task={asked['task']}", f"recipe={recipe}", budget, *FIXED, *rest], library, None)
+            data = library.fetch(job)[1]
+            table.add_row(recipe, *row(job.spec, data, measure(job.spec, data, repeats, console, recipe)))
+    console.print(table)
 
 
 if __name__ == "__main__":

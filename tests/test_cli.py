@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+import yfinance
+from yfinance.config import YfConfig
 
 from upgate import cli
 from upgate.config import choices, compose, groups
@@ -93,7 +95,10 @@ def test_choices_lists_every_group_and_choice(no_heavy: str) -> None:
         (["runs", "tsak=stock"], "did you mean 'task'?"),
         (["runs", "task="], "task needs a value"),
         (["runs", "--jsno"], "did you mean '--json'?"),
+        (["runs", "task=a", "task=b"], "task=a and task=b both set task"),
         (["ui", "poort=5000"], "did you mean 'port'?"),
+        (["ui", "prot=5001"], "did you mean 'port'?"),
+        (["ui", "port=abc"], "port=abc must be a whole number"),
         (["train", "--config-dir"], "--config-dir"),
         (["train", "--config-dir", "/nowhere", "--choices"], "/nowhere is not a folder"),
         (["train", "seed=0,1"], "-m"),
@@ -110,7 +115,51 @@ def test_help_names_every_command(command: str) -> None:
     assert f"\n  upgate {command} " in cli.HELP
 
 
-# Known faults of the command, each to lose its mark with its repair
+YAHOO = ["data=yahoo", "data.folder=snapshots"]
+PRICES = ["data=prices", "data.path=x.csv"]
+DATA = [
+    ([*YAHOO, "data.tickers=true"], "data.tickers=true must be a ticker or a list of them, as in [AAPL,MSFT]"),
+    ([*YAHOO, "data.tickers=[AAPL,1.5]"], "data.tickers=[AAPL,1.5] must be a ticker or a list of them"),
+    ([*YAHOO, "data.tickers=[]"], "data=yahoo needs data.tickers, such as data.tickers=[AAPL,MSFT]"),
+    ([*YAHOO, "data.tickers=3"], "Yahoo gave no or almost no prices for 3: it cannot be reached from here"),
+    ([*YAHOO, "data.start=5"], "data.start is '5', which is no day; write it as 2010-12-31"),
+    ([*YAHOO, "data.end=[2014]"], "data.end=[2014] must be a day, a month or a year, as in 2010-12-31"),
+    ([*YAHOO, "data.refresh=maybe"], "data.refresh=maybe must be true or false"),
+    ([*YAHOO, "data.bad=maybe"], "data.bad=maybe is not a choice; there is drop, refuse"),
+    (["data=yahoo", "data.folder=3"], "data.folder=3 must be text, as in data.folder='\"3\"'"),
+    (["data.start=5"], "data.start is '5', which is no day"),
+    (["data.start=2014.5"], "data.start=2014.5 must be a day, a month or a year"),
+    (["data.end=true"], "data.end=true must be a day, a month or a year"),
+    (["data.bad=drpo"], "data.bad=drpo is not a choice, did you mean 'drop'?"),
+    ([*PRICES, "data.tickers={a:1}"], "data.tickers={a:1} must be a ticker or a list of them"),
+    ([*PRICES, "data.tickers=[]"], "data.tickers=[] leaves nothing; data.tickers=null takes all of them"),
+    ([*PRICES, "data.tickers=3"], "there is no file x.csv"),
+    (["data=prices", "data.path=[a,b]"], "data.path=[a,b] must be text, as in data.path='\"[a,b]\"'"),
+    (["data=prices", "data.path=3"], "data.path=3 must be text, as in data.path='\"3\"'"),
+    (["data=prices", "data.path=null"], "data=prices needs data.path=<a file or folder of daily prices>"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning:yfinance")  # its own use of pandas
+@pytest.mark.parametrize(("words", "told"), DATA, ids=[" ".join(words) for words, _ in DATA])
+def test_data_that_cannot_be_is_told_before_anything_runs(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(YfConfig.network.data, "proxy", "http://127.0.0.1:9")  # where nobody listens
+    yfinance.set_tz_cache_location(str(tmp_path.parent / "yfinance"))
+    assert cli.main(["train", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith(f"upgate: {told}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_chinese_code_is_a_ticker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["ticker,date,open,high,low,close", "600519,2020-01-02,1,1,1,1", "000858,2020-01-02,2,2,2,2"]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    for word in ("600519", "000858", "[600519,000858]"):  # found, and then too few for a split
+        assert cli.main(["train", "data=prices", f"data.path={tmp_path / 'x.csv'}", f"data.tickers={word}", f"root={tmp_path}"]) == 2
+        assert "1 dates are too few for this split" in capsys.readouterr().err
 
 
 def test_glob_reaches_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,6 +167,16 @@ def test_glob_reaches_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "optimizer" / "lion.yaml").write_text("name: lion\nlr: 1e-4\n")
     assert cli.main(["train", "-m", "optimizer=glob(l*)", "--config-dir", str(tmp_path), "--cfg", "job"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["optimizer"] == {"name": "lion", "lr": 1e-4}
+
+
+def test_a_folder_of_ones_own_that_is_no_group_is_refused_where_choices_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x.yaml").write_text("name: x\n")
+    for words in (["--choices"], ["--cfg", "job"], ["optimizer=adam"]):
+        assert cli.main(["train", *words, "--config-dir", str(tmp_path)]) == 2
+        assert "mine is not a group, so nothing would use its choices; there is averaging, clip," in capsys.readouterr().err
 
 
 def test_a_word_with_a_line_break_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,16 +1,20 @@
 """layerwise: independent updates are joint ones bit for bit (the negative control), discriminative ones are real learning rates."""
 
+import warnings
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import DataLoader
 
 from parts_help import Loop, batch, made, parts, same
 from upgate.config import choices
 from upgate.recipe.in_backward import InBackward
+from upgate.run.train import quiet
 
 OTHERS = (
     (),
@@ -54,9 +58,48 @@ def test_independent_takes_each_layer_once_whole_and_from_the_top() -> None:
         assert all(p.grad is not None for p in params)
         seen.append({id(p) for p in params})
 
-    made("layerwise", "independent").optimizer(made("optimizer", "adam"), loop.learner.layers(), prepare)
-    loop.learner.training_step(batch(), 0).backward()
+    optimizer = made("layerwise", "independent").optimizer(made("optimizer", "adam"), loop.learner.layers(), prepare)
+    optimizer.step(lambda: loop.learner.training_step(batch(), 0).backward())
     assert seen == [{id(p) for p in layer.parameters()} for _, layer in reversed(loop.learner.layers())]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["a step", "a step that fails"])
+def test_a_backward_pass_of_ones_own_steps_nothing(fails: bool) -> None:
+    """Only the closure of `step` has the hooks; before it, after it, and where it raised, gradients stay as PyTorch leaves them."""
+    loop = Loop(parts("layerwise=independent", "clip=value"), num_layers=3)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the loss")
+
+    for _ in range(2):
+        before = loop.weights()
+        loop.learner.training_step(batch(), 0).backward()
+        assert same(loop.weights(), before) and all(p.grad is not None for p in loop.net.parameters())
+        if fails:
+            with pytest.raises(RuntimeError, match="the loss"):
+                loop.optimizer.step(fail)
+        else:
+            loop.steps(1)
+            assert not same(loop.weights(), before)
+
+
+def test_a_fit_steps_as_joint_does_and_leaves_no_hook_behind() -> None:
+    results = []
+    for name in ("joint", "independent"):
+        recipe = parts("optimizer=adam", "clip=value", f"layerwise={name}")
+        learner = Loop(recipe).learner
+        silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+        trainer = pl.Trainer(max_epochs=1, accelerator="cpu", num_sanity_val_steps=0, **silent)
+        loader = DataLoader([batch(i) for i in range(8)], batch_size=None)
+        with warnings.catch_warnings():
+            quiet()
+            trainer.fit(learner, loader, loader)
+        after = {n: p.detach().clone() for n, p in learner.net.named_parameters()}
+        results.append(after)
+        learner.train_loss.reset()
+        learner.training_step(batch(), 0).backward()
+        assert same({n: p.detach() for n, p in learner.net.named_parameters()}, after)
+    assert same(*results)
 
 
 def test_independent_goes_on_from_a_checkpoint_and_schedules_still_reach_its_groups() -> None:

@@ -157,3 +157,10 @@ def test_fast_dev_run_records_nothing(tmp_path: Path) -> None:
 def test_result_json_is_json(trained: tuple[Path, str]) -> None:
     for path in trained[0].glob("*/result.json"):
         json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_a_budget_that_ends_before_the_first_validation_is_judged(tmp_path: Path) -> None:
+    code, _ = train(tmp_path / "runs", "trainer.max_steps=3", "twin=false")
+    (run,) = results(tmp_path / "runs").values()
+    assert code == 0 and not run["diverged"] and run["metrics"]["steps"] == 3
+    assert 0 < run["metrics"]["test/mse_ratio"] < 10

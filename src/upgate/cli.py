@@ -71,7 +71,7 @@ def train(words: Sequence[str]) -> int:
     from upgate import config
 
     if known.choices:
-        for group in config.groups(known.config_dir):
+        for group in config.groups():
             print(f"{group:15} {', '.join(config.choices(group, known.config_dir))}")
         return 0
     if known.cfg is not None:
@@ -123,13 +123,15 @@ def ui(words: Sequence[str]) -> int:
 
 def pairs(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     """key=value words as a mapping; an unknown key raises."""
-    found = {}
+    found: dict[str, str] = {}
     for word in words:
         key, is_pair, value = word.partition("=")
         if key not in known:
             raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
         if not is_pair or not value:
             raise UserError(f"{key} needs a value, as in {key}=...")
+        if key in found:
+            raise UserError(f"{key}={found[key]} and {word} both set {key}; give one of them")
         found[key] = value
     return found
 

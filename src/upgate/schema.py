@@ -10,6 +10,7 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from upgate.errors import UserError, did_you_mean
@@ -19,10 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Range:
-    """A set of numbers: its words, and how to know a member."""
+    """A set of values: its words, and how to know a member."""
 
     words: str
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
 
 
 Positive = Annotated[float, Range("above 0", lambda x: x > 0)]
@@ -37,8 +38,7 @@ def checked(make: Callable[..., T], values: Mapping[str, Any], where: str) -> di
 
     Raises UserError naming the key, the value and the nearest right one: for unknown, missing, mistyped or out-of-range keys.
     """
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
-    parameters = inspect.signature(make).parameters
+    hints, parameters = _declared(make)
     at = f"{where}." if where else ""
     for key in values:
         if key not in parameters:
@@ -47,6 +47,13 @@ def checked(make: Callable[..., T], values: Mapping[str, Any], where: str) -> di
         if key not in values and parameter.default is parameter.empty:
             raise UserError(f"{at}{key} is missing; give it a value, as in {at}{key}=...")
     return {key: _value(value, hints.get(key, Any), f"{at}{key}") for key, value in values.items()}
+
+
+@lru_cache
+def _declared(make: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
+    """A function's annotations and parameters; reading them takes longer than checking values against them."""
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+    return hints, inspect.signature(make).parameters
 
 
 def build(make: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
@@ -108,4 +115,6 @@ def said(value: Any) -> str:
     """A value as one writes it on the command line."""
     if isinstance(value, list | tuple):
         return f"[{','.join(map(said, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{said(one)}' for key, one in value.items())}}}"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from upgate.data.price_asked import Bad, Day, Tickers, listed
 from upgate.data.price_forms import stack_tickers
 from upgate.data.prices import Prices
 from upgate.data.read_prices import read_prices, to_period
@@ -29,25 +30,31 @@ FIELDS = ["Open", "High", "Low", "Close", "Volume"]  # what yfinance gives with 
 FEWEST = 5  # rows; a ticker with less is a failed answer (Yahoo then often sends today's price alone)
 
 
-def load_yahoo(config: Mapping[str, Any]) -> Prices:
+def load_yahoo(
+    tickers: Tickers = None,
+    start: Day = None,
+    end: Day = None,
+    folder: Path | str = "data",
+    refresh: bool = False,
+    bad: Bad = "refuse",
+) -> Prices:
     """Return the prices of `tickers` from `start` to `end`, both included, out of the snapshot in `folder`.
 
     Where there is none, or with `refresh`, it is downloaded, up to yesterday (UTC) at most: the bar of a day in progress is
     never taken. No answer, a short one, a rate limit, or a snapshot that was altered raise `UserError`.
     """
-    tickers = [config["tickers"]] if isinstance(config["tickers"], str) else config["tickers"]
     request = {
-        "tickers": sorted({str(ticker).upper() for ticker in tickers or ()}),
-        "start": str(config.get("start") or ""),
-        "end": str(config.get("end") or ""),
+        "tickers": sorted({str(ticker).upper() for ticker in listed(tickers)}),
+        "start": str(start or ""),
+        "end": str(end or ""),
     }
     if not request["tickers"]:
         raise UserError("data=yahoo needs data.tickers, such as data.tickers=[AAPL,MSFT]")
-    note = Path(config.get("folder") or "data") / f"{_name(request)}.json"
-    if config.get("refresh") or not note.exists():
+    note = Path(folder) / f"{_name(request)}.json"
+    if refresh or not note.exists():
         save(download(request, note), note, request)
     path, day = verified(note)
-    prices = read_prices(path, bad=config.get("bad", "refuse"))
+    prices = read_prices(path, bad=bad)
     return replace(prices, source=f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})")
 
 

@@ -1,15 +1,17 @@
-"""A choice of `conf/data/` -> `Prices`."""
+"""A choice of `conf/data/` -> `Prices`. What a source can be asked for are its function's parameters, each checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from upgate.data.price_asked import Bad, Day, Tickers, listed
 from upgate.data.price_yahoo import load_yahoo
 from upgate.data.prices import Prices
 from upgate.data.read_prices import read_prices
 from upgate.errors import UserError, did_you_mean
+from upgate.schema import build
 
 
 def load_prices(config: Mapping[str, Any]) -> Prices:
@@ -17,10 +19,10 @@ def load_prices(config: Mapping[str, Any]) -> Prices:
     source = config["source"]
     if source not in SOURCES:
         raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
-    return SOURCES[source](config)
+    return build(SOURCES[source], {key: value for key, value in config.items() if key != "source"}, "data")
 
 
-def load_sp500(config: Mapping[str, Any]) -> Prices:
+def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
     """Return the S&P 500 index, 1999-01-04 to 2018-12-31, as the one ticker SP500.
 
     It is a file inside the `arch` package, read in place: importing `arch` for it takes 1.3 s.
@@ -29,26 +31,17 @@ def load_sp500(config: Mapping[str, Any]) -> Prices:
     if spec is None or spec.origin is None:
         raise UserError("data=sp500 reads a file of the package arch, which is not installed: pip install arch")
     path = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
-    prices = _read(path, config)
+    prices = read_prices(path, bad=bad, start=start, end=end)
     return replace(prices, table=prices.table.assign(ticker="SP500"), source="S&P 500 index, embedded in the arch package")
 
 
-def load_files(config: Mapping[str, Any]) -> Prices:
-    """Return the prices of a file or a folder of the user's."""
-    if config.get("path") in (None, "", "???"):
+def load_files(path: Path | str | None = None, tickers: Tickers = None, start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
+    """Return the prices of a file or a folder of the user's; of all its tickers where none is named."""
+    if path in (None, "", "???"):
         raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
-    return _read(str(config["path"]), config)
+    if tickers == []:
+        raise UserError("data.tickers=[] leaves nothing; data.tickers=null takes all of them")
+    return read_prices(str(path), tickers=[str(ticker) for ticker in listed(tickers)] or None, bad=bad, start=start, end=end)
 
 
-def _read(path: str | Path, config: Mapping[str, Any]) -> Prices:
-    tickers = config.get("tickers")
-    return read_prices(
-        path,
-        tickers=[tickers] if isinstance(tickers, str) else tickers and [str(ticker) for ticker in tickers],
-        bad=config.get("bad", "refuse"),
-        start=config.get("start"),
-        end=config.get("end"),
-    )
-
-
-SOURCES = {"sp500": load_sp500, "yahoo": load_yahoo, "prices": load_files}
+SOURCES: dict[str, Callable[..., Prices]] = {"sp500": load_sp500, "yahoo": load_yahoo, "prices": load_files}

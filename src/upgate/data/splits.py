@@ -4,10 +4,12 @@ All fractions are of dates, not of rows. `test` is the share of all dates that i
 `holdout`, `walk_forward` and `development` with the same `test` agree on which dates are the last, untouched ones.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from upgate.errors import UserError
-from upgate.schema import Fraction, NonNegativeInt, PositiveInt
+from upgate.schema import Fraction, NonNegativeInt, PositiveInt, checked
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,21 @@ def development(n: int, *, folds: PositiveInt, validation: Fraction, test: Fract
     Nothing chosen on these folds has seen a date that `holdout` or `walk_forward` with the same `test` scores on.
     """
     return walk_forward(n - int(n * test) - gap, folds=folds, validation=validation, test=test, gap=gap)
+
+
+SPLITS: dict[str, Callable[..., list[Fold]]] = {"holdout": holdout, "walk_forward": walk_forward, "development": development}
+
+
+def split_of(asked: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+    """Return a split's name and checked knobs in their one spelling: no gap asked for is the horizon, and a shorter one raises."""
+    name, knobs = asked["name"], {key: value for key, value in asked.items() if key != "name"}
+    if name not in SPLITS:
+        raise UserError(f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}")
+    gap = horizon if knobs.get("gap") is None else knobs["gap"]
+    known = checked(SPLITS[name], {"n": 0, **knobs, "gap": gap}, "split")
+    if known["gap"] < horizon:
+        raise UserError(f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more")
+    return {"name": name, **{key: known[key] for key in (*knobs, "gap")}}
 
 
 def _fold(n: int, test: range, validation: int, gap: int) -> Fold:

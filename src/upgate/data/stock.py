@@ -1,6 +1,5 @@
 """The stock LightningDataModule: prices, a task and a fold in; whole batches out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,11 +12,6 @@ from upgate.errors import UserError, did_you_mean
 from upgate.schema import PositiveInt, build
 
 EVALUATION_BATCH = 1024  # without gradients larger batches are faster; results do not depend on it
-SPLITS: dict[str, Callable[..., list[splits.Fold]]] = {
-    "holdout": splits.holdout,
-    "walk_forward": splits.walk_forward,
-    "development": splits.development,
-}
 
 
 @dataclass(frozen=True)
@@ -42,12 +36,8 @@ class StockTask:
 
 def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
-    make = SPLITS[split["name"]]
-    knobs = {k: v for k, v in split.items() if k != "name"}
-    gap = horizon if knobs.get("gap") is None else knobs["gap"]
-    if gap < horizon:
-        raise UserError(f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more")
-    return build(make, {"n": n, **knobs, "gap": gap}, "split")
+    knobs = splits.split_of(split, horizon)
+    return build(splits.SPLITS[knobs.pop("name")], {"n": n, **knobs}, "split")
 
 
 class StockData(FoldData):

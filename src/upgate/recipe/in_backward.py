@@ -1,6 +1,7 @@
 """An optimizer made of one optimizer per layer, each stepped as soon as its layer's gradients are complete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,21 +15,23 @@ class InBackward(Optimizer):
 
     A layer's gradients are used and freed while the layers below still wait for theirs, so that at no time all gradients are
     held: memory falls, the weights come out the same. The layers' own `param_groups` are shared, not copied: schedules reach them.
+    Only a backward pass inside the closure of `step` steps anything: any other leaves gradients, as it always does.
     """
 
     def __init__(self, layers: Sequence[Optimizer], prepare: Prepare) -> None:
-        self.layers = list(layers)
+        self.layers, self.prepare = list(layers), prepare
         super().__init__([{"params": params(layer)} for layer in layers], defaults={})
         self._share_groups()
-        for layer in self.layers:
-            step_when_complete(layer, prepare)
 
     def _share_groups(self) -> None:
         self.param_groups = [group for layer in self.layers for group in layer.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Run the closure; its backward pass does the steps. What is left is a layer with a parameter that the loss does not reach."""
-        loss = closure() if closure is not None else None
+        loss = None
+        if closure is not None:
+            with stepped_when_complete(self.layers, self.prepare):
+                loss = closure()
         for layer in self.layers:
             layer.step()  # passes over what has no gradient
             layer.zero_grad(set_to_none=True)
@@ -43,17 +46,25 @@ class InBackward(Optimizer):
         self._share_groups()
 
 
-def step_when_complete(layer: Optimizer, prepare: Prepare) -> None:
-    """Step a layer when its last gradient arrives, and free the gradients."""
+@contextmanager
+def stepped_when_complete(layers: Sequence[Optimizer], prepare: Prepare) -> Iterator[None]:
+    """Meanwhile, step a layer when its last gradient arrives, and free its gradients."""
 
-    def arrived(_: Tensor) -> None:
-        if all(p.grad is not None for p in params(layer)):
-            prepare(params(layer))
-            layer.step()
-            layer.zero_grad(set_to_none=True)
+    def hook(layer: Optimizer) -> Callable[[Tensor], None]:
+        def arrived(_: Tensor) -> None:
+            if all(p.grad is not None for p in params(layer)):
+                prepare(params(layer))
+                layer.step()
+                layer.zero_grad(set_to_none=True)
 
-    for param in params(layer):
-        param.register_post_accumulate_grad_hook(arrived)
+        return arrived
+
+    handles = [p.register_post_accumulate_grad_hook(hook(layer)) for layer in layers for p in params(layer)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def params(optimizer: Optimizer) -> list[nn.Parameter]:

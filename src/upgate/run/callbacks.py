@@ -1,5 +1,6 @@
 """What happens around training: curves, checkpoints, stopping, a progress bar."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ class Curves(pl.Callback):
         self.seconds += time.perf_counter() - self._since - self._validated
         point = {
             "train/loss": float(module.train_loss.compute()),
-            "val/loss": float(module.validation_loss.compute()),
+            "val/loss": float(module.validation_loss.compute()) if module.validation_loss.update_called else math.nan,
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": self.seconds,
             **{f"update_ratio/{layer}": ratio for layer, ratio in module.update_ratio.items()},
@@ -61,6 +62,7 @@ class Keeper(pl.Callback):
 
     def __init__(self, folder: Path) -> None:
         self.best, self.last = folder / "best.ckpt", folder / "last.ckpt"
+        self.validated = False
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         trainer.should_stop = module.recipe.stopping.done()  # resumed after its last epoch
@@ -68,7 +70,7 @@ class Keeper(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.sanity_checking:
             return
-        stopping = module.recipe.stopping
+        self.validated, stopping = True, module.recipe.stopping
         if stopping.update(float(module.validation_loss.compute()), trainer.current_epoch) and stopping.keeps_best:
             save(trainer, self.best, weights_only=True)
         trainer.should_stop = trainer.should_stop or stopping.done()
@@ -77,7 +79,8 @@ class Keeper(pl.Callback):
         save(trainer, self.last, weights_only=False)
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        if not module.recipe.stopping.keeps_best:
+        none_kept = not (self.validated or self.best.exists())  # a budget that ends before the first validation
+        if none_kept or not module.recipe.stopping.keeps_best:
             module.recipe.averaging.swap()
             save(trainer, self.best, weights_only=True)
             module.recipe.averaging.swap()

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from upgate import config
+from upgate.config_trainer import check_shares
 from upgate.data.fold_data import FoldData
 from upgate.model.backbone import Backbone
 from upgate.run import environment, show
@@ -92,6 +93,11 @@ def model_of(asked: dict[str, Any]) -> dict[str, Any]:
     return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
 
+def check_batches(job: Job, library: Library) -> None:
+    data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
+    check_shares(job.config["trainer"], {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())})
+
+
 def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Library) -> list[Job]:
     """The jobs that the words ask for, without their twins."""
     return [make_job(job_words, library, extra)[0] for job_words in config.expand(words, multirun, extra)]
@@ -105,7 +111,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     asked = {job.spec.key: job for job in wanted}
     jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
     for job in jobs:
-        library.fetch(job)  # every fault of data or configuration is told before the first training
+        check_batches(job, library)  # every fault of data or configuration is told before the first training
     tell_data(console, wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:

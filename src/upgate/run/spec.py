@@ -6,21 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from upgate.config import OURS, PARTS, REGULARIZATION
+from upgate.config import PARTS, REGULARIZATION
+from upgate.config_trainer import is_default
 from upgate.errors import UserError
+from upgate.schema import said
 
 NUMERICS = 1  # raise it when a change of the code changes the numbers of a run: results of older code are then not reused
 
 # Trainer arguments that say where or how loudly a run goes, not what comes out of it.
-ASIDE = {
-    "enable_progress_bar",
-    "enable_model_summary",
-    "profiler",
-    "devices",
-    "num_nodes",
-    "detect_anomaly",
-}
-PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}  # Lightning's older spellings
+ASIDE = {"enable_progress_bar", "devices", "detect_anomaly", "inference_mode", "fast_dev_run", "precision"}
 
 
 @dataclass(frozen=True)
@@ -61,22 +55,30 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def budget_of(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in sorted(trainer.items()) if k not in ASIDE | {"precision"}}
+    """What decides numbers among the Trainer's arguments, each said in one way only: defaults not at all, the accelerator by name."""
+    told = {k: v for k, v in sorted(trainer.items()) if k not in ASIDE and not is_default(k, v)}
+    return {**told, "accelerator": accelerator_of(trainer)}
 
 
 def precision_of(trainer: Mapping[str, Any]) -> str:
-    """Lightning's name of the precision that will be in force; raises where Lightning would silently take another."""
-    asked = str(trainer["precision"])
-    precision = PRECISIONS.get(asked, asked)
-    if precision.startswith("16") and not _has_gpu(trainer):
-        raise UserError(f"trainer.precision={asked} needs a GPU; on a CPU take trainer.precision=bf16-mixed or 32-true")
+    """The precision that will be in force; raises where Lightning would silently take another."""
+    precision = str(trainer["precision"])
+    if precision.startswith("16") and accelerator_of(trainer) == "cpu":
+        raise UserError(f"trainer.precision={precision} needs a GPU; on a CPU take trainer.precision=bf16-mixed or 32-true")
     return precision
 
 
-def _has_gpu(trainer: Mapping[str, Any]) -> bool:
+def accelerator_of(trainer: Mapping[str, Any]) -> str:
+    """The accelerator that will be in force, cpu, cuda or mps; raises where it is not there, or not the device asked for."""
     import torch
 
-    return trainer["accelerator"] != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-
-
-assert not ASIDE & set(OURS)
+    counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    there = [name for name, count in counts.items() if count]
+    asked, devices = trainer["accelerator"], trainer["devices"]
+    name = {"auto": there[0], "gpu": there[0] if len(there) > 1 else "gpu"}.get(asked, asked)
+    if name not in there:
+        raise UserError(f"trainer.accelerator={asked} is not on this machine; there is {', '.join(there)}")
+    if isinstance(devices, list) and (name == "cpu" or devices[0] >= counts[name]):
+        gpus = ", ".join(f"[{i}]" for i in range(counts[name])) if name != "cpu" else ""
+        raise UserError(f"trainer.devices={said(devices)} is not on this machine; there is {gpus or '1, the CPU'}")
+    return name

@@ -1,19 +1,36 @@
 """MLflow's own pages on our store: the command that serves them, and links that open where one wants to look."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
+
+from upgate.errors import UserError
 
 MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallows the clicks
 SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true")  # 2 processes instead of 10
 
 
 def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
-    """Serve a database on this machine only: MLflow asks nobody for a password."""
+    """Serve a database on this machine only: MLflow asks nobody for a password. Raises UserError for a port that is taken."""
+    check_port(port)
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root"]
     return ["env", *SETTINGS, *mlflow, str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def check_port(port: int) -> None:
+    """Raise where MLflow, half a page of traceback later, could not listen."""
+    if not 0 < port < 65536:
+        raise UserError(f"port={port} is not a port; give one of 1024 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that was closed a minute ago counts as taken
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            told = f"port={port} is taken, perhaps by a page like this that is open already"
+            raise UserError(f"{told} ({error.strerror}); give another, as in port={port % 65535 + 1}") from None
 
 
 def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:

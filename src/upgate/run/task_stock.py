@@ -9,6 +9,7 @@ from torch import Tensor
 
 from upgate.data.prices import Prices
 from upgate.data.sources import SOURCES, load_prices
+from upgate.data.splits import split_of
 from upgate.data.stock import StockData, StockTask
 from upgate.model.stock import StockLearner
 from upgate.model.stock_metrics import judge
@@ -34,7 +35,7 @@ class Stock(Task):
         return build(StockTask, asked, "task").plain()
 
     def split(self, asked: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(asked)
+        return split_of(asked, task["horizon"])
 
     def load(self, source: Mapping[str, Any]) -> Prices:
         check_source(source, SOURCES, self.name)

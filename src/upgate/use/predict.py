@@ -24,6 +24,9 @@ def predict_command(words: Sequence[str]) -> int:
     """run=<latest, a run id or the start of a key> [out=file.csv] and the task's own words for the data."""
     own = {key: value for key, _, value in (word.partition("=") for word in words) if key in OWN}
     rest = [word for word in words if word.partition("=")[0] not in OWN]
+    for word in words:
+        if not word.partition("=")[1] or sum(other.partition("=")[0] == word.partition("=")[0] for other in words) > 1:
+            raise UserError(f"{word} cannot be read; write key=value, each key once")
     root = own.get("root", ROOT)
     store = open_store({"root": root})
     row = find(store, own.get("run", "latest"))

@@ -1,0 +1,152 @@
+"""A store whose other end is away: a server that hangs and dies, another machine, a journal that somebody threw away."""
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store_help import free_port, fresh, key, points
+from upgate.errors import UserError
+from upgate.run.store import Store
+from upgate.run.store_journal import claim
+
+# MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return fresh(tmp_path)
+
+
+class Server:
+    """What `make ui` starts."""
+
+    def __init__(self, command: list[str], uri: str) -> None:
+        self.command, self.uri = command, uri
+        self.start()
+
+    def start(self) -> None:
+        null = subprocess.DEVNULL
+        self.process = subprocess.Popen(self.command, stdout=null, stderr=null, start_new_session=True)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
+                return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        raise TimeoutError(self.uri)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[Server]:
+    port = free_port()
+    server = Server(store.ui_command(port), f"http://127.0.0.1:{port}")
+    yield server
+    server.kill()
+
+
+def test_a_server_may_hang_and_die_while_a_run_logs(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    store = Store(tmp_path / "trainer", server.uri)
+    run = store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, False)
+    logged = []
+    for step in range(300):
+        if step == 50:  # it takes the points and answers too late: they are sent again
+            os.killpg(server.process.pid, signal.SIGSTOP)
+            assert not run.flush()
+            os.killpg(server.process.pid, signal.SIGCONT)
+        if step == 100:
+            assert run.flush()
+            server.kill()
+        if step == 200:
+            assert not run.flush()  # refused at once, nothing lost
+        started = time.perf_counter()
+        run.log({"loss": math.nan if step == 7 else 1 / (1 + step), "worst": math.inf}, step)
+        logged.append(time.perf_counter() - started)
+    assert max(logged) < 0.5  # 5 to 30 us, but the machine may be busy
+    run.text("said while it was away", "note.txt")
+    journal = store.journal(run.key)
+    assert len(journal.read_text().splitlines()) == 202
+    started = time.monotonic()
+    run.finish("FINISHED")
+    assert time.monotonic() - started < 10 and journal.exists()
+    server.start()
+    assert Store(store.root, server.uri).reconcile() == []  # delivers; the run was not killed but finished
+    (row,) = store.rows()
+    assert (row.status, row.metrics) == ("FINISHED", {"loss": 1 / 300, "worst": math.inf}) and not journal.exists()
+    history = points(store, run.id, "loss")
+    assert [step for step, _ in history] == list(range(300)) and math.isnan(history[7][1])
+    assert "note.txt" in [file.path for file in store.client.list_artifacts(run.id)]
+    with pytest.raises(UserError, match="open that in a browser"):
+        store.ui_command()
+
+
+def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(store: Store) -> None:
+    with store.run("stock", "one", key("one"), {}, {}, None, False) as run:
+        pass
+    store.client.update_run(run.id, "RUNNING")
+    journal = store.journal(run.key)
+    journal.write_text(f'{{"run":"{run.id}","upgate.host":"elsewhere","upgate.pid":"7"}}\n')  # on a disk that keeps no locks
+    assert store.reconcile() == [] and journal.exists()
+    alive = threading.Timer(0.5, journal.touch)
+    alive.start()
+    with pytest.raises(UserError, match="is going on already, in process 7 on elsewhere"):
+        store.run("stock", "one", key("one"), {}, {}, None, True)
+    alive.join()
+    os.utime(journal, (0, time.time() - 61))
+    assert store.reconcile() == [run.id] and not journal.exists()
+    assert store.rows()[0].status == "KILLED"
+
+
+def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
+    settle = "import sys, pathlib, time; from upgate.run.store_journal import claim; j = claim(pathlib.Path(sys.argv[1]))"
+    command = f"{settle}; print('claimed', flush=True); time.sleep(1); j.remove()"
+    path = store.journal(key("one"))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"run":"0","upgate.host":"' + store.host + '","upgate.pid":"999999999"}\n')
+    with subprocess.Popen([sys.executable, "-c", command, str(path)], stdout=subprocess.PIPE) as settler:
+        assert settler.stdout is not None and settler.stdout.readline()
+        store.run("stock", "one", key("one"), {}, {}, None, True).finish("FINISHED")
+    assert store.rows()[0].status == "FINISHED"
+
+
+def test_a_run_whose_journal_somebody_threw_away_is_killed_only_when_its_process_is_dead(store: Store) -> None:
+    run = store.run("stock", "one", key("one"), {}, {}, None, False)
+    shutil.rmtree(store.root / "open")
+    assert store.reconcile() == []
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    store.client.set_tag(run.id, "upgate.pid", str(dead.pid))
+    assert store.reconcile() == [run.id]
+    assert store.rows()[0].status == "KILLED"
+
+
+def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
+    run = store.run("stock", "one", key("one"), {}, {}, None, False)
+    if not (child := os.fork()):
+        run.log({"loss": 1.0})
+        run.finish("FAILED")
+        os._exit(0)
+    os.waitpid(child, 0)
+    path = str(store.journal(run.key))
+    probe = "import sys, pathlib; from upgate.run.store_journal import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
+    assert subprocess.check_output([sys.executable, "-c", probe, path], text=True) == "None\n"
+    run.finish("FINISHED")
+    assert (store.rows()[0].status, store.rows()[0].metrics) == ("FINISHED", {})
+    assert claim(Path(path), create=False) is None  # gone

@@ -1,0 +1,113 @@
+"""Opening a store: made once by many at a time, brought up to date, or refused in one sentence."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from store_help import free_port, fresh, points
+from upgate.errors import UserError
+from upgate.run.store import Store
+
+# MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+PREPARE = """
+import sys, time
+from pathlib import Path
+from upgate.run.store import Store
+store = Store(Path(sys.argv[1]))
+while time.time() < float(sys.argv[2]):
+    time.sleep(0.001)
+store.prepare()
+with store.parent("stock", "all", sys.argv[3] * 64, {}) as parent:
+    for step in range(50):
+        parent.log({"a": step}, step)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return fresh(tmp_path)
+
+
+def test_many_processes_make_one_store(tmp_path: Path) -> None:
+    start = str(time.time() + 1.5)
+    commands = [[sys.executable, "-c", PREPARE, str(tmp_path / "runs"), start, letter] for letter in "abc"]
+    for process in [subprocess.Popen(command) for command in commands]:
+        assert process.wait(60) == 0
+    store = Store(tmp_path / "runs")
+    rows = store.rows()
+    assert {(row.status, row.metrics["a"]) for row in rows} == {("FINISHED", 49)} and len(rows) == 3
+    assert all(points(store, row.run_id, "a") == [(i, i) for i in range(50)] for row in rows)
+    assert len(store.client.search_experiments()) == 2  # MLflow's default and ours
+
+
+def test_an_older_schema_is_brought_up_to_date_and_kept(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    engine, config = create_sqlalchemy_engine(uri), _get_alembic_config(uri)
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
+    older = script.get_revision(head).down_revision
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, older)
+    engine.dispose()
+    Store(tmp_path).prepare()
+
+    def version(path: Path) -> str:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("select version_num from alembic_version").fetchone()[0]
+
+    assert (version(tmp_path / "mlflow.db"), version(tmp_path / "mlflow.db.before-upgrade")) == (head, older)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
+        connection.execute("update alembic_version set version_num = 'from the future'")
+    (tmp_path / "mlflow.db.made-by").unlink()
+    with pytest.raises(UserError, match="written by a newer MLflow"):
+        Store(tmp_path).prepare()
+
+
+def test_bad_stores_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "mlflow.db").write_text("not a database " * 100)
+    (tmp_path / "50%").mkdir()
+    for root, uri, sentence in (
+        (tmp_path, None, "is not a database of MLflow"),
+        (tmp_path / "50%", None, "without % . #"),
+        (tmp_path, str(tmp_path), "no longer keeps runs in a folder"),
+        (tmp_path, f"http://me:secret@127.0.0.1:{port}", f"no MLflow server answers at http://127.0.0.1:{port}"),
+    ):
+        started = time.monotonic()
+        with pytest.raises(UserError, match=sentence):
+            Store(root, uri).prepare()
+        assert time.monotonic() - started < 5
+
+
+def test_a_deleted_experiment_is_not_silently_filled(store: Store) -> None:
+    store.client.delete_experiment(store.experiment("stock"))
+    with pytest.raises(UserError, match="experiment 'stock' was deleted"):
+        Store(store.root).experiment("stock")
+
+
+def test_the_port_of_the_ui_is_free_and_a_port(store: Store) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port={port} is taken, perhaps by a page like this that is open already"):
+            store.ui_command(port)
+    assert str(port) in store.ui_command(port)
+    for wrong in (0, 65536):
+        with pytest.raises(UserError, match=f"port={wrong} is not a port"):
+            store.ui_command(wrong)
