@@ -109,7 +109,7 @@ def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(task: str, group: str, n
 
 @every_run
 def test_a_choice_shifts_no_other_draw(task: str, group: str, name: str) -> None:
-    """Weights start as with the null recipe, whatever else is chosen; only an init may start them elsewhere, and only the LSTM's and the embedding's."""
+    """Weights start as with the null recipe, whatever else is chosen; only an init may start the LSTM and the embedding elsewhere."""
     null, chosen = Loop(parts(), task=task).weights(), Loop(parts(word(group, name)), task=task).weights()
     if group == "init":
         null, chosen = ({n: w for n, w in ws.items() if n.startswith("head")} for ws in (null, chosen))
