@@ -1,9 +1,10 @@
-"""The learning rate of every optimizer for reviews, from one small search on validation parts; no test part is looked at.
+"""The learning rate of every optimizer for reviews, from one small search; chosen on validation parts only.
 
-python bench/review_rates.py [data=../shared/data/sentiment] [root=runs/review-rates] [threads=1]   resumes; prints a table in Markdown
+python bench/review_rates.py [optimizers=sgd,...] [data=../shared/data/sentiment] [root=runs/review-rates] [threads=1]
+resumes; prints tables in Markdown
 
-The same number of rates for every optimizer, half a decade apart. Two corpora: generated, and SST-2 (sentences); default budget, one seed
-that no result is reported with. sgd is searched in the traditional recipe, the others in the upgraded one. The score is the
+The same number of rates for every optimizer, half a decade apart. Two corpora: generated, and SST-2 (sentences); default budget, one
+seed that no result is reported with. sgd is searched in the traditional recipe, the others in the upgraded one. The score is the
 accuracy on the validation part, the mean over the corpora.
 """
 
@@ -45,9 +46,15 @@ def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[f
 
 
 def main(words: list[str]) -> None:
-    asked = {"data": "../shared/data/sentiment", "root": "runs/review-rates", "threads": "1"} | dict(w.split("=", 1) for w in words)
+    asked = {
+        "optimizers": ",".join(RATES),
+        "data": "../shared/data/sentiment",
+        "root": "runs/review-rates",
+        "threads": "1",
+    } | dict(word.split("=", 1) for word in words)
     there = corpora(asked["data"])
-    for optimizer, rates in RATES.items():
+    for optimizer in asked["optimizers"].split(","):
+        rates = RATES[optimizer]
         print(f"\n### {optimizer}\n\n| corpus | {' | '.join(f'{rate:g}' for rate in rates)} |\n|---|{'--:|' * len(rates)}", flush=True)
         found = {}
         for corpus, source in there.items():

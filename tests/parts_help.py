@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.errors import UserError
 from upgate.model.learner import Learner
 from upgate.model.sentiment import SentimentLearner
 from upgate.model.stock import StockLearner
-from upgate.recipe.recipe import part
+from upgate.recipe.recipe import maker, part
 from upgate.run.spec import recipe_of
 from upgate.seeds import generator
 
@@ -20,15 +21,30 @@ torch.set_num_threads(1)  # tensors of this size gain nothing from more
 
 MODEL = {"name": "lstm", "hidden_size": 5, "num_layers": 2, "bidirectional": False, "pooling": "last"}
 VOCABULARY, CLASSES, EMBEDDING = 9, ["negative", "positive"], 4
+BESIDE = {"layerwise=lamb": "optimizer=adam"}
 TASKS = ("stock", "sentiment")
-TOKENS_ONLY = ("word",)  # regularizations that prices refuse
+TOKENS_ONLY = tuple(name for name in choices(REGULARIZATION) if name != "none" and maker(REGULARIZATION, name).needs)  # prices refuse them
 EVERY_CHOICE = [(group, name) for group in PARTS for name in choices(group)]  # a new yaml is a new test
 EVERY_RUN = [(task, *choice) for task in TASKS for choice in EVERY_CHOICE if task == "sentiment" or choice[1] not in TOKENS_ONLY]
 
 
 def parts(*words: str) -> dict[str, Any]:
-    """The traditional recipe, which is all null choices, with these words' changes; a recipe by itself knows no task."""
-    return recipe_of({key: value for key, value in _composed(words).items() if key != "task"})
+    """The traditional recipe, which is all null choices, with these words' changes; a recipe by itself knows no task.
+
+    A choice that the recipe's plain SGD cannot go with brings its own optimizer, unless one is given.
+    """
+    given = any(word.startswith("optimizer=") for word in words)
+    optimizer = () if given else (BESIDE[word] for word in words if word in BESIDE)
+    return recipe_of({key: value for key, value in _composed((*optimizer, *words)).items() if key != "task"})
+
+
+def fits(*words: str) -> bool:
+    """Whether these choices can be combined; that those which cannot say so is test_combine.py's."""
+    try:
+        parts(*words)
+    except UserError:
+        return False
+    return True
 
 
 @lru_cache
@@ -44,8 +60,7 @@ def word(group: str, name: str) -> str:
 def knobs(group: str, name: str) -> dict[str, Any]:
     """A choice's knobs and defaults out of its yaml."""
     chosen = _composed((word(group, name),))[group]
-    if group == REGULARIZATION:
-        return dict(chosen[name])
+    chosen = chosen[name] if group == REGULARIZATION else chosen
     return {key: value for key, value in chosen.items() if key not in ("name", "search")}
 
 

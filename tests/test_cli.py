@@ -164,9 +164,9 @@ def test_a_chinese_code_is_a_ticker(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_glob_reaches_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "optimizer").mkdir()
-    (tmp_path / "optimizer" / "lion.yaml").write_text("name: lion\nlr: 1e-4\n")
-    assert cli.main(["train", "-m", "optimizer=glob(l*)", "--config-dir", str(tmp_path), "--cfg", "job"]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["optimizer"] == {"name": "lion", "lr": 1e-4}
+    (tmp_path / "optimizer" / "lynx.yaml").write_text("name: lynx\nlr: 1e-4\n")
+    assert cli.main(["train", "-m", "optimizer=glob(ly*)", "--config-dir", str(tmp_path), "--cfg", "job"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["optimizer"] == {"name": "lynx", "lr": 1e-4}
 
 
 def test_a_folder_of_ones_own_that_is_no_group_is_refused_where_choices_are_listed(

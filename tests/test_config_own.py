@@ -13,19 +13,19 @@ def mine(tmp_path: Path) -> Path:
     """A folder of the user's own, laid out as conf/, in a path with blanks, Chinese, a comma and a quote."""
     folder = tmp_path / "我的 it's, choices (1)"
     (folder / "optimizer").mkdir(parents=True)
-    (folder / "optimizer" / "lion.yaml").write_text("name: lion\nlr: 1e-4\nbeta: 0.9\n")
+    (folder / "optimizer" / "lynx.yaml").write_text("name: lynx\nlr: 1e-4\nbeta: 0.9\n")
     return folder
 
 
 def test_an_own_choice_composes_beside_the_shipped_ones(mine: Path) -> None:
     extra = str(mine)
-    assert choices("optimizer", extra) == sorted([*choices("optimizer"), "lion"])
-    words = ["optimizer=lion", "optimizer.beta=0.8", "clip=value"]
-    assert compose(words, extra)["optimizer"] == {"name": "lion", "lr": 1e-4, "beta": 0.8}
-    assert ["optimizer=lion"] in expand(["optimizer=glob(*)"], True, extra)
-    assert "optimizer=lion" in refusal("optimizer=lion")
-    assert "did you mean 'lion'?" in refusal("optimizer=lino", extra=extra)
-    assert "beta belongs to optimizer=lion" in refusal("optimizer.beta=0.8", extra=extra)
+    assert choices("optimizer", extra) == sorted([*choices("optimizer"), "lynx"])
+    words = ["optimizer=lynx", "optimizer.beta=0.8", "clip=value"]
+    assert compose(words, extra)["optimizer"] == {"name": "lynx", "lr": 1e-4, "beta": 0.8}
+    assert ["optimizer=lynx"] in expand(["optimizer=glob(*)"], True, extra)
+    assert "optimizer=lynx" in refusal("optimizer=lynx")
+    assert "did you mean 'lynx'?" in refusal("optimizer=lnyx", extra=extra)
+    assert "beta belongs to optimizer=lynx" in refusal("optimizer.beta=0.8", extra=extra)
 
 
 def test_an_explicit_rate_wins_over_the_tasks_tuned_one(mine: Path) -> None:
@@ -59,7 +59,7 @@ def test_an_explicit_rate_wins_over_the_tasks_tuned_one(mine: Path) -> None:
 def test_a_broken_yaml_is_one_sentence(mine: Path, text: str) -> None:
     (mine / "optimizer" / "broken.yaml").write_text(text)
     assert "optimizer" in refusal("optimizer=broken", extra=str(mine))
-    assert compose(["optimizer=lion"], str(mine))["optimizer"]["name"] == "lion"
+    assert compose(["optimizer=lynx"], str(mine))["optimizer"]["name"] == "lynx"
 
 
 def test_a_folder_that_is_not_there_and_a_name_that_is_taken(mine: Path) -> None:
@@ -68,13 +68,13 @@ def test_a_folder_that_is_not_there_and_a_name_that_is_taken(mine: Path) -> None
     assert "adam.yaml" in refusal("optimizer=adam", extra=str(mine)) and "rename" in refusal("seed=1", extra=str(mine))
 
 
-@pytest.mark.parametrize("words", [[], ["optimizer=lion"], ["optimzer=lion"], ["schedule.wramup=1"]])
+@pytest.mark.parametrize("words", [[], ["optimizer=lynx"], ["optimzer=lynx"], ["schedule.wramup=1"]])
 def test_a_folder_that_is_no_group_is_told_whatever_was_asked(mine: Path, words: list[str]) -> None:
     (mine / "optimzer").mkdir()
-    (mine / "optimzer" / "lion.yaml").write_text("name: lion\n")
+    (mine / "optimzer" / "lynx.yaml").write_text("name: lynx\n")
     assert refusal(*words, extra=str(mine)).endswith("optimzer is not a group, so nothing would use its choices, did you mean 'optimizer'?")
     (mine / "optimzer").rename(mine / ".hidden")
-    assert "lion" in choices("optimizer", str(mine)) and "optimzer" not in groups()
+    assert "lynx" in choices("optimizer", str(mine)) and "optimzer" not in groups()
 
 
 def test_trainer_values_in_a_yaml_of_ones_own_are_checked_too(mine: Path) -> None:

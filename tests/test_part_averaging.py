@@ -38,8 +38,8 @@ def test_the_average_of_constant_weights_is_the_weights(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_swap_twice_is_nothing_bit_for_bit(name: str) -> None:
-    loop = Loop(parts(f"averaging={name}"))
-    loop.steps(5)
+    loop = Loop(parts(f"averaging={name}"), total=10)
+    loop.steps(10)
     before, state = loop.weights(), loop.checkpoint()["recipe"]["averaging"]
     loop.recipe.averaging.swap()
     between = loop.weights()
@@ -83,6 +83,35 @@ def test_ema_averages_plainly_at_first() -> None:
 def test_ema_with_decay_0_is_the_weights() -> None:
     w = [torch.randn(4, generator=torch.Generator().manual_seed(i)) for i in range(6)]
     assert all(torch.equal(average, one) for average, one in zip(averages("ema", w, decay=0.0), w[1:], strict=True))
+
+
+@pytest.mark.parametrize(("total", "begin", "first"), [(40, 0.75, 31), (40, 0.0, 1), (10, 0.75, 8), (10, 0.99, 10), (1, 0.75, 1)])
+def test_swa_is_the_plain_mean_of_the_last_steps_weights(total: int, begin: float, first: int) -> None:
+    w = [torch.randn(4, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in range(total + 1)]
+    for t, average in enumerate(averages("swa", w, begin=begin), start=1):
+        torch.testing.assert_close(average, torch.stack(w[first : t + 1]).mean(0) if t >= first else w[t], rtol=1e-12, atol=1e-14)
+
+
+def test_swa_says_over_how_many_steps_it_averaged() -> None:
+    loop = Loop(parts("averaging=swa"), total=20)
+    told = []
+    for _ in range(20):
+        loop.steps(1)
+        told.append(loop.recipe.engagement()["averaged_steps"])
+    assert told == [0.0] * 15 + [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_swa_goes_on_across_its_beginning() -> None:
+    """Cut before the average begins and within it; weights and average are those of the uncut run, bit for bit."""
+    whole = Loop(parts("averaging=swa"), total=20)
+    whole.steps(20)
+    for cut in (10, 15, 18):
+        first = Loop(parts("averaging=swa"), total=20)
+        first.steps(cut)
+        resumed = Loop(parts("averaging=swa"), total=20, checkpoint=first.checkpoint())
+        resumed.steps(20 - cut)
+        assert same(whole.weights(), resumed.weights())
+        torch.testing.assert_close(whole.recipe.averaging.state_dict(), resumed.recipe.averaging.state_dict(), rtol=0, atol=0)
 
 
 def test_the_fitted_decay() -> None:

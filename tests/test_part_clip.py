@@ -109,7 +109,7 @@ SKIPS = ("optimizer=adamw", "optimizer.weight_decay=0.1", "regularization=[l1]",
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("words", [("clip=norm",), ("clip=value",), ("layerwise=independent",)], ids=str)
+@pytest.mark.parametrize("words", [*((f"clip={name}",) for name in EVERY), ("layerwise=independent",)], ids=str)
 def test_a_gradient_that_is_not_finite_moves_nothing(bad: float, words: tuple[str, ...]) -> None:
     """Neither weights (decay and l1's shrinkage included) nor the optimizer's state nor the average; the next step is a step again."""
     loop = Loop(parts(*SKIPS, *words))

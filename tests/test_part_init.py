@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import Loop, knobs, made, parts
-from upgate.config import choices
+from upgate.config import choices, compose
+from upgate.errors import UserError
+from upgate.run.spec import recipe_of
 from upgate.seeds import generator
 
 I, H = 192, 320  # large: a block's std is known to 1%; unequal: fan_in is told from fan_out
@@ -30,7 +32,9 @@ STD = {  # of the input blocks and of the recurrent ones
     "pytorch": (1 / math.sqrt(3 * H), 1 / math.sqrt(3 * H)),
     "xavier": (math.sqrt(2 / (I + H)), math.sqrt(2 / (H + H))),
     "he": (math.sqrt(2 / I), math.sqrt(2 / H)),
+    "lecun": (1 / math.sqrt(I), 1 / math.sqrt(H)),
     "orthogonal": (math.sqrt(2 / (I + H)), 1 / math.sqrt(H)),
+    "chrono": (math.sqrt(2 / (I + H)), 1 / math.sqrt(H)),
 }
 
 
@@ -50,13 +54,15 @@ def test_xavier_is_uniform_up_to_its_bound(name: str, kind: str) -> None:
         assert 0.999 * a < float(gate.abs().max()) <= a
 
 
-def test_he_is_normal() -> None:
-    gate = blocks(lstm("he"))["input"][0]
+@pytest.mark.parametrize("name", ["he", "lecun"])
+def test_he_and_lecun_are_normal(name: str) -> None:
+    gate = blocks(lstm(name))["input"][0]
     assert float(((gate / gate.std()) ** 4).mean()) == pytest.approx(3.0, rel=0.05)
 
 
-def test_every_recurrent_gate_block_is_orthogonal() -> None:
-    for gate in blocks(lstm("orthogonal"))["recurrent"]:
+@pytest.mark.parametrize("name", ["orthogonal", "chrono"])
+def test_every_recurrent_gate_block_is_orthogonal(name: str) -> None:
+    for gate in blocks(lstm(name))["recurrent"]:
         assert torch.linalg.svdvals(gate).sub(1).abs().max() < 1e-5
         assert torch.allclose(gate @ gate.T, torch.eye(H), atol=1e-5)
 
@@ -80,6 +86,49 @@ def test_the_two_forget_biases_add_up_to_what_was_asked(name: str, bias: float) 
     others[H : 2 * H] = False
     assert torch.equal(total[others], bare[others])
     assert torch.equal(net.weight_ih_l0, without.weight_ih_l0) and torch.equal(net.weight_hh_l0, without.weight_hh_l0)
+
+
+def biases(net: nn.LSTM) -> tuple[Tensor, ...]:
+    """i, f, g, o: what the two bias vectors add up to."""
+    return (net.bias_ih_l0.detach() + net.bias_hh_l0.detach()).chunk(4)
+
+
+@pytest.mark.parametrize("t_max", [3, 20, 60, 1000])
+def test_chrono_spreads_the_memories_up_to_t_max(t_max: int) -> None:
+    """f / (1 - f) is uniform over [1, t_max - 1]; a memory that a unit keeps for t steps is one it needs t steps to fill."""
+    i, f, g, o = biases(lstm("chrono", t_max=t_max, sizes=(4, 4000)))
+    assert torch.equal(i, -f) and not g.any() and not o.any()
+    keep = f.double().sigmoid()
+    assert float(keep.min()) >= 0.5 and float(keep.max()) <= (t_max - 1) / t_max + 1e-7
+    odds = ((keep / (1 - keep)) - 1) / (t_max - 2)
+    wanted = torch.linspace(0, 1, 11, dtype=torch.float64)
+    assert torch.quantile(odds, wanted).sub(wanted).abs().max() < 0.03
+
+
+def test_chrono_for_two_steps_keeps_half() -> None:
+    i, f, *_ = biases(lstm("chrono", t_max=2))
+    assert not i.any() and not f.any()
+
+
+def test_chrono_differs_from_orthogonal_in_two_biases_only() -> None:
+    chrono, orthogonal = lstm("chrono"), lstm("orthogonal", forget_bias=None)
+    for name, p in orthogonal.named_parameters():
+        theirs = chrono.get_parameter(name)
+        same = p == theirs
+        assert bool(same.all()) == (name != "bias_ih_l0")
+        if name == "bias_ih_l0":
+            assert same[2 * H :].all() and not same[: 2 * H].any()
+
+
+@pytest.mark.parametrize(("words", "t_max"), [((), 60), (("task.window=20",), 20), (("task=sentiment",), 512)])
+def test_chronos_memory_is_the_tasks_length(words: tuple[str, ...], t_max: int) -> None:
+    assert recipe_of(compose(["init=chrono", *words]))["init"] == {"name": "chrono", "t_max": t_max}
+
+
+@pytest.mark.parametrize("t_max", [1, 0, -5])
+def test_chrono_needs_room_for_a_memory(t_max: int) -> None:
+    with pytest.raises(UserError, match=r"^init.t_max=.* must be 2 or more$"):
+        made("init", "chrono", t_max=t_max)
 
 
 @pytest.mark.parametrize("name", [n for n in EVERY if n != "pytorch"])

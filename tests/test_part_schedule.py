@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from parts_help import made
+from parts_help import Loop, made, parts
 from upgate.config import choices
+from upgate.errors import UserError
 
 N = 50  # steps of a run
 PEAK = 0.3
@@ -80,6 +81,82 @@ def test_onecycle_is_never_more_than_a_step_behind_pytorchs_default() -> None:
 def test_onecycle_without_a_warmup_only_falls() -> None:
     got = ours("onecycle", warmup=0.0)
     assert got[0] == PEAK and got == sorted(got, reverse=True)
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.5])
+def test_warmup_is_pytorchs(warmup: float) -> None:
+    got = ours("warmup", warmup=warmup)
+    assert got[0] == pytest.approx(PEAK / 25) and got == sorted(got)
+    assert got[int(warmup * N) :] == [PEAK] * (N + 1 - int(warmup * N))
+    assert got == pytest.approx(rates(lambda o: LinearLR(o, start_factor=1 / 25, total_iters=int(warmup * N))), rel=1e-9)
+
+
+def test_warmup_over_nothing_is_constant() -> None:
+    assert ours("warmup", warmup=0.0) == [PEAK] * (N + 1)
+
+
+nan, inf = math.nan, math.inf
+CURVES = [
+    [5.0, 4, 3, 2, 1],
+    [3.0, 2, 2.5, 2.4, 2.3, 2.2, 2.1, 2.05, 1, 1],
+    [3.0, 3, 3, 3, 3, 3, 3],  # a tie is no improvement
+    [3.0, nan, nan, 2, nan, nan, nan, nan],
+    [nan, nan, inf, 7, 8, 9, 9],
+    [1.0, 2, 0.5, 2, 2, 0.4, 3, 3, 3, 3, 3],
+]
+
+
+@pytest.mark.parametrize("losses", CURVES)
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_plateau_is_pytorchs(losses: list[float], patience: int) -> None:
+    """PyTorch's patience is how many bad validations it bears; ours, as stopping=early's, how many it takes."""
+    schedule = made("schedule", "plateau", factor=0.5, patience=patience)
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = ReduceLROnPlateau(optimizer, factor=0.5, patience=patience - 1, threshold=0.0)
+    cuts = 0
+    for loss in losses:
+        schedule.validated(loss)
+        theirs.step(loss)
+        assert schedule(0.5) == optimizer.param_groups[0]["lr"]
+        cuts += schedule(0.5) < 0.5**cuts
+        assert schedule.engagement() == {"rate_cuts": float(cuts)}
+
+
+def test_plateau_goes_on_where_it_was_cut() -> None:
+    for losses in CURVES:
+        for cut in range(len(losses)):
+            whole, resumed = made("schedule", "plateau"), made("schedule", "plateau")
+            for loss in losses[:cut]:
+                whole.validated(loss)
+            resumed.load_state_dict(whole.state_dict())
+            for loss in losses[cut:]:
+                whole.validated(loss)
+                resumed.validated(loss)
+                assert whole(1.0) == resumed(1.0) and whole.state_dict() == resumed.state_dict()
+
+
+def test_plateau_lowers_the_rates_in_force_and_a_checkpoint_keeps_them() -> None:
+    loop = Loop(parts("schedule=plateau", "schedule.patience=1", "optimizer.lr=0.2", "layerwise=discriminative"))
+    before = loop.rates()
+    loop.recipe.validated(1.0)
+    loop.recipe.validated(2.0)
+    assert loop.rates() == before  # until the scheduler's next step
+    loop.steps(1)
+    assert loop.rates() == {layer: rate / 2 for layer, rate in before.items()}
+    resumed = Loop(
+        parts("schedule=plateau", "schedule.patience=1", "optimizer.lr=0.2", "layerwise=discriminative"), checkpoint=loop.checkpoint()
+    )
+    for one in (loop, resumed):
+        one.recipe.validated(2.0)
+        one.steps(2)
+    assert resumed.rates() == loop.rates() == {layer: rate / 4 for layer, rate in before.items()}
+    assert loop.recipe.engagement()["rate_cuts"] == 2.0
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, -0.5, 2.0])
+def test_a_factor_that_does_not_lower_is_refused(factor: float) -> None:
+    with pytest.raises(UserError, match=r"^schedule\.factor=.* must be between 0 and 1, both excluded$"):
+        made("schedule", "plateau", factor=factor)
 
 
 @pytest.mark.parametrize("name", choices("schedule"))

@@ -103,16 +103,16 @@ def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(task: str, group: str, n
     assert whole.rates() == resumed.rates()
     assert whole.recipe.engagement() == resumed.recipe.engagement()
     for loop in (whole, resumed):
-        loop.recipe.averaging.swap()
+        loop.recipe.evaluate(True)
     assert same(whole.weights(), resumed.weights())
 
 
 @every_run
 def test_a_choice_shifts_no_other_draw(task: str, group: str, name: str) -> None:
-    """Weights start as with the null recipe, whatever else is chosen; only an init may start the LSTM and the embedding elsewhere."""
+    """Weights start as with the null recipe, whatever else is chosen; only an init may start the LSTM elsewhere."""
     null, chosen = Loop(parts(), task=task).weights(), Loop(parts(word(group, name)), task=task).weights()
     if group == "init":
-        null, chosen = ({n: w for n, w in ws.items() if n.startswith("head")} for ws in (null, chosen))
+        null, chosen = ({n: w for n, w in ws.items() if "layers" not in n} for ws in (null, chosen))
     assert same(null, chosen)
 
 
@@ -138,8 +138,11 @@ def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
 
 
 @pytest.mark.parametrize("name", TOKENS_ONLY)
-def test_what_needs_tokens_is_refused_for_prices_in_one_sentence(name: str) -> None:
-    with pytest.raises(UserError, match=rf"^regularization={name} needs tokens: take task=sentiment; for prices, .*$") as told:
+def test_what_prices_lack_is_refused_in_one_sentence(name: str) -> None:
+    said = rf"^regularization={name} needs (tokens|classes): take task=sentiment; for prices, .*$"
+    with pytest.raises(UserError, match=said):
+        recipe_of(compose(["recipe=traditional", "task=stock", word(REGULARIZATION, name)]))
+    with pytest.raises(UserError, match=said) as told:
         Loop(parts(word(REGULARIZATION, name)))
     assert "\n" not in str(told.value)
     for nearest in re.findall(r"regularization=(\w+)", str(told.value))[1:]:

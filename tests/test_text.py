@@ -179,7 +179,7 @@ def test_whatever_changes_the_tokens_changes_the_key(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"the tokens cannot be stored in .*file.* set data.folder"):
+    with pytest.raises(UserError, match=r"the tokens cannot be stored in .*file.* give another folder, as in cache="):
         tokenize(fit_tokenizer(["good"], "words", 9), ["good"], 9, tmp_path / "file" / "folder")
 
 

@@ -33,7 +33,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_every_module_and_every_choice_and_nothing_else(wheel: Path) -> None:
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    modules = {path.relative_to(REPO / "src").as_posix() for path in (REPO / "src").rglob("*.py")}
+    files = [path for kind in ("py", "css") for path in (REPO / "src").rglob(f"*.{kind}")]
+    modules = {path.relative_to(REPO / "src").as_posix() for path in files}
     conf = {f"upgate/{path.relative_to(REPO).as_posix()}" for path in (REPO / "conf").rglob("*.yaml")}
     assert names == modules | conf
 

@@ -13,6 +13,11 @@ Pooling = Literal["last", "max", "mean", "attention", "concat"]
 Tap = Callable[[Tensor], Tensor]
 
 
+def run(lstm: nn.LSTM, x: Tensor) -> Tensor:
+    """(B, T, I) -> (B, T, H), from a state of 0."""
+    return lstm(x)[0]
+
+
 class Layer(nn.Module):
     """One LSTM layer; with `bidirectional`, a second forward LSTM reads each valid prefix backwards.
 
@@ -23,12 +28,13 @@ class Layer(nn.Module):
         super().__init__()
         self.forth = nn.LSTM(input_size, hidden_size, batch_first=True)
         self.back = nn.LSTM(input_size, hidden_size, batch_first=True) if bidirectional else None
+        self.run = run  # a regularizer may run the LSTMs in its own way
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:  # (B, T, I) -> (B, T, H or 2H)
-        forth, _ = self.forth(x)
+        forth = self.run(self.forth, x)
         if self.back is None:
             return forth
-        back, _ = self.back(reverse(x, lengths))
+        back = self.run(self.back, reverse(x, lengths))
         return torch.cat([forth, reverse(back, lengths)], dim=-1)
 
 
@@ -36,7 +42,8 @@ class Backbone(nn.Module):
     """(B, T, I), lengths (B,) or None for all T -> (B, D), D = hidden size, twice that when bidirectional, thrice for concat.
 
     `taps` are functions that regularizers hang in, by place: "input", what enters the first layer; "between", what leaves each layer but
-    the last; "output", the sequence that leaves the last; "head", what is left of it after pooling. They run in training only.
+    the last; "output", the sequence that leaves the last; "dropped", the same after all those; "head", what is left of it after pooling.
+    They run in training only.
     """
 
     def __init__(self, input_size: int, hidden_size: PositiveInt, num_layers: PositiveInt, bidirectional: bool, pooling: Pooling) -> None:
@@ -47,12 +54,13 @@ class Backbone(nn.Module):
         self.score = nn.Linear(width, 1, bias=False) if pooling == "attention" else None
         self.pooling, self.hidden_size = pooling, hidden_size
         self.width = width * (3 if pooling == "concat" else 1)
-        self.taps: dict[str, list[Tap]] = {"input": [], "between": [], "output": [], "head": []}
+        self.taps: dict[str, list[Tap]] = {"input": [], "between": [], "output": [], "dropped": [], "head": []}
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         for i, layer in enumerate(self.layers):
             x = layer(self.tapped("between" if i else "input", x), lengths)
-        return self.tapped("head", self.pool(self.tapped("output", x), lengths))
+        h = self.tapped("dropped", self.tapped("output", x))
+        return self.tapped("head", self.pool(h, lengths))
 
     def tapped(self, place: str, h: Tensor) -> Tensor:
         if self.training:
@@ -60,7 +68,8 @@ class Backbone(nn.Module):
                 h = tap(h)
         return h
 
-    def pool(self, h: Tensor, lengths: Tensor | None) -> Tensor:  # (B, T, D) -> (B, D); padding takes no part
+    def pool(self, h: Tensor, lengths: Tensor | None, score: nn.Module | None = None) -> Tensor:  # (B, T, D) -> (B, D)
+        """Padding takes no part; attention goes by the net's own scores unless others are given."""
         if self.pooling == "last":
             return last(h, lengths, self.hidden_size)
         valid = None if lengths is None else (torch.arange(h.shape[1], device=h.device) < lengths[:, None])[..., None]
@@ -68,8 +77,8 @@ class Backbone(nn.Module):
             return maximum(h, valid)
         if self.pooling == "mean":
             return mean(h, valid)
-        if self.score is not None:
-            scores = self.score(h)  # (B, T, 1)
+        if (score := score or self.score) is not None:
+            scores = score(h)  # (B, T, 1)
             scores = scores if valid is None else scores.masked_fill(~valid, -torch.inf)
             return (scores.softmax(1) * h).sum(1)
         return torch.cat([last(h, lengths, self.hidden_size), maximum(h, valid), mean(h, valid)], dim=-1)

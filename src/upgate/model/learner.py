@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
+from upgate.recipe.engagement import gate_numbers, learning_rates, update_ratio, vectors
 from upgate.recipe.layerwise import Layers
 from upgate.recipe.recipe import Recipe
 
@@ -27,12 +28,18 @@ class Learner(pl.LightningModule):
         self.net, self.recipe = net, recipe
         self.save_hyperparameters(hyperparameters)
         self.validation_loss = MeanMetric()
+        self.validation_score = MeanMetric()
         self.train_loss = MeanMetric()
-        self.update_ratio: dict[str, float] = {}
+        self.measured: dict[str, float] = {}  # in this epoch, for its record
         recipe.bind(net)
+        self.auxiliary = recipe.auxiliary  # what is trained beside the net, and of no use to a prediction; no parameters, mostly
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         raise NotImplementedError
+
+    def score(self, output: Tensor, batch: Batch) -> Tensor:
+        """What stopping compares, lower is better: the loss, unless the task is judged by something else."""
+        return self.loss(output, batch)
 
     def layers(self) -> Layers:
         raise NotImplementedError
@@ -41,19 +48,21 @@ class Learner(pl.LightningModule):
         return self.net(batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        loss = self.loss(self.net(batch), batch)
-        self.train_loss.update(loss.detach())
-        return self.recipe.penalty(loss)
+        return self.recipe.training_loss(self, batch)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self.validation_loss.update(self.loss(self.net(batch), batch), weight=len(batch["y"]))
+        output, n = self.net(batch), len(batch["y"])
+        self.validation_loss.update(self.loss(output, batch), weight=n)
+        self.validation_score.update(self.score(output, batch), weight=n)
+        if index == 0:
+            self.measured |= gate_numbers(self.net, self.layers(), batch)
 
     def predict_step(self, batch: Batch, index: int) -> Tensor:
         return self.net(batch)
 
     def configure_optimizers(self) -> Any:
         total = int(self.trainer.estimated_stepping_batches)
-        optimizer = self.recipe.optimizer(self.layers(), self.net)
+        optimizer = self.recipe.optimizer(self.layers(), self)
         scheduler = self.recipe.scheduler(optimizer, total)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -61,32 +70,32 @@ class Learner(pl.LightningModule):
         keep_freed_memory()
         self.recipe.start(self.net, self.device, int(self.trainer.estimated_stepping_batches))
 
+    def on_train_epoch_start(self) -> None:
+        self.measured = {}
+
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        self.recipe.layerwise.after_backward()
         self.recipe.gradients([p for group in optimizer.param_groups for p in group["params"]])
 
     def optimizer_step(self, epoch: int, batch_index: int, optimizer: Any, closure: Any = None) -> None:
-        before = self._weights() if batch_index == 0 else None
+        before = None if self.measured else vectors(self.layers())  # the first step of an epoch
+        self.recipe.layerwise.before_step()
         super().optimizer_step(epoch, batch_index, optimizer, closure)
         self.recipe.after_step(optimizer)
+        self.measured |= learning_rates(optimizer)
         if before is not None:
-            self._measure_update(before)
-
-    def _weights(self) -> dict[str, Tensor]:
-        return {n: nn.utils.parameters_to_vector(m.parameters()).detach().clone() for n, m in self.layers()}
-
-    def _measure_update(self, before: dict[str, Tensor]) -> None:
-        """Update-to-weight ratio of each layer, |w' - w| / |w|, at the first step of an epoch."""
-        after = self._weights()
-        self.update_ratio = {n: float((after[n] - before[n]).norm() / before[n].norm()) for n in before}
+            self.measured |= update_ratio(before, vectors(self.layers()))
 
     def on_validation_start(self) -> None:
         self.validation_loss.reset()
+        self.validation_score.reset()
         if not self.trainer.sanity_checking:
-            self.recipe.averaging.swap()
+            self.recipe.evaluate(True)
 
     def on_validation_end(self) -> None:  # after the callbacks' hooks: the best checkpoint holds the average
         if not self.trainer.sanity_checking:
-            self.recipe.averaging.swap()
+            self.recipe.evaluate(False)
+            self.recipe.validated(float(self.validation_loss.compute()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "optimizer_states" in checkpoint:

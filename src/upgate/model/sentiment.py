@@ -48,5 +48,9 @@ class SentimentLearner(Learner):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(output, batch["y"])
 
+    def score(self, output: Tensor, batch: Batch) -> Tensor:
+        """The error rate: the loss of a net that is too sure of itself rises while it still learns to be right."""
+        return (output.argmax(-1) != batch["y"]).float().mean()
+
     def layers(self) -> Layers:
         return [("embedding", self.net.embedding), *stack(self.net.backbone, self.net.head)]

@@ -1,5 +1,6 @@
 """averaging: the weights that are evaluated and kept, when they are not the last ones."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,12 @@ class none:
 
     def after_step(self) -> None: ...
 
+    def validated(self, loss: float) -> None:
+        """Take a validation loss, that of the average where there is one."""
+
+    def engagement(self) -> dict[str, float]:
+        return {}
+
     def swap(self) -> None:
         """Exchange the weights and their average; a second call undoes it."""
 
@@ -26,25 +33,25 @@ class none:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class ema(none):
-    """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992); the first steps average plainly, d = (1 + t) / (10 + t)."""
+class Average(none):
+    """s += rate (w - s) after each step; what `rate` is at step t makes the kind of average."""
 
-    def __init__(self, decay: Fraction | None) -> None:
-        self.decay = decay
+    def __init__(self) -> None:
         self.average: list[Tensor] = []
         self.steps = 0
 
+    def rate(self, t: int) -> float:
+        raise NotImplementedError
+
     def start(self, params: Sequence[nn.Parameter], total_steps: int) -> None:
         self.params = [p.detach() for p in params]
-        self.d = fitted_decay(total_steps) if self.decay is None else self.decay
         if not self.average:
             self.average = [p.clone() for p in self.params]
         self.average = [a.to(p.device) for a, p in zip(self.average, self.params, strict=True)]
 
     def after_step(self) -> None:
         self.steps += 1
-        d = min(self.d, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.average, self.params, 1 - d)
+        torch._foreach_lerp_(self.average, self.params, self.rate(self.steps))
 
     def swap(self) -> None:
         held = [p.clone() for p in self.params]
@@ -56,6 +63,75 @@ class ema(none):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.average, self.steps = list(state["average"]), state["steps"]
+
+
+class ema(Average):
+    """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992); the first steps average plainly, d = (1 + t) / (10 + t)."""
+
+    def __init__(self, decay: Fraction | None) -> None:
+        super().__init__()
+        self.decay = decay
+
+    def start(self, params: Sequence[nn.Parameter], total_steps: int) -> None:
+        super().start(params, total_steps)
+        self.d = fitted_decay(total_steps) if self.decay is None else self.decay
+
+    def rate(self, t: int) -> float:
+        return 1 - min(self.d, (1 + t) / (10 + t))
+
+
+class swa(Average):
+    """The plain mean of the weights after each step, from the share `begin` of the steps on (Izmailov et al. 2018).
+
+    They average at the end of each epoch; runs of ten epochs would leave two or three points. Until then the weights as they are.
+    """
+
+    def __init__(self, begin: Fraction) -> None:
+        super().__init__()
+        self.begin = begin
+
+    def start(self, params: Sequence[nn.Parameter], total_steps: int) -> None:
+        super().start(params, total_steps)
+        self.after = int(self.begin * total_steps)
+
+    def rate(self, t: int) -> float:
+        return 1 / max(1, t - self.after)
+
+    def engagement(self) -> dict[str, float]:
+        return {"averaged_steps": float(max(0, self.steps - self.after))}
+
+
+class NonMonotone(Average):
+    """The plain mean from the first validation on whose loss is worse than min(losses[:-n]), losses being all before it.
+
+    So says Merity et al.'s code (2018); their algorithm 1 compares with the last n losses too, which would trigger sooner.
+    NaN is worse than any loss.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+        self.losses: list[float] = []
+        self.after: int | None = None  # steps before the average
+
+    def validated(self, loss: float) -> None:
+        loss = math.inf if math.isnan(loss) else loss
+        if self.after is None and len(self.losses) > self.n and loss > min(self.losses[: -self.n]):
+            self.after = self.steps
+        self.losses.append(loss)
+
+    def rate(self, t: int) -> float:
+        return 1.0 if self.after is None else 1 / (t - self.after)
+
+    def engagement(self) -> dict[str, float]:
+        return {"averaged_steps": 0.0 if self.after is None else float(self.steps - self.after)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "losses": list(self.losses), "after": self.after}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.losses, self.after = list(state["losses"]), state["after"]
 
 
 def fitted_decay(steps: int) -> float:

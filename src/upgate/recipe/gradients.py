@@ -61,16 +61,19 @@ class Gradients:
         return False
 
     def engagement(self) -> dict[str, float]:
-        """Share of steps that were clipped or skipped, and quantiles of the norm before clipping."""
+        """Share of steps that were clipped or skipped, quantiles of the norm before clipping, and what the clip says of itself."""
         if not self.norms:
             return {}
         finite = torch.tensor([n for n in self.norms if math.isfinite(n)] or [math.nan], dtype=torch.float64)
         quantiles = {f"grad_norm_p{q}": float(finite.quantile(q / 100)) for q in (5, 50, 95)}
-        return {"clipped_share": self.clipped / len(self.norms), "skipped_steps": float(self.skipped), **quantiles}
+        counts = {"clipped_share": self.clipped / len(self.norms), "skipped_steps": float(self.skipped)}
+        return counts | quantiles | self.clip.engagement()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"norms": self.norms, "clipped": self.clipped, "skipped": self.skipped, "in_a_row": self.in_a_row}
+        counts = {"clipped": self.clipped, "skipped": self.skipped, "in_a_row": self.in_a_row}
+        return {"norms": self.norms, **counts, "clip": self.clip.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.norms, self.clipped = list(state["norms"]), state["clipped"]
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
+        self.clip.load_state_dict(state.get("clip", {}))

@@ -1,8 +1,8 @@
 """A recipe: one choice per group (several regularizers), bound to a module; what was asked is what the module got, or it raises."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,19 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from upgate.config import PARTS, REGULARIZATION, choices
 from upgate.errors import UserError, did_you_mean
+from upgate.recipe.combine import check_allowed
 from upgate.recipe.gradients import Gradients
 from upgate.recipe.layerwise import Layers, check_layers
-from upgate.recipe.regularization import NEEDS_TOKENS, Regularizer, exact_zeros, penalised
+from upgate.recipe.optimizer import Group
+from upgate.recipe.optimizer_muon import mark_gates
+from upgate.recipe.optimizer_own import ScheduleFree
+from upgate.recipe.regularization import exact_zeros, penalised
+from upgate.recipe.regularization_base import Regularizer, lacking
 from upgate.schema import checked
 from upgate.seeds import derive, generator
+
+if TYPE_CHECKING:
+    from upgate.model.learner import Batch, Learner
 
 
 def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
@@ -30,29 +38,12 @@ def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def maker(group: str, name: str) -> Callable[..., Any]:
-    """The function of a choice: only what the group's own module defines is found."""
-    make = getattr(import_module(f"upgate.recipe.{group}"), name, None)
-    if not callable(make) or getattr(make, "__module__", "") != f"upgate.recipe.{group}":
+    """The function of a choice: only what the group's own module, or one named after it, group_*, defines is found."""
+    home = f"upgate.recipe.{group}"
+    make = getattr(import_module(home), name, None)
+    if not callable(make) or not f"{getattr(make, '__module__', '')}_".startswith(f"{home}_"):
         raise UserError(f"{group}={name} is not a choice{did_you_mean(name, choices(group))}")
     return make
-
-
-def check_allowed(config: Mapping[str, Any]) -> None:
-    """Raise for choices that cannot be combined, naming both and the nearest allowed one."""
-    if "word" in config[REGULARIZATION] and config.get("task", {}).get("name", "sentiment") != "sentiment":
-        raise UserError(NEEDS_TOKENS)
-    if config["layerwise"]["name"] != "independent":
-        return
-    trainer = config.get("trainer", {})  # the whole configuration has one, a recipe on its own has not
-    why = ""
-    if config["clip"]["name"] == "norm":
-        why = "before clip=norm could know the whole gradient's norm; take clip=value or clip=none"
-    elif trainer.get("accumulate_grad_batches", 1) != 1:
-        why = "so trainer.accumulate_grad_batches would find nothing to accumulate; take a larger batch_size"
-    elif str(trainer.get("precision")) in ("16", "16-mixed"):
-        why = "before trainer.precision=16-mixed could unscale the gradients; take trainer.precision=bf16-mixed"
-    if why:
-        raise UserError(f"layerwise=independent steps inside the backward pass, {why} with it, or layerwise=joint")
 
 
 class Recipe:
@@ -63,22 +54,27 @@ class Recipe:
         self.config, self.seed = config, seed
         single = {g: part(g, config[g]["name"], config[g]) for g in PARTS if g != REGULARIZATION}
         self.make, self.schedule, self.init = single["optimizer"], single["schedule"], single["init"]
-        self.layerwise, self.averaging, self.stopping = single["layerwise"], single["averaging"], single["stopping"]
+        self.layerwise, self.stopping = single["layerwise"], single["stopping"]
+        self.averaging = getattr(self.make, "averaging", single["averaging"])  # nt_asgd brings its own
         self.gradients = Gradients(single["clip"])
         self.regularizers: dict[str, Regularizer] = {
             name: part(REGULARIZATION, name, knobs) for name, knobs in config[REGULARIZATION].items()
         }
         self.penalty_share: list[float] = []
+        self.evaluating = False
         self._pending: dict[str, Tensor] = {}
+        self._optimizers: list[Optimizer] = []
 
     def bind(self, net: nn.Module) -> None:
-        """Initialise the net's LSTMs and embeddings, and hang the regularizers into its forward pass."""
-        for kind in (nn.LSTM, nn.Embedding):
-            for i, module in enumerate(m for m in net.modules() if isinstance(m, kind)):
-                self.init(module, generator(self.seed, "init", kind.__name__.lower(), i))
-        for regularizer in self.regularizers.values():
+        """Initialise the net's LSTMs and hang the regularizers into its forward pass."""
+        for i, lstm in enumerate(m for m in net.modules() if isinstance(m, nn.LSTM)):
+            self.init(lstm, generator(self.seed, "init", "lstm", i))
+        for name, regularizer in self.regularizers.items():
+            if regularizer.needs and "tokens" not in net.taps:  # type: ignore[operator]
+                raise UserError(lacking(name, regularizer.needs))
             regularizer.attach(net)
         self.weights = penalised(net)
+        self.auxiliary = self.layerwise.attach(net, self.seed)
 
     def start(self, net: nn.Module, device: torch.device, total_steps: int) -> None:
         """Give each part its own random stream on the device, and the averaging its weights."""
@@ -87,16 +83,55 @@ class Recipe:
             if name in self._pending:
                 regularizer.generator.set_state(self._pending.pop(name))
         self.averaging.start(list(net.parameters()), total_steps)
+        self.layerwise.start(self.seed, total_steps)
 
     def optimizer(self, layers: Layers, net: nn.Module) -> Optimizer:
+        layers = self.layerwise.layers(layers)
         check_layers(layers, net)
-        optimizer = self.layerwise.optimizer(self.make, layers, self.gradients)
+        self.gradients.clip.bind(layers)
+        mark_gates(net)
+        self._optimizers = []  # those made, whatever the layerwise wraps around them
+
+        def make(groups: Sequence[Group]) -> Optimizer:
+            self._optimizers.append(self.make(groups))
+            return self._optimizers[-1]
+
+        optimizer = self.layerwise.optimizer(make, layers, self.gradients)
         check_effective(optimizer, self.config["optimizer"], net)
         return optimizer
 
     def scheduler(self, optimizer: Optimizer, total_steps: int) -> LambdaLR:
         """The schedule over all steps; its first value is in force at the first step."""
         return LambdaLR(optimizer, lambda step: self.schedule(step / total_steps))
+
+    def training_loss(self, learner: "Learner", batch: "Batch") -> Tensor:
+        """The loss to differentiate: the task's own, which is the curve's, with what the regularizers add to it."""
+        self.first_streams = self.streams() if any(r.again for r in self.regularizers.values()) else {}
+        output = learner.net(batch)
+        loss = learner.loss(output, batch)
+        learner.train_loss.update(loss.detach())
+        whole = self.layerwise.objective(loss, batch, learner.loss)
+        terms = []
+        for regularizer in sorted(self.regularizers.values(), key=lambda r: r.again):
+            if (term := regularizer.term(loss, output, learner, batch)) is not None:
+                regularizer.note(term=float(term.detach()), loss=float(loss.detach()))
+                terms.append(term)
+        return sum(terms, start=self.penalty(whole))
+
+    def pass_again(self, net: nn.Module, batch: "Batch") -> Tensor:
+        """The output of another forward pass with the masks of this step's first; it takes no draw from anybody's stream."""
+        held = self.streams()
+        self.set_streams(self.first_streams)
+        output = net(batch)
+        self.set_streams(held)
+        return output
+
+    def streams(self) -> dict[str, Tensor]:
+        return {name: r.generator.get_state() for name, r in self.regularizers.items()}
+
+    def set_streams(self, states: Mapping[str, Tensor]) -> None:
+        for name, state in states.items():
+            self.regularizers[name].generator.set_state(state)
 
     def penalty(self, loss: Tensor) -> Tensor:
         """Add the penalties to a training loss, and note their share of it."""
@@ -113,6 +148,22 @@ class Recipe:
             for regularizer in self.regularizers.values():
                 regularizer.after_step(optimizer)
             self.averaging.after_step()
+        self.layerwise.after_step()
+
+    def evaluate(self, on: bool) -> None:
+        """Put the weights that are judged and kept into the net, or (False) those that are trained back, bit for bit."""
+        if on == self.evaluating:
+            return
+        self.evaluating = on
+        self.averaging.swap()
+        for optimizer in self._optimizers:
+            if isinstance(optimizer, ScheduleFree):
+                optimizer.swap()
+
+    def validated(self, loss: float) -> None:
+        """Tell a validation's loss, once each, to the parts that go by it."""
+        self.schedule.validated(loss)
+        self.averaging.validated(loss)
 
     def engagement(self) -> dict[str, float]:
         """What the parts did: numbers that tell a part at work from one that never engaged."""
@@ -120,24 +171,35 @@ class Recipe:
         if self.penalty_share:
             numbers["penalty_over_loss"] = sum(self.penalty_share) / len(self.penalty_share)
         numbers["exact_zeros"] = exact_zeros(self.weights)
+        numbers |= self.schedule.engagement() | self.averaging.engagement() | self.layerwise.engagement()
         for regularizer in self.regularizers.values():
             numbers |= regularizer.engagement()
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
+        """The state to go on from; raises while the net holds other weights than those that are trained."""
+        if self.evaluating:
+            raise UserError("a checkpoint to go on from must hold the weights that are trained; save it after the validation, not in it")
         return {
+            "schedule": self.schedule.state_dict(),
             "gradients": self.gradients.state_dict(),
             "averaging": self.averaging.state_dict(),
             "stopping": self.stopping.state_dict(),
+            "layerwise": self.layerwise.state_dict(),
             "penalty_share": self.penalty_share,
-            "generators": {name: r.generator.get_state() for name, r in self.regularizers.items()},
+            "regularizers": {name: r.state_dict() for name, r in self.regularizers.items()},
+            "generators": self.streams(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.gradients.load_state_dict(state["gradients"])
+        self.schedule.load_state_dict(state.get("schedule", {}))  # a checkpoint from before schedules had a state has none
         self.averaging.load_state_dict(state["averaging"])
         self.stopping.load_state_dict(state["stopping"])
+        self.layerwise.load_state_dict(state.get("layerwise", {}))
         self.penalty_share = list(state["penalty_share"])
+        for name, regularizer in self.regularizers.items():
+            regularizer.load_state_dict(state["regularizers"][name])
         self._pending = dict(state["generators"])
 
 
@@ -147,6 +209,9 @@ def check_effective(optimizer: Optimizer, asked: Mapping[str, Any], net: nn.Modu
     wanted = [id(p) for p in net.parameters() if p.requires_grad]
     if sorted(held) != sorted(wanted):
         raise UserError(f"the optimizer holds {len(held)} parameters, the model has {len(wanted)}; each must be in exactly one group")
+    for key in asked:
+        if key != "name" and not any(key in group for group in optimizer.param_groups):
+            raise UserError(f"optimizer.{key}={asked[key]} was asked for and reached no layer")
     for group in optimizer.param_groups:
         for key, value in effective(asked, group).items():
             got = list(group[key]) if isinstance(group[key], tuple) else group[key]

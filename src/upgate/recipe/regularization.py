@@ -1,38 +1,22 @@
 """regularization: what keeps the weights small or the model unsure; several at once.
 
-The penalty enters the training step only: validation loss and metrics are free of it. Biases and embeddings are exempt.
+All of it acts in training only: validation loss and metrics are free of it. Penalties and decay leave biases and embeddings alone.
 """
 
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Optimizer
 
-from upgate.errors import UserError
 from upgate.recipe.layerwise import split_exempt
+from upgate.recipe.optimizer import Group
+from upgate.recipe.regularization_base import Regularizer, keep_mask, uniform
+from upgate.recipe.regularization_terms import activation, adversarial, label_smoothing
 from upgate.schema import Fraction, NonNegative
 
-NEEDS_TOKENS = "regularization=word needs tokens: take task=sentiment; for prices, regularization=locked or regularization=dropout"
-
-
-class Regularizer:
-    """What a regularizer may do; each default does nothing."""
-
-    generator: Generator  # this part's own random stream, set before the first step
-
-    def attach(self, net: nn.Module) -> None:
-        """Hang work into the net's forward pass: `net.taps[place]` are functions of (activations) -> activations."""
-
-    def penalty(self, weights: Sequence[nn.Parameter]) -> Tensor | None:
-        """A scalar added to the training loss."""
-        return None
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """Change the weights after the optimizer's step."""
-
-    def engagement(self) -> dict[str, float]:
-        return {}
+__all__ = ["Regularizer", "activation", "adversarial", "exact_zeros", "keep_mask", "label_smoothing", "penalised"]
 
 
 class l1(Regularizer):
@@ -44,12 +28,11 @@ class l1(Regularizer):
     @torch.no_grad()
     def after_step(self, optimizer: Optimizer) -> None:
         for group in optimizer.param_groups:
-            if not group["exempt"]:
-                w = group["params"]
+            if w := trained(group):
                 size = torch._foreach_abs(w)
                 torch._foreach_sub_(size, group["lr"] * self.lam)
                 torch._foreach_clamp_min_(size, 0.0)
-                torch._foreach_copy_(w, torch._foreach_mul(size, torch._foreach_sign(w)))
+                torch._foreach_copy_(w, torch._foreach_mul(list(size), list(torch._foreach_sign(w))))
 
 
 class l2(Regularizer):
@@ -60,6 +43,24 @@ class l2(Regularizer):
 
     def penalty(self, weights: Sequence[nn.Parameter]) -> Tensor:
         return 0.5 * self.lam * torch.stack([w.square().sum() for w in weights]).sum()
+
+
+class decay(Regularizer):
+    """Decoupled: w *= 1 - lr lam after the step, at the group's rate in force (Loshchilov & Hutter 2019), whatever the optimizer.
+
+    AdamW's own decay comes before its step, on w alone: the two differ by lr^2 lam times the update. With an optimizer that decays
+    by itself it is refused: two decays that add up are one decay with a number that nobody asked for.
+    """
+
+    def __init__(self, lam: NonNegative) -> None:
+        self.lam = lam
+
+    @torch.no_grad()
+    def after_step(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            if w := trained(group):
+                torch._foreach_mul_(w, 1 - group["lr"] * self.lam)
+                self.note(share_per_step=group["lr"] * self.lam)
 
 
 class dropout(Regularizer):
@@ -103,29 +104,67 @@ class word(Regularizer):
     source: a token looks in training as it does in evaluation.
     """
 
+    needs = "tokens"
+
     def __init__(self, p: Fraction) -> None:
         self.p = p
 
     def attach(self, net: nn.Module) -> None:
-        if "tokens" not in net.taps:  # type: ignore[operator]
-            raise UserError(NEEDS_TOKENS)
         net.taps["tokens"].append(self.drop)  # type: ignore[index, union-attr]
 
     def drop(self, tokens: Tensor) -> Tensor:  # (B, T)
         return tokens * uniform(tokens, self.generator).ge_(self.p).to(tokens.dtype)
 
 
-def keep_mask(like: Tensor, p: float, generator: Generator) -> Tensor:
-    """0 with probability p, else 1 / (1 - p), in the type of `like`; the draws are the same in every type."""
-    return uniform(like, generator).ge_(p).mul_(1 / (1 - p)).to(like.dtype)
+class embedding(Regularizer):
+    """Whole rows of the embedding dropped with probability p: a word is gone wherever it occurs (Gal & Ghahramani 2016).
 
-
-def uniform(like: Tensor, generator: Generator) -> Tensor:
-    """Draw a float32 for each number of `like`, from [0, 1), out of the part's own stream; a batch's shape decides which comes where.
-
-    On a CPU `rand` draws twice as fast as `bernoulli_`.
+    One mask over the vocabulary for all texts of a batch, and what is kept scaled by 1 / (1 - p), as in AWD-LSTM.
     """
-    return torch.rand(like.shape, dtype=torch.float32, device=like.device, generator=generator)
+
+    needs = "tokens"
+
+    def __init__(self, p: Fraction) -> None:
+        self.p = p
+
+    def attach(self, net: nn.Module) -> None:
+        net.embedding.register_forward_hook(self.drop)  # type: ignore[union-attr]
+
+    def drop(self, module: nn.Embedding, inputs: tuple[Tensor], embedded: Tensor) -> Tensor:  # (B, T, D), the tokens being (B, T)
+        if not module.training:
+            return embedded
+        kept = keep_mask(module.weight[:, 0], self.p, self.generator)[inputs[0]]  # (B, T): the mask's rows, not a masked copy of the matrix
+        words = inputs[0] != 0
+        self.note(dropped=float(((kept == 0) & words).sum() / words.sum()))
+        return embedded * kept[..., None]
+
+
+class weight_drop(Regularizer):
+    """DropConnect on the recurrent weights: each number of W_hh gone with probability p for a whole sequence (Merity et al. 2018).
+
+    One mask per forward pass, layer and direction: the same at every time step, and for all sequences of a batch, as in AWD-LSTM's code.
+    So the LSTM still is one matrix for all, and runs on the fused kernel.
+    """
+
+    def __init__(self, p: Fraction) -> None:
+        self.p = p
+
+    def attach(self, net: nn.Module) -> None:
+        for layer in net.backbone.layers:  # type: ignore[union-attr]
+            layer.run = self.run
+
+    def run(self, lstm: nn.LSTM, x: Tensor) -> Tensor:
+        if not lstm.training:
+            return lstm(x)[0]
+        w: Tensor = lstm.weight_hh_l0  # type: ignore[assignment]
+        mask = keep_mask(w, self.p, self.generator)
+        self.note(dropped=float((mask == 0).float().mean()))
+        return functional_call(lstm, {"weight_hh_l0": w * mask}, (x,))[0]  # a Parameter of the product would end its gradient
+
+
+def trained(group: Group) -> list[Tensor]:
+    """A group's weights that a decay or an l1 may touch: none of an exempt group, and none that a layerwise choice holds still."""
+    return [] if group["exempt"] else [w for w in group["params"] if w.requires_grad]
 
 
 def exact_zeros(weights: Sequence[nn.Parameter]) -> float:

@@ -2,20 +2,42 @@
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Any
 
-from upgate.schema import Fraction, NonNegative
+from upgate.schema import Fraction, NonNegative, PositiveInt, Range
 
-Schedule = Callable[[float], float]  # share of the steps done, 0 to 1 -> share of the learning rate
+Part = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
+
+
+class Schedule:
+    """A function of the share of the steps done, 0 to 1, that gives the share of the learning rate."""
+
+    def __init__(self, share: Callable[[float], float]) -> None:
+        self.share = share
+
+    def __call__(self, done: float) -> float:
+        return self.share(done)
+
+    def validated(self, loss: float) -> None:
+        """Take a validation loss."""
+
+    def engagement(self) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 def constant() -> Schedule:
     """The null choice."""
-    return lambda done: 1.0
+    return Schedule(lambda done: 1.0)
 
 
 def cosine(final: NonNegative) -> Schedule:
     """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017)."""
-    return lambda done: anneal(1.0, final, done)
+    return Schedule(lambda done: anneal(1.0, final, done))
 
 
 def onecycle(warmup: Fraction) -> Schedule:
@@ -26,7 +48,42 @@ def onecycle(warmup: Fraction) -> Schedule:
             return anneal(1 / 25, 1.0, done / warmup)
         return anneal(1.0, 1 / 250_000, (done - warmup) / (1 - warmup))
 
-    return share
+    return Schedule(share)
+
+
+def warmup(warmup: Fraction) -> Schedule:
+    """Up from 1/25 to 1 in a line over the share `warmup` of the steps, then constant (Goyal et al. 2017); 1/25 as in onecycle."""
+    return Schedule(lambda done: 1.0 if done >= warmup else 1 / 25 + (1 - 1 / 25) * done / warmup)
+
+
+class plateau(Schedule):
+    """Times `factor` after every `patience` validations in a row without a loss below the best (halved after one: Mikolov et al. 2010).
+
+    A tie is no improvement, and neither is NaN. The new rate is in force from the second step after the validation.
+    """
+
+    def __init__(self, factor: Part, patience: PositiveInt) -> None:
+        self.factor, self.patience = factor, patience
+        self.now, self.best, self.waited, self.cuts = 1.0, math.inf, 0, 0
+
+    def __call__(self, done: float) -> float:
+        return self.now
+
+    def validated(self, loss: float) -> None:
+        better = loss < self.best
+        self.best = loss if better else self.best
+        self.waited = 0 if better else self.waited + 1
+        if self.waited == self.patience:
+            self.now, self.waited, self.cuts = self.now * self.factor, 0, self.cuts + 1
+
+    def engagement(self) -> dict[str, float]:
+        return {"rate_cuts": float(self.cuts)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"now": self.now, "best": self.best, "waited": self.waited, "cuts": self.cuts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.now, self.best, self.waited, self.cuts = state["now"], state["best"], state["waited"], state["cuts"]
 
 
 def anneal(start: float, end: float, done: float) -> float:

@@ -38,10 +38,11 @@ class Curves(pl.Callback):
         self.seconds += time.perf_counter() - self._since - self._validated
         point = {
             "train/loss": float(module.train_loss.compute()),
-            "val/loss": float(module.validation_loss.compute()) if module.validation_loss.update_called else math.nan,
+            "val/loss": value(module.validation_loss),
+            "val/score": value(module.validation_score),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": self.seconds,
-            **{f"update_ratio/{layer}": ratio for layer, ratio in module.update_ratio.items()},
+            **{f"engagement/{key}": number for key, number in module.measured.items()},
         }
         module.train_loss.reset()
         self.points.append(point)
@@ -71,7 +72,7 @@ class Keeper(pl.Callback):
         if trainer.sanity_checking:
             return
         self.validated, stopping = True, module.recipe.stopping
-        if stopping.update(float(module.validation_loss.compute()), trainer.current_epoch) and stopping.keeps_best:
+        if stopping.update(float(module.validation_score.compute()), trainer.current_epoch) and stopping.keeps_best:
             save(trainer, self.best, weights_only=True)
         trainer.should_stop = trainer.should_stop or stopping.done()
 
@@ -81,9 +82,14 @@ class Keeper(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
         none_kept = not (self.validated or self.best.exists())  # a budget that ends before the first validation
         if none_kept or not module.recipe.stopping.keeps_best:
-            module.recipe.averaging.swap()
+            module.recipe.evaluate(True)
             save(trainer, self.best, weights_only=True)
-            module.recipe.averaging.swap()
+            module.recipe.evaluate(False)
+
+
+def value(metric: Any) -> float:
+    """A mean; NaN before the first validation."""
+    return float(metric.compute()) if metric.update_called else math.nan
 
 
 def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:

@@ -9,11 +9,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from upgate import config
 from upgate.config_trainer import check_shares
 from upgate.data.fold_data import FoldData
 from upgate.model.backbone import Backbone
+from upgate.recipe.engagement import no_effect
 from upgate.run import environment, show
 from upgate.run.execute import Interrupted, Job, execute
 from upgate.run.result import Result, scores
@@ -140,8 +142,19 @@ def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, c
     failed = [result for result in results if result.status != "FINISHED"]
     parent.log(aggregate(chosen))
     parent.finish("FAILED" if failed or len(results) < len({j.spec.key for j in jobs}) else "FINISHED")
+    idle = no_effect([trained(job, by_key[job.spec.key]) for job in jobs if job.spec.key in by_key and by_key[job.spec.key].weights])
+    if idle:
+        parent.text("\n".join(idle), "no_effect.txt")
     report(console, chosen, failed)
+    for sentence in idle:
+        console.print(f"[bold red]no effect[/] {escape(sentence)}", highlight=False)
     return 1 if failed else 0
+
+
+def trained(job: Job, result: Result) -> tuple[str, str, dict[str, Any], str]:
+    """What the no-op detector compares: runs that differ in nothing but their recipes, by the weights they kept."""
+    shared = {key: value for key, value in job.spec.plain().items() if key != "recipe"}
+    return job.name, json.dumps(shared, sort_keys=True), job.spec.recipe, result.weights
 
 
 def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:

@@ -33,6 +33,7 @@ class Job:
     config: Mapping[str, Any]  # the whole resolved configuration
     twin: str = ""  # key of the twin, if one is wanted
     role: str = "run"  # run, or twin: trained for another's sake
+    parent: str = ""  # id of the MLflow run below which it stands; else the command's
 
     @property
     def name(self) -> str:
@@ -75,11 +76,11 @@ def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: R
     folder = store.root / job.spec.key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     table, data = fetch(job)
-    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, table), parent, resume=True)
+    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, table), job.parent or parent, resume=True)
     try:
         extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
         outcome = train(job.spec, data, folder, run.log, console, job.name, extra)
-        result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged)
+        result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged, weights=outcome.weights)
         record(run, job, result, result if job.twin == result.key else twin, table, outcome)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
@@ -111,7 +112,8 @@ def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table
         if path.exists():  # a diverged run may have kept no weights
             run.artifact(path)
     run.dataset(table.source, job.spec.data[:36], table.source, "training", task.profile(table))
-    run.tag({"upgate.diverged": str(outcome.diverged).lower(), "upgate.twin": twin.run_id if twin else ""})
+    kept = {"upgate.diverged": str(outcome.diverged).lower(), "upgate.weights": outcome.weights}
+    run.tag(kept | {"upgate.twin": twin.run_id if twin else ""})
 
 
 def settle(result: Result, twin: Result | None) -> None:
@@ -191,4 +193,5 @@ def from_row(row: Row, store: Store) -> Result:
         metrics=own(row.metrics),
         folder=str(store.root / row.key[:16]),
         diverged=row.tags.get("upgate.diverged") == "true",
+        weights=row.tags.get("upgate.weights", ""),
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
+
 
 class Score(NamedTuple):
     """The metric that decides."""
@@ -49,6 +51,7 @@ class Result:
     folder: str
     error: str = ""
     diverged: bool = False
+    weights: str = ""  # hash of the kept weights
     twin: dict[str, Any] | None = None  # key, run_id and metrics
     difference: dict[str, float] = field(default_factory=dict)  # run minus twin
 
@@ -72,13 +75,13 @@ class Result:
 
 def scores(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics that say how good a run is: those of the validation and test parts that are not a reference's."""
-    return {k: v for k, v in metrics.items() if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k != "val/loss"}
+    return {k: v for k, v in metrics.items() if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k not in CURVES}
 
 
 def own(metrics: Mapping[str, float]) -> dict[str, float]:
     """A stored run's own numbers: neither its twin's nor the last points of its curves."""
     beside = ("twin/", "difference/", "train/", "update_ratio/")
-    return {k: v for k, v in metrics.items() if not k.startswith(beside) and k not in ("val/loss", "lr")}
+    return {k: v for k, v in metrics.items() if not k.startswith(beside) and k not in (*CURVES, "lr")}
 
 
 def difference(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:

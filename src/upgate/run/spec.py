@@ -46,7 +46,8 @@ class RunSpec:
 
 def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe in a spec: each part's name and its checked knobs, without search ranges."""
-    from upgate.recipe.recipe import check_allowed, knobs_of
+    from upgate.recipe.combine import check_allowed
+    from upgate.recipe.recipe import knobs_of
 
     check_allowed(config)
     chosen = {g: {"name": config[g]["name"], **knobs_of(g, config[g]["name"], config[g])} for g in PARTS if g != REGULARIZATION}

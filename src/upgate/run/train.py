@@ -15,6 +15,7 @@ from torch import Tensor
 
 from upgate.data.fold_data import FoldData
 from upgate.model.learner import Learner
+from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradients import Diverged
 from upgate.run.callbacks import Bar, Curves, Keeper, Log
 from upgate.run.result import MAIN
@@ -29,6 +30,7 @@ class Outcome:
     metrics: dict[str, float]  # test/..., val/..., engagement/..., seconds_per_step, ...
     tables: dict[str, pd.DataFrame]
     diverged: bool
+    weights: str = ""  # hash of the kept weights
 
 
 def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
@@ -58,7 +60,8 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
     for part, judgement in judged.items():
         short = {"validation": "val"}.get(part, part)
         metrics |= {f"{short}/{key}": value for key, value in judgement.metrics.items()}
-    return Outcome(metrics, {**judged["test"].tables, "curve": pd.DataFrame(curves.points)}, False)
+    tables = {**judged["test"].tables, "curve": pd.DataFrame(curves.points)}
+    return Outcome(metrics, tables, False, weights_hash(learner.net))
 
 
 def smoke(spec: RunSpec, data: FoldData, batches: int | bool) -> None:
@@ -118,7 +121,8 @@ def engagement(learner: Learner, curves: Curves, planned: int, steps: int) -> di
     recipe = learner.recipe
     last = curves.points[-1] if curves.points else {}
     numbers = {f"engagement/{key}": value for key, value in recipe.engagement().items()}
-    numbers |= {f"engagement/{key}": value for key, value in last.items() if key.startswith("update_ratio")}
+    numbers |= {f"engagement/{key}": value for key, value in recipe.layerwise.timing().items()}
+    numbers |= {key: value for key, value in last.items() if key.startswith("engagement/")}
     return numbers | {
         "seconds": curves.seconds,
         "seconds_per_step": curves.seconds / max(1, curves.steps),
