@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from upgate import cli
+from upgate.config import PARTS, choices
 
 REPO = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -133,3 +134,10 @@ def test_targets_that_are_not_run_are_targets() -> None:
     targets = re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(NOT_RUN) <= set(targets)
     assert all(line.split()[1] in targets for line in commands("README.md") if line.startswith("make "))
+
+
+@pytest.mark.parametrize("readme", READMES)
+@pytest.mark.parametrize("group", PARTS)
+def test_the_table_of_choices_is_whole(readme: str, group: str) -> None:
+    (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", (REPO / readme).read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(choices(group)) <= set(re.findall(r"`(\w+)`", row)) <= {*choices(group), "forget_bias"}
