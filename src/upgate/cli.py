@@ -12,18 +12,25 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
   upgate train task=stock                       the recipe, its traditional twin, and persistence, side by side
   upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
   upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2      every combination (Hydra's multirun)
+  upgate study task=stock study=pair            the plan; then both recipes over 6 seeds; then the verdict. upgate study selftest
+  upgate report study=latest [out=report.html] [report.language=en|zh]     the study as one HTML page
   upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
   upgate predict run=latest data.path=prices.csv [out=forecast.csv]
   upgate ui                                     the MLflow UI on the same store
 
 train takes group=choice and key=value, as Hydra does:
   groups and choices: upgate train --choices       the whole configuration: upgate train --cfg job
+  choices that cannot be combined: upgate train --combinations
   -m, --multirun      sweep over comma lists, range(...), glob(...)
   --config-dir DIR    a folder of your own choices, laid out as conf/
 
+study takes train's words, which hold for every arm, --config-dir, --yes (goes on after the plan unasked), and its own:
+  study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"   study.seeds=6   study.folds=[0,1]
+  study.smallest_effect=0.01   study.alpha=0.05   study.aa=true   study.zero=true   study.yes=false
+
 exit codes: 0 done, 1 a run failed, 2 the words cannot be done (one sentence says why), 130 interrupted
 """
-COMMANDS = ("train", "runs", "predict", "ui")
+COMMANDS = ("train", "study", "report", "runs", "predict", "ui")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
-        return {"train": train, "runs": runs, "predict": predict, "ui": ui}[words[0]](words[1:])
+        return {"train": train, "study": study, "report": report, "runs": runs, "predict": predict, "ui": ui}[words[0]](words[1:])
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -64,7 +71,7 @@ def parse(words: Sequence[str], flags: Sequence[str], options: Sequence[str] = (
 
 
 def train(words: Sequence[str]) -> int:
-    known, overrides = parse(words, ["multirun", "choices"], ["cfg", "config-dir"])
+    known, overrides = parse(words, ["multirun", "choices", "combinations"], ["cfg", "config-dir"])
     if known.help:
         print(HELP, end="")
         return 0
@@ -73,6 +80,11 @@ def train(words: Sequence[str]) -> int:
     if known.choices:
         for group in config.groups():
             print(f"{group:15} {', '.join(config.choices(group, known.config_dir))}")
+        return 0
+    if known.combinations:
+        from upgate.recipe.combinations import table
+
+        print(table())
         return 0
     if known.cfg is not None:
         import yaml
@@ -89,6 +101,39 @@ def train(words: Sequence[str]) -> int:
     from upgate.run.command import train_command
 
     return train_command(overrides, known.multirun, known.config_dir, Console())
+
+
+def study(words: Sequence[str]) -> int:
+    known, overrides = parse(words, ["yes"], ["config-dir"])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    if overrides == ["selftest"]:
+        from rich.console import Console
+
+        from upgate.study.controls import selftest
+
+        return selftest(Console())
+    from upgate import config
+    from upgate.study.asked import read
+
+    config.compose(read(overrides)[1], known.config_dir)  # a typo answers before torch is imported
+    from rich.console import Console
+
+    from upgate.study.study import study_command
+
+    return study_command(overrides, known.config_dir, known.yes, Console())
+
+
+def report(words: Sequence[str]) -> int:
+    known, rest = parse(words, [])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    asked = pairs(rest, ("study", "out", "report.language", "root"))
+    from upgate.report.command import report_command
+
+    return report_command(asked)
 
 
 def runs(words: Sequence[str]) -> int:

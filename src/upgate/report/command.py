@@ -1,0 +1,56 @@
+"""`upgate report`: a study of the store as one HTML file, on any machine that has the store."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from upgate.errors import UserError
+from upgate.report.figures import Runs
+from upgate.report.page import page
+from upgate.report.words import Words
+from upgate.run.listing import open_store
+from upgate.run.store import Row, Store
+from upgate.study.judge import judge, runs_of
+from upgate.study.result import Study
+from upgate.study.stored import load_study, tables_of
+
+OUT = "report.html"
+
+
+class Stored:
+    """The tables of a study's runs; a diverged run has but its curve."""
+
+    def __init__(self, store: Store, study: Study, rows: Iterable[Row]) -> None:
+        self._read = tables_of(store)
+        self._runs = runs_of(study, [row for row in rows if row.status == "FINISHED" and not row.is_parent])
+
+    def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
+        found = {cell: row for cell, row in self._runs.get(arm, {}).items() if fold in (None, cell[1])}
+        there = {cell: row for cell, row in found.items() if name == "curve" or row.tags.get("upgate.diverged") != "true"}
+        return {cell: self._read(row, name) for cell, row in sorted(there.items())}
+
+
+def report_command(asked: Mapping[str, str]) -> int:
+    """Write the page and say where it is. Raises UserError where there is no such study or language, or nowhere to write."""
+    language = asked.get("report.language", "en")
+    Words(language)  # a typo answers before the store is opened
+    out = place(asked.get("out", OUT))
+    store = open_store(asked)
+    study = load_study(store, asked.get("study", "latest"))
+    print(f"{study.id}: {write(store, study, out, language)}")
+    return 0
+
+
+def write(store: Store, study: Study, out: Path, language: str = "en") -> Path:
+    """Make the page of a study from the store."""
+    rows = store.rows(task=study.task)
+    result = judge(study, rows, tables_of(store))
+    out.write_text(page(result, Stored(store, study, rows), language), encoding="utf-8")
+    return out
+
+
+def place(name: str) -> Path:
+    """Where to write: a folder that is there, else a UserError."""
+    path = Path(name).resolve()
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"out={name} is {'a folder' if path.is_dir() else 'in a folder that is not there'}; name a file such as {OUT}")
+    return path

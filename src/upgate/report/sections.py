@@ -1,0 +1,158 @@
+"""The parts of the page that are tables: tests beyond seeds, what the parts did, cost, controls, what was frozen, how to do it again."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from upgate.report.figures import Figure, change, direction, interval, margin_of, p_value, shown
+from upgate.report.head import chosen
+from upgate.report.html import Child, Html, el, join, table
+from upgate.report.rows import Row, rows
+from upgate.report.svg import number
+from upgate.report.words import Words
+from upgate.study.result import StudyResult
+
+NO_NUMBERS = 9  # a column beyond the last: all cells are text
+DEEP = "/"  # in a measure's name: it is one layer's or gate's
+
+
+def section(title: str, *content: Child) -> Html:
+    """A section, or nothing where there is nothing to show."""
+    return el("section", el("h2", title), content) if join(content) else Html("")
+
+
+def note(said: str) -> Html:
+    return el("p", said, class_="note")
+
+
+def interactions(result: StudyResult, w: Words) -> Html:
+    study, found = result.study, result.attribution.interactions if result.attribution else []
+    body = [
+        [" + ".join(" × ".join(pair) for pair in one.pairs), change(study, effect.effect), interval(study, effect.low, effect.high)]
+        for one in found
+        for effect in [one.effect]
+    ]
+    columns = [w("part"), w("effect"), w("interval")]
+    return el("details", el("summary", w("interactions")), table(columns, body)) if body else Html("")
+
+
+def second(result: StudyResult, w: Words) -> Html:
+    """Tests beyond seeds: those of the baseline and the chosen recipe, the others folded away."""
+    body: dict[str, list[list[Child]]] = {}
+    for arm, found in result.second.items():
+        body[arm] = [[f"{arm}: {t.name}", number(t.effect, 3), _between(t.low, t.high), p_value(t.p)] for t in found]
+    for arm, p in result.confidence_set.items():
+        body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", p_value(p)])
+    columns = [w("test"), w("effect"), w("interval"), "p"]
+    first = [row for arm, found in body.items() for row in found if arm in (result.study.baseline, chosen(result))]
+    rest = [row for found in body.values() for row in found if row not in first]
+    more = el("details", el("summary", w("others")), table(columns, rest)) if rest else None
+    return section(w("second"), note(w("second_note")), table(columns, first) if first else None, more) if body else Html("")
+
+
+def _between(low: float, high: float) -> str:
+    return "–" if math.isnan(low + high) else f"[{number(low, 3)}, {number(high, 3)}]"
+
+
+def engagement(result: StudyResult, w: Words) -> Html:
+    names = sorted({name for found in result.engagement.values() for name in found})
+    if not names:
+        return section(w("engagement"), note(w("engagement_none")))
+    deep = [name for name in names if DEEP in name.removeprefix("engagement/")]
+    short = [name for name in names if name not in deep]
+    more = el("details", el("summary", w("layers")), _engaged(result, deep, w)) if deep else None
+    return section(w("engagement"), note(w("engagement_note")), _engaged(result, short, w) if short else None, more)
+
+
+def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
+    """Recipes by measures, the fewer of the two as columns."""
+    found = {arm.name: result.engagement[arm.name] for arm in result.study.arms if arm.name in result.engagement}
+    said = {name: name.removeprefix("engagement/").replace("_", " ") for name in names}
+
+    def cell(arm: str, name: str) -> str:
+        return number(found[arm][name], 3) if name in found[arm] else "–"
+
+    if len(found) > len(names):
+        return table([w("recipe"), *said.values()], [[arm, *(cell(arm, name) for name in names)] for arm in found])
+    return table([w("measure"), *found], [[said[name], *(cell(arm, name) for arm in found)] for name in names])
+
+
+def cost(result: StudyResult, w: Words) -> Html:
+    if not result.cost:
+        return Html("")
+    kinds = {result.study.baseline: "base"}
+    drawn = [
+        Row(
+            arm,
+            one.seconds,
+            f"{number(one.seconds, 3)} s, ×{number(one.ratio, 3)}",
+            interval=(0.0, one.seconds),
+            kind=kinds.get(arm, "arm"),
+        )
+        for arm, one in result.cost.items()
+    ]
+    columns = [w("recipe"), w("seconds"), f"/ {result.study.baseline}", w("per_step"), w("steps"), w("epochs"), w("diverged")]
+    body: list[list[Child]] = []
+    for arm, one in result.cost.items():
+        numbers = (one.seconds, one.ratio, 1000 * one.seconds_per_step)
+        body.append([arm, *(number(x, 3) for x in numbers), number(one.steps), number(one.epochs, 3), result.diverged.get(arm, 0)])
+    label = w("cost_label", said=", ".join(f"{row.name} {row.said}" for row in drawn))
+    figure = Figure("", rows(drawn, 0.0), label, columns, body, w("cost_note", total=duration(result.seconds, w)))
+    return section(w("cost"), shown(figure, w))
+
+
+def duration(seconds: float, w: Words) -> str:
+    for size, key in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return w(key, value=number(seconds / size, 3))
+    return w("some_seconds", value=number(seconds, 3))
+
+
+def controls(result: StudyResult, w: Words) -> Html:
+    body = [
+        [
+            control.name,
+            control.expected,
+            w("not_run") if control.difference is None else number(control.difference, 3),
+            "–" if control.holds is None else f"✓ {w('holds')}" if control.holds else f"✗ {w('fails')}",
+        ]
+        for control in result.controls
+    ]
+    return section(w("controls"), table([w("control"), w("expected"), w("seen"), w("verdict")], body, NO_NUMBERS)) if body else Html("")
+
+
+def frozen(result: StudyResult, w: Words) -> Html:
+    study = result.study
+    body: list[list[Child]] = [
+        [w("data"), study.source],
+        [w("hash"), el("code", study.data)],
+        [w("metric"), f"{study.metric}, {direction(study, w)}"],
+        [w("smallest"), margin_of(study, w)],
+        [w("level"), f"{study.alpha:g}"],
+        [w("seeds"), ", ".join(map(str, study.seeds))],
+        [w("aa_seeds"), ", ".join(map(str, study.aa_seeds)) or "–"],
+        [w("folds"), ", ".join(map(str, study.folds))],
+        *([name.replace("_", " "), _knobs(value)] for name, value in study.frozen.items()),
+    ]
+    looks = el("p", w("looks", count=result.looks))
+    return section(w("frozen"), looks, table([w("key"), w("value")], body, NO_NUMBERS, class_="plain"))
+
+
+def _knobs(value: Any) -> Child:
+    if not isinstance(value, Mapping):
+        return el("code", str(value))
+    return el("code", " ".join(f"{key}={one}" for key, one in value.items()))
+
+
+def commands(result: StudyResult, w: Words) -> Html:
+    study = result.study
+    arms = [*study.arms, *([study.zero] if study.zero else [])]
+    shared = [word for word in arms[0].words if all(word in arm.words for arm in arms)]
+    own = [[arm.name, el("code", " ".join(word for word in arm.words if word not in shared) or "–")] for arm in arms]
+    return section(
+        w("commands"),
+        el("pre", el("code", "\n".join(study.commands)), tabindex="0"),
+        el("h3", w("recipes")),
+        el("p", w("shared"), " ", el("code", " ".join(shared)), class_="note") if shared else None,
+        table([w("recipe"), w("words")], own, NO_NUMBERS, class_="plain"),
+    )

@@ -1,0 +1,157 @@
+"""From words to the runs of a study: its arms and controls, every run's key, and what is frozen. Nothing is trained here."""
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from upgate import config
+from upgate.errors import UserError
+from upgate.run.command import Library, check_batches, make_job
+from upgate.run.execute import Job
+from upgate.run.result import MAIN
+from upgate.study import design
+from upgate.study.asked import Asked, read
+from upgate.study.result import LOG, PLAIN, Arm, Study
+
+LARGE_TEST = 10_000  # test items from which on a smaller difference of accuracy is of interest
+ZERO_WORD = "layerwise=independent"  # the same weights as joint updates, bit for bit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, and its runs in the order in which they go: all arms of a seed and fold together, the baseline first."""
+
+    study: Study
+    jobs: list[Job]
+    arm_of: dict[str, str]  # run key -> arm
+    asked: Asked
+
+
+def plan(words: Sequence[str], extra: str | None, library: Library) -> Plan:
+    """Everything about a study that can be said before its first run. Raises UserError for what cannot be done."""
+    asked, rest = read(words)
+    arms = arms_of(asked, rest, extra)
+    first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
+    base = first[arms[0].name]
+    seeds, folds = numbered(asked.seeds, "seeds"), folds_of(asked, base)
+    aa = Arm(f"A/A: {arms[0].name} again", arms[0].words, arms[0].on) if asked.aa else None
+    zero = zero_arm(arms[0], library, extra) if asked.zero else None
+    if zero is not None:
+        first[zero.name] = make_job([*zero.words, "twin=false"], library, extra)[0]
+    if aa is not None:
+        first[aa.name] = base
+    for job in first.values():
+        for fold in folds:
+            check_batches(job_at(job, seeds[0], fold, None), library)
+    study = Study(
+        id="",
+        task=base.spec.task["name"],
+        design=asked.design,
+        words=list(words),
+        arms=arms,
+        parts=design.contrast(rest, extra).parts if asked.design in ("parts", "factorial") else [],
+        seeds=seeds,
+        folds=folds,
+        keys={},
+        aa=aa,
+        aa_seeds=[max(seeds) + 1 + i for i in range(len(seeds))] if aa else [],
+        zero=zero,
+        data=base.spec.data,
+        frozen=frozen(base),
+        **measure(base, asked, library),
+        commands=[],
+    )
+    return with_runs(study, first, asked)
+
+
+def with_runs(study: Study, first: dict[str, Job], asked: Asked) -> Plan:
+    """List the runs: all arms of one seed and fold together, the zero control after the first of these, A/A at the end."""
+    cells = [(arm.name, seed, fold) for seed in study.seeds for fold in study.folds for arm in study.arms]
+    if study.zero is not None:
+        cells.insert(len(study.arms), (study.zero.name, study.seeds[0], study.folds[0]))
+    if study.aa is not None:
+        cells += [(study.aa.name, seed, fold) for seed in study.aa_seeds for fold in study.folds]
+    traditional = next((job for job in first.values() if job.recipe == "traditional" and not job.changes), None)
+    jobs = [job_at(first[name], seed, fold, traditional) for name, seed, fold in cells]
+    keys: dict[str, dict[str, str]] = {}
+    arm_of: dict[str, str] = {}
+    for job, (name, seed, fold) in zip(jobs, cells, strict=True):
+        keys.setdefault(name, {})[f"{seed}/{fold}"] = job.spec.key
+        arm_of.setdefault(job.spec.key, name)
+    named = replace(study, keys=keys)
+    named = replace(named, id=identity(named))
+    command = shlex.join(["upgate", "study", *([] if "study.yes=true" in study.words else ["--yes"]), *study.words])
+    return Plan(replace(named, commands=[command, f"upgate report study={named.id}"]), jobs, arm_of, asked)
+
+
+def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:
+    if asked.design == "arms":
+        found = design.arms(asked.arms or [], words, extra)
+    else:
+        found = {"pair": design.pair, "parts": design.parts, "factorial": design.factorial}[asked.design](words, extra)
+    return [Arm(arm.name, list(arm.words), sorted(arm.on)) for arm in found]
+
+
+def numbered(asked: int | list[int], what: str) -> list[int]:
+    """A count as 0, 1, ...; a list as it is, each once."""
+    found = list(range(asked)) if isinstance(asked, int) else asked
+    if not found or len(set(found)) < len(found):
+        raise UserError(f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]")
+    return found
+
+
+def folds_of(asked: Asked, base: Job) -> list[int]:
+    return numbered(base.spec.split.get("folds", 1) if asked.folds is None else asked.folds, "folds")
+
+
+def zero_arm(base: Arm, library: Library, extra: str | None) -> Arm | None:
+    """The baseline with independent updates; None where it cannot have them, or has updates of its own kind."""
+    composed = config.compose(base.words, extra)
+    if composed["layerwise"]["name"] != "joint":
+        return None
+    words = [word for word in base.words if not re.match(r"layerwise[.=]", word)]
+    zero = Arm(f"zero: {base.name} {ZERO_WORD}", [*words, ZERO_WORD])
+    try:
+        make_job([*zero.words, "twin=false"], library, extra)
+    except UserError:  # clip=norm needs all gradients at once: such a baseline has no zero control
+        return None
+    return zero
+
+
+def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
+    """The same job on another seed and fold; beside the traditional recipe's where the study has that."""
+    spec = replace(job.spec, seed=seed, fold=fold)
+    twin = "" if traditional is None else replace(traditional.spec, seed=seed, fold=fold).key
+    return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, twin=twin)
+
+
+def measure(base: Job, asked: Asked, library: Library) -> dict[str, Any]:
+    """The metric that decides, its scale, and the smallest effect of interest."""
+    table, data = library.fetch(base)
+    score = MAIN[base.spec.task["name"]]
+    small = 0.003 if data.sizes.get("test", 0) >= LARGE_TEST else 0.01
+    return {
+        "metric": score.key,
+        "higher_is_better": score.higher_is_better,
+        "scale": PLAIN if score.higher_is_better else LOG,
+        "smallest_effect": asked.smallest_effect or (small if score.higher_is_better else 0.01),
+        "alpha": asked.alpha,
+        "source": table.source,
+    }
+
+
+def frozen(base: Job) -> dict[str, Any]:
+    """What every arm has alike."""
+    spec = asdict(base.spec)
+    return {name: spec[name] for name in ("task", "split", "model", "budget", "batch_size", "precision", "threads", "numerics")}
+
+
+def identity(study: Study) -> str:
+    """A short name that the same question on the same data always gets."""
+    question = [study.keys, study.metric, study.smallest_effect, study.alpha, study.aa_seeds]
+    digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    return f"{study.task}-{study.design}-{digest[:8]}"

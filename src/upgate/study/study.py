@@ -1,0 +1,192 @@
+"""`upgate study`: the plan first, then every run that is not done, then the verdicts; the same command goes on where it stopped."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from upgate.data.fold_data import FoldData
+from upgate.run import environment
+from upgate.run.command import Library, tell_data
+from upgate.run.execute import Interrupted, Job, execute
+from upgate.run.result import Result
+from upgate.run.show import show_failures
+from upgate.run.store import Row, Run, Store
+from upgate.run.store_row import PARENT
+from upgate.run.task import Table
+from upgate.study.budget import Budget, budget, minutes, tell
+from upgate.study.plan import Plan, plan
+from upgate.study.result import StudyResult
+from upgate.study.say import show, whole
+from upgate.study.stats import paired
+from upgate.study.stored import FILE, folder_of, result_of
+
+
+def study_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
+    """Plan, ask, train, judge; the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
+    library = Library()
+    planned = plan(words, extra, library)
+    tell_data(console, planned.jobs[0], library)
+    store = Store(Path(str(planned.jobs[0].config["root"])).resolve())
+    with console.status("trying every recipe out for two steps"):
+        found = budget(planned, stored_rows(store, planned.study.task), library, console)
+    tell(console, planned, found)
+    if found.seconds and not (yes or planned.asked.yes or agreed(console)):
+        console.print("nothing was trained; go on with: upgate study --yes ..., or study.yes=true", highlight=False, soft_wrap=True)
+        return 0
+    store.prepare()
+    store.reconcile()
+    return run(planned, found, library, store, console)
+
+
+def stored_rows(store: Store, task: str) -> list[Row]:
+    """What the store holds; a plan alone makes none."""
+    there = store.root.exists() or "MLFLOW_TRACKING_URI" in os.environ
+    return store.rows(task=task) if there else []
+
+
+def agreed(console: Console) -> bool:
+    """The user's answer; no where nobody can be asked."""
+    return console.is_terminal and sys.stdin.isatty() and console.input("go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def run(planned: Plan, found: Budget, library: Library, store: Store, console: Console) -> int:
+    """Do what is left, judge everything, and say it."""
+    study = planned.study
+    folder = folder_of(store, study.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(study.json(), encoding="utf-8")
+    with ExitStack() as parents:
+        parent = parents.enter_context(open_parent(planned, store))
+        parent.artifact(folder / FILE)
+        arms = {name: parents.enter_context(open_arm(planned, name, parent, store)) for name in study.keys}
+        jobs = [replace(job, parent=arms[planned.arm_of[job.spec.key]].id) for job in planned.jobs]
+        try:
+            results = execute(jobs, Progress(library, found, console).fetch, store, parent, console)
+        except Interrupted:
+            for one in (*arms.values(), parent):
+                one.finish("KILLED")
+            console.print("\ninterrupted; the same command goes on where this one stopped.")
+            return 130
+        judged = result_of(store, study)
+        (folder / "result.json").write_text(judged.json(), encoding="utf-8")
+        parent.artifact(folder / "result.json")
+        for name, one in arms.items():
+            log_arm(one, name, judged)
+            one.finish("FAILED" if judged.missing[name] else "FINISHED")
+        log_study(parent, judged)
+        parent.finish("FINISHED" if judged.complete else "FAILED")
+    return report(console, judged, results, folder)
+
+
+def report(console: Console, judged: StudyResult, results: Sequence[Result], folder: Path) -> int:
+    show(console, judged)
+    failed = [result for result in results if result.status != "FINISHED"]
+    if failed:
+        show_failures(console, failed)
+    console.print(f"in {folder}: {FILE}, result.json", highlight=False, soft_wrap=True)
+    console.print(f"next: upgate report study={judged.study.id}, or make ui", highlight=False, soft_wrap=True)
+    return 0 if judged.complete else 1
+
+
+class Progress:
+    """Says before each run which one it is, and how much time is left."""
+
+    def __init__(self, library: Library, found: Budget, console: Console) -> None:
+        self.library, self.console, self.seconds = library, console, dict(found.seconds)
+        self.every, self.expected, self.spent = len(self.seconds), 0.0, 0.0
+        self.last = (0.0, time.monotonic())  # seconds expected of the run that is going on, and since when
+
+    def fetch(self, job: Job) -> tuple[Table, FoldData]:
+        """A job's data, as `execute` asks for them right before it trains."""
+        expected, since = self.last
+        now = time.monotonic()
+        if expected:
+            self.expected, self.spent = self.expected + expected, self.spent + now - since
+        pace = self.spent / self.expected if self.expected else 1.0
+        left = pace * sum(self.seconds.values())
+        said = f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}; about {minutes(left)} left"
+        self.console.print(said, highlight=False, markup=False, soft_wrap=True)
+        self.last = (self.seconds.pop(job.spec.key, 0.0), now)
+        return self.library.fetch(job)
+
+
+def digest(*words: str) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+def open_parent(planned: Plan, store: Store) -> Run:
+    """The study's MLflow run; the same study again goes on in the same one."""
+    study, git = planned.study, environment.git_state()
+    tags = {
+        "upgate.study": study.id,
+        "upgate.level": "study",
+        "upgate.design": study.design,
+        "upgate.data": study.data,
+        "upgate.command": environment.command_line(),
+        "upgate.git": git.get("sha", ""),
+        "upgate.runs": str(len(planned.arm_of)),
+    }
+    parent = store.parent(study.task, f"study {study.id}", digest(study.id), tags)
+    parent.text(json.dumps(environment.versions(), indent=1), "versions.json")
+    if git.get("diff"):
+        parent.text(git["diff"], "uncommitted.diff")
+    return parent
+
+
+def open_arm(planned: Plan, name: str, parent: Run, store: Store) -> Run:
+    """An arm's MLflow run, below the study's; its trainings stand below it."""
+    study = planned.study
+    tags = {"upgate.study": study.id, "upgate.level": "arm", "upgate.arm": name, PARENT: parent.id}
+    return store.parent(study.task, name, digest(study.id, name), tags)
+
+
+def log_arm(arm: Run, name: str, judged: StudyResult) -> None:
+    """Aggregates by which MLflow's own table sorts. effect is in percent or points; gain is the same, signed so that more is better."""
+    study = judged.study
+    numbers = {"runs": float(len(study.keys[name]) - len(judged.missing[name])), "diverged": float(judged.diverged[name])}
+    if scores := list(judged.scores.get(name, {}).values()):
+        found = paired(np.asarray(scores)) if np.isfinite(scores).all() else None
+        numbers |= {study.metric: float(np.mean(scores)), "n": float(len(scores))}
+        numbers |= {"score_low": found.low, "score_high": found.high} if found and found.n > 1 else {}
+    if name in judged.cost:
+        numbers |= {"seconds": judged.cost[name].seconds, "seconds_ratio": judged.cost[name].ratio}
+    numbers |= {f"engagement/{key}": value for key, value in judged.engagement.get(name, {}).items()}
+    one = next((v for v in (judged.aa, *judged.verdicts) if v is not None and v.arm == name), None)
+    if one is not None:
+        effect, low, high = (study.shown(x) for x in (one.effect, one.low, one.high))
+        gain, gain_low = (effect, low) if study.higher_is_better else (-effect, -high)
+        numbers |= {"effect": effect, "effect_low": low, "effect_high": high, "gain": gain, "gain_low": gain_low}
+        numbers |= {"p": one.p, "p_holm": one.p_holm}
+        arm.tag({"upgate.verdict": one.word})
+    arm.log(numbers)
+
+
+def log_study(parent: Run, judged: StudyResult) -> None:
+    """The whole study's aggregates, its controls, and its looks at the test part."""
+    study = judged.study
+    numbers = {
+        "runs": float(sum(len(cells) for cells in study.keys.values())),
+        "missing": float(sum(map(len, judged.missing.values()))),
+        "diverged": float(sum(judged.diverged.values())),
+        "test_looks": float(judged.looks),
+        "seconds": judged.seconds,
+    }
+    one = whole(judged)
+    for prefix, found in (("", one), ("aa_", judged.aa), *((f"share/{part.arm}/", part) for part in judged.parts)):
+        if found is not None:
+            numbers |= {f"{prefix}effect": study.shown(found.effect), f"{prefix}effect_low": study.shown(found.low)}
+            numbers |= {f"{prefix}effect_high": study.shown(found.high), f"{prefix}p_holm": found.p_holm}
+    for control in judged.controls:
+        if control.difference is not None:
+            numbers["zero_difference"] = control.difference
+    parent.log(numbers)
+    parent.tag({"upgate.sentence": judged.sentence, "upgate.verdict": one.word if one else ""})

@@ -1,0 +1,40 @@
+"""The self-test holds, and would notice a judge or a training that is wrong."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from upgate.study import controls
+from upgate.study.controls import PHI, Check, between, prices, rates, selftest
+from upgate.study.stats_plan import power
+
+
+def test_all_controls_hold() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    assert selftest(console) == 0
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "all 5 controls hold" in said and "FAILS" not in said
+
+
+def test_a_judge_that_finds_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(1).normal(size=(400, 6))
+    low, high = between(0.05)
+    assert low <= rates(noise) <= high
+    assert rates(noise + 0.5) > high and not Check("x", rates(noise + 0.5), low, high).holds
+    monkeypatch.setattr(controls, "ALPHA", 0.2)
+    assert rates(noise) > high
+
+
+def test_the_planted_effect_is_found_as_often_as_its_power_says() -> None:
+    found = rates(np.random.default_rng(2).normal(1.0, size=(400, 6)))
+    low, high = between(power(1.0, 6))
+    assert low <= found <= high and low < power(1.0, 6) < high
+
+
+@pytest.mark.parametrize("phi", [0.0, PHI])
+def test_simulated_returns_have_the_autocorrelation_asked_for(phi: float) -> None:
+    returns = np.diff(np.log(prices(phi, seed=3)["close"]))
+    assert np.corrcoef(returns[1:], returns[:-1])[0, 1] == pytest.approx(phi, abs=0.05)
+    assert returns.std() == pytest.approx(0.01 / np.sqrt(1 - phi**2), rel=0.05)
