@@ -1,7 +1,10 @@
-"""init: how the LSTM's weights start, gate by gate. An embedding keeps PyTorch's N(0, 1).
+"""init: how the LSTM's weights start, gate by gate, and the embedding's.
 
 PyTorch stacks the gates i, f, g, o in one (4H, I) matrix. An initialiser given the stack takes 4H for the fan-out (Xavier's std comes
 out 0.63 times too small at I = H) and makes no gate orthogonal, so each gate block gets its own draw here.
+
+An embedding starts from PyTorch's N(0, 1) with the null choice, from U(-0.1, 0.1) with all others, as AWD-LSTM's does. Small vectors are
+learned in a few hundred steps; large ones, that rare words hardly move, are what many steps do not learn by heart (docs/results/reviews.md).
 """
 
 from collections.abc import Callable
@@ -12,13 +15,18 @@ from torch import Generator, Tensor, nn
 
 from upgate.schema import Range
 
-Init = Callable[[nn.LSTM, Generator], None]  # changes a single-layer LSTM in place
+Init = Callable[[nn.Module, Generator], None]  # changes a single-layer LSTM or an embedding in place
 Fill = Callable[..., Tensor]  # torch.nn.init's functions: (tensor, generator=)
 
 
 def pytorch(forget_bias: float | None) -> Init:
-    """The null choice: U(-1/sqrt(H), 1/sqrt(H)) for everything, as nn.LSTM was built."""
-    return lambda lstm, generator: set_forget_bias(lstm, forget_bias)
+    """The null choice: as PyTorch built them, an LSTM from U(-1/sqrt(H), 1/sqrt(H)), an embedding from N(0, 1)."""
+
+    def apply(module: nn.Module, generator: Generator) -> None:
+        if isinstance(module, nn.LSTM):
+            set_forget_bias(module, forget_bias)
+
+    return apply
 
 
 def xavier(forget_bias: float | None) -> Init:
@@ -57,12 +65,13 @@ def chrono(t_max: Annotated[float, Range("2 or more", lambda t: t >= 2)]) -> Ini
     weights = orthogonal(forget_bias=None)
 
     @torch.no_grad()
-    def apply(lstm: nn.LSTM, generator: Generator) -> None:
-        weights(lstm, generator)
-        _, _, bias_ih, _ = lstm.all_weights[0]
-        i, f, _, _ = bias_ih.chunk(4)
-        f.uniform_(1.0, t_max - 1.0, generator=generator).log_()
-        i.copy_(-f)
+    def apply(module: nn.Module, generator: Generator) -> None:
+        weights(module, generator)
+        if isinstance(module, nn.LSTM):
+            _, _, bias_ih, _ = module.all_weights[0]
+            i, f, _, _ = bias_ih.chunk(4)
+            f.uniform_(1.0, t_max - 1.0, generator=generator).log_()
+            i.copy_(-f)
 
     return apply
 
@@ -71,17 +80,28 @@ def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
     """Fill each (H, I) block with `inputs`, each (H, H) block with `recurrent`, and set the biases to 0."""
 
     @torch.no_grad()
-    def apply(lstm: nn.LSTM, generator: Generator) -> None:
-        weight_ih, weight_hh, *biases = lstm.all_weights[0]
+    def apply(module: nn.Module, generator: Generator) -> None:
+        if isinstance(module, nn.Embedding):
+            small(module, generator)
+        if not isinstance(module, nn.LSTM):
+            return
+        weight_ih, weight_hh, *biases = module.all_weights[0]
         for gate in weight_ih.chunk(4):
             inputs(gate, generator=generator)
         for gate in weight_hh.chunk(4):
             recurrent(gate, generator=generator)
         for b in biases:
             b.zero_()
-        set_forget_bias(lstm, forget_bias)
+        set_forget_bias(module, forget_bias)
 
     return apply
+
+
+def small(embedding: nn.Embedding, generator: Generator) -> None:
+    """U(-0.1, 0.1) (Merity et al. 2018); the padding's vector stays 0."""
+    nn.init.uniform_(embedding.weight, -0.1, 0.1, generator=generator)
+    if embedding.padding_idx is not None:
+        embedding.weight[embedding.padding_idx] = 0.0
 
 
 @torch.no_grad()

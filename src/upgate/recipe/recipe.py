@@ -66,9 +66,10 @@ class Recipe:
         self._optimizers: list[Optimizer] = []
 
     def bind(self, net: nn.Module) -> None:
-        """Initialise the net's LSTMs and hang the regularizers into its forward pass."""
-        for i, lstm in enumerate(m for m in net.modules() if isinstance(m, nn.LSTM)):
-            self.init(lstm, generator(self.seed, "init", "lstm", i))
+        """Initialise the net's LSTMs and embeddings, and hang the regularizers into its forward pass."""
+        for kind in (nn.LSTM, nn.Embedding):
+            for i, module in enumerate(m for m in net.modules() if isinstance(m, kind)):
+                self.init(module, generator(self.seed, "init", kind.__name__.lower(), i))
         for name, regularizer in self.regularizers.items():
             if regularizer.needs and "tokens" not in net.taps:  # type: ignore[operator]
                 raise UserError(lacking(name, regularizer.needs))
