@@ -4,7 +4,7 @@ PyTorch stacks the gates i, f, g, o in one (4H, I) matrix. An initialiser given 
 out 0.63 times too small at I = H) and makes no gate orthogonal, so each gate block gets its own draw here.
 
 An embedding starts from PyTorch's N(0, 1) with the null choice, from U(-0.1, 0.1) with all others, as AWD-LSTM's does. Small vectors are
-learned in a few hundred steps; large ones, that rare words hardly move, are what many steps do not learn by heart (docs/results/reviews.md).
+learned in a few hundred steps; of large ones a rare word moves little, so many steps do not learn it by heart (docs/results/reviews.md).
 """
 
 from collections.abc import Callable
