@@ -1,9 +1,7 @@
 """The canonical table of daily prices: what it holds, what is refused, and its identity."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.price_forms import EVENTS, NUMBERS, find_columns, to_days, to_numbers, to_text, to_tickers
+from upgate.data.sieve import Sieve
 from upgate.errors import UserError
 
 PRICES = ("open", "high", "low", "close")
@@ -46,34 +45,12 @@ class Prices:
         return digest.hexdigest()
 
 
-@dataclass
-class Sieve:
-    """A table on its way through the checks; its index names the rows as the user sees them, from 1."""
+class Bars(Sieve):
+    """Rows of prices, named by ticker and day too."""
 
-    frame: pd.DataFrame
-    where: str
-    bad: str
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    def drop(self, mask: np.ndarray, reason: str) -> None:
-        """Leave out rows that are no prices, and count them."""
-        if mask.any():
-            self.dropped[reason] += int(mask.sum())
-            self.frame = self.frame[~mask]
-
-    def reject(self, mask: np.ndarray, reason: str, tell: Callable[[pd.Series], str]) -> None:
-        """Raise `UserError` for rows that cannot be right, or drop and count them where `bad` is "drop"."""
-        if mask.any() and self.bad == "refuse":
-            raise UserError(self._sentence(mask, tell))
-        self.drop(mask, reason)
-
-    def _sentence(self, mask: np.ndarray, tell: Callable[[pd.Series], str]) -> str:
-        row = self.frame.iloc[int(mask.argmax())]
-        label = f"{row.name[0]}, row {row.name[1]}" if isinstance(row.name, tuple) else f"row {row.name}"
-        more = f" (and {mask.sum() - 1} more such rows)" if mask.sum() > 1 else ""
+    def place(self, row: pd.Series) -> str:
         day = row["date"].strftime("%Y-%m-%d") if isinstance(row["date"], pd.Timestamp) else row["date"]
-        told = f"{self.where}, {label}, {row['ticker']} {day}: {tell(row)}{more}; data.bad=drop drops such rows"
-        return " ".join(told.split())  # a cell may hold a line break
+        return f"{super().place(row)}, {row['ticker']} {day}"
 
 
 def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
@@ -89,7 +66,7 @@ def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
     return finish(sieve)
 
 
-def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> Sieve:
+def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> Bars:
     """Name the columns, give every row its day and its ticker (`ticker` where the table has none); numbers stay raw."""
     if bad not in ("refuse", "drop"):
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
@@ -97,7 +74,7 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> S
     frame = raw.iloc[:, list(places.values())].set_axis(list(places), axis=1)
     frame["ticker"] = to_tickers(frame["ticker"]) if "ticker" in frame else pd.Series(ticker, index=frame.index, dtype=str)
     frame = frame.assign(day=to_days(frame["date"])).reindex(columns=[*COLUMNS, "day"])
-    sieve = Sieve(frame, where, bad)
+    sieve = Bars(frame, where, bad)
     undated = frame["day"].isna().to_numpy()
     if undated.any():
         blank = undated.copy()
@@ -109,7 +86,7 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> S
     return sieve
 
 
-def check_bars(sieve: Sieve) -> None:
+def check_bars(sieve: Bars) -> None:
     """Make numbers of the price and volume columns and let only possible bars through."""
     read_numbers(sieve)
     sieve.drop(sieve.frame[list(PRICES)].isna().any(axis=1).to_numpy(), "incomplete")
@@ -118,7 +95,7 @@ def check_bars(sieve: Sieve) -> None:
     sieve.reject(_impossible(sieve.frame), "impossible bar", _tell_bar)
 
 
-def read_numbers(sieve: Sieve) -> None:
+def read_numbers(sieve: Bars) -> None:
     """Make float64 of the price and volume columns; rows with text in them are events, or cannot be read."""
     told = np.full(len(sieve.frame), "", dtype=object)
     columns = {}
@@ -152,7 +129,7 @@ def _tell_bar(row: pd.Series) -> str:
     return f"open {o} and close {c} do not both lie between low {l} and high {h}"
 
 
-def finish(sieve: Sieve) -> Prices:
+def finish(sieve: Bars) -> Prices:
     """Sort, take out repeats, and make the `Prices`."""
     codes, _ = pd.factorize(sieve.frame["ticker"], sort=True)
     order = np.lexsort((sieve.frame["date"].to_numpy(), codes))

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from upgate.data.price_forms import plain, stack_tickers
-from upgate.data.prices import Prices, Sieve, check_bars, finish, name_rows
+from upgate.data.prices import Bars, Prices, check_bars, finish, name_rows
 from upgate.errors import UserError, did_you_mean
 
 # What is read in a folder; a single file may have any name.
@@ -67,7 +67,7 @@ def stem(file: Path) -> str:
     return file.name[: len(file.name) - len(ending)]
 
 
-def select(sieves: list[Sieve], where: str, tickers: list[str] | None, start: Day, end: Day) -> None:
+def select(sieves: list[Bars], where: str, tickers: list[str] | None, start: Day, end: Day) -> None:
     """Keep the rows asked for; a ticker that none of the tables has, or a span without rows, raises `UserError`."""
     known = set().union(*(sieve.frame["ticker"].unique() for sieve in sieves))
     for ticker in tickers or ():
@@ -102,12 +102,12 @@ def to_period(day: Day, name: str) -> pd.Period | None:
         raise UserError(f"data.{name} is '{day}', which is no day; write it as 2010-12-31") from error
 
 
-def join(sieves: list[Sieve], names: Iterable[str], where: str) -> Sieve:
+def join(sieves: list[Bars], names: Iterable[str], where: str) -> Bars:
     """Put the tables of a folder together; a row is then named by its file's name and its number."""
     if not names:
         return sieves[0]
     frame = pd.concat([sieve.frame for sieve in sieves], keys=names)
-    return Sieve(frame, where, sieves[0].bad, sum((sieve.dropped for sieve in sieves), Counter()))
+    return Bars(frame, where, sieves[0].bad, sum((sieve.dropped for sieve in sieves), Counter()))
 
 
 def read_file(file: Path) -> pd.DataFrame:

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.review_forms import clean_text, find_classes, to_splits, to_words
+from upgate.data.sieve import Sieve
 from upgate.errors import UserError
 
 MOST_CLASSES = 50  # more distinct labels are scores or ids, taken for labels
@@ -43,37 +43,6 @@ class Reviews:
         digest = hashlib.sha256("\0".join([head, *split, *self.table["text"]]).encode())  # no text holds a \0
         digest.update(self.table["label"].to_numpy("<i8").tobytes())
         return digest.hexdigest()
-
-
-@dataclass
-class Sieve:
-    """Rows on their way through the checks; the index names them as the user sees them: a line, (file, line), or a file."""
-
-    frame: pd.DataFrame
-    where: str
-    bad: str
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    def drop(self, mask: pd.Series, reason: str) -> None:
-        """Leave out rows that are no labelled reviews, and count them."""
-        if mask.any():
-            self.dropped[reason] += int(mask.sum())
-            self.frame = self.frame[~mask.to_numpy(bool)]
-
-    def reject(self, mask: pd.Series, reason: str, tell: Callable[[pd.Series], str]) -> None:
-        """Raise `UserError` for rows that cannot be right, or drop and count them where `bad` is "drop"."""
-        if mask.any() and self.bad == "refuse":
-            row = self.frame.iloc[int(mask.to_numpy(bool).argmax())]
-            more = f" (and {mask.sum() - 1} more such rows)" if mask.sum() > 1 else ""
-            told = f"{self.where}, {_place(row.name)}: {tell(row)}{more}; data.bad=drop drops such rows"
-            raise UserError(" ".join(told.split()))
-        self.drop(mask, reason)
-
-
-def _place(name: object) -> str:
-    if isinstance(name, tuple):
-        return f"{name[0]}, {_place(name[1])}"
-    return name if isinstance(name, str) else f"row {name}"
 
 
 def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
