@@ -218,7 +218,8 @@ def table(found: list[dict[str, Any]], asked: Asked) -> str:
         f"`python bench/screen.py task={asked['task']} seeds={asked['seeds']}`",
         f"trains on `{TASKS[asked['task']].format(data='...')}`.\n",
         f"Effect: {found[0]['metric']} with the choice minus without it ({better} is better), mean over seeds ± standard error. So few",
-        "seeds of so small a budget show what engages, and prove no gain. In brackets: the number without the choice.\n",
+        "seeds of so small a budget show what engages, and prove no gain. In brackets: the number without the choice.",
+        "Seconds per step: median of ratios paired by seed; on a busy machine they say little.\n",
         "| choice | against | effect | engagement | seconds per step |\n|---|---|--:|---|--:|",
     ]
     return "\n".join([*lines, *map(line, found)]) + "\n"
