@@ -3,6 +3,7 @@
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 
 class FoldData(pl.LightningDataModule):
@@ -14,6 +15,10 @@ class FoldData(pl.LightningDataModule):
         """Set what one run of many on these tensors needs."""
         self.batch_size, self.seed = batch_size, seed
         return self
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Batches are made on the CPU: there, Lightning's walk through them would find nothing to move."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def part(self, name: str) -> Any:
         raise NotImplementedError
