@@ -1,5 +1,7 @@
 """Shared by all tests."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -7,3 +9,12 @@ import pytest
 def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reaches a developer's own MLflow server."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run: it holds an environment that is ready, as far as make looks, and no store."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / ".ready").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

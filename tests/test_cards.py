@@ -46,15 +46,6 @@ def script(name: str) -> dict[str, Any]:
     return runpy.run_path(str(REPO / "bench" / f"{name}.py"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where commands run: it holds an environment that is ready, as far as make looks."""
-    (tmp_path / "venv").mkdir()
-    (tmp_path / "venv" / ".ready").touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def command(group: str, name: str) -> str:
     blocks = re.findall(r"^```bash\n(.*?)\n```$", card(group, name), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 1 and "\n" not in blocks[0], f"{group}-{name}: one command in one bash block"

@@ -47,15 +47,6 @@ def commands(readme: str) -> list[str]:
     return [line for line in lines if not line.startswith("#")]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: it holds an environment that is ready, as far as make looks, and no store."""
-    (tmp_path / "venv").mkdir()
-    (tmp_path / "venv" / ".ready").touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def called(line: str, folder: Path) -> list[str]:
     """The words with which a line calls `upgate`, its name left out; none for a target that is not run here."""
     program, *words = shlex.split(line, comments=True)

@@ -21,7 +21,6 @@ Trained on the official training part it then got 90.9% on IMDb's test part (45 
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +29,8 @@ import sklearn
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from upgate.data.whole import write_whole
 
 HAN = r"\u3400-\u9fff"
 TOKEN = rf"[{HAN}]|[^\W{HAN}]+(?:['’][^\W{HAN}]+)*|[^\w\s]"
@@ -52,7 +53,9 @@ def linear(texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int
     told = [TFIDF, LOGISTIC, sklearn.__version__, classes, list(texts), y.tolist(), list(new)]
     path = folder / f"linear-{hashlib.sha256(json.dumps(told).encode()).hexdigest()}.npy"
     if not path.exists():
-        _save(path, _probabilities(texts, y, new, classes))
+        found = _probabilities(texts, y, new, classes)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda file: np.save(file, found))
     return np.load(path)
 
 
@@ -64,12 +67,3 @@ def _probabilities(texts: Sequence[str], y: np.ndarray, new: Sequence[str], clas
     probabilities = np.zeros((len(new), classes))
     probabilities[:, model.classes_] = found
     return probabilities
-
-
-def _save(path: Path, values: np.ndarray) -> None:
-    """Write it whole or not at all: workers that make the same values at once do not see half of each other's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        np.save(file, values)
-    part.replace(path)

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from upgate.data.price_asked import Bad, Day, Tickers, listed
 from upgate.data.price_forms import stack_tickers
 from upgate.data.prices import Prices
 from upgate.data.read_prices import read_prices, to_period
+from upgate.data.whole import write_whole
 from upgate.errors import UserError
 
 FIELDS = ["Open", "High", "Low", "Close", "Volume"]  # what yfinance gives with auto_adjust=True, actions=False
@@ -144,19 +144,10 @@ def save(rows: pd.DataFrame, note: Path, request: dict) -> None:
     told = {"file": path.name, "sha256": digest, "downloaded": f"{date.today()}", **request}
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, buffer.getvalue())
-        _write(note, (json.dumps(told, indent=1) + "\n").encode())
+        write_whole(path, lambda file: file.write(buffer.getvalue()))
+        write_whole(note, lambda file: file.write((json.dumps(told, indent=1) + "\n").encode()))
     except OSError as error:
         raise UserError(f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def told_by(note: Path) -> dict[str, str]:

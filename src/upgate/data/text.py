@@ -6,7 +6,6 @@ those of the pieces between its blanks, one after the other. `tokenize` lives by
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from upgate.data.whole import write_whole
 from upgate.errors import UserError
 
 PADDING, UNKNOWN = 0, 1
@@ -104,8 +104,8 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
         corpus = _encode(tokenizer, texts, max_tokens)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(tokens, corpus.tokens)
-            _write(ends, corpus.ends)
+            write_whole(tokens, lambda file: np.save(file, corpus.tokens))
+            write_whole(ends, lambda file: np.save(file, corpus.ends))
         except OSError as error:
             raise UserError(
                 f"the tokens cannot be stored in {folder} ({error.strerror or error}); give another folder, as in cache=..."
@@ -139,17 +139,6 @@ def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
     for part in parts():
         digest.update(part)
     return digest.hexdigest()
-
-
-def _write(path: Path, array: NDArray[Any]) -> None:
-    """Write the whole file or none: readers and other writers never see a part of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            np.save(file, array)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:

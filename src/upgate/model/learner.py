@@ -51,6 +51,13 @@ class Learner(pl.LightningModule):
         recipe.bind(net)
         self.auxiliary = recipe.auxiliary  # what is trained beside the net, and of no use to a prediction; no parameters, mostly
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes the hook that it is in, 47 times a step: nn.Module's look for a parameter in it takes 1% of a small step."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         raise NotImplementedError
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -65,6 +66,14 @@ def stepped_when_complete(layers: Sequence[Optimizer], prepare: Prepare) -> Iter
     finally:
         for handle in handles:
             handle.remove()
+
+
+def evaluated(closure: Callable[[], float] | None) -> float | None:
+    """The loss of a step's closure, gradients included; None without one. For steps that themselves run without gradients."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def params(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from upgate.recipe.in_backward import Prepare
+from upgate.recipe.in_backward import Prepare, evaluated
 from upgate.recipe.layerwise_base import Around, Layers, Layerwise
 from upgate.recipe.optimizer import Make
 from upgate.schema import Positive
@@ -69,10 +69,7 @@ class Trusted(Around):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         held = [(group, p, p.clone()) for group in self.param_groups if not group["exempt"] for p in stepped(group)]
         for _, p, _ in held:
             p.zero_()

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from upgate.recipe.in_backward import evaluated
+
 
 def mark_gates(net: nn.Module) -> None:
     """Note on each parameter that it holds the stacked gates of an LSTM; no shape alone could tell."""
@@ -43,10 +45,7 @@ class Beside(Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for part in self.parts:
             part.step()
         return loss

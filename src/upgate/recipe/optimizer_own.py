@@ -7,16 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from upgate.recipe.in_backward import evaluated
+
 
 class Stepper(Optimizer):
     """A rule that is written for one parameter and its own state."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for p, group in self.members():
             if p.grad is not None:
                 self.update(p, p.grad, self.state[p], group)

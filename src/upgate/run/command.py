@@ -161,12 +161,10 @@ def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
     """The MLflow run of the command: the same command again goes on in the same one."""
     key = hashlib.sha256("".join(sorted({job.spec.key for job in jobs})).encode()).hexdigest()
     name = f"compare {wanted[0].name}" if len(wanted) == 1 else f"sweep of {len(wanted)}"
-    git = environment.git_state()
-    tags = {"upgate.command": environment.command_line(), "upgate.git": git.get("sha", ""), "upgate.runs": str(len(jobs))}
-    parent = store.parent(wanted[0].spec.task["name"], name, key, tags)
-    parent.text(json.dumps(environment.versions(), indent=1), "versions.json")
-    if git.get("diff"):
-        parent.text(git["diff"], "uncommitted.diff")
+    tags, texts = environment.provenance()
+    parent = store.parent(wanted[0].spec.task["name"], name, key, tags | {"upgate.runs": str(len(jobs))})
+    for file, text in texts.items():
+        parent.text(text, file)
     return parent
 
 

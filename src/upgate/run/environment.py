@@ -1,5 +1,6 @@
 """Where a result came from: the command, the code and the packages."""
 
+import json
 import platform
 import shlex
 import subprocess
@@ -25,6 +26,13 @@ def git_state() -> dict[str, str]:
     if not (root / ".git").exists():
         return {}
     return {"sha": _git(root, "rev-parse", "HEAD"), "diff": _git(root, "diff", "HEAD")}
+
+
+def provenance() -> tuple[dict[str, str], dict[str, str]]:
+    """What a command's run in the store says of itself: tags, and texts by their file's name."""
+    git = git_state()
+    texts = {"versions.json": json.dumps(versions(), indent=1)} | ({"uncommitted.diff": git["diff"]} if git.get("diff") else {})
+    return {"upgate.command": command_line(), "upgate.git": git.get("sha", "")}, texts
 
 
 def _git(root: Path, *words: str) -> str:

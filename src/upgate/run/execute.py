@@ -192,6 +192,6 @@ def from_row(row: Row, store: Store) -> Result:
         status=row.status,
         metrics=own(row.metrics),
         folder=str(store.root / row.key[:16]),
-        diverged=row.tags.get("upgate.diverged") == "true",
+        diverged=row.diverged,
         weights=row.tags.get("upgate.weights", ""),
     )

@@ -53,7 +53,7 @@ def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
         "recipe": row.tags.get("upgate.recipe", ""),
         "changes": json.loads(row.tags.get("upgate.changes", "[]")),
         "status": row.status,
-        "diverged": row.tags.get("upgate.diverged") == "true",
+        "diverged": row.diverged,
         "start": row.start.isoformat(timespec="seconds"),
         "seconds": round(row.seconds, 3),
         "data": row.tags.get("upgate.data", ""),

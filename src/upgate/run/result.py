@@ -80,7 +80,7 @@ def scores(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def own(metrics: Mapping[str, float]) -> dict[str, float]:
     """A stored run's own numbers: neither its twin's nor the last points of its curves."""
-    beside = ("twin/", "difference/", "train/", "update_ratio/")
+    beside = ("twin/", "difference/", "train/")
     return {k: v for k, v in metrics.items() if not k.startswith(beside) and k not in (*CURVES, "lr")}
 
 

@@ -26,6 +26,10 @@ class Row:
     parent: str | None
     is_parent: bool
 
+    @property
+    def diverged(self) -> bool:
+        return self.tags.get("upgate.diverged") == "true"
+
 
 def row_of(run: Any) -> Row:
     """From an `mlflow.entities.Run`."""

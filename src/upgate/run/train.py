@@ -66,6 +66,7 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
 
 def smoke(spec: RunSpec, data: FoldData, batches: int | bool) -> None:
     """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
+    torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
         learner = task_of(spec.task["name"]).learner(spec.plain(), data)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, variance
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 
@@ -74,7 +73,6 @@ def alike(row: Row, job: Job) -> bool:
 
 def try_out(job: Job, library: Library, steps: int, console: Console) -> float:
     """Seconds of a few steps through training and validation; a recipe that diverges in them is a result, not a fault."""
-    torch.set_num_threads(job.spec.threads)  # as in the runs
     start = time.monotonic()
     try:
         smoke(job.spec, library.fetch(job)[1], steps)

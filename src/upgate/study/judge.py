@@ -51,7 +51,7 @@ def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         **second_of(study, runs, tables),
         engagement={name: engagement_of(found.values()) for name, found in runs.items() if found},
         cost={name: cost_of(found, runs.get(study.baseline, {})) for name, found in runs.items() if found},
-        diverged={name: sum(diverged(row) for row in found.values()) for name, found in runs.items()},
+        diverged={name: sum(row.diverged for row in found.values()) for name, found in runs.items()},
         missing={name: [cell for cell in cells if at(cell) not in runs[name]] for name, cells in study.keys.items()},
         looks=sum(looked(study, row) for row in every),
         seconds=float(sum(row.metrics.get("seconds", 0.0) for found in runs.values() for row in found.values())),
@@ -70,14 +70,10 @@ def at(cell: str) -> tuple[int, int]:
     return int(seed), int(fold)
 
 
-def diverged(row: Row) -> bool:
-    return row.tags.get("upgate.diverged") == "true"
-
-
 def score(study: Study, row: Row) -> float:
     """A run's metric in the study's scale; a diverged one's is the worst there is."""
     worst = -math.inf if study.higher_is_better else math.inf
-    value = worst if diverged(row) else row.metrics.get(study.metric, worst)
+    value = worst if row.diverged else row.metrics.get(study.metric, worst)
     if study.scale != LOG:
         return value
     return math.log(value) if value > 0 else -math.inf

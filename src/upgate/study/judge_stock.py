@@ -44,7 +44,7 @@ def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str,
 
 def over_seeds(study: Study, cells: Cells, tables: Tables) -> pd.DataFrame | None:
     """Losses per date, averaged over seeds first, all folds in the order of time; None where a run diverged."""
-    if any(row.tags.get("upgate.diverged") == "true" for row in cells.values()):
+    if any(row.diverged for row in cells.values()):
         return None
     seeds = list(dict.fromkeys(seed for seed, _ in cells))
     folds = []
@@ -96,12 +96,8 @@ def ticker_logs(study: Study, own: Cells, base: Cells, tables: Tables) -> pd.Dat
 
 def gap(own: Row, base: Row, tables: Tables) -> pd.Series:
     """log ratio per ticker of one run and the baseline's; two diverged runs differ by nothing, but then no ticker is known."""
-    mine, theirs = (None if diverged(row) else tables(row, "tickers").set_index("ticker")["forecast"] for row in (own, base))
+    mine, theirs = (None if row.diverged else tables(row, "tickers").set_index("ticker")["forecast"] for row in (own, base))
     if mine is None or theirs is None:
         known = theirs if mine is None else mine
         return pd.Series(dtype=float) if known is None else pd.Series(np.inf if mine is None else -np.inf, known.index)
     return pd.Series(np.log(mine / theirs))
-
-
-def diverged(row: Row) -> bool:
-    return row.tags.get("upgate.diverged") == "true"

@@ -28,7 +28,7 @@ def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str,
 
 def answers(cells: Cells, tables: Tables) -> np.ndarray | None:
     """Right or wrong, (runs, items): seeds and folds are all models judged on the same test items."""
-    if any(row.tags.get("upgate.diverged") == "true" for row in cells.values()):
+    if any(row.diverged for row in cells.values()):
         return None
     frames = [tables(row, "predictions") for row in cells.values()]
     return np.stack([(frame["predicted"] == frame["truth"]).to_numpy(bool) for frame in frames])

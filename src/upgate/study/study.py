@@ -1,7 +1,6 @@
 """`upgate study`: the plan first, then every run that is not done, then the verdicts; the same command goes on where it stopped."""
 
 import hashlib
-import json
 import os
 import sys
 import time
@@ -125,20 +124,17 @@ def digest(*words: str) -> str:
 
 def open_parent(planned: Plan, store: Store) -> Run:
     """The study's MLflow run; the same study again goes on in the same one."""
-    study, git = planned.study, environment.git_state()
-    tags = {
+    study, (tags, texts) = planned.study, environment.provenance()
+    tags |= {
         "upgate.study": study.id,
         "upgate.level": "study",
         "upgate.design": study.design,
         "upgate.data": study.data,
-        "upgate.command": environment.command_line(),
-        "upgate.git": git.get("sha", ""),
         "upgate.runs": str(len(planned.arm_of)),
     }
     parent = store.parent(study.task, f"study {study.id}", digest(study.id), tags)
-    parent.text(json.dumps(environment.versions(), indent=1), "versions.json")
-    if git.get("diff"):
-        parent.text(git["diff"], "uncommitted.diff")
+    for file, text in texts.items():
+        parent.text(text, file)
     return parent
 
 
