@@ -95,6 +95,21 @@ def test_the_share_of_clipped_steps_and_the_norms_before_are_reported() -> None:
     assert Gradients(made("clip", "none")).engagement() == {}
 
 
+def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters() -> None:
+    layers = [("lstm.0", nn.LSTM(7, 33)), ("head", nn.Linear(33, 2))]
+    ordered = [p for _, layer in layers for p in layer.parameters()]
+    found = []
+    for params in (ordered, sorted(ordered, key=lambda p: p.ndim), ordered[::-1]):
+        g = generator(0, "gradients")
+        for p in ordered:
+            p.grad = torch.randn(p.shape, generator=g)
+        clip = made("clip", "layer", max_norm=0.01)
+        clip.bind(layers)
+        assert clip(params, torch.tensor(1.0))
+        found.append(flat(ordered).clone())
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
 def test_layers_that_come_one_by_one_are_one_step() -> None:
     meter = Gradients(made("clip", "value", max_value=3.5))
     for g in ([3.0, 0.0], [0.0, 4.0], [0.0]):

@@ -75,16 +75,18 @@ class layer(Clip):
     def __init__(self, max_norm: Positive) -> None:
         self.max_norm = self.bound = max_norm
         self.names: dict[int, str] = {}
+        self.places: dict[int, int] = {}
         self.seen: Counter[str] = Counter()
         self.clipped: Counter[str] = Counter()
 
     def bind(self, layers: Layers) -> None:
         self.names = {id(p): name for name, module in layers for p in module.parameters()}
+        self.places = {key: place for place, key in enumerate(self.names)}
         self.bound = self.max_norm / math.sqrt(len(layers))
 
     def __call__(self, params: Sequence[nn.Parameter], norm: Tensor) -> bool:
         layers: dict[str, list[nn.Parameter]] = defaultdict(list)
-        for p in params:
+        for p in sorted(params, key=lambda p: self.places.get(id(p), 0)):  # a sum's last digit depends on the order of its terms
             if p.grad is not None:
                 layers[self.names.get(id(p), "all")].append(p)
         over = []

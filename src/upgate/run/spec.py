@@ -11,7 +11,7 @@ from upgate.config_trainer import is_default
 from upgate.errors import UserError
 from upgate.schema import said
 
-NUMERICS = 1  # raise it when a change of the code changes the numbers of a run: results of older code are then not reused
+NUMERICS = 2  # raise it when a change of the code changes the numbers of a run: results of older code are then not reused
 
 # Trainer arguments that say where or how loudly a run goes, not what comes out of it.
 ASIDE = {"enable_progress_bar", "devices", "detect_anomaly", "inference_mode", "fast_dev_run", "precision"}
