@@ -28,7 +28,7 @@ from upgate.run.spec import recipe_of
 from upgate.run.store import Row, Store
 
 TASKS = {
-    "sentiment": "data=texts data.path={data}/sentiment/sst2_sentence.parquet trainer.max_epochs=3 model.num_layers=1",
+    "sentiment": "data=texts data.path={data}/sentiment/sst2_sentence.parquet trainer.max_epochs=3",
     "stock": "data=prices data.path={data}/stock/us_daily_long_adj.parquet data.tickers=[AAPL,MSFT,XOM,KO,PG,GE,IBM,SPY] data.start=2012"
     " task.target=volatility trainer.max_epochs=2 model.hidden_size=32",
 }
@@ -37,6 +37,7 @@ BESIDE = {  # what a choice needs, the smallest change that lets it stand; it is
     "layerwise=lars": "optimizer=sgd",
     "layerwise=independent": "clip=layer",
     "regularization=decay": "optimizer=adam",
+    **{f"layerwise={name}": "model.num_layers=2" for name in ("cyclic", "greedy", "local", "random_blocks")},
 }
 SHOWN = {  # by group, how the names of the numbers begin that show a choice at work
     "optimizer": ("averaged_steps", "update_ratio/lstm.0", "grad_norm_p50"),

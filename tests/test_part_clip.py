@@ -95,12 +95,13 @@ def test_the_share_of_clipped_steps_and_the_norms_before_are_reported() -> None:
     assert Gradients(made("clip", "none")).engagement() == {}
 
 
-def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters() -> None:
-    layers = [("lstm.0", nn.LSTM(7, 33)), ("head", nn.Linear(33, 2))]
+@pytest.mark.parametrize("seed", range(20))
+def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters(seed: int) -> None:
+    layers = [("lstm.0", nn.ModuleList([nn.LSTM(7, 33), nn.LSTM(7, 33)])), ("head", nn.Linear(66, 2))]
     ordered = [p for _, layer in layers for p in layer.parameters()]
     found = []
     for params in (ordered, sorted(ordered, key=lambda p: p.ndim), ordered[::-1]):
-        g = generator(0, "gradients")
+        g = generator(seed, "gradients")
         for p in ordered:
             p.grad = torch.randn(p.shape, generator=g)
         clip = made("clip", "layer", max_norm=0.01)
