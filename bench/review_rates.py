@@ -22,7 +22,17 @@ RATES = {
     "rmsprop": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
     "adam": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
     "adamw": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
+    "momentum": [0.01, 0.03, 0.1, 0.3, 1.0],
+    "nesterov": [0.01, 0.03, 0.1, 0.3, 1.0],
+    "nadam": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
+    "radam": [1e-3, 3e-3, 1e-2, 3e-2, 0.1],
+    "adagrad": [3e-3, 1e-2, 3e-2, 0.1, 0.3],
+    "lion": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+    "muon": [1e-3, 3e-3, 1e-2, 3e-2, 0.1],
+    "schedule_free": [1e-3, 3e-3, 1e-2, 3e-2, 0.1],
+    "nt_asgd": [0.1, 0.3, 1.0, 3.0, 10.0],
 }
+BESIDE = {"schedule_free": ["schedule=constant"]}  # it is its own schedule
 SEED = 100
 
 
@@ -36,7 +46,7 @@ def corpora(folder: str) -> dict[str, list[str]]:
 
 def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[float, float]:
     """Validation accuracy by rate; what is in the store is not trained again."""
-    recipe = ["recipe=traditional"] if optimizer == "sgd" else ["recipe=upgraded", f"optimizer={optimizer}"]
+    recipe = ["recipe=traditional"] if optimizer == "sgd" else ["recipe=upgraded", f"optimizer={optimizer}", *BESIDE.get(optimizer, [])]
     axis = f"optimizer.lr={','.join(map(str, RATES[optimizer]))}"
     words = ["task=sentiment", *source, "twin=false", f"seed={SEED}", f"threads={threads}", *recipe, axis, f"root={root}"]
     train_command(words, True, None, Console(quiet=True))

@@ -1,0 +1,131 @@
+"""The studies of docs/results/studies.md, on real data: each is one `upgate study` command, and this runs those that are asked for.
+
+python bench/study_results.py [studies=volatility,sst2] [processes=1] [data=../shared/data] [root=runs/studies] [out=docs/results]
+
+Resumes. Writes studies.md, and studies/<name>.html, the report page of each. Budgets are small, as each command says, so that all are
+done in a few hours of one core: a verdict holds for its own budget.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from upgate.study.result import StudyResult, from_json
+from upgate.study.say import cells, metric_name, score
+
+Asked = Mapping[str, str]
+
+TICKERS = "data=prices data.path={data}/stock/us_daily_long_adj.parquet data.tickers=[AAPL,MSFT,XOM,KO,PG,GE,IBM,SPY] data.start=2012"
+STOCK = f"task=stock {TICKERS} split=walk_forward model.hidden_size=32 trainer.max_epochs=4"
+SST2 = "task=sentiment data=texts data.path={data}/sentiment/sst2_sentence.parquet"
+CHINESE = "task=sentiment data=texts data.path={data}/sentiment/chnsenticorp_split.parquet task.max_tokens=128 trainer.max_epochs=5"
+IMDB = "task=sentiment data=imdb data.path={data}/sentiment/imdb_50k.parquet data.subset=5000 task.max_tokens=256 trainer.max_epochs=4"
+STUDIES = {  # name -> the words of its command
+    "volatility": f"study=pair task.target=volatility {STOCK}",
+    "volatility-parts": f"study=parts task.target=volatility {STOCK}",
+    "volatility-factorial": f"study=factorial task.target=volatility study.folds=[0] {STOCK}",
+    "volatility-parts-fold": f"study=parts task.target=volatility study.folds=[0] {STOCK}",
+    "chnsenticorp": f"study=pair {CHINESE}",
+    "chnsenticorp-parts": f"study=parts {CHINESE}",
+    "sst2": f"study=pair {SST2}",
+    "sst2-parts": f"study=parts {SST2}",
+    "return": f"study=pair task.target=return {STOCK}",
+    "level": f"study=pair task.target=level {STOCK}",
+    "imdb": f"study=pair {IMDB} trainer.precision=bf16-mixed",
+}
+
+
+def command(name: str, asked: Asked) -> list[str]:
+    """What is typed after `upgate`."""
+    words = shlex.split(STUDIES[name].format(data=asked["data"]))
+    return ["study", "--yes", *words, "study.seeds=6", "threads=1", f"root={asked['root']}/{name.partition('-')[0]}"]
+
+
+def run(name: str, asked: Asked) -> int:
+    """One study in a process of its own, and its page; the exit code."""
+    folder = Path(asked["out"]) / "studies"
+    folder.mkdir(parents=True, exist_ok=True)
+    words, upgate = command(name, asked), [sys.executable, "-m", "upgate.cli"]
+    with (Path(asked["root"]) / f"{name}.log").open("w") as log:
+        code = subprocess.run([*upgate, *words], stdout=log, stderr=subprocess.STDOUT).returncode
+    print(f"{name}: exit code {code}", flush=True)
+    if code == 0:
+        page = folder / f"{name}.html"
+        subprocess.run([*upgate, "report", f"study={study_id(words)}", f"out={page}", words[-1]], check=True)
+    return code
+
+
+def root_of(words: list[str]) -> Path:
+    return Path(words[-1].removeprefix("root="))
+
+
+def study_id(words: list[str]) -> str:
+    """The id that the command's study got: of the store's studies, the one with these words."""
+    for path in root_of(words).glob("studies/*/study.json"):
+        if json.loads(path.read_text())["words"] == words[2:]:
+            return path.parent.name
+    raise SystemExit(f"no study in {words[-1]} has the words {' '.join(words)}")
+
+
+def result(name: str, asked: Asked) -> StudyResult | None:
+    """What a finished study found; None where it is not done."""
+    words = command(name, asked)
+    for path in root_of(words).glob("studies/*/result.json"):
+        found = from_json(StudyResult, path.read_text())
+        if found.study.words == words[2:]:
+            return found
+    return None
+
+
+def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
+    """A study as a table: A/A first, then the arms, the references, and each part's share."""
+    study, shown = found.study, " ".join(word for word in command(name, asked) if not word.startswith("root="))
+    arms = [("A/A", found.aa)] if found.aa else []
+    arms += [(one.arm, one) for one in found.verdicts] + [(f"share of {one.arm}", one) for one in found.parts]
+    unit = "%" if study.unit == "%" else "points"
+    rows = [f"| {arm} | {' | '.join(cells(study, one))} |" for arm, one in arms]
+    rows += [f"| {reference} | {score(value)} | | | reference |" for reference, value in sorted(found.references.items())]
+    rows.insert(len(arms) - len(found.parts), f"| {study.baseline} | {score(found.baseline_score)} | | | baseline |")
+    runs = sum(len(keys) for keys in study.keys.values())
+    return [
+        f"## {name}\n\n`upgate {shown.replace(asked['data'], '../shared/data')}`\n",
+        f"{found.sentence}\n",
+        f"{runs} runs, {found.seconds / 60:.0f} minutes of training; [the page](studies/{name}.html).\n",
+        f"| arm | {metric_name(study)} | effect, {unit} [95% interval] | Holm p | verdict |\n|---|--:|--:|--:|---|",
+        *rows,
+        "",
+    ]
+
+
+def write(asked: Asked) -> None:
+    """The page of all studies that are done."""
+    lines = [
+        "# Studies on real data\n",
+        "Made by `python bench/study_results.py` (resumes). Effect: the arm's metric against the baseline's, paired by seed and fold. A",
+        "share is what a part brings to the whole difference (Shapley value); all shares add up to the whole. Budgets are small, as each",
+        "command says: a verdict holds for its own.\n",
+    ]
+    for name in STUDIES:
+        if found := result(name, asked):
+            lines += section(name, found, asked)
+    (Path(asked["out"]) / "studies.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def main(words: list[str]) -> None:
+    asked = {"studies": ",".join(STUDIES), "processes": "1", "data": "../shared/data", "root": "runs/studies", "out": "docs/results"}
+    asked |= dict(word.split("=", 1) for word in words)
+    Path(asked["root"]).mkdir(parents=True, exist_ok=True)
+    lanes: dict[Path, list[str]] = {}  # studies that share runs go one after the other
+    for name in filter(None, asked["studies"].split(",")):
+        lanes.setdefault(root_of(command(name, asked)), []).append(name)
+    with ThreadPoolExecutor(int(asked["processes"])) as pool:
+        list(pool.map(lambda lane: [run(name, asked) for name in lane], lanes.values()))
+    write(asked)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
