@@ -62,6 +62,16 @@ def test_the_average_lies_among_the_weights(name: str) -> None:
         assert (path.amin(0) - 1e-6 <= w).all() and (w <= path.amax(0) + 1e-6).all()
 
 
+def test_none_is_the_weights_bit_for_bit_and_leaves_them() -> None:
+    w = [torch.randn(4, generator=torch.Generator().manual_seed(i)) for i in range(6)]
+    assert all(torch.equal(average, one) for average, one in zip(averages("none", w), w[1:], strict=True))
+    loop = Loop(parts("averaging=none"))
+    loop.steps(3)
+    trained = loop.weights()
+    loop.recipe.evaluate(True)
+    assert same(trained, loop.weights()) and "averaged_steps" not in loop.recipe.engagement()
+
+
 def ramp(steps: int) -> list[Tensor]:
     return [torch.tensor([float(t)], dtype=torch.float64) for t in range(steps + 1)]
 

@@ -1,0 +1,231 @@
+"""The property suite as a table: every choice of every part against the kinds of checks that its tests are.
+
+python bench/parts_table.py [out=docs/results/parts.md] [processes=2]
+
+Runs the suite once, a file at a time in as many processes of one thread, bound to as many cores. Choices are found in conf/. A test
+counts for a choice that is among its parameters, or, in the group's own files (tests/test_part_<group>*.py), in its name, its lines or
+those of a helper beside it. Exits with 1 where a test fails or a choice lacks a check that all need.
+"""
+
+import contextlib
+import inspect
+import io
+import os
+import re
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from upgate.config import PARTS, choices, compose
+from upgate.run.environment import git_state
+
+REPO = Path(__file__).resolve().parents[1]
+FILES = ("test_cards", "test_part_*", "test_parts", "test_combine", "test_engagement", "test_trace")
+NOT_OF_PARTS = "screen|fills_them|reach_the_card"  # tests in those files of what fills the cards
+Choice = tuple[str, str]  # group, name
+EVERY = [(group, name) for group in PARTS for name in choices(group)]
+OWN, GROUP, REST = "its own property", "its group's properties", "other"
+KINDS = {  # column -> what its tests' names hold; the first that fits
+    "engages, or the detector tells": "detector_tells|did_something|did_nothing|never_engages",
+    "resumed bit for bit": r"goes_on|checkpoint|survives",
+    "asked equals got": "yaml|knob|what_was_asked|asked_and_got|hands_out|rates_are_the_groups",
+    "at no strength null": "at_no_strength",
+    "trains, engagement finite": "a_choice_trains",
+    "shifts no draw": "shifts_no_other_draw",
+    "validation free of it": "validation_loss_is_free",
+    "pairs": "a_pair_trains",
+    "card's text": r"a_card_has|card_composes",
+    "card's command run": "commands_of_cards_run",
+}
+COLUMNS = (OWN, GROUP, *KINDS)
+NEEDED = set(COLUMNS) - {GROUP, "at no strength null"}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test: its file and function, its kind, the choices that it is about, and whether it passed."""
+
+    file: str
+    function: str
+    kind: str
+    choices: frozenset[Choice]
+    passed: bool
+    skipped: bool
+
+
+class Recorder:
+    """Pytest's plugin: which choices a test is about is known when it is collected, whether it passes when it has run."""
+
+    def __init__(self) -> None:
+        self.about: dict[str, tuple[str, str, frozenset[Choice]]] = {}
+        self.bad: set[str] = set()
+        self.skipped: set[str] = set()
+        self.ran: set[str] = set()
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = [item for item in items if not re.search(NOT_OF_PARTS, item.originalname)]
+        for item in items:
+            if "commands_of_cards_run" in item.name:
+                item.module.RUN[:] = EVERY  # the suite runs a sample
+            self.about[item.nodeid] = item.path.stem, item.originalname, frozenset(about(item))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.ran.add(report.nodeid)
+        if report.failed:
+            self.bad.add(report.nodeid)
+        if report.skipped:
+            self.skipped.add(report.nodeid)
+
+    def found(self) -> Iterator[Ran]:
+        for test, (file, function, choices_of) in self.about.items():
+            kind = next((column for column, words in KINDS.items() if re.search(words, function)), REST)
+            passed = test in self.ran and test not in self.bad | self.skipped
+            yield Ran(file, function, kind, choices_of, passed, test in self.skipped)
+
+
+def about(item: Any) -> Iterator[Choice]:
+    """The choices that a test is about."""
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    if "commands_of_cards_run" in item.name:
+        yield from EVERY
+    elif {"group", "name"} <= given.keys():
+        yield given["group"], given["name"]
+    elif "groups" in given:
+        yield from (choice for choice in EVERY if choice[0] in given["groups"])
+    elif "null_recipe" in item.name:
+        recipe = compose(["recipe=traditional"])
+        yield from ((group, recipe[group].get("name", "none")) for group in PARTS)
+    else:
+        own = [group for group in PARTS if item.path.stem.startswith(f"test_part_{group}")]
+        texts = list(map(str, given.values()))
+        yield from (choice for choice in EVERY if choice[0] in (own or PARTS) and said(choice, texts, bool(own), item))
+
+
+def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool:
+    """Whether a test speaks of a choice: in its parameters; where the file is the group's, by the bare name, in name and lines too."""
+    group, name = choice
+    word = rf"\b{group}=\[?(\w+,)*{name}\b"
+    if not in_own_file:
+        return any(re.search(word, text) for text in texts)
+    bare = any(re.search(rf"(?<![\w=]){name}(?![\w=])", text) for text in texts)
+    named = re.search(rf"(^|_){name}s?(_|$)", item.originalname) and "_layers_" not in item.originalname
+    return bare or bool(named) or bool(re.search(rf'"{name}"|{word}', "\n".join([*texts, lines(item)])))
+
+
+def lines(item: Any) -> str:
+    """The source of a test and of the functions of its file that it calls."""
+    test, there = inspect.unwrap(item.function), vars(item.module)
+    called = (there.get(name) for name in test.__code__.co_names)
+    helpers = (one for one in called if inspect.isfunction(one) and one.__module__ == item.module.__name__)
+    return "\n".join(inspect.getsource(one) for one in (test, *helpers))
+
+
+def run(file: str) -> tuple[list[Ran], str]:
+    """Run a file's tests in this process; what pytest said is returned where something failed."""
+    import pytest
+    import torch
+
+    torch.set_num_threads(1)
+    recorder, heard = Recorder(), io.StringIO()
+    with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+        code = pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", str(REPO / "tests" / f"{file}.py")], plugins=[recorder])
+    return list(recorder.found()), heard.getvalue() if code else ""
+
+
+def suite(processes: int) -> list[Ran]:
+    """All files, the longest first."""
+    files = [path.stem for pattern in FILES for path in sorted((REPO / "tests").glob(f"{pattern}.py"))]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processes])
+    found: list[Ran] = []
+    with get_context("spawn").Pool(processes) as pool:
+        for ran, heard in pool.imap_unordered(run, files, chunksize=1):
+            found += ran
+            print(heard, end="", flush=True)
+    return found
+
+
+def kinds(found: list[Ran]) -> dict[tuple[str, Choice], list[Ran]]:
+    """Tests by column and choice. What is no kind of its own is a property: the group's, where its cases are of all the group's choices."""
+    covered: defaultdict[tuple[str, str], set[Choice]] = defaultdict(set)
+    for ran in found:
+        covered[ran.file, ran.function] |= ran.choices
+    cells: defaultdict[tuple[str, Choice], list[Ran]] = defaultdict(list)
+    for ran in found:
+        for choice in ran.choices:
+            others = {c for c in EVERY if c[0] == choice[0] and c[1] != "none"}
+            whole = len(others) > 1 and others <= covered[ran.file, ran.function]
+            column = ran.kind if ran.kind != REST else GROUP if whole else OWN
+            cells[column, choice].append(ran)
+    return cells
+
+
+def cell(column: str, tests: list[Ran]) -> str:
+    """How many tests passed, or what is missing."""
+    if not tests:
+        return "**missing**" if column in NEEDED else "–"
+    failed = sum(not ran.passed and not ran.skipped for ran in tests)
+    return f"**{failed} of {len(tests)} failed**" if failed else str(sum(ran.passed for ran in tests))
+
+
+HEAD = """# Every part against every kind of check
+
+Made by `python bench/parts_table.py{words}`, {code}: {passed} tests passed, {failed} failed, {skipped} were skipped, in {wall:.0f} s by the
+clock and {cpu:.0f} CPU seconds, in {processes} processes of one thread on {processes} cores{load}.
+
+A cell is the number of tests that passed; "missing" stands where a check that every choice needs is not there. –: the choice has no knob
+that takes its strength away, or its group no property that all share. What the columns hold:
+
+- {own}: what its card in docs/parts claims, against PyTorch, NumPy or a closed form. {group}: what holds for all of a group.
+- engages, or the detector tells: beside the null recipe it ends with other weights, or `had no effect` names it.
+- resumed bit for bit: cut and taken up again, weights, rates and engagement are equal, on both tasks; some are cut within a window.
+- asked equals got: its yaml is its function's; each knob is checked, refused by name, and held by the optimizer's groups; each with a
+  search range changes the weights.
+- at no strength null: with its strength taken away it is the null choice, bit for bit.
+- pairs: one test for each two groups, in which every pair of choices trains or is refused in a sentence that names both.
+- card's command run: whole, on little data. `make test` runs a sample of them; this table runs all.
+
+| choice | {columns} |
+|---|{dashes}"""
+
+
+def page(found: list[Ran], about_run: dict[str, Any]) -> tuple[str, bool]:
+    """The table, and whether it is whole."""
+    cells, states = kinds(found), Counter("passed" if r.passed else "skipped" if r.skipped else "failed" for r in found)
+    counts = {state: states[state] for state in ("passed", "failed", "skipped")}
+    columns = {"own": OWN, "group": GROUP, "columns": " | ".join(COLUMNS), "dashes": "--:|" * len(COLUMNS)}
+    rows = [HEAD.format(**about_run, **counts, **columns)]
+    for group, name in EVERY:
+        numbers = [cell(column, cells.get((column, (group, name)), [])) for column in COLUMNS]
+        rows.append(f"| [{group}={name}](../parts/{group}-{name}.md) | {' | '.join(numbers)} |")
+    return "\n".join(rows) + "\n", not counts["failed"] and not any("**missing**" in row for row in rows)
+
+
+def main(words: list[str]) -> None:
+    asked = {"out": "docs/results/parts.md", "processes": "2"} | dict(word.split("=", 1) for word in words)
+    load, since, git = os.getloadavg()[0], time.perf_counter(), git_state()
+    found = suite(int(asked["processes"]))
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    about_run = {
+        "words": "".join(f" {word}" for word in words),
+        "code": f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}" if git else "code not in a checkout",
+        "wall": time.perf_counter() - since,
+        "cpu": spent.ru_utime + spent.ru_stime,
+        "processes": asked["processes"],
+        "load": f" (load {load:.1f} when it began)" if load > 0.5 else "",
+    }
+    text, whole = page(found, about_run)
+    Path(asked["out"]).write_text(text, encoding="utf-8")
+    print(text)
+    sys.exit(0 if whole else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
