@@ -45,7 +45,7 @@ def test_precisions_are_lightnings_less_those_that_need_another_package() -> Non
 
 # The sentences, and that nothing was written
 
-LIMIT, DEVICE = "must be 1 or more, or -1 for no limit", "must be 1, or the number of one GPU in brackets, as in [0]"
+LIMIT, DEVICE = "must be 1 or more, or -1 for no limit", "must be how many (1, 2, ...), or the number of one GPU in brackets, as in [0]"
 SHARE = "must be a number of batches (1, 2, ...) or a share of them up to 1.0"
 ENDLESS = "has no end, and a schedule must know the end; give one of them, as in trainer.max_epochs=10"
 WRONG = [
@@ -73,7 +73,6 @@ WRONG = [
     (["accelerator=cdua"], "trainer.accelerator=cdua is not a choice, did you mean 'cuda'?"),
     (["devices=banana"], f"trainer.devices=banana {DEVICE}"),
     (["devices=0"], f"trainer.devices=0 {DEVICE}"),
-    (["devices=2"], f"trainer.devices=2 {DEVICE}"),
     (["devices=auto"], f"trainer.devices=auto {DEVICE}"),
     (["devices=[0,1]"], f"trainer.devices=[0,1] {DEVICE}"),
     (["devices=true"], f"trainer.devices=true {DEVICE}"),

@@ -4,7 +4,8 @@ Imports nothing heavy: `upgate --help` and every typo answer at once.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 from upgate.config_choices import PARTS, REGULARIZATION, choices, chosen, conf_dir, groups, sentence
@@ -36,25 +37,51 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     plain, frozen = chosen(tuple(picks), extra)
     for word, override in values:
         check_key(word, override.key_or_group, plain, extra)
-    resolved = _resolved(frozen, [override for _, override in values])
+    aside = [override for _, override in values if _is_aside(override, _interpolations(frozen))]
+    resolved: dict[str, Any] = pickle.loads(_resolved(frozen, tuple(word for word, override in values if override not in aside)))
+    for override in aside:
+        *path, last = override.key_or_group.split(".")
+        reduce(dict.__getitem__, path, resolved)[last] = override.value()
     return {**resolved, "trainer": check_trainer(resolved["trainer"])}
 
 
-def _resolved(frozen: bytes, overrides: Sequence[Any]) -> dict[str, Any]:
-    """The composed configuration with these values in it, its interpolations resolved."""
+def _is_aside(override: Any, interpolations: str) -> bool:
+    """Whether a value can be set after interpolations are resolved, for none reads it: a sweep over seeds resolves once."""
+    plain = isinstance(override.value(), int | float | None)
+    return plain and not any(name in interpolations for name in override.key_or_group.split("."))
+
+
+@lru_cache(maxsize=256)
+def _interpolations(frozen: bytes) -> str:
+    """All texts of a composed configuration that read others, and the keys that must be given."""
+    from omegaconf import OmegaConf
+
+    def texts(node: Any, key: str) -> Iterator[str]:
+        if isinstance(node, dict | list):
+            for inner, one in node.items() if isinstance(node, dict) else enumerate(node):
+                yield from texts(one, str(inner))
+        elif isinstance(node, str) and ("${" in node or node == "???"):
+            yield key if node == "???" else node
+
+    return "\n".join(texts(OmegaConf.to_container(pickle.loads(frozen), resolve=False), ""))
+
+
+@lru_cache(maxsize=256)
+def _resolved(frozen: bytes, words: tuple[str, ...]) -> bytes:
+    """The composed configuration with these words' values in it, its interpolations resolved; plain and pickled."""
     from omegaconf import OmegaConf
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     try:
         config = pickle.loads(frozen)
-        for override in overrides:
+        for override in parsed(words).values():
             OmegaConf.update(config, override.key_or_group, override.value(), merge=False, force_add=True)
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} is missing; give it a value, as in {error.full_key}=...") from None
     except OmegaConfBaseException as error:
         raise UserError(sentence(error)) from None
-    return {str(key): value for key, value in resolved.items()}
+    return pickle.dumps({str(key): value for key, value in resolved.items()})
 
 
 def twin_words(words: Sequence[str]) -> list[str]:

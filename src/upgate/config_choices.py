@@ -22,9 +22,10 @@ def choices(group: str, extra: str | None = None) -> list[str]:
     return sorted({path.stem for folder in _folders(extra) for path in (folder / group).glob("*.yaml")})
 
 
-def groups() -> list[str]:
+@lru_cache
+def groups() -> tuple[str, ...]:
     """Names of the groups: each stands for something that the program knows how to use."""
-    return sorted({path.parent.name for path in conf_dir().glob("*/*.yaml")})
+    return tuple(sorted({path.parent.name for path in conf_dir().glob("*/*.yaml")}))
 
 
 def _folders(extra: str | None) -> list[Path]:
@@ -72,7 +73,7 @@ def chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) ->
         asked = " ".join(f"{group}={','.join(names)}" for group, names in picks)
         raise UserError(f"{asked} cannot be composed: {sentence(error)}") from None
     plain: Any = OmegaConf.to_container(config, resolve=False)
-    for group in (*PARTS, "recipe", "task", "data", "split", "model", "trainer"):
+    for group in (*PARTS, "recipe", "task", "data", "split", "model", "executor", "trainer"):
         _check_shape(group, plain.get(group))
     return plain, pickle.dumps(config)
 

@@ -26,9 +26,8 @@ OURS = {  # arguments that cannot be given, and why, or what to give instead
     "profiler": "nothing would show its summary; python -m cProfile -m upgate.cli train ... profiles the whole command",
     "model_registry": "the best weights go to the store that root=... or MLFLOW_TRACKING_URI says",
     "plugins": "it takes Python objects, which words cannot give",
-    "strategy": "one run trains on one device",
-    "num_nodes": "one run trains on one device",
-    "sync_batchnorm": "one run trains on one device, and no model here has a batch norm",
+    "num_nodes": "one run trains on one machine",
+    "sync_batchnorm": "no model here has a batch norm",
     "use_distributed_sampler": "batches are taken from memory, without a sampler",
     "reload_dataloaders_every_n_epochs": "batches are taken from memory, there is nothing to reload",
     "overfit_batches": "trainer.limit_train_batches=... shortens the epochs",
@@ -46,7 +45,7 @@ Limit = Annotated[int, Range("1 or more, or -1 for no limit", lambda n: n == -1 
 
 def _is_device(value: Any) -> bool:
     inner = value[0] if isinstance(value, list) and len(value) == 1 else None
-    return (type(value) is int and value == 1) or (type(inner) is int and inner >= 0)
+    return (type(value) is int and value >= 1) or (type(inner) is int and inner >= 0)
 
 
 def _is_share(value: Any) -> bool:
@@ -61,7 +60,7 @@ def _is_trial(value: Any) -> bool:
     return type(value) is bool or (type(value) is int and value >= 0)
 
 
-Device = Annotated[Any, Range("1, or the number of one GPU in brackets, as in [0]: one run trains on one device", _is_device)]
+Device = Annotated[Any, Range("how many (1, 2, ...), or the number of one GPU in brackets, as in [0]", _is_device)]
 Share = Annotated[Any, Range("a number of batches (1, 2, ...) or a share of them up to 1.0", _is_share)]
 Span = Annotated[Any, Range("days:hours:minutes:seconds, as in 00:01:30:00, and not 0", _is_span)]
 Trial = Annotated[Any, Range("true, false or a number of batches", _is_trial)]
@@ -73,6 +72,7 @@ def arguments(
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"],
     devices: Device,
     precision: Precision,
+    strategy: Literal["auto", "ddp_fork"] = "auto",
     max_steps: Limit = -1,
     min_epochs: PositiveInt | None = None,
     min_steps: PositiveInt | None = None,
@@ -103,6 +103,7 @@ def check_trainer(asked: Mapping[str, Any]) -> dict[str, Any]:
     precision = PRECISIONS.get(str(asked.get("precision")), asked.get("precision"))
     known = checked(arguments, {**asked, "precision": precision}, "trainer")
     check_end(known)
+    check_devices(known)
     return {**known, "max_epochs": -1 if known["max_epochs"] is None else known["max_epochs"]}
 
 
@@ -122,6 +123,16 @@ def check_end(known: Mapping[str, Any]) -> None:
         least = known.get(f"min_{unit}")
         if least is not None and limit is not None and -1 < limit < least:
             raise UserError(f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; give a smaller one")
+
+
+def check_devices(known: Mapping[str, Any]) -> None:
+    """Raise unless several devices and the strategy that shares a run out to them are asked for together."""
+    several = type(known["devices"]) is int and known["devices"] > 1
+    if several and known.get("strategy", "auto") == "auto":
+        told = f"trainer.devices={known['devices']} for one run"
+        raise UserError(f"{told} takes trainer.strategy=ddp_fork too; many runs side by side take executor=local")
+    if not several and known.get("strategy", "auto") != "auto":
+        raise UserError(f"trainer.strategy={known['strategy']} shares a run out to several devices; give trainer.devices=2 or more with it")
 
 
 def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None:

@@ -58,7 +58,7 @@ class Batches:
         batches = self.order(self.epoch).split(self.batch_size)[first : self.length]
         for k, rows in enumerate(batches, start=first):
             self.position = k + 1  # before it is used: a checkpoint taken after the step counts it as done
-            yield self.take(rows)
+            yield self.take(rows if self.seed is None else share(rows))
 
     @property
     def sampler(self) -> "Batches":
@@ -75,3 +75,14 @@ class Batches:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Start the next pass where the state was taken: the rest of that epoch, which is nothing at its end."""
         self._start = self.epoch, self.position = state["epoch"], state["position"]
+
+
+def share(rows: Tensor) -> Tensor:
+    """This process's part of a batch where a run is shared out to several: together they take the batch that one process would.
+
+    A batch of fewer rows than processes is taken whole by each.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return rows[rank::world] if len(rows) >= world else rows

@@ -1,14 +1,14 @@
 """A file appears whole or not at all: neither a reader nor another writer sees a part of it."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Make `path` out of what `write` puts into a file, in a folder that is there; a fault leaves the old one and no debris."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # machines that share the folder may share process ids
     try:
         with part.open("wb") as file:
             write(file)

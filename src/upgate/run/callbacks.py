@@ -19,7 +19,10 @@ class Curves(pl.Callback):
     def __init__(self, log: Log) -> None:
         self.log_point = log
         self.points: list[dict[str, float]] = []
-        self.seconds, self.steps, self._since = 0.0, 0, 0.0
+        self.seconds, self.steps, self.planned, self._since = 0.0, 0, 0, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self.planned = int(trainer.estimated_stepping_batches)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         self._since, self._validated = time.perf_counter(), 0.0
@@ -37,7 +40,7 @@ class Curves(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         self.seconds += time.perf_counter() - self._since - self._validated
         point = {
-            "train/loss": float(module.train_loss.compute()),
+            "train/loss": float(trainer.strategy.reduce(module.train_loss.compute(), reduce_op="mean")),
             "val/loss": value(module.validation_loss),
             "val/score": value(module.validation_score),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
@@ -49,10 +52,11 @@ class Curves(pl.Callback):
         self.log_point(point, trainer.current_epoch + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"points": self.points, "seconds": self.seconds, "steps": self.steps}
+        return {"points": self.points, "seconds": self.seconds, "steps": self.steps, "planned": self.planned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.points, self.seconds, self.steps = list(state["points"]), state["seconds"], state["steps"]
+        self.points, self.planned = list(state["points"]), state["planned"]
+        self.seconds, self.steps = state["seconds"], state["steps"]
 
 
 class Keeper(pl.Callback):
@@ -95,7 +99,8 @@ def value(metric: Any) -> float:
 def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
     partial = path.with_suffix(".partial")
     trainer.save_checkpoint(partial, weights_only=weights_only)
-    partial.replace(path)
+    if trainer.is_global_zero:
+        partial.replace(path)
 
 
 class Bar(pl.Callback):
@@ -116,6 +121,7 @@ class Bar(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         total = int(trainer.estimated_stepping_batches)
         self.task = self.progress.add_task(self.name, total=total, completed=trainer.global_step, said="")
+        self.progress.disable = self.progress.disable or not trainer.is_global_zero
         self.progress.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, output: Any, batch: Any, index: int) -> None:

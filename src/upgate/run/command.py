@@ -13,40 +13,19 @@ from rich.markup import escape
 
 from upgate import config
 from upgate.config_trainer import check_shares
-from upgate.data.fold_data import FoldData
+from upgate.errors import UserError
 from upgate.model.backbone import Backbone
 from upgate.recipe.engagement import no_effect
 from upgate.run import environment, show
 from upgate.run.execute import Interrupted, Job, execute
+from upgate.run.executor import check_executor
+from upgate.run.library import Library
 from upgate.run.result import Result, scores
 from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
 from upgate.run.store import Run, Store
-from upgate.run.task import Table, task_of
+from upgate.run.task import task_of
 from upgate.run.train import smoke
 from upgate.schema import NonNegativeInt, PositiveInt, build, checked
-
-
-class Library:
-    """The data of a command's jobs, each read and made into tensors once."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, Table] = {}
-        self._data: dict[str, FoldData] = {}
-
-    def table(self, task: str, source: dict[str, Any]) -> Table:
-        key = json.dumps([task, source], sort_keys=True, default=str)
-        if key not in self._tables:
-            self._tables[key] = task_of(task).load(source)
-        return self._tables[key]
-
-    def fetch(self, job: Job) -> tuple[Table, FoldData]:
-        """Table and tensors of a job; raises UserError where they do not fit together."""
-        spec, name = job.spec, job.spec.task["name"]
-        table = self.table(name, job.config["data"])
-        key = json.dumps([spec.data, spec.task, spec.split, spec.fold], sort_keys=True)
-        if key not in self._data:
-            self._data[key] = task_of(name).data(table, spec.task, spec.split, spec.fold, job.config)
-        return table, self._data[key]
 
 
 def common(
@@ -62,6 +41,7 @@ def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple
     """The job that the words ask for, and its twin's if one is wanted."""
     asked = config.compose(words, extra)
     build(common, {k: asked[k] for k in TOP}, "")
+    check_executor(asked["executor"], asked["trainer"])
     job = _job(asked, tuple(config.changes(words)), library)
     if not asked["twin"]:
         return job, None
@@ -90,7 +70,7 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> J
 
 def model_of(asked: dict[str, Any]) -> dict[str, Any]:
     """The model in a spec: its name and its checked knobs; a wrong one is told before anything runs."""
-    knobs = {key: value for key, value in asked.items() if key != "name"}
+    knobs = {key: value for key, value in asked.items() if key not in ("name", "search")}
     known = checked(Backbone, {"input_size": 1, **knobs}, "model")  # the input's size comes from the data
     return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
@@ -98,6 +78,13 @@ def model_of(asked: dict[str, Any]) -> dict[str, Any]:
 def check_batches(job: Job, library: Library) -> None:
     data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
     check_shares(job.config["trainer"], {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())})
+
+
+def check_places(jobs: Sequence[Job]) -> None:
+    """Raise where a sweep asks for several places: a command has one store, one cache and one executor."""
+    for key in ("root", "cache", "executor"):
+        if any(job.config[key] != jobs[0].config[key] for job in jobs):
+            raise UserError(f"{key} has several values in this sweep, and a command has one; give {key}=... once")
 
 
 def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Library) -> list[Job]:
@@ -112,6 +99,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     wanted = [job for job, _ in pairs]
     asked = {job.spec.key: job for job in wanted}
     jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
+    check_places(wanted)
     for job in jobs:
         check_batches(job, library)  # every fault of data or configuration is told before the first training
     tell_data(console, wanted[0], library)

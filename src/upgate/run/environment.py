@@ -8,12 +8,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("upgate", "torch", "lightning", "hydra-core", "mlflow", "torchmetrics", "numpy", "pandas", "arch", "yfinance")
+from upgate.run.store_open import shown
+
+PACKAGES = ("upgate", "torch", "lightning", "hydra-core", "mlflow", "torchmetrics", "optuna", "numpy", "pandas", "arch", "yfinance")
 
 
 def command_line() -> str:
-    """The command as it can be typed again."""
-    return shlex.join(["upgate", *sys.argv[1:]])
+    """The command as it can be typed again, without the passwords of its URIs."""
+    return " ".join(shown(word) for word in map(shlex.quote, ["upgate", *sys.argv[1:]]))
 
 
 def versions() -> dict[str, str]:

@@ -1,197 +1,202 @@
-"""Run a list of jobs in this process, one after the other. Nothing else knows where a run runs."""
+"""Run a list of jobs wherever the configuration says: in this process, on this machine's cores, or on a cluster.
 
-import json
-import sys
-import traceback
+What the store holds is settled; the rest is sent out as slots come free, a twin before the runs that it is the twin of; every end is
+told. What is sent is done by `worker.work`. Nothing else knows where a run runs.
+"""
+
+import signal
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
-import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.data.fold_data import FoldData
-from upgate.run.result import Result, own
-from upgate.run.spec import RunSpec
-from upgate.run.store import Row, Run, Store
-from upgate.run.task import Table, task_of
-from upgate.run.train import Outcome, train
+from upgate.errors import UserError
+from upgate.run.executor import Died, Executor, Task, open_executor
+from upgate.run.job import Fetch, Job, folder_of, parameters, result_of
+from upgate.run.result import Result
+from upgate.run.run_job import Interrupted, settle_stored
+from upgate.run.shelf import Shelf
+from upgate.run.store import Run, Store
+from upgate.run.worker import doer, task_for
+
+__all__ = ["Fetch", "Interrupted", "Job", "Watch", "execute", "parameters"]
 
 SAME_FAILURE = 3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
+ATTEMPTS = 2  # at a run whose worker dies
 
 
-@dataclass(frozen=True)
-class Job:
-    """A spec, what people call it, and where its data are."""
+class Watch(Protocol):
+    """Who is told of each run that is trained, as it begins and as it ends; of a second attempt as of another beginning."""
 
-    spec: RunSpec
-    recipe: str  # traditional, upgraded, ...
-    changes: tuple[str, ...]  # the words that changed the recipe's parts
-    config: Mapping[str, Any]  # the whole resolved configuration
-    twin: str = ""  # key of the twin, if one is wanted
-    role: str = "run"  # run, or twin: trained for another's sake
-    parent: str = ""  # id of the MLflow run below which it stands; else the command's
-
-    @property
-    def name(self) -> str:
-        return " ".join([self.recipe, *self.changes, f"seed={self.spec.seed}"] + ([f"fold={self.spec.fold}"] if self.spec.fold else []))
+    def begun(self, job: Job, executor: Executor) -> None: ...
+    def ended(self, job: Job, result: Result, executor: Executor) -> None: ...
 
 
-Fetch = Callable[[Job], tuple[Table, FoldData]]
+def execute(
+    jobs: Sequence[Job],
+    fetch: Fetch,
+    store: Store,
+    parent: Run,
+    console: Console,
+    watch: Watch | None = None,
+    executor: Executor | None = None,
+) -> list[Result]:
+    """Return a result per job, in order; what the store holds is not trained again. A failure is told at once and the rest go on.
 
-
-class Interrupted(Exception):
-    """Ctrl-C or a signal ended a command; what was running is marked KILLED."""
-
-
-def execute(jobs: Sequence[Job], fetch: Fetch, store: Store, parent: Run, console: Console) -> list[Result]:
-    """Return a result per job, in order; a twin stands before the runs that it is the twin of.
-
-    What the store holds is not trained again; a failure is told at once and the rest go on.
+    `executor`: one that is open and stays so; else the one that the configuration asks for is opened. Raises Interrupted on Ctrl-C;
+    then nothing goes on any more, and what was running is marked KILLED.
     """
-    done = store.finished({job.spec.key for job in jobs})
-    results: dict[str, Result] = {}
-    kinds: Counter[str] = Counter()
-    for job in jobs:
+    if not jobs:
+        return []
+    with ExitStack() as stack:
+        if executor is None:
+            first, threads = jobs[0], max(job.spec.threads for job in jobs)
+            inline = doer(fetch, store, console)
+            executor = stack.enter_context(open_executor(first.config, threads, first.spec.budget["accelerator"], inline))
+        driver = Driver(jobs, fetch, store, parent, console, watch, executor)
+        with sigterm_as_ctrl_c():
+            try:
+                driver.drive()
+            except BaseException as error:
+                driver.stop()
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise Interrupted from None
+                raise
+    return [driver.results[job.spec.key] for job in jobs if job.spec.key in driver.results]
+
+
+class Driver:
+    """What waits, what goes on and what came of it."""
+
+    def __init__(
+        self, jobs: Sequence[Job], fetch: Fetch, store: Store, parent: Run, console: Console, watch: Watch | None, executor: Executor
+    ) -> None:
+        self.fetch, self.store, self.parent, self.console, self.executor = fetch, store, parent, console, executor
+        self.waiting: dict[str, Job] = {}
+        for job in jobs:
+            self.waiting.setdefault(job.spec.key, job)
+        self.wanted = frozenset(self.waiting)
+        self.stored = store.finished(self.wanted)
+        self.watch = watch or Lines(console, len(self.wanted) - len(self.stored))
+        self.shelf, self.shelved = Shelf.at(jobs[0].config["cache"]), set[str]()
+        self.going: dict[Future[Task], Job] = {}
+        self.results: dict[str, Result] = {}
+        self.attempts: Counter[str] = Counter()  # by run
+        self.failures: Counter[str] = Counter()  # by kind
+
+    def drive(self) -> None:
+        """Until nothing is left to do."""
+        while self.waiting or self.going:
+            self.send_out()
+            for future in wait(self.going, return_when=FIRST_COMPLETED).done:
+                self.take_in(self.going.pop(future), future)
+        self.store.prepare()  # delivers what a worker could not
+
+    def send_out(self) -> None:
+        """In order, settle what is stored and begin what there is a slot for; a run waits until its twin's result is known."""
+        for key, job in list(self.waiting.items()):
+            if job.twin != key and job.twin in self.wanted and job.twin not in self.results:
+                continue
+            if key in self.stored:
+                self.results[key] = settle_stored(self.stored.pop(key), self.results.get(job.twin), self.store)
+            elif len(self.going) < self.executor.slots:
+                self.begin(job)
+            else:
+                return
+            del self.waiting[key]
+
+    def begin(self, job: Job) -> None:
+        self.watch.begun(job, self.executor)
+        if not self.executor.here and job.spec.data not in self.shelved:
+            self.shelf.put(self.fetch(job)[0])
+            self.shelved.add(job.spec.data)
+        self.attempts[job.spec.key] += 1
+        task = task_for(job, self.results.get(job.twin), self.parent.id, self.store, self.shelf)
+        self.going[self.executor.submit(task)] = job
+
+    def take_in(self, job: Job, future: Future[Task]) -> None:
+        try:
+            result = answered(future.result())
+        except Died as death:
+            again = self.died(job, str(death))
+            if again is None:
+                return
+            result = again
+        self.results[job.spec.key] = result
+        if result.error:
+            self.console.print("[red]failed[/]", escape(f"{job.name}: {result.error}"), highlight=False)
+            self.count(result.error.partition(":")[0])
+        self.watch.ended(job, result, self.executor)
+
+    def count(self, kind: str) -> None:
+        """After so many failures of a kind nothing more is begun; what goes on may end."""
+        self.failures[kind] += 1
+        if self.failures[kind] == SAME_FAILURE:
+            self.waiting.clear()
+            self.console.print(f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]")
+
+    def died(self, job: Job, how: str) -> Result | None:
+        """Tell MLflow of a run whose worker is gone; its result, or None if it is to be tried once more."""
         key = job.spec.key
-        if key in results:
-            continue
-        if key in done:
-            results[key] = settle_stored(done[key], results.get(job.twin), store)
-            continue
-        results[key] = run_job(job, results.get(job.twin), fetch, store, parent, console)
-        kind = results[key].error.partition(":")[0]
-        kinds[kind] += bool(kind)
-        if kind and kinds[kind] >= SAME_FAILURE:
-            console.print(f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]")
-            break
-    return [results[job.spec.key] for job in jobs if job.spec.key in results]
+        row = self.store.bury(key, "FAILED", f"its worker died: {how}")
+        if row is not None and row.status == "FINISHED":  # all was told but to us
+            return settle_stored(row, self.results.get(job.twin), self.store)
+        if self.attempts[key] < ATTEMPTS:
+            self.console.print("[yellow]worker died[/]", escape(f"{job.name}: {how}; it is tried once more"), highlight=False)
+            self.waiting = {key: job, **self.waiting}
+            return None
+        told = f"WorkerDied: its worker died {ATTEMPTS} times, now {how}; if memory is short, take a smaller executor.workers"
+        return result_of(job, row.run_id if row else "", folder_of(self.store.root, key), "FAILED", {}, error=told)
+
+    def stop(self) -> None:
+        """End what goes on, in the store too."""
+        self.executor.halt()
+        for job in self.going.values():
+            self.store.bury(job.spec.key, "KILLED", "the command was ended")
 
 
-def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: Run, console: Console) -> Result:
-    """Train one job and record it. The one boundary of the project where any exception becomes a recorded failure."""
-    folder = store.root / job.spec.key[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    table, data = fetch(job)
-    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, table), job.parent or parent, resume=True)
+def answered(answer: Task) -> Result:
+    """The result in a worker's answer. Raises what it says instead."""
+    if "refused" in answer:
+        raise UserError(answer["refused"])
+    if "raised" in answer:
+        raise RuntimeError(f"in a worker:\n{answer['raised']}")
+    if "interrupted" in answer:
+        raise Interrupted
+    return Result(**answer["result"])
+
+
+class Lines:
+    """A line as each run ends, where no progress bar shows it."""
+
+    def __init__(self, console: Console, every: int) -> None:
+        self.console, self.every, self.done = console, every, 0
+        self.since: dict[str, float] = {}
+
+    def begun(self, job: Job, executor: Executor) -> None:
+        self.since[job.spec.key] = time.monotonic()
+
+    def ended(self, job: Job, result: Result, executor: Executor) -> None:
+        self.done += 1
+        took = time.monotonic() - self.since.pop(job.spec.key)
+        if not executor.here and not result.error:
+            self.console.print(f"run {self.done} of {self.every} done: {job.name}, {took:.0f} s", highlight=False, markup=False)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """What batch systems send ends a command as Ctrl-C does: runs are marked, workers end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
-        outcome = train(job.spec, data, folder, run.log, console, job.name, extra)
-        result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged, weights=outcome.weights)
-        record(run, job, result, result if job.twin == result.key else twin, table, outcome)
-        run.finish("FINISHED")
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
-        run.finish("KILLED")
-        raise Interrupted from None
-    except Exception as error:
-        run.text(traceback.format_exc(), "traceback.txt")
-        run.finish("FAILED")
-        told = f"{type(error).__name__}: {error}"
-        console.print("[red]failed[/]", escape(f"{job.name}: {told}"), highlight=False)
-        return result_of(job, run.id, folder, "FAILED", {}, error=told)
-    (folder / "last.ckpt").unlink(missing_ok=True)
-    return result
-
-
-def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome) -> None:
-    """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
-    folder = Path(result.folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dict(job.config), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    for name, frame in outcome.tables.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
-    settle(result, twin)
-    run.log(outcome.metrics | result.paired())
-    task = task_of(job.spec.task["name"])
-    beside = Path(twin.folder) if twin else None
-    drawn = [] if outcome.diverged else task.draw(folder, outcome.tables, beside, result.name, job.spec.plain())
-    names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *drawn]
-    for path in (folder / name for name in names):
-        if path.exists():  # a diverged run may have kept no weights
-            run.artifact(path)
-    run.dataset(table.source, job.spec.data[:36], table.source, "training", task.profile(table))
-    kept = {"upgate.diverged": str(outcome.diverged).lower(), "upgate.weights": outcome.weights}
-    run.tag(kept | {"upgate.twin": twin.run_id if twin else ""})
-
-
-def settle(result: Result, twin: Result | None) -> None:
-    """Set a result beside its twin, and write both into the run's folder."""
-    if twin is not None and twin.status == "FINISHED":
-        result.pair(twin)
-    result.write()
-
-
-def settle_stored(row: Row, twin: Result | None, store: Store) -> Result:
-    """The result of a run that the store holds; it may have been trained before a twin was wanted."""
-    result = from_row(row, store)
-    twin = result if row.tags.get("upgate.twin_key") == row.key else twin
-    if twin is not None and twin.status == "FINISHED":
-        result.pair(twin)
-        if not result.paired().keys() <= row.metrics.keys():
-            store.annotate(row.run_id, result.paired())
-            Path(result.folder).mkdir(exist_ok=True)
-            result.write()
-    return result
-
-
-def parameters(job: Job) -> dict[str, Any]:
-    """The spec as flat parameters under the names of the command line: optimizer, optimizer.lr, task.target, ..."""
-    spec = job.spec
-    flat: dict[str, Any] = {
-        "recipe": job.recipe,
-        "seed": spec.seed,
-        "fold": spec.fold,
-        "batch_size": spec.batch_size,
-        "precision": spec.precision,
-    }
-    for group, knobs in spec.recipe.items():
-        if group == "regularization":
-            flat[group] = "+".join(knobs) or "none"
-            flat |= {f"{group}.{name}.{k}": v for name, ks in knobs.items() for k, v in ks.items()}
-        else:
-            flat[group] = knobs["name"]
-            flat |= {f"{group}.{k}": v for k, v in knobs.items() if k != "name"}
-    for group, values in (("task", spec.task), ("split", spec.split), ("model", spec.model), ("trainer", spec.budget)):
-        flat |= {f"{group}.{k}": v for k, v in values.items()}
-    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()}
-
-
-def tags(job: Job, table: Table) -> dict[str, str]:
-    return {
-        "upgate.recipe": job.recipe,
-        "upgate.changes": json.dumps(job.changes, ensure_ascii=False),
-        "upgate.seed": str(job.spec.seed),
-        "upgate.fold": str(job.spec.fold),
-        "upgate.data": job.spec.data,
-        "upgate.source": table.source,
-        "upgate.twin_key": job.twin,
-        "upgate.role": job.role,
-        "upgate.python": sys.version.split()[0],
-    }
-
-
-def result_of(job: Job, run_id: str, folder: Path, status: str, metrics: dict[str, float], **more: Any) -> Result:
-    spec = job.spec
-    named = {"name": job.name, "recipe": job.recipe, "changes": list(job.changes), "task": spec.task["name"]}
-    return Result(spec.key, run_id, seed=spec.seed, fold=spec.fold, status=status, metrics=metrics, folder=str(folder), **named, **more)
-
-
-def from_row(row: Row, store: Store) -> Result:
-    """The result of a run that the store holds."""
-    return Result(
-        row.key,
-        row.run_id,
-        name=row.name,
-        task=row.task,
-        recipe=row.tags.get("upgate.recipe", ""),
-        changes=json.loads(row.tags.get("upgate.changes", "[]")),
-        seed=int(row.tags.get("upgate.seed", 0)),
-        fold=int(row.tags.get("upgate.fold", 0)),
-        status=row.status,
-        metrics=own(row.metrics),
-        folder=str(store.root / row.key[:16]),
-        diverged=row.diverged,
-        weights=row.tags.get("upgate.weights", ""),
-    )
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

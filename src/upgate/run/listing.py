@@ -26,7 +26,8 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
     store = open_store(asked)
     store.reconcile()
     rows = [row for row in store.rows(asked.get("task"), asked.get("recipe"), status) if not row.is_parent]
-    twins = {row.key: row for row in store.rows(asked.get("task"), "traditional", "FINISHED")}
+    twins = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
+    twins |= store.finished({row.tags.get("upgate.twin_key", "") for row in rows} - {"", *twins})
     listed = [listing(row, twins.get(row.tags.get("upgate.twin_key", "")), store) for row in rows]
     if as_json:
         print(json.dumps(finite(listed), indent=1, ensure_ascii=False))

@@ -16,6 +16,8 @@ NUMERICS = 2  # raise it when a change of the code changes the numbers of a run:
 # Trainer arguments that say where or how loudly a run goes, not what comes out of it.
 ASIDE = {"enable_progress_bar", "devices", "detect_anomaly", "inference_mode", "fast_dev_run", "precision"}
 
+SHARED = ("joint", "discriminative", "lars", "lamb")  # updates of all layers from one backward pass: several processes can share it
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -50,6 +52,9 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     from upgate.recipe.recipe import knobs_of
 
     check_allowed(config)
+    if config["trainer"].get("strategy", "auto") != "auto" and config["layerwise"]["name"] not in SHARED:
+        told = f"trainer.strategy={config['trainer']['strategy']} and layerwise={config['layerwise']['name']} cannot be combined"
+        raise UserError(f"{told}: processes exchange the gradients of all layers at once; take layerwise=joint")
     chosen = {g: {"name": config[g]["name"], **knobs_of(g, config[g]["name"], config[g])} for g in PARTS if g != REGULARIZATION}
     chosen[REGULARIZATION] = {n: knobs_of(REGULARIZATION, n, k) for n, k in sorted(config[REGULARIZATION].items())}
     return chosen
@@ -58,7 +63,8 @@ def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
 def budget_of(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """What decides numbers among the Trainer's arguments, each said in one way only: defaults not at all, the accelerator by name."""
     told = {k: v for k, v in sorted(trainer.items()) if k not in ASIDE and not is_default(k, v)}
-    return {**told, "accelerator": accelerator_of(trainer)}
+    shared = {"devices": trainer["devices"]} if "strategy" in told else {}  # a sum over processes has another last digit
+    return {**told, **shared, "accelerator": accelerator_of(trainer)}
 
 
 def precision_of(trainer: Mapping[str, Any]) -> str:
@@ -79,6 +85,8 @@ def accelerator_of(trainer: Mapping[str, Any]) -> str:
     name = {"auto": there[0], "gpu": there[0] if len(there) > 1 else "gpu"}.get(asked, asked)
     if name not in there:
         raise UserError(f"trainer.accelerator={asked} is not on this machine; there is {', '.join(there)}")
+    if type(devices) is int and name != "cpu" and devices > counts[name]:
+        raise UserError(f"trainer.devices={devices} are not on this machine; there is {counts[name]}")
     if isinstance(devices, list) and (name == "cpu" or devices[0] >= counts[name]):
         gpus = ", ".join(f"[{i}]" for i in range(counts[name])) if name != "cpu" else ""
         raise UserError(f"trainer.devices={said(devices)} is not on this machine; there is {gpus or '1, the CPU'}")

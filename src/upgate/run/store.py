@@ -4,12 +4,13 @@ A task is an experiment, a command a parent run, a training a child run, known b
 `artifacts/` and `open/`, the journals of runs in progress (`store_journal.py`); with MLFLOW_TRACKING_URI only the latter.
 """
 
+import gc
 import hashlib
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +25,8 @@ from upgate.run.watch import watchdog
 
 T = TypeVar("T")
 
-PARAM = 6000  # characters, MLflow's limit
-PAGE = 1000  # runs per search call
+PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
+PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
 NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
 SILENCE = 60.0  # seconds without a sign of life after which another machine's run is dead; it gives one every 2 to 42
@@ -125,6 +126,25 @@ class Store:
                 killed.append(row.run_id)
         return killed
 
+    def bury(self, key: str, status: str, why: str) -> Row | None:
+        """End the run of a key whose process is dead, at once and as `status`, unless it had ended itself. The key's newest run.
+
+        The dead one's watchdog, seconds later, finds nothing to do; if it was faster, its KILLED gives way.
+        """
+        path, until = self.journal(key), time.monotonic() + PATIENCE
+        while path.exists() and time.monotonic() < until:  # held by the watchdog, for as long as it delivers
+            if (journal := claim(path, create=False)) is not None:
+                Courier(self.client, shown(self.uri), self.root).settle(journal, status)
+                journal.remove()
+            time.sleep(0.05)
+        row = next(iter(self._search(where(key=key, kind="run"))), None)
+        if row is None or row.status == "FINISHED":
+            return row
+        self._ask(self.client.log_text, row.run_id, why, "traceback.txt")
+        if row.status != status:
+            self._ask(send_status, self.client, row.run_id, [{"status": status, "t": now()}])
+        return row
+
     def journal(self, key: str) -> Path:
         """The file that is there, locked, while a key is trained; or while MLflow has not been told everything of it."""
         return self.open / f"{key}.jsonl"
@@ -166,7 +186,7 @@ class Store:
 
     def _create(self, experiment: str, name: str, tags: dict[str, str]) -> Any:
         short = {name: value[:TAG] for name, value in tags.items()}
-        return self._ask(self.client.create_run, experiment, run_name=name, tags=short)
+        return self._ask(self.client.create_run, experiment, run_name=name[:NAME], tags=short)
 
     def _unfinished(self, key: str, kind: str) -> Any:
         """The newest run of a key to go on in; a parent may go on even when FINISHED. Not what another machine is at."""
@@ -243,7 +263,8 @@ class Store:
         for condition in conditions:
             token = None
             while token != "":
-                page = self._ask(self.client.search_runs, places, condition, max_results=PAGE, order_by=NEWEST, page_token=token)
+                with unswept():
+                    page = self._ask(self.client.search_runs, places, condition, max_results=PAGE, order_by=NEWEST, page_token=token)
                 yield from page
                 token = page.token or ""
 
@@ -257,6 +278,18 @@ class Store:
                 if is_refusal(error) or time.monotonic() > until:
                     raise UserError(f"the MLflow store {shown(self.uri)} fails: {first_line(error)}") from error
             time.sleep(1)
+
+
+@contextmanager
+def unswept() -> Iterator[None]:
+    """Without the garbage collector: MLflow makes 150 objects for each run, and sweeping them takes longer than making them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def alive(pid: int) -> bool:

@@ -7,15 +7,19 @@ linked once.
 
 import json
 import logging
+import re
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.run.store_journal import Journal, Op
+from upgate.run.store_open import first_line
 
 POINTS, PAIRS = 1000, 100  # metrics, and params or tags, in one log_batch: MLflow's limits
 TAG, DIGEST, DATASET_NAME = 8000, 36, 500  # characters, MLflow's limits
+TRIES, RACE = 5, re.compile("IntegrityError|UniqueViolation|database is locked")
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
 T = TypeVar("T")
@@ -42,18 +46,18 @@ class Courier:
             journal.shrink()
         return True
 
-    def settle(self, journal: Journal) -> bool:
-        """Deliver what a dead owner left. A run that it had not ended is KILLED, at its last sign of life."""
+    def settle(self, journal: Journal, status: str = "KILLED") -> bool:
+        """Deliver what a dead owner left. A run that it had not ended is KILLED, or `status`, at its last sign of life."""
         if not journal.header:
             return True
         journal.mend()
         if not is_over(journal):
-            journal.append({"op": "status", "status": "KILLED", "t": int(journal.changed * 1000)})
+            journal.append({"op": "status", "status": status, "t": int(journal.changed * 1000)})
         return self.drain(journal)
 
     def _deliver(self, run_id: str, ops: list[Op]) -> bool:
         try:
-            SEND[ops[0]["op"]](self.client, run_id, ops)
+            send(self.client, run_id, ops)
         except Exception as error:  # the boundary to a service: anything may come back, and training must go on
             if not is_refusal(error):
                 self._say_down(error)
@@ -66,18 +70,17 @@ class Courier:
 
     def _say_down(self, error: Exception) -> None:
         if not self._down:
-            reason = str(error).splitlines()[0][:200]
             log.warning(
                 "The MLflow store %s does not answer; logs are kept in %s and delivered later (%s).",
                 self.where,
                 self.root / "open",
-                reason,
+                first_line(error)[:200],
             )
         self._down = True
 
     def _refused(self, run_id: str, ops: list[Op], error: Exception) -> None:
         path = self.root / "refused.jsonl"
-        log.warning("MLflow refused %d lines of run %s, kept in %s: %s", len(ops), run_id, path, error)
+        log.warning("MLflow refused %d lines of run %s, kept in %s: %s", len(ops), run_id, path, first_line(error))
         with path.open("a") as file:
             file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
 
@@ -112,6 +115,18 @@ def blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     left = iter(items)
     while block := list(islice(left, size)):
         yield block
+
+
+def send(client: Any, run_id: str, ops: list[Op]) -> None:
+    """Two processes make the same thing at once, such as a dataset, and MLflow fails the slower one, which finds it there next time."""
+    for again in range(TRIES, 0, -1):
+        try:
+            SEND[ops[0]["op"]](client, run_id, ops)
+            return
+        except Exception as error:
+            if again == 1 or not RACE.search(str(error)):
+                raise
+        time.sleep(0.1)
 
 
 def send_metrics(client: Any, run_id: str, ops: list[Op]) -> None:

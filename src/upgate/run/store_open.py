@@ -2,12 +2,13 @@
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from upgate.errors import UserError
 
@@ -19,6 +20,9 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+SECRET = re.compile(r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+")  # of a URI, also in the middle of a sentence
+LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
+WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
 def connect(uri: str, artifacts: Path) -> Any:
@@ -30,12 +34,61 @@ def connect(uri: str, artifacts: Path) -> Any:
         return connect_server(uri)
     if uri.startswith("sqlite:"):
         return connect_sqlite(sqlite_path(uri), artifacts)
+    if uri.startswith(("postgresql:", "postgresql+")):
+        return connect_postgres(uri, artifacts)
     if "://" not in uri or uri.startswith("file:"):
         raise UserError(
             f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to sqlite:///<file>, "
             "to a server's http://..., or unset it"
         )
-    return client_of(uri)  # another database, made ready by its keeper with `mlflow db upgrade`
+    return connect_other(uri)  # another database, made ready by its keeper with `mlflow db upgrade`
+
+
+def connect_other(uri: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client_of(uri)
+    except MlflowException as error:
+        raise UserError(f"MLflow cannot open {shown(uri)}: {first_line(error)}") from None  # its own text has the password
+
+
+def connect_postgres(uri: str, artifacts: Path) -> Any:
+    """MLflow makes tables without a lock, and all but one of several processes at once die. So it is done under a lock of the
+    database's own. Tables of another version are left alone: others use them too."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import inspect
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # else half a page for every call that a dead server fails
+    with only_one(uri) as connection:
+        tables = inspect(connection).get_table_names()
+        if tables and "experiments" not in tables:
+            raise UserError(f"{shown(uri)} holds other tables than MLflow's ({tables[0]}, ...): give MLflow a database of its own")
+        try:
+            SqlAlchemyStore(uri, str(artifacts)).engine.dispose()
+        except MlflowException as error:
+            told = "install the MLflow that its other users have, or upgrade it for all with `mlflow db upgrade`"
+            raise UserError(f"{shown(uri)} is not of this MLflow version: {told} ({first_line(error)})") from None
+    return client_of(uri)
+
+
+@contextmanager
+def only_one(uri: str) -> Iterator[Any]:
+    """A connection that one process at a time has, of all machines; a killed one lets go. Raises UserError where none can be had."""
+    from sqlalchemy import NullPool, create_engine, exc, text
+
+    try:
+        connection = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": 10}).connect()
+    except ModuleNotFoundError as error:
+        raise UserError(f"{shown(uri)} needs a driver that is not installed: pip install 'upgate[postgres]' ({error})") from error
+    except (exc.SQLAlchemyError, ValueError) as error:
+        told = "start it, and give its password in the environment as PGPASSWORD, or in the URI with / @ # % written as %2F %40 %23 %25"
+        raise UserError(f"no PostgreSQL answers at {shown(uri)} ({first_line(error)}): {told}") from error
+    with connection, connection.begin():
+        connection.execute(text(f"set local lock_timeout = '{WAIT}'"))
+        connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
+        yield connection
 
 
 def connect_server(uri: str) -> Any:
@@ -123,10 +176,9 @@ def client_of(uri: str) -> Any:
 
 
 def shown(uri: str) -> str:
-    """The uri without a password."""
-    parts = urlsplit(uri)
-    return uri.replace(f"{parts.username}:{parts.password}@", "") if parts.password else uri
+    """The uri, or a sentence with uris in it, without users and passwords."""
+    return SECRET.sub("", uri)
 
 
 def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return shown((str(error).splitlines() or [type(error).__name__])[0][:300])

@@ -16,8 +16,9 @@ SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETR
 def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
     """Serve a database on this machine only: MLflow asks nobody for a password. Raises UserError for a port that is taken."""
     check_port(port)
-    mlflow = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root"]
-    return ["env", *SETTINGS, *mlflow, str(artifacts), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    where = f"MLFLOW_BACKEND_STORE_URI={uri}"  # not a word of the server's: whoever is on the machine reads those, a password too
+    mlflow = [sys.executable, "-m", "mlflow", "ui", "--default-artifact-root", str(artifacts)]
+    return ["env", *SETTINGS, where, *mlflow, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
 def check_port(port: int) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from rich.console import Console
 from torch import Tensor
+from torch.multiprocessing import ProcessRaisedException
 
 from upgate.data.fold_data import FoldData
 from upgate.model.learner import Learner
@@ -48,10 +49,15 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
         try:
             trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed), ckpt_path=resume, weights_only=True)
+            steps = gather(learner, curves, keeper.last) if "strategy" in spec.budget else trainer.global_step
             diverged = not (keeper.best.exists() and is_finite(keeper.best))
         except Diverged:
-            diverged = True
-        metrics = engagement(learner, curves, int(trainer.estimated_stepping_batches), trainer.global_step)
+            diverged, steps = True, trainer.global_step
+        except ProcessRaisedException as error:  # of a run that is shared out to several processes
+            if Diverged.__name__ not in str(error):
+                raise
+            diverged, steps = True, len(curves.points)
+        metrics = engagement(learner, curves, steps)
         if diverged:
             main = MAIN[task.name]
             return Outcome(metrics | {main.key: main.worst}, {"curve": pd.DataFrame(curves.points)}, True)
@@ -64,13 +70,23 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
     return Outcome(metrics, tables, False, weights_hash(learner.net))
 
 
-def smoke(spec: RunSpec, data: FoldData, batches: int | bool) -> None:
+def gather(learner: Learner, curves: Curves, last: Path) -> int:
+    """Take over what the processes of a shared run leave behind: their first one's last checkpoint; return the steps that they made."""
+    state = torch.load(last, weights_only=True, map_location="cpu")
+    curves.load_state_dict(state["callbacks"][curves.state_key])
+    learner.on_load_checkpoint(state)
+    for epoch, point in enumerate(curves.points, start=1):
+        curves.log_point(point, epoch)  # a forked process tells the store nothing
+    return int(state["global_step"])
+
+
+def smoke(spec: RunSpec, data: FoldData, batches: int | bool, *callbacks: pl.Callback) -> None:
     """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
         learner = task_of(spec.task["name"]).learner(spec.plain(), data)
-        trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), [])
+        trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
         trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
 
 
@@ -97,6 +113,7 @@ def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: 
 def predict(learner: Learner, data: FoldData, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
     """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
     place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
+    place |= {"devices": 1} if "strategy" in spec.budget else {}
     silent = {
         "logger": False,
         "enable_checkpointing": False,
@@ -117,7 +134,7 @@ def is_finite(path: Path) -> bool:
     return all(bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net."))
 
 
-def engagement(learner: Learner, curves: Curves, planned: int, steps: int) -> dict[str, float]:
+def engagement(learner: Learner, curves: Curves, steps: int) -> dict[str, float]:
     """What the parts did, and what it cost."""
     recipe = learner.recipe
     last = curves.points[-1] if curves.points else {}
@@ -129,7 +146,7 @@ def engagement(learner: Learner, curves: Curves, planned: int, steps: int) -> di
         "seconds_per_step": curves.seconds / max(1, curves.steps),
         "steps": float(steps),
         "epochs": float(len(curves.points)),
-        "engagement/steps_saved": float(max(0, planned - steps)),
+        "engagement/steps_saved": float(max(0, curves.planned - steps)),
     }
 
 

@@ -1,0 +1,287 @@
+"""The driver and what it needs: the order of runs, deaths and failures told by a stand-in for processes; tables by their hash."""
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from run_help import places, small
+from store_help import fresh
+from upgate.data.prices import Prices
+from upgate.data.review_sources import load_reviews
+from upgate.data.sources import load_prices
+from upgate.errors import UserError
+from upgate.run.command import Library, make_job
+from upgate.run.execute import Job, execute
+from upgate.run.executor import Died, Executor, check_executor
+from upgate.run.executor_local import gpus, most_workers, places_of
+from upgate.run.job import result_of
+from upgate.run.run_job import Interrupted
+from upgate.run.shelf import Shelf, packed
+from upgate.run.store import Store
+from upgate.study.budget import Budget
+from upgate.study.study import Progress
+
+Answer = Callable[[Job, dict[str, Any]], dict[str, Any]]
+
+
+class Stub(Executor):
+    """Slots that answer as told, in threads; it counts how many are at work at once."""
+
+    def __init__(self, slots: int, answer: Answer) -> None:
+        self._slots, self.answer = slots, answer
+        self.pool, self.lock = ThreadPoolExecutor(slots), threading.Lock()
+        self.order: list[str] = []
+        self.twins: dict[str, Any] = {}
+        self.now = self.most = 0
+        self.halted = False
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    def submit(self, task: dict[str, Any]) -> Future[dict[str, Any]]:
+        job = Job.of(task["job"])
+        self.order.append(job.name)
+        self.twins[job.name] = task["twin"]
+        return self.pool.submit(self.do, job, task)
+
+    def do(self, job: Job, task: dict[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            return self.answer(job, task)
+        finally:
+            with self.lock:
+                self.now -= 1
+
+    def halt(self) -> None:
+        self.halted = True
+        self.pool.shutdown()
+
+
+def fine(job: Job, task: dict[str, Any]) -> dict[str, Any]:
+    return {"result": asdict(result_of(job, "", Path(task["root"]), "FINISHED", {"test/mse_ratio": 1.0 + job.spec.seed}))}
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library()
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, library: Library) -> Callable[[int], list[Job]]:
+    """Runs and their twins over so many seeds, each twin before its run."""
+    run, twin = make_job([*small(), *places(tmp_path / "runs")], library, None)
+    assert twin is not None
+
+    def make(seeds: int) -> list[Job]:
+        found = []
+        for seed in range(seeds):
+            ours, theirs = (replace(job, spec=replace(job.spec, seed=seed)) for job in (run, twin))
+            found += [theirs, replace(ours, twin=theirs.spec.key)]
+        return found
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return fresh(tmp_path / "runs")
+
+
+def go(jobs: list[Job], library: Library, store: Store, executor: Executor, **more: Any) -> tuple[list[Any], str]:
+    console = Console(file=io.StringIO(), width=300)
+    with store.parent("stock", "sweep", "f" * 64, {}) as parent:
+        found = execute(jobs, library.fetch, store, parent, console, executor=executor, **more)
+    return found, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, library: Library, store: Store) -> None:
+    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
+        time.sleep(0.01 * (5 - job.spec.seed))  # the last ones are the fastest
+        return fine(job, task)
+
+    jobs, stub = pairs(5), Stub(4, answer)
+    found, said = go(jobs, library, store, stub)
+    assert [result.name for result in found] == [job.name for job in jobs]
+    assert stub.most <= 4 and len(stub.order) == 10
+    for seed in range(5):
+        assert stub.order.index(f"traditional seed={seed}") < stub.order.index(f"upgraded seed={seed}")
+        assert stub.twins[f"upgraded seed={seed}"]["metrics"] == {"test/mse_ratio": 1.0 + seed}
+        assert f"done: upgraded seed={seed}" in said
+    assert stub.twins["traditional seed=0"] is None
+
+
+def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any, library: Library, store: Store) -> None:
+    deaths: dict[str, int] = {}
+
+    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
+        deaths[job.name] = deaths.get(job.name, 0) + 1
+        if job.name == "upgraded seed=1" or (job.name == "traditional seed=0" and deaths[job.name] == 1):
+            raise Died("killed by SIGKILL")
+        return fine(job, task)
+
+    found, said = go(pairs(2), library, store, Stub(2, answer))
+    status = {result.name: result.status for result in found}
+    assert status == {"traditional seed=0": "FINISHED", "upgraded seed=0": "FINISHED"} | {
+        "traditional seed=1": "FINISHED",
+        "upgraded seed=1": "FAILED",
+    }
+    assert (deaths["traditional seed=0"], deaths["upgraded seed=1"]) == (2, 2)
+    assert "traditional seed=0: killed by SIGKILL; it is tried once more" in said
+    assert "failed upgraded seed=1: WorkerDied: its worker died 2 times, now killed by SIGKILL" in said
+
+
+def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Library, store: Store) -> None:
+    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
+        return {"result": asdict(result_of(job, "", Path(task["root"]), "FAILED", {}, error="ValueError: no"))}
+
+    stub = Stub(2, answer)
+    found, said = go(pairs(20), library, store, stub)
+    assert 3 <= len(found) == len(stub.order) <= 4 and "3 runs failed with ValueError" in said
+
+
+def test_what_a_worker_refuses_ends_the_command_with_its_sentence(pairs: Any, library: Library, store: Store) -> None:
+    stub = Stub(2, lambda job, task: {"refused": "the data cannot be read"})
+    with pytest.raises(UserError, match="the data cannot be read"):
+        go(pairs(3), library, store, stub)
+    assert stub.halted
+
+
+def test_ctrl_c_halts_the_executor(pairs: Any, library: Library, store: Store) -> None:
+    stub = Stub(2, lambda job, task: {"interrupted": True})
+    with pytest.raises(Interrupted):
+        go(pairs(3), library, store, stub)
+    assert stub.halted
+
+
+def test_the_driver_spends_little_on_each_run(pairs: Any, library: Library, store: Store) -> None:
+    jobs = pairs(250)
+    before = time.process_time()
+    found, _ = go(jobs, library, store, Stub(4, fine))
+    assert len(found) == 500 and (time.process_time() - before) / 500 < 0.05
+
+
+def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
+    jobs, now = pairs(4), [0.0]
+    console, stub = Console(file=io.StringIO(), width=200), Stub(2, fine)
+    found = Budget(0, {job.spec.key: 10.0 for job in jobs}, True, 1.0, None)
+    progress = Progress(found, console, clock=lambda: now[0])
+    assert progress.left(2) == 40 and progress.left(1) == 80 and progress.left(100) == 10
+    progress.begun(jobs[0], stub)
+    progress.begun(jobs[1], stub)
+    now[0] = 20.0
+    result = result_of(jobs[0], "", Path(), "FINISHED", {})
+    progress.ended(jobs[0], result, stub)  # it took twice as long as expected; the other one should end now
+    assert progress.left(2) == 60
+    assert f"run 1 of 8 done: {jobs[0].name}, 20 seconds; about 60 seconds left" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_processes_that_log_the_same_new_dataset_at_once_both_get_through(store: Store) -> None:
+    together = threading.Barrier(4)
+
+    def log(word: str) -> bool:
+        with Store(store.root).run("stock", word, word * 64, {}, {}, None, True) as run:
+            delivered = True
+            for i in range(10):
+                together.wait()
+                run.dataset("prices", f"{i}", "somewhere", "training", {})
+                delivered = run.flush() and delivered
+        return delivered
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(log, "abcd"))
+    assert {row.status for row in store.rows()} == {"FINISHED"}
+
+
+TABLES: dict[str, Callable[[], Any]] = {
+    "prices": lambda: load_prices({"source": "sp500", "start": "2015"}),
+    "reviews": lambda: load_reviews({"source": "reviews", "language": "both", "train": 60, "test": 20, "noise": 0.05, "seed": 0}),
+}
+
+
+@pytest.mark.parametrize("made", TABLES)
+@pytest.mark.parametrize("scheme", ["", "file://", "memory:/"])
+def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) -> None:
+    table = TABLES[made]()
+    shelf = Shelf.at(f"{scheme}{tmp_path}/a b")
+    shelf.put(table)
+    shelf.put(table)
+    again = Shelf(shelf.place).take(table.hash())
+    pd.testing.assert_frame_equal(again.table, table.table)  # type: ignore[attr-defined]
+    assert {**vars(again), "table": 0} == {**vars(table), "table": 0}
+    assert (shelf.folder is None) == (scheme == "memory:/")
+    assert list(tmp_path.glob("**/.*")) == []
+
+
+def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:
+    one, other = load_prices({"source": "sp500", "start": "2017"}), load_prices({"source": "sp500", "start": "2018"})
+    shelf = Shelf.at(str(tmp_path))
+    with pytest.raises(UserError, match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share"):
+        shelf.take(one.hash())
+    shelf.put(one)
+    Path(shelf.path(one.hash())).write_bytes(packed(other))
+    with pytest.raises(UserError, match="holds other data than its name says"):
+        shelf.take(one.hash())
+    Path(shelf.path(one.hash())).write_bytes(packed(other)[:999])
+    with pytest.raises(UserError, match="cannot be read from"):
+        shelf.take(one.hash())
+
+
+@pytest.mark.parametrize("cache", ["nowhere://bucket/x", "s3://bucket/x", "/proc/nothing"])
+def test_a_cache_that_cannot_be_is_one_sentence(cache: str) -> None:
+    prices: Prices = load_prices({"source": "sp500", "start": "2018"})
+    if cache.startswith("s3") and find_spec("s3fs"):
+        pytest.skip("s3fs is installed, and would ask a server")
+    with pytest.raises(UserError, match="cannot be written to") as error:
+        Shelf.at(cache).put(prices)
+    assert "\n" not in str(error.value)
+
+
+def test_workers_are_as_many_as_cores_and_memory_hold() -> None:
+    assert most_workers(8, 1, 1e12, 1e9) == 8
+    assert most_workers(8, 3, 1e12, 1e9) == 2
+    assert most_workers(2, 4, 1e12, 1e9) == 1
+    assert most_workers(64, 1, 5.5e9, 1e9) == 5
+    assert most_workers(64, 1, 0.5e9, 1e9) == 1
+
+
+def test_each_gpu_has_one_run() -> None:
+    assert places_of(3, []) == [{}, {}, {}]
+    assert places_of(4, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert places_of(1, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}]
+    assert gpus({"CUDA_VISIBLE_DEVICES": "3, GPU-8932f937"}) == ["3", "GPU-8932f937"]
+    assert gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["executor=loca"], "did you mean 'local'?"),
+        (["executor=local", "executor.workers=0"], "executor.workers=0 must be 1 or more"),
+        (["executor=inline", "executor.workers=2"], "workers belongs to executor=local and executor=ray"),
+        (["executor=local", "trainer.devices=[0]"], "executor=local gives each run its own"),
+        (["executor=ray", "executor.gpus=-1"], "executor.gpus=-1 must be 0 or more"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(words: list[str], told: str, library: Library) -> None:
+    with pytest.raises(UserError) as error:
+        make_job(small(*words), library, None)
+    assert told in str(error.value)
+
+
+def test_an_executor_is_no_part_of_a_run(library: Library) -> None:
+    keys = {make_job(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key for name in ("inline", "local", "ray")}
+    assert len(keys) == 1
+    assert check_executor({"name": "local", "workers": 3}, {"devices": 1}).workers == 3
