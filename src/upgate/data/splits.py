@@ -1,11 +1,12 @@
 """Chronological folds as pure integers: n sorted dates in, ranges of them out.
 
 All fractions are of dates, not of rows. `test` is the share of all dates that is ever tested, by all folds together: so
-`holdout`, `walk_forward` and `development` with the same `test` agree on which dates are the last, untouched ones.
+`holdout`, `walk_forward` and `development` with the same `test` agree on which dates are the last, untouched ones. With `refit` a fold
+trains on its validation part too, for a last run whose length is chosen: what is validated then has been trained on.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from upgate.errors import UserError
@@ -21,12 +22,14 @@ class Fold:
     test: range
 
 
-def holdout(n: int, *, validation: Fraction = 0.15, test: Fraction = 0.15, gap: NonNegativeInt) -> list[Fold]:
+def holdout(n: int, *, validation: Fraction = 0.15, test: Fraction = 0.15, gap: NonNegativeInt, refit: bool = False) -> list[Fold]:
     """Return one fold: the last `test` of the n dates, `validation` of the n dates before them, the rest trains."""
-    return [_fold(n, range(n - int(n * test), n), int(n * validation), gap)]
+    return [_fold(n, range(n - int(n * test), n), int(n * validation), gap, refit)]
 
 
-def walk_forward(n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt) -> list[Fold]:
+def walk_forward(
+    n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt, refit: bool = False
+) -> list[Fold]:
     """Return `folds` folds whose equal test blocks tile the last `test` of the dates; the training part expands.
 
     `validation` is the share of what stands before a fold's test block, its last part: it grows with the training part,
@@ -35,7 +38,7 @@ def walk_forward(n: int, *, folds: PositiveInt, validation: Fraction, test: Frac
     """
     size = int(n * test) // folds
     starts = range(n - folds * size, n, size) if size else [n]
-    return [_fold(n, range(s, s + size), int((s - gap) * validation), gap) for s in starts]
+    return [_fold(n, range(s, s + size), int((s - gap) * validation), gap, refit) for s in starts]
 
 
 def development(n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt) -> list[Fold]:
@@ -58,10 +61,10 @@ def split_of(asked: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     known = checked(SPLITS[name], {"n": 0, **knobs, "gap": gap}, "split")
     if known["gap"] < horizon:
         raise UserError(f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more")
-    return {"name": name, **{key: known[key] for key in (*knobs, "gap")}}
+    return {"name": name, **{key: known[key] for key in (*knobs, "gap") if key != "refit" or known[key]}}
 
 
-def _fold(n: int, test: range, validation: int, gap: int) -> Fold:
+def _fold(n: int, test: range, validation: int, gap: int, refit: bool) -> Fold:
     stop = test.start - gap
     start = stop - validation
     fold = Fold(range(max(start - gap, 0)), range(max(start, 0), max(stop, 0)), test)
@@ -71,4 +74,4 @@ def _fold(n: int, test: range, validation: int, gap: int) -> Fold:
             f"{len(fold.validation)} and {len(fold.test)} dates, and each needs more than the gap of {gap}; "
             "take more data, fewer folds, other fractions or a smaller gap"
         )
-    return fold
+    return replace(fold, train=range(fold.validation.stop)) if refit else fold

@@ -21,18 +21,22 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True)
 class Stratified:
     """`test`: share of all rows, where no official test part is. `validation`: share of the training rows, where no official one is:
-    fold k takes the k-th block of that share, so that folds 0 to 1/validation - 1 are a cross-validation."""
+    fold k takes the k-th block of that share, so that folds 0 to 1/validation - 1 are a cross-validation. `refit`: train on the validation
+    part too, for a last run whose length is chosen. `closed`: leave the test part alone and score on the validation part instead."""
 
     name: str
     validation: Share
     test: Share
+    refit: bool = False
+    closed: bool = False
 
 
 def check_split(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The split's checked knobs. Raises UserError for one that cuts by date."""
     if asked["name"] != "stratified":
         raise UserError(f"split={asked['name']} cuts prices by date; reviews take split=stratified")
-    return dict(vars(build(Stratified, asked, "split")))
+    knobs = vars(build(Stratified, asked, "split"))
+    return {key: value for key, value in knobs.items() if value is not False}
 
 
 def parts_of(labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int) -> dict[str, Tensor]:
@@ -45,6 +49,10 @@ def parts_of(labels: Ints, official: NDArray[np.object_] | None, split: Mapping[
         rows["train"], rows["validation"] = draw(labels, rows["train"], split["validation"], fold, "validation")
     elif fold:
         raise UserError(f"fold={fold} is not there: these reviews have an official validation part, which is fold 0")
+    if split.get("refit"):
+        rows["train"] = np.union1d(rows["train"], rows["validation"])
+    if split.get("closed"):
+        rows["test"] = rows["validation"]
     for part, found in rows.items():
         missing = set(labels.tolist()) - set(labels[found].tolist())
         if missing:
