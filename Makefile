@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study report runs predict ui test lint bench clean
+.PHONY: help setup train study tune report runs predict ui test lint bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ train: $(READY) ## train a recipe and its twin: make train task=stock [group=cho
 
 study: $(READY) ## which part helps, by how much: make study task=stock [study=parts] [study.seeds=6] [ARGS=--yes]
 	@$(BIN)/upgate study $(ARGS) $(overrides)
+
+tune: $(READY) ## search hyperparameters by cross-validation: make tune task=stock [search=tpe] [tune.trials=30] [ARGS=--yes]
+	@$(BIN)/upgate tune $(ARGS) $(overrides)
 
 report: $(READY) ## the study as one HTML page: make report study=latest [report.language=zh]
 	@$(BIN)/upgate report $(ARGS) $(overrides)

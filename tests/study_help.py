@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,6 @@ def study(root: Path, *words: str, yes: bool = True, width: int = 80) -> tuple[i
     console = Console(file=io.StringIO(), width=width)
     code = study_command(tiny(root, *words), None, yes, console)
     return code, console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def start(root: Path, *words: str) -> subprocess.Popen[str]:
-    """Start `upgate study` as a process of its own."""
-    command = [sys.executable, "-m", "upgate.cli", "study", "--yes", *tiny(root, *words)]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent)
 
 
 def tiny(root: Path, *words: str) -> list[str]:

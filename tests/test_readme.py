@@ -24,7 +24,11 @@ NOT_RUN = {
     "setup": "it makes an environment with pip",
     "bench": "it takes minutes, and times mean nothing beside other tests",
 }
-TRAINS = ("train",)  # commands that take the small budget
+TRAINS = {  # commands that take the small budget, and what makes them short
+    "train": [],
+    "study": ["study.seeds=1", "study.aa=false", "study.zero=false"],
+    "tune": ["tune.trials=2", "tune.folds=2", "tune.top=0"],
+}
 SMALL = ["model.hidden_size=4", "trainer.max_epochs=1", "trainer.limit_train_batches=4", "trainer.accelerator=cpu", "threads=1"]
 LITTLE = {"stock": ["data.start=2016", "task.window=10"], "sentiment": ["task.vocabulary=200", "task.embedding=4"]}
 CORPUS = ["data.train=200", "data.test=100"]  # of the generated reviews
@@ -70,11 +74,11 @@ def shrunk(words: list[str]) -> list[str]:
     """The words with a small budget, where they say nothing else, and with two values of each list that is swept."""
     if words[0] not in TRAINS:
         return words
-    words = [re.sub(r"^([\w.]+=[^,\[(]+,[^,]+),.*", r"\1", word) for word in words]
+    words = [re.sub(r"^([\w.]+=[^,\[(]+,[^,]+),.*", r"\1", word) for word in words if not re.match(r"study.seeds|tune.trials", word)]
     given = dict(word.partition("=")[::2] for word in words)
     task = given.get("task", "stock")
     assert task in LITTLE, f"task={task}: this test knows no small words for it"
-    little = [*SMALL, *LITTLE[task], *(CORPUS if task == "sentiment" and "data" not in given else [])]
+    little = [*TRAINS[words[0]], *SMALL, *LITTLE[task], *(CORPUS if task == "sentiment" and "data" not in given else [])]
     return [*words, *(word for word in little if word.partition("=")[0] not in given)]
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from report_help import EVIL, Tables, result
+from upgate.report.article import article_page
 from upgate.report.page import page
+from upgate.study.facts import facts
+from upgate.study.stored import Experiment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here; apt-get install chromium")
@@ -35,10 +38,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "text": page(result("sentiment"), Tables()),
         "chinese": page(result("sentiment"), Tables(), "zh"),
         "evil": page(result("sentiment", source=EVIL), Tables(evil=True)),
+        "article": article(),
     }
     for name, html in made.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
+
+
+def article() -> str:
+    studies = {name: result(design="pair") for name in ("level", "return", "volatility")}
+    asked = Experiment("stock-article-1a2b3c4d", "stock", [], dict.fromkeys(studies, ""), ["upgate study experiment=article task=stock"])
+    return article_page(asked, studies, facts(studies), dict.fromkeys(studies, Tables()))
 
 
 class Seen:
@@ -63,7 +73,7 @@ class Seen:
         self.context.close()
 
 
-NAMES = ["stock", "pair", "text", "chinese", "evil"]
+NAMES = ["stock", "pair", "text", "chinese", "evil", "article"]
 
 
 @pytest.mark.parametrize("name", NAMES)

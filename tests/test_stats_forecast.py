@@ -199,6 +199,15 @@ def test_the_confidence_set_keeps_the_best_and_drops_the_worst() -> None:
     assert confidence_set({"a": losses["diverged"], "b": losses["b"]}) == {"a": 0, "b": 1}
 
 
+def test_the_confidence_set_keeps_arms_that_tie() -> None:
+    """Equal series, and series of one mean: arch hands several models to one p-value, or divides by a variance of 0."""
+    a, worse = RNG.normal(size=80) ** 2, RNG.normal(size=80) ** 2 + 1
+    for losses in ({"a": a, "twin": a}, {"a": a, "twin": a, "mirror": a[::-1]}, {"a": a, "twin": a, "worse": worse, "other": worse}):
+        p = confidence_set(losses)
+        assert p["a"] == p["twin"] == 1 and np.isfinite(list(p.values())).all()
+        assert all(p[name] <= 0.05 for name in ("worse", "other") if name in p)
+
+
 def test_size_of_the_confidence_set() -> None:
     """Three equally good arms: some arm is left out at 10% in about 10% of studies; Hansen et al. find no more in theirs."""
     rng = np.random.default_rng(7)

@@ -15,6 +15,7 @@ from upgate import cli
 from upgate.run.command import Library
 from upgate.run.store import Store
 from upgate.study.judge import judge
+from upgate.study.judge_stock import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 from upgate.study.plan import plan
 from upgate.study.result import Study, StudyResult, from_json
 from upgate.study.stored import load_study, result_of, tables_of
@@ -76,6 +77,13 @@ def test_the_plan_comes_first_and_says_what_will_run(pair: tuple[Path, str, Stud
     assert "detectable with 80% power: 1.43 standard deviations" in said
 
 
+def test_the_commands_name_the_store(pair: tuple[Path, str, StudyResult], tmp_path: Path) -> None:
+    root, said, found = pair
+    assert found.study.commands[-1] == f"upgate report study={found.study.id} root={root}"
+    assert found.study.commands[-1] in said and f"root={root}" in found.study.commands[0]
+    assert cli.main([*found.study.commands[-1].split()[1:], f"out={tmp_path / 'r.html'}"]) == 0
+
+
 def test_the_result_is_the_stores_alone_and_survives_json(pair: tuple[Path, str, StudyResult]) -> None:
     root, _, found = pair
     store = Store(root)
@@ -105,7 +113,10 @@ def test_losses_and_tickers_are_those_of_the_forecasts(pair: tuple[Path, str, St
     (ratio,) = found.tickers["upgraded"].values()
     assert math.log(ratio) == pytest.approx(found.verdicts[0].effect, rel=1e-9)  # one ticker: its ratio is the study's
     assert found.ticker_interval["upgraded"].low < ratio < found.ticker_interval["upgraded"].high
-    assert [test.name for test in found.second["upgraded"]] == ["Diebold-Mariano", "Clark-West, persistence"]
+    both, dates, _ = found.second["upgraded"]
+    assert [test.name for test in found.second["upgraded"]] == [BOTH_WAYS, SEEDS_FIXED, OVER_PERSISTENCE]
+    assert both.effect == dates.effect == pytest.approx(np.mean(found.losses["upgraded"]) - np.mean(found.losses["traditional"]))
+    assert both.low < dates.low < dates.effect < dates.high < both.high and both.p > dates.p  # it answers for other seeds too
 
 
 def test_mlflow_sorts_arms_by_effect_and_lower_bound(pair: tuple[Path, str, StudyResult]) -> None:

@@ -13,7 +13,9 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
   upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
   upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2      every combination (Hydra's multirun)
   upgate study task=stock study=pair            the plan; then both recipes over 6 seeds; then the verdict. upgate study selftest
-  upgate report study=latest [out=report.html] [report.language=en|zh]     the study as one HTML page
+  upgate tune task=stock search=random          the plan; trials by cross-validation; the winner, tested once beside the recipe as it is
+  upgate study experiment=article task=stock    the article's claim, in its own setting and in an honest one
+  upgate report study=latest [out=report.html] [report.language=en|zh]     the study as one HTML page; or tune=latest
   upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
   upgate predict run=latest data.path=prices.csv [out=forecast.csv]
   upgate ui                                     the MLflow UI on the same store
@@ -26,11 +28,18 @@ train takes group=choice and key=value, as Hydra does:
 
 study takes train's words, which hold for every arm, --config-dir, --yes (goes on after the plan unasked), and its own:
   study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"   study.seeds=6   study.folds=[0,1]
-  study.smallest_effect=0.01   study.alpha=0.05   study.aa=true   study.zero=true   study.yes=false
+  study.smallest_effect=0.01   study.alpha=0.05   study.aa=true   study.zero=true   study.yes=false   study.tune=20
+  study.budget=steps|wall (alike for all: steps, or wall time)   experiment=article (the article's claim, fact-checked)
+
+tune takes train's words, --config-dir, --yes, and its own; the same command goes on where it stopped:
+  search=grid|random|sobol|tpe   tune.trials=30   tune.per_axis=3 (grid)   tune.arms=[traditional,upgraded]   tune.folds=3
+  tune.space.optimizer.lr=[1e-4,1e-1,log]   tune.space.batch_size=null   tune.only=[optimizer.lr]   tune.nested=false
+  tune.prune=none|folds   tune.top=5   tune.top_seeds=2   tune.generation=4   tune.startup=10   tune.seed=0
+  tune.storage=sqlite:///optuna.db   tune.test=true   tune.yes=false
 
 exit codes: 0 done, 1 a run failed, 2 the words cannot be done (one sentence says why), 130 interrupted
 """
-COMMANDS = ("train", "study", "report", "runs", "predict", "ui")
+COMMANDS = ("train", "study", "tune", "report", "runs", "predict", "ui")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
-        return {"train": train, "study": study, "report": report, "runs": runs, "predict": predict, "ui": ui}[words[0]](words[1:])
+        return {"train": train, "study": study, "tune": tune, "report": report, "runs": runs, "predict": predict, "ui": ui}[words[0]](
+            words[1:]
+        )
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -117,12 +128,33 @@ def study(words: Sequence[str]) -> int:
     from upgate import config
     from upgate.study.asked import read
 
-    config.compose(read(overrides)[1], known.config_dir)  # a typo answers before torch is imported
+    asked, rest = read(overrides)
+    config.compose(rest, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
+    if asked.experiment:
+        from upgate.study.article import article_command
+
+        return article_command(overrides, known.config_dir, known.yes, Console())
     from upgate.study.study import study_command
 
     return study_command(overrides, known.config_dir, known.yes, Console())
+
+
+def tune(words: Sequence[str]) -> int:
+    known, overrides = parse(words, ["yes"], ["config-dir"])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    from upgate import config
+    from upgate.tune.asked import read
+
+    config.compose(read(overrides)[1], known.config_dir)  # a typo answers before torch is imported
+    from rich.console import Console
+
+    from upgate.tune.command import tune_command
+
+    return tune_command(overrides, known.config_dir, known.yes, Console())
 
 
 def report(words: Sequence[str]) -> int:
@@ -130,7 +162,13 @@ def report(words: Sequence[str]) -> int:
     if known.help:
         print(HELP, end="")
         return 0
-    asked = pairs(rest, ("study", "out", "report.language", "root"))
+    asked = pairs(rest, ("study", "experiment", "tune", "out", "report.language", "root"))
+    if "study" in asked and "tune" in asked:
+        raise UserError("one page is of a study or of a search; give study=... or tune=...")
+    if "tune" in asked:
+        from upgate.report.tune import tune_report_command
+
+        return tune_report_command(asked)
     from upgate.report.command import report_command
 
     return report_command(asked)

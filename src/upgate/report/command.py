@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from upgate.errors import UserError
+from upgate.errors import UserError, did_you_mean
+from upgate.report.article import article_page
 from upgate.report.figures import Runs
 from upgate.report.page import page
 from upgate.report.words import Words
 from upgate.run.listing import open_store
 from upgate.run.store import Row, Store
+from upgate.study.facts import facts
 from upgate.study.judge import judge, runs_of
 from upgate.study.result import Study
-from upgate.study.stored import load_study, tables_of
+from upgate.study.stored import experiments, load_experiment, load_study, newest, tables_of
 
 OUT = "report.html"
 
@@ -34,10 +36,29 @@ def report_command(asked: Mapping[str, str]) -> int:
     language = asked.get("report.language", "en")
     Words(language)  # a typo answers before the store is opened
     out = place(asked.get("out", OUT))
+    if asked.get("experiment", "article") != "article":
+        raise UserError(f"experiment={asked['experiment']} is not a choice{did_you_mean(asked['experiment'], ['article'])}")
     store = open_store(asked)
-    study = load_study(store, asked.get("study", "latest"))
-    print(f"{study.id}: {write(store, study, out, language)}")
+    name = asked.get("study", "latest")
+    name = newest(store, "experiment" in asked) if name == "latest" else name
+    written = write_article if name in experiments(store) else write_study
+    print(f"{name}: {written(store, name, out, language)}")
     return 0
+
+
+def write_study(store: Store, name: str, out: Path, language: str = "en") -> Path:
+    return write(store, load_study(store, name), out, language)
+
+
+def write_article(store: Store, name: str, out: Path, language: str = "en") -> Path:
+    """Make the page of an experiment and its studies from the store."""
+    asked = load_experiment(store, name)
+    studies = {setting: load_study(store, one) for setting, one in asked.studies.items()}
+    rows, read = store.rows(task=asked.task), tables_of(store)
+    results = {setting: judge(study, rows, read) for setting, study in studies.items()}
+    tables = {setting: Stored(store, study, rows) for setting, study in studies.items()}
+    out.write_text(article_page(asked, results, facts(results), tables, language), encoding="utf-8")
+    return out
 
 
 def write(store: Store, study: Study, out: Path, language: str = "en") -> Path:

@@ -67,6 +67,11 @@ def metric_name(study: Study, w: Words) -> str:
     return w(known[study.metric]) if study.metric in known else say.metric_name(study)
 
 
+def opening(phrase: str) -> str:
+    """As a sentence begins."""
+    return phrase[:1].upper() + phrase[1:]
+
+
 def direction(study: Study, w: Words) -> str:
     return w("higher" if study.higher_is_better else "lower")
 
@@ -103,7 +108,7 @@ def effects(result: StudyResult, w: Words) -> Figure:
     said = "; ".join(f"{_name(one, result, w)}: {change(study, one.effect)} {interval(study, one.low, one.high)}" for one in judged)
     note = w(
         "effects_note",
-        metric=metric_name(study, w),
+        metric=opening(metric_name(study, w)),
         direction=direction(study, w),
         baseline=study.baseline,
         unit=w("unit_percent" if study.unit == "%" else "unit_points"),
@@ -144,7 +149,7 @@ def pairs(result: StudyResult, arm: str, w: Words) -> Figure:
     found = [Row(f"{w('seed')} {seed}", ours[seed], f"{_score(theirs[seed], w)} → {_score(ours[seed], w)}", theirs[seed]) for seed in seeds]
     wins = sum((ours[s] > theirs[s]) == study.higher_is_better and ours[s] != theirs[s] for s in seeds)
     body = [[s, number(theirs[s]), number(ours[s]), change(study, result.differences.get(arm, {}).get(s, math.nan))] for s in seeds]
-    note = w("pairs_note", arm=arm, baseline=study.baseline, metric=metric_name(study, w), direction=direction(study, w))
+    note = w("pairs_note", arm=arm, baseline=study.baseline, metric=opening(metric_name(study, w)), direction=direction(study, w))
     label = w("pairs_label", arm=arm, baseline=study.baseline, wins=wins, n=len(seeds))
     picture = rows(found, None, None, ends(study, w))
     return Figure(w("pairs", arm=arm), picture, label, [w("seed"), study.baseline, arm, w("difference")], body, note)
@@ -168,7 +173,7 @@ def scores(result: StudyResult, w: Words) -> Figure:
     ]
     body = [[name, number(value, 5)] for name, value, _ in order]
     said = ", ".join(f"{name} {number(value)}" for name, value, _ in order)
-    note = w("scores_note", metric=metric_name(study, w), direction=direction(study, w))
+    note = w("scores_note", metric=opening(metric_name(study, w)), direction=direction(study, w))
     log = study.scale == "log"
     line = result.references.get("persistence", result.references.get("linear"))
     picture = rows(found, line, None, ends(study, w), log=log)

@@ -18,16 +18,14 @@ def chosen(result: StudyResult) -> str | None:
     return min(result.verdicts, key=lambda one: sign * one.effect).arm
 
 
-def head(result: StudyResult, w: Words) -> Html:
+def head(result: StudyResult, w: Words, title: Html) -> Html:
     study, whole = result.study, say.whole(result)
     sizes = {"arms": len(study.arms), "seeds": len(study.seeds), "folds": len(study.folds)}
     under = el("p", w("subtitle", task=task(study), design=study.design, **sizes), el("br"), study.source, class_="under")
     said = sentence(result, w)
     size = "sentence long" if len(said) > LONG else "sentence"
     verdict = el("p", [chip(whole.word, w), " "] if whole else None, said, class_=size)
-    return el(
-        "header", el("h1", w("title", id=study.id)), under, verdict, [el("p", note, class_="warning") for note in warnings(result, w)]
-    )
+    return el("header", title, under, verdict, [el("p", note, class_="warning") for note in warnings(result, w)])
 
 
 def task(study: Study) -> str:

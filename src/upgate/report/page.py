@@ -4,10 +4,11 @@ from importlib.resources import files
 from typing import Protocol
 
 from upgate.report import figures, stock, text
+from upgate.report.cost import cost
 from upgate.report.figures import Figure, Runs, change, shown
 from upgate.report.head import chosen, head
 from upgate.report.html import Html, el, join, table
-from upgate.report.sections import commands, controls, cost, engagement, frozen, interactions, second, section
+from upgate.report.sections import commands, controls, engagement, frozen, interactions, second, section
 from upgate.report.words import Words
 from upgate.study.result import StudyResult
 
@@ -23,8 +24,13 @@ class Tables(Protocol):
 def page(result: StudyResult, tables: Tables, language: str = "en") -> str:
     """The whole page. `tables` is asked for curve, forecasts, tickers and predictions of the arms that are drawn."""
     w = Words(language)
-    sections = [
-        head(result, w),
+    return document(w("title", id=result.study.id), body(result, tables, w, el("h1", w("title", id=result.study.id))), w)
+
+
+def body(result: StudyResult, tables: Tables, w: Words, title: Html) -> list[Html]:
+    """A study's part of a page, below its title."""
+    return [
+        head(result, w, title),
         pictured(figures.effects(result, w), w),
         seeds(result, w),
         pictured(figures.scores(result, w), w),
@@ -38,7 +44,6 @@ def page(result: StudyResult, tables: Tables, language: str = "en") -> str:
         frozen(result, w),
         commands(result, w),
     ]
-    return document(w("title", id=result.study.id), sections, w)
 
 
 def document(title: str, sections: list[Html], w: Words) -> str:

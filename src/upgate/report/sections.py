@@ -1,17 +1,25 @@
-"""The parts of the page that are tables: tests beyond seeds, what the parts did, cost, controls, what was frozen, how to do it again."""
+"""The parts of the page that are tables: tests beyond seeds, what the parts did, controls, what was frozen, how to do it again."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from upgate.report.figures import Figure, change, direction, interval, margin_of, p_value, shown
+from upgate.report.figures import change, direction, interval, margin_of, p_value
 from upgate.report.head import chosen
 from upgate.report.html import Child, Html, el, join, table
-from upgate.report.rows import Row, rows
 from upgate.report.svg import number
 from upgate.report.words import Words
+from upgate.study import judge_stock, judge_text
+from upgate.study.judge import EXACTLY
 from upgate.study.result import StudyResult
 
+TESTS = {
+    judge_stock.BOTH_WAYS: "test_both",
+    judge_stock.SEEDS_FIXED: "test_fixed",
+    judge_stock.OVER_PERSISTENCE: "test_persistence",
+    judge_text.ITEMS: "test_items",
+    judge_text.MCNEMAR: "test_mcnemar",
+}
 NO_NUMBERS = 9  # a column beyond the last: all cells are text
 DEEP = "/"  # in a measure's name: it is one layer's or gate's
 
@@ -40,14 +48,19 @@ def second(result: StudyResult, w: Words) -> Html:
     """Tests beyond seeds: those of the baseline and the chosen recipe, the others folded away."""
     body: dict[str, list[list[Child]]] = {}
     for arm, found in result.second.items():
-        body[arm] = [[f"{arm}: {t.name}", number(t.effect, 3), _between(t.low, t.high), p_value(t.p)] for t in found]
+        body[arm] = [[f"{arm}: {_test(t.name, w)}", number(t.effect, 3), _between(t.low, t.high), p_value(t.p)] for t in found]
     for arm, p in result.confidence_set.items():
         body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", p_value(p)])
     columns = [w("test"), w("effect"), w("interval"), "p"]
     first = [row for arm, found in body.items() for row in found if arm in (result.study.baseline, chosen(result))]
     rest = [row for found in body.values() for row in found if row not in first]
     more = el("details", el("summary", w("others")), table(columns, rest)) if rest else None
-    return section(w("second"), note(w("second_note")), table(columns, first) if first else None, more) if body else Html("")
+    fixed = note(w("seeds_fixed")) if result.study.task == "stock" else None
+    return section(w("second"), note(w("second_note")), fixed, table(columns, first) if first else None, more) if body else Html("")
+
+
+def _test(name: str, w: Words) -> str:
+    return w(TESTS[name]) if name in TESTS else name
 
 
 def _between(low: float, high: float) -> str:
@@ -77,42 +90,11 @@ def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
     return table([w("measure"), *found], [[said[name], *(cell(arm, name) for arm in found)] for name in names])
 
 
-def cost(result: StudyResult, w: Words) -> Html:
-    if not result.cost:
-        return Html("")
-    kinds = {result.study.baseline: "base"}
-    drawn = [
-        Row(
-            arm,
-            one.seconds,
-            f"{number(one.seconds, 3)} s, ×{number(one.ratio, 3)}",
-            interval=(0.0, one.seconds),
-            kind=kinds.get(arm, "arm"),
-        )
-        for arm, one in result.cost.items()
-    ]
-    columns = [w("recipe"), w("seconds"), f"/ {result.study.baseline}", w("per_step"), w("steps"), w("epochs"), w("diverged")]
-    body: list[list[Child]] = []
-    for arm, one in result.cost.items():
-        numbers = (one.seconds, one.ratio, 1000 * one.seconds_per_step)
-        body.append([arm, *(number(x, 3) for x in numbers), number(one.steps), number(one.epochs, 3), result.diverged.get(arm, 0)])
-    label = w("cost_label", said=", ".join(f"{row.name} {row.said}" for row in drawn))
-    figure = Figure("", rows(drawn, 0.0), label, columns, body, w("cost_note", total=duration(result.seconds, w)))
-    return section(w("cost"), shown(figure, w))
-
-
-def duration(seconds: float, w: Words) -> str:
-    for size, key in ((3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 2 * size:
-            return w(key, value=number(seconds / size, 3))
-    return w("some_seconds", value=number(seconds, 3))
-
-
 def controls(result: StudyResult, w: Words) -> Html:
     body = [
         [
             control.name,
-            control.expected,
+            w("zero_expected") if control.expected == EXACTLY else control.expected,
             w("not_run") if control.difference is None else number(control.difference, 3),
             "–" if control.holds is None else f"✓ {w('holds')}" if control.holds else f"✗ {w('fails')}",
         ]

@@ -11,6 +11,8 @@ from upgate.schema import NonNegativeInt, Positive, PositiveInt, Range, build, s
 
 Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
 Design = Literal["pair", "parts", "factorial", "arms"]
+Budget = Literal["steps", "wall"]
+Experiment = Literal["article"]
 ASIDE = {  # train's words that a study says itself, and what to give instead
     "seed": "study.seeds=6, or a list of them",
     "fold": "study.folds=2, or a list of them",
@@ -26,16 +28,19 @@ class Asked:
     seeds: list[NonNegativeInt] | PositiveInt = 6  # how many, 0, 1, ...; or which. Learning rates were searched with seeds from 100 on
     folds: list[NonNegativeInt] | PositiveInt | None = None  # how many, or which; null: every fold of the split
     arms: list[str] | None = None  # recipes for study=arms, the baseline first: "traditional, upgraded, upgraded clip=value"
+    budget: Budget = "steps"  # alike in every arm: steps, or wall time, in epochs that the baseline's time pays for
+    tune: PositiveInt | None = None  # tune every arm's parts first, with so many trials each on validation data; null: arms as they are
     smallest_effect: Positive | None = None  # of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point
     alpha: Level = 0.05
     aa: bool = True  # train the baseline on as many other seeds: the noise floor
     zero: bool = True  # train one run with independent updates, which must change nothing
+    experiment: Experiment | None = None  # a bundle of studies; this word alone is given without study.
     yes: bool = False  # go on after the plan without being asked
 
 
 def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
     """The study's own words, checked, and the rest: train's words, which hold for every arm. Raises UserError."""
-    own = [word for word in words if re.match(r"study[.=]", word) or word == "study"]
+    own = [word for word in words if re.match(r"study[.=]|experiment=", word) or word in ("study", "experiment")]
     rest = [word for word in words if word not in own]
     for word in rest:
         key = word.partition("=")[0]

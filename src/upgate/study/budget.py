@@ -111,13 +111,16 @@ def spread(study: Study, finished: Sequence[Row]) -> float | None:
 def tell(console: Console, plan: Plan, found: Budget) -> None:
     """The plan: what will run, how long, and what it can find."""
     study, every = plan.study, len({job.spec.key for job in plan.jobs})
+    executor = plan.jobs[0].config["executor"]["name"]
     controls = [name for name, there in (("A/A", study.aa), ("zero", study.zero)) if there]
     lines = [
         f"study {study.id}: {len(study.arms)} arms, {count(study.seeds, 'seed')} ({listed(study.seeds)}), "
         f"{count(study.folds, 'fold')}; controls: {', '.join(controls) or 'none'}",
         *(f"  {arm.name}" for arm in study.arms),
+        *walls(study),
         f"runs: {every}, of which {found.done} are done and {every - found.done} to do; "
-        f"about {minutes(sum(found.seconds.values()))} ({'measured' if found.measured else 'from a few steps of each recipe'})",
+        f"about {minutes(sum(found.seconds.values()))} {'' if executor == 'inline' else 'of work '}"
+        f"({'measured' if found.measured else 'from a few steps of each recipe'})",
         f"smallest effect of interest: {100 * study.smallest_effect:g}{'%' if study.unit == '%' else ' points'}; "
         f"detectable with 80% power: {can_detect(study, found)}",
     ]
@@ -125,6 +128,17 @@ def tell(console: Console, plan: Plan, found: Budget) -> None:
         lines.append("fewer than 6 seeds: every verdict will be undecided, for an exact test could not reject")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def walls(study: Study) -> list[str]:
+    """What equal wall time comes to."""
+    if study.wall is None:
+        return []
+    if study.wall.equal:
+        epochs = next(iter(study.wall.epochs.values()))
+        return [f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of equal steps, and costs nothing more"]
+    steps = ", ".join(f"{ratio:.2f}" for ratio in study.wall.ratio.values())
+    return [f"equal wall time: about {minutes(study.wall.seconds)} of training each; a step takes {steps} of the baseline's"]
 
 
 def can_detect(study: Study, found: Budget) -> str:

@@ -24,6 +24,8 @@ Tables = Callable[[Row, str], pd.DataFrame]
 Runs = dict[str, dict[tuple[int, int], Row]]  # arm -> (seed, fold) -> its FINISHED run
 Scores = dict[str, dict[int, float]]  # arm -> seed -> score in the study's scale; only seeds of which every fold is there
 
+EXACTLY = "exactly the baseline's numbers"  # what a control that must change nothing is expected to give
+
 
 def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     """Judge a study. rows: all of the store's of that task; tables: a run's table by name, asked for of runs that did not diverge."""
@@ -161,7 +163,7 @@ def zero_control(study: Study, runs: Runs) -> Control:
     if own is not None and base is not None:
         names = [name for name in base.metrics if name.startswith(("test/", "val/"))]
         gap = float(np.abs(differences([own.metrics.get(n, math.inf) for n in names], [base.metrics[n] for n in names])).max(initial=0.0))
-    return Control(study.zero.name, study.zero.words, "exactly the baseline's numbers", gap, None if gap is None else gap == 0)
+    return Control(study.zero.name, study.zero.words, EXACTLY, gap, None if gap is None else gap == 0)
 
 
 def references_of(study: Study, runs: Runs) -> dict[str, float]:

@@ -9,26 +9,30 @@ from scipy import stats
 
 from upgate.run.store import Row
 from upgate.study.result import Second, Study
-from upgate.study.stats import Interval
-from upgate.study.stats_forecast import confidence_set, diebold_mariano, t_of_mean
+from upgate.study.stats import Floats, Interval
+from upgate.study.stats_forecast import confidence_set, diebold_mariano, seeds_and_dates, t_of_mean
 from upgate.study.stats_many import cluster_bootstrap
 
 Cells = Mapping[tuple[int, int], Row]
 Tables = Callable[[Row, str], pd.DataFrame]
 REFERENCES = ("persistence", "drift", "har")
+BOTH_WAYS, SEEDS_FIXED = "seeds and dates", "Diebold-Mariano, trained seeds as fixed"
+OVER_PERSISTENCE = "Clark-West, persistence"
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
 def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str, Any]:
     """Fields of a StudyResult. runs: complete arms; one with a diverged run has no loss series, and its tests are undefined."""
-    series = {name: over_seeds(study, cells, tables) for name, cells in runs.items()}
+    by_seed = {name: seed_losses(study, cells, tables) for name, cells in runs.items()}
+    series = {name: sum(frames[1:], frames[0]) / len(frames) if frames else None for name, frames in by_seed.items()}
     finite = {name: frame for name, frame in series.items() if frame is not None}
     base = finite.get(study.baseline)
     horizon = int(study.frozen["task"]["horizon"])
     shown = {name: frame["forecast"].tolist() for name, frame in finite.items()}
     if base is not None:
         shown |= {name: base[name].tolist() for name in REFERENCES if name in base}
-    found = {name: [] if frame is None else tests(study, name, frame, base, horizon) for name, frame in series.items()}
+    against = by_seed.get(study.baseline, [])
+    found = {name: tests(study, frames, [] if name == study.baseline else against, horizon) for name, frames in by_seed.items()}
     theirs = runs.get(study.baseline, {})
     values = {name: ticker_logs(study, cells, theirs, tables) for name, cells in runs.items() if name != study.baseline}
     values = {name: frame for name, frame in values.items() if not frame.empty}
@@ -42,16 +46,12 @@ def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str,
     }
 
 
-def over_seeds(study: Study, cells: Cells, tables: Tables) -> pd.DataFrame | None:
-    """Losses per date, averaged over seeds first, all folds in the order of time; None where a run diverged."""
+def seed_losses(study: Study, cells: Cells, tables: Tables) -> list[pd.DataFrame]:
+    """Losses per date of each seed, all folds in the order of time; none where a run diverged."""
     if any(row.diverged for row in cells.values()):
-        return None
-    seeds = list(dict.fromkeys(seed for seed, _ in cells))
-    folds = []
-    for fold in study.folds:
-        first, *others = (losses(tables(cells[seed, fold], "forecasts")) for seed in seeds)
-        folds.append(sum(others, first))
-    return pd.concat(folds).sort_index() / len(seeds)
+        return []
+    seeds = dict.fromkeys(seed for seed, _ in cells)
+    return [pd.concat([losses(tables(cells[seed, fold], "forecasts")) for fold in study.folds]).sort_index() for seed in seeds]
 
 
 def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -63,22 +63,39 @@ def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(forecasts["label_date"], sort=True).mean()
 
 
-def tests(study: Study, name: str, own: pd.DataFrame, base: pd.DataFrame | None, horizon: int) -> list[Second]:
-    """Against the baseline on the same dates, and against persistence, of which every forecast is an extension."""
+def tests(study: Study, own: list[pd.DataFrame], base: list[pd.DataFrame], horizon: int) -> list[Second]:
+    """Against the baseline on the same dates and seeds, and against persistence, of which every forecast is an extension.
+
+    Losses: a frame per seed. Diebold-Mariano takes their average over seeds, and so these trained models, for all that there is: two draws
+    of one recipe it calls different in 35 to 52% of cases (simulated at 5%). Seeds and dates, clustered both ways, does not.
+    """
     found = []
-    if base is not None and name != study.baseline:
-        outcome = diebold_mariano(own["forecast"].to_numpy(), base["forecast"].to_numpy(), horizon)
-        gap = float((own["forecast"] - base["forecast"]).mean())
-        found.append(Second("Diebold-Mariano", gap, *around(gap, outcome.statistic, len(own), study.alpha), outcome.p))
-    statistic = t_of_mean(own[SKILL].to_numpy(), horizon)
-    gain = float(own[SKILL].mean())
-    found.append(Second("Clark-West, persistence", gain, *around(gain, statistic, len(own), study.alpha), float(stats.norm.sf(statistic))))
+    if own and base:
+        mine, theirs = stacked(own, "forecast"), stacked(base, "forecast")
+        gap = float((mine - theirs).mean())
+        for name, outcome, n in (
+            (BOTH_WAYS, seeds_and_dates(mine, theirs, horizon), min(mine.shape)),
+            (SEEDS_FIXED, diebold_mariano(mine, theirs, horizon), mine.shape[1]),
+        ):
+            found.append(Second(name, gap, *around(gap, outcome.statistic, n, study.alpha), outcome.p))
+    if own:
+        skill = stacked(own, SKILL).mean(axis=0)
+        statistic, gain = t_of_mean(skill, horizon), float(skill.mean())
+        p = float(stats.norm.sf(statistic))
+        found.append(Second(OVER_PERSISTENCE, gain, *around(gain, statistic, len(skill), study.alpha), p))
     return found
 
 
+def stacked(frames: list[pd.DataFrame], column: str) -> Floats:
+    """(seeds, dates)"""
+    return np.stack([frame[column].to_numpy(float) for frame in frames])
+
+
 def around(mean: float, statistic: float, n: int, alpha: float) -> tuple[float, float]:
-    """The interval that belongs to a t statistic."""
-    if statistic == 0 or not np.isfinite(statistic):
+    """The interval that belongs to a t statistic with n - 1 degrees of freedom; nan to nan where there is no statistic."""
+    if np.isnan(statistic):
+        return float("nan"), float("nan")
+    if statistic == 0 or np.isinf(statistic):
         return mean, mean
     half = abs(mean / statistic) * float(stats.t.isf(alpha / 2, n - 1))
     return mean - half, mean + half

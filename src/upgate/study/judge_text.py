@@ -11,6 +11,7 @@ from upgate.run.store import Row
 from upgate.study.result import Second, Study
 from upgate.study.stats_text import item_bootstrap, mcnemar
 
+ITEMS, MCNEMAR = "item bootstrap", "McNemar, median over runs"
 Cells = Mapping[tuple[int, int], Row]
 Tables = Callable[[Row, str], pd.DataFrame]
 
@@ -39,6 +40,6 @@ def tests(own: np.ndarray, base: np.ndarray, alpha: float) -> list[Second]:
     found = item_bootstrap(own.astype(float), base.astype(float), alpha)
     p = median(mcnemar(mine, theirs) for mine, theirs in zip(own, base, strict=True))
     return [
-        Second("item bootstrap", found.effect, found.low, found.high, float("nan")),
-        Second("McNemar, median over runs", found.effect, float("nan"), float("nan"), p),
+        Second(ITEMS, found.effect, found.low, found.high, float("nan")),
+        Second(MCNEMAR, found.effect, float("nan"), float("nan"), p),
     ]

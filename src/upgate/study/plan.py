@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from upgate.run.execute import Job
 from upgate.run.result import MAIN
 from upgate.study import design
 from upgate.study.asked import Asked, read
-from upgate.study.result import LOG, PLAIN, Arm, Study
+from upgate.study.result import LOG, PLAIN, Arm, Study, Wall
+from upgate.study.wall import equal_wall
 
 LARGE_TEST = 10_000  # test items from which on a smaller difference of accuracy is of interest
 ZERO_WORD = "layerwise=independent"  # the same weights as joint updates, bit for bit
@@ -31,11 +32,20 @@ class Plan:
     asked: Asked
 
 
-def plan(words: Sequence[str], extra: str | None, library: Library) -> Plan:
-    """Everything about a study that can be said before its first run. Raises UserError for what cannot be done."""
+def plan(words: Sequence[str], extra: str | None, library: Library, tuned: Mapping[str, list[str]] | None = None) -> Plan:
+    """Everything about a study that can be said before its first run. Raises UserError for what cannot be done.
+
+    tuned: arm -> its words after the search that study.tune asks for.
+    """
     asked, rest = read(words)
-    arms = arms_of(asked, rest, extra)
+    if asked.tune and tuned is None:
+        raise UserError(f"study.tune={asked.tune} goes with a study of its own; leave it out")
+    arms = [replace(arm, words=(tuned or {}).get(arm.name, arm.words)) for arm in arms_of(asked, rest, extra)]
     first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
+    wall = None
+    if asked.budget == "wall":
+        arms, wall = equal_wall(arms, first, library)
+        first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
     base = first[arms[0].name]
     seeds, folds = numbered(asked.seeds, "seeds"), folds_of(asked, base)
     aa = Arm(f"A/A: {arms[0].name} again", arms[0].words, arms[0].on) if asked.aa else None
@@ -61,9 +71,10 @@ def plan(words: Sequence[str], extra: str | None, library: Library) -> Plan:
         aa_seeds=[max(seeds) + 1 + i for i in range(len(seeds))] if aa else [],
         zero=zero,
         data=base.spec.data,
-        frozen=frozen(base),
+        frozen=frozen(base, wall),
         **measure(base, asked, library),
         commands=[],
+        wall=wall,
     )
     return with_runs(study, first, asked)
 
@@ -85,7 +96,9 @@ def with_runs(study: Study, first: dict[str, Job], asked: Asked) -> Plan:
     named = replace(study, keys=keys)
     named = replace(named, id=identity(named))
     command = shlex.join(["upgate", "study", *([] if "study.yes=true" in study.words else ["--yes"]), *study.words])
-    return Plan(replace(named, commands=[command, f"upgate report study={named.id}"]), jobs, arm_of, asked)
+    root = [f"root={jobs[0].config['root']}"] if any(word.startswith("root=") for word in study.words) else []
+    report = shlex.join(["upgate", "report", f"study={named.id}", *root])
+    return Plan(replace(named, commands=[command, report]), jobs, arm_of, asked)
 
 
 def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:
@@ -123,9 +136,9 @@ def zero_arm(base: Arm, library: Library, extra: str | None) -> Arm | None:
 
 
 def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
-    """The same job on another seed and fold; beside the traditional recipe's where the study has that."""
+    """The same job on another seed and fold; beside the traditional recipe's where the study has that, with the same budget."""
     spec = replace(job.spec, seed=seed, fold=fold)
-    twin = "" if traditional is None else replace(traditional.spec, seed=seed, fold=fold).key
+    twin = "" if traditional is None or traditional.spec.budget != spec.budget else replace(traditional.spec, seed=seed, fold=fold).key
     return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, twin=twin)
 
 
@@ -144,9 +157,11 @@ def measure(base: Job, asked: Asked, library: Library) -> dict[str, Any]:
     }
 
 
-def frozen(base: Job) -> dict[str, Any]:
+def frozen(base: Job, wall: Wall | None) -> dict[str, Any]:
     """What every arm has alike."""
     spec = asdict(base.spec)
+    if wall is not None and not wall.equal:
+        spec["budget"] |= {"max_epochs": "by recipe"}
     return {name: spec[name] for name in ("task", "split", "model", "budget", "batch_size", "precision", "threads", "numerics")}
 
 

@@ -28,6 +28,22 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Wall:
+    """Epochs by arm that cost the same time, measured before the first run. Controls have the baseline's.
+
+    ratio: of a step's seconds to the baseline's; seconds: what all the baseline's steps were expected to take, and so every arm's.
+    """
+
+    epochs: dict[str, int]
+    ratio: dict[str, float]
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        return len(set(self.epochs.values())) < 2
+
+
+@dataclass(frozen=True)
 class Study:
     """What a study asks, frozen before its first run. Keys name the runs; nothing here is measured."""
 
@@ -52,6 +68,7 @@ class Study:
     source: str  # where the data came from, a phrase
     frozen: dict[str, Any]  # task, split, model, budget, batch_size, precision, threads: alike in every arm
     commands: list[str]  # how to do it again
+    wall: Wall | None = None  # equal wall time; None: equal steps
 
     @property
     def baseline(self) -> str:

@@ -146,5 +146,12 @@ def notes(result: StudyResult) -> list[str]:
     if not result.complete:
         count = sum(len(cells) for cells in result.missing.values())
         said.append(f"missing runs: {count}; a seed counts where all of it is there")
+    said += [other_dates(one.arm, result) for one in [whole(result)] if one is not None and result.second.get(one.arm)]
     said.append(f"looks at this test part in this store: {result.looks} runs")
     return said
+
+
+def other_dates(arm: str, result: StudyResult) -> str:
+    """p-values beyond seeds; those of the trained seeds alone say so in their names."""
+    tests = [f"{test.name}: {p_value(test.p)}" for test in result.second[arm] if not math.isnan(test.p)]
+    return f"{arm} on other test {'dates' if result.study.task == 'stock' else 'items'}, p of {'; '.join(tests)}"

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,35 +12,46 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.data.fold_data import FoldData
 from upgate.run import environment
 from upgate.run.command import Library, tell_data
 from upgate.run.execute import Interrupted, Job, execute
+from upgate.run.executor import Executor
 from upgate.run.result import Result
 from upgate.run.show import show_failures
 from upgate.run.store import Row, Run, Store
 from upgate.run.store_row import PARENT
-from upgate.run.task import Table
+from upgate.study.asked import read
 from upgate.study.budget import Budget, budget, minutes, tell
-from upgate.study.plan import Plan, plan
+from upgate.study.plan import Plan, arms_of, plan
 from upgate.study.result import StudyResult
 from upgate.study.say import show, whole
 from upgate.study.stats import paired
 from upgate.study.stored import FILE, folder_of, result_of
 
+ALONE = {"upgate.experiment": ""}  # no longer an experiment's, if it ever was
+
 
 def study_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
     """Plan, ask, train, judge; the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
     library = Library()
-    planned = plan(words, extra, library)
+    asked, rest = read(words)
+    tuned = None
+    if asked.tune:
+        from upgate.tune.tuned import tune_first  # a search is made of a study's pieces
+
+        if not (yes or asked.yes or agreed(console, f"tune every recipe first, with {asked.tune} trials each")):
+            return declined(console)
+        if (tuned := tune_first(arms_of(asked, rest, extra), asked.tune, extra, library, console)) is None:
+            return interrupted(console)
+    with console.status("planning"):  # equal wall time measures each recipe's steps
+        planned = plan(words, extra, library, tuned)
     tell_data(console, planned.jobs[0], library)
     store = Store(Path(str(planned.jobs[0].config["root"])).resolve())
     with console.status("trying every recipe out for two steps"):
         found = budget(planned, stored_rows(store, planned.study.task), library, console)
     tell(console, planned, found)
-    if found.seconds and not (yes or planned.asked.yes or agreed(console)):
-        console.print("nothing was trained; go on with: upgate study --yes ..., or study.yes=true", highlight=False, soft_wrap=True)
-        return 0
+    if found.seconds and not (yes or asked.yes or agreed(console)):
+        return declined(console)
     store.prepare()
     store.reconcile()
     return run(planned, found, library, store, console)
@@ -48,33 +59,42 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
 
 def stored_rows(store: Store, task: str) -> list[Row]:
     """What the store holds; a plan alone makes none."""
-    there = store.root.exists() or "MLFLOW_TRACKING_URI" in os.environ
+    there = (store.root / "mlflow.db").exists() or "MLFLOW_TRACKING_URI" in os.environ
     return store.rows(task=task) if there else []
 
 
-def agreed(console: Console) -> bool:
+def agreed(console: Console, to: str = "go on") -> bool:
     """The user's answer; no where nobody can be asked."""
-    return console.is_terminal and sys.stdin.isatty() and console.input("go on? [y/N] ").strip().lower() in ("y", "yes")
+    return console.is_terminal and sys.stdin.isatty() and console.input(f"{to}? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def run(planned: Plan, found: Budget, library: Library, store: Store, console: Console) -> int:
-    """Do what is left, judge everything, and say it."""
+def declined(console: Console) -> int:
+    console.print("nothing was trained; go on with: upgate study --yes ..., or study.yes=true", highlight=False, soft_wrap=True)
+    return 0
+
+
+def interrupted(console: Console) -> int:
+    console.print("\ninterrupted; the same command goes on where this one stopped.")
+    return 130
+
+
+def run(planned: Plan, found: Budget, library: Library, store: Store, console: Console, more: Mapping[str, str] = ALONE) -> int:
+    """Do what is left, judge everything, and say it. more: tags of the study's MLflow run, such as the experiment that it belongs to."""
     study = planned.study
     folder = folder_of(store, study.id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(study.json(), encoding="utf-8")
     with ExitStack() as parents:
-        parent = parents.enter_context(open_parent(planned, store))
+        parent = parents.enter_context(open_parent(planned, store, more))
         parent.artifact(folder / FILE)
         arms = {name: parents.enter_context(open_arm(planned, name, parent, store)) for name in study.keys}
         jobs = [replace(job, parent=arms[planned.arm_of[job.spec.key]].id) for job in planned.jobs]
         try:
-            results = execute(jobs, Progress(library, found, console).fetch, store, parent, console)
+            results = execute(jobs, library.fetch, store, parent, console, Progress(found, console))
         except Interrupted:
             for one in (*arms.values(), parent):
                 one.finish("KILLED")
-            console.print("\ninterrupted; the same command goes on where this one stopped.")
-            return 130
+            return interrupted(console)
         judged = result_of(store, study)
         (folder / "result.json").write_text(judged.json(), encoding="utf-8")
         parent.artifact(folder / "result.json")
@@ -92,37 +112,48 @@ def report(console: Console, judged: StudyResult, results: Sequence[Result], fol
     if failed:
         show_failures(console, failed)
     console.print(f"in {folder}: {FILE}, result.json", highlight=False, soft_wrap=True)
-    console.print(f"next: upgate report study={judged.study.id}, or make ui", highlight=False, soft_wrap=True)
+    console.print(f"next: {judged.study.commands[-1]}, or make ui", highlight=False, soft_wrap=True)
     return 0 if judged.complete else 1
 
 
 class Progress:
-    """Says before each run which one it is, and how much time is left."""
+    """Says of every run which one it is, as it begins here or ends elsewhere, and how much time is left."""
 
-    def __init__(self, library: Library, found: Budget, console: Console) -> None:
-        self.library, self.console, self.seconds = library, console, dict(found.seconds)
-        self.every, self.expected, self.spent = len(self.seconds), 0.0, 0.0
-        self.last = (0.0, time.monotonic())  # seconds expected of the run that is going on, and since when
+    def __init__(self, found: Budget, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console, self.clock = console, clock
+        self.seconds, self.every = dict(found.seconds), len(found.seconds)  # expected, of what has not ended
+        self.since: dict[str, float] = {}  # of what goes on
+        self.expected, self.spent = 0.0, 0.0  # of what has ended
 
-    def fetch(self, job: Job) -> tuple[Table, FoldData]:
-        """A job's data, as `execute` asks for them right before it trains."""
-        expected, since = self.last
-        now = time.monotonic()
-        if expected:
-            self.expected, self.spent = self.expected + expected, self.spent + now - since
-        pace = self.spent / self.expected if self.expected else 1.0
-        left = pace * sum(self.seconds.values())
-        said = f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}; about {minutes(left)} left"
-        self.console.print(said, highlight=False, markup=False, soft_wrap=True)
-        self.last = (self.seconds.pop(job.spec.key, 0.0), now)
-        return self.library.fetch(job)
+    def begun(self, job: Job, executor: Executor) -> None:
+        self.since[job.spec.key] = self.clock()
+        if executor.here:
+            self.say(f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}", executor)
+
+    def ended(self, job: Job, result: Result, executor: Executor) -> None:
+        took = self.clock() - self.since.pop(job.spec.key)
+        if expected := self.seconds.pop(job.spec.key, 0.0):
+            self.expected, self.spent = self.expected + expected, self.spent + took
+        if not executor.here:
+            how = "failed" if result.error else "done"
+            self.say(f"run {self.every - len(self.seconds)} of {self.every} {how}: {job.name}, {minutes(took)}", executor)
+
+    def say(self, what: str, executor: Executor) -> None:
+        told = f"{what}; about {minutes(self.left(executor.slots))} left"
+        self.console.print(told, highlight=False, markup=False, soft_wrap=True)
+
+    def left(self, slots: int) -> float:
+        """Seconds, if runs keep the pace of those that have ended, in so many slots; no less than the longest one takes."""
+        pace, now = self.spent / self.expected if self.expected else 1.0, self.clock()
+        rest = [max(0.0, pace * seconds - (now - self.since.get(key, now))) for key, seconds in self.seconds.items()]
+        return max(sum(rest) / slots, *rest, 0.0)
 
 
 def digest(*words: str) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-def open_parent(planned: Plan, store: Store) -> Run:
+def open_parent(planned: Plan, store: Store, more: Mapping[str, str]) -> Run:
     """The study's MLflow run; the same study again goes on in the same one."""
     study, (tags, texts) = planned.study, environment.provenance()
     tags |= {
@@ -131,6 +162,7 @@ def open_parent(planned: Plan, store: Store) -> Run:
         "upgate.design": study.design,
         "upgate.data": study.data,
         "upgate.runs": str(len(planned.arm_of)),
+        **more,
     }
     parent = store.parent(study.task, f"study {study.id}", digest(study.id), tags)
     for file, text in texts.items():

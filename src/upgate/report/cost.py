@@ -1,0 +1,76 @@
+"""What a study's recipes cost, and what was equal in their budgets: steps, or wall time."""
+
+import math
+import shlex
+
+from upgate.report.figures import Figure, shown
+from upgate.report.html import Child, Html, el, table
+from upgate.report.rows import Row, rows
+from upgate.report.sections import note, section
+from upgate.report.svg import number
+from upgate.report.words import Words
+from upgate.study.result import StudyResult, Wall
+
+ALIKE = 0.05  # by which the time of equal steps may differ
+
+
+def cost(result: StudyResult, w: Words) -> Html:
+    if not result.cost:
+        return Html("")
+    kinds = {result.study.baseline: "base"}
+    drawn = [
+        Row(
+            arm,
+            one.seconds,
+            f"{number(one.seconds, 3)} s, ×{number(one.ratio, 3)}",
+            interval=(0.0, one.seconds),
+            kind=kinds.get(arm, "arm"),
+        )
+        for arm, one in result.cost.items()
+    ]
+    columns = [w("recipe"), w("seconds"), f"/ {result.study.baseline}", w("per_step"), w("steps"), w("epochs"), w("diverged")]
+    body: list[list[Child]] = []
+    for arm, one in result.cost.items():
+        numbers = (one.seconds, one.ratio, 1000 * one.seconds_per_step)
+        body.append([arm, *(number(x, 3) for x in numbers), number(one.steps), number(one.epochs, 3), result.diverged.get(arm, 0)])
+    label = w("cost_label", said=", ".join(f"{row.name} {row.said}" for row in drawn))
+    figure = Figure("", rows(drawn, 0.0), label, columns, body, w("cost_note", total=duration(result.seconds, w)))
+    return section(w("cost"), shown(figure, w), budgets(result, w))
+
+
+def budgets(result: StudyResult, w: Words) -> list[Child]:
+    """What is equal: wall time, with the seconds allowed and used; or steps, and whether their time differs enough for the other study."""
+    study, wall = result.study, result.study.wall
+    if wall is not None and not wall.equal:
+        return [el("h3", w("budget_wall")), note(w("budget_wall_note")), spent(wall, result, w)]
+    base = result.cost[study.baseline].seconds_per_step if study.baseline in result.cost else math.nan
+    ratios = {arm.name: result.cost[arm.name].seconds_per_step / base for arm in study.arms[1:] if arm.name in result.cost}
+    ratios = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio) and ratio > 0}
+    if not ratios:
+        return []
+    most = max(ratios, key=lambda name: abs(math.log(ratios[name])))
+    told = {"arm": most, "ratio": number(ratios[most], 3), "baseline": study.baseline}
+    if wall is not None:
+        return [note(w("budget_both", **told))]
+    if abs(ratios[most] - 1) <= ALIKE:
+        return [note(w("budget_alike", **told))]
+    again = result.cost.get(study.aa.name) if study.aa else None
+    loose = [note(w("clock", ratio=number(again.ratio, 3)))] if again and abs(again.ratio - 1) > ALIKE else []
+    words = [word for word in study.words if word not in ("study.yes=true", "study.budget=steps")]
+    command = shlex.join(["upgate", "study", "--yes", *words, "study.budget=wall"])
+    return [note(w("budget_differs", **told)), el("pre", el("code", command), tabindex="0"), *loose]
+
+
+def spent(wall: Wall, result: StudyResult, w: Words) -> Html:
+    body: list[list[Child]] = []
+    for name, epochs in wall.epochs.items():
+        used = result.cost[name].seconds if name in result.cost else math.nan
+        body.append([name, epochs, *(number(x, 3) for x in (wall.ratio[name], wall.seconds, used))])
+    return table([w("recipe"), w("epochs"), w("step_ratio"), w("allowed"), w("used")], body)
+
+
+def duration(seconds: float, w: Words) -> str:
+    for size, key in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return w(key, value=number(seconds / size, 3))
+    return w("some_seconds", value=number(seconds, 3))
