@@ -47,8 +47,8 @@ predict: $(READY) ## forecast with a stored run: make predict run=latest data.pa
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)
 
-test: $(READY) lint ## lint, types and every test
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) lint ## lint, types and every test, in two processes
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

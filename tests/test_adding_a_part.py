@@ -80,7 +80,7 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
     for place, language, text in blocks():
         if language != "bash":
             with (tree / place).open("a", encoding="utf-8") as file:
-                file.write(text)
+                file.write("\n\n" * (language == "python") + text)
             continue
         for line in text.splitlines():
             run(line, tree, folder, f"--junitxml={report}")

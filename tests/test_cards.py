@@ -141,8 +141,16 @@ def test_the_screen_compares_recipes_that_differ_in_one_choice() -> None:
 
 def test_what_the_screen_puts_beside_a_choice_is_needed() -> None:
     for choice in script("screen")["BESIDE"]:
-        with pytest.raises(UserError):
-            recipe_of(compose(["task=stock", choice]))
+        assert refused("stock", choice) or refused("sentiment", choice), choice
+
+
+def refused(task: str, choice: str) -> bool:
+    """Whether a choice cannot stand in a task's upgraded recipe, with the model that the task has."""
+    try:
+        recipe_of(compose([f"task={task}", choice]))
+    except UserError:
+        return True
+    return False
 
 
 def test_the_screen_measures_resumes_and_keeps_other_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

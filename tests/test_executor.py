@@ -150,6 +150,8 @@ def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Library, st
     stub = Stub(2, answer)
     found, said = go(pairs(20), library, store, stub)
     assert 3 <= len(found) == len(stub.order) <= 4 and "3 runs failed with ValueError" in said
+    found, said = go(pairs(3), library, store, Stub(2, answer), tolerant=True)  # a search: a trial of three folds costs itself only
+    assert len(found) == 6 and "so this stops here" not in said
 
 
 def test_what_a_worker_refuses_ends_the_command_with_its_sentence(pairs: Any, library: Library, store: Store) -> None:

@@ -94,7 +94,7 @@ def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path) -> None
     workers: list[int] = []
     for how in drivers:
         root = tmp_path / how.name / "runs"
-        wait_for(lambda root=root: len(owners(root)) == 2 and len(list(root.glob("*/last.ckpt"))) == 2, 90, "two runs at once")
+        wait_for(lambda root=root: len(owners(root)) == 2 and len(list(root.glob("*/last.ckpt"))) == 2, 200, "two runs at once")
         workers += [pid for pid, _ in owners(root).values()]
     assert len({*workers, *(driver.pid for driver in drivers.values())}) == 6
     for how, driver in drivers.items():

@@ -107,7 +107,7 @@ def test_the_watchdog_tells_of_a_kill(trainer: Trainer) -> None:
     assert within(15, lambda: trainer.status() == "KILLED")
     assert trainer.points() == list(range(1000))
     trainer.assert_output_ends()
-    assert within(5, lambda: not alive(trainer.watchdog)) and alive(trainer.child)
+    assert within(30, lambda: not alive(trainer.watchdog)) and alive(trainer.child)
     assert not list(Store(trainer.root).open.iterdir())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -16,6 +17,7 @@ from upgate.run.command import Library, make_job
 from upgate.run.store import Store
 from upgate.study.result import Arm
 from upgate.tune.asked import read
+from upgate.tune.plan import plan_arms
 from upgate.tune.result import TUNED, UNTUNED, SearchResult
 from upgate.tune.tuned import tuned_words
 
@@ -134,7 +136,9 @@ def test_a_study_can_have_its_arms_tuned(searched: tuple[Path, str]) -> None:
     asked, rest = read([word for word in tiny(root, *WORDS) if not word.startswith("tune.arms")])
     arms = [Arm("traditional", [*rest, "split=holdout", "recipe=traditional"]), Arm("upgraded", [*rest, "recipe=upgraded"])]
     before = len(list(root.glob("*/result.json")))
-    found = tuned_words(arms, asked, None, Library(), Store(root), Console(quiet=True))
+    library = Library()
+    planned = plan_arms(replace(asked, test=False), arms, [], None, library)
+    found = tuned_words(planned, arms, None, library, Console(quiet=True))
     assert len(list(root.glob("*/result.json"))) == before  # the same trials, and no test
     assert list(found) == ["traditional", "upgraded"] and "split=holdout" in found["traditional"]
     (result,) = [one for name, one in results(root).items() if not one["search"]["test"]]

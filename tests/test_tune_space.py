@@ -122,6 +122,8 @@ def test_ranges_are_no_part_of_a_run() -> None:
         (["search=randm"], "did you mean 'random'?"),
         (["tune.trial=3"], "unknown key tune.trial, did you mean 'trials'?"),
         (["tune.trials=0"], "tune.trials=0 must be 1 or more"),
+        (["tune=5"], "as in tune.trials=30"),
+        (["tune.space=3"], "as in tune.space.optimizer.lr=["),
         (["search=grid", "tune.trials=3"], "tune.trials is not for search=grid"),
         (["tune.prune=epochs"], "tune.prune=epochs is not offered"),
         (["tune.prune=folds", "tune.folds=3"], "take tune.folds=6"),

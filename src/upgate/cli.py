@@ -163,7 +163,7 @@ def report(words: Sequence[str]) -> int:
         print(HELP, end="")
         return 0
     asked = pairs(rest, ("study", "experiment", "tune", "out", "report.language", "root"))
-    if "study" in asked and "tune" in asked:
+    if "tune" in asked and not asked.keys().isdisjoint(("study", "experiment")):
         raise UserError("one page is of a study or of a search; give study=... or tune=...")
     if "tune" in asked:
         from upgate.report.tune import tune_report_command

@@ -27,7 +27,7 @@ class Stored:
 
     def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
         found = {cell: row for cell, row in self._runs.get(arm, {}).items() if fold in (None, cell[1])}
-        there = {cell: row for cell, row in found.items() if name == "curve" or row.tags.get("upgate.diverged") != "true"}
+        there = {cell: row for cell, row in found.items() if name == "curve" or not row.diverged}
         return {cell: self._read(row, name) for cell, row in sorted(there.items())}
 
 

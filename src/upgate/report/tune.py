@@ -44,8 +44,11 @@ def load(store: Store, search_id: str) -> SearchResult:
         raise UserError(f"there is no search {search_id} in {store.root}{did_you_mean(search_id, there)}; make tune makes one")
     folder = store.root / "tunes" / search_id
     path = folder / "result.json"
+    row = there[search_id]
+    if not path.exists() and row.status in ("RUNNING", "KILLED"):
+        raise UserError(f"the search {search_id} has not come to its end; its own command goes on: {row.tags.get('upgate.command', '')}")
     if not path.exists():
-        path = store.artifact(there[search_id].run_id, path.name, folder)
+        path = store.artifact(row.run_id, path.name, folder)
     return from_json(SearchResult, path.read_text(encoding="utf-8"))
 
 

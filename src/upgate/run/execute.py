@@ -46,11 +46,12 @@ def execute(
     console: Console,
     watch: Watch | None = None,
     executor: Executor | None = None,
+    tolerant: bool = False,
 ) -> list[Result]:
     """Return a result per job, in order; what the store holds is not trained again. A failure is told at once and the rest go on.
 
-    `executor`: one that is open and stays so; else the one that the configuration asks for is opened. Raises Interrupted on Ctrl-C;
-    then nothing goes on any more, and what was running is marked KILLED.
+    `executor`: one that is open and stays so; else the one that the configuration asks for is opened. `tolerant`: however many runs fail
+    alike, the rest go on. Raises Interrupted on Ctrl-C; then nothing goes on any more, and what was running is marked KILLED.
     """
     if not jobs:
         return []
@@ -59,7 +60,7 @@ def execute(
             first, threads = jobs[0], max(job.spec.threads for job in jobs)
             inline = doer(fetch, store, console)
             executor = stack.enter_context(open_executor(first.config, threads, first.spec.budget["accelerator"], inline))
-        driver = Driver(jobs, fetch, store, parent, console, watch, executor)
+        driver = Driver(jobs, fetch, store, parent, console, watch, executor, tolerant)
         with sigterm_as_ctrl_c():
             try:
                 driver.drive()
@@ -75,9 +76,18 @@ class Driver:
     """What waits, what goes on and what came of it."""
 
     def __init__(
-        self, jobs: Sequence[Job], fetch: Fetch, store: Store, parent: Run, console: Console, watch: Watch | None, executor: Executor
+        self,
+        jobs: Sequence[Job],
+        fetch: Fetch,
+        store: Store,
+        parent: Run,
+        console: Console,
+        watch: Watch | None,
+        executor: Executor,
+        tolerant: bool,
     ) -> None:
         self.fetch, self.store, self.parent, self.console, self.executor = fetch, store, parent, console, executor
+        self.tolerant = tolerant
         self.waiting: dict[str, Job] = {}
         for job in jobs:
             self.waiting.setdefault(job.spec.key, job)
@@ -137,7 +147,7 @@ class Driver:
     def count(self, kind: str) -> None:
         """After so many failures of a kind nothing more is begun; what goes on may end."""
         self.failures[kind] += 1
-        if self.failures[kind] == SAME_FAILURE:
+        if self.failures[kind] == SAME_FAILURE and not self.tolerant:
             self.waiting.clear()
             self.console.print(f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]")
 

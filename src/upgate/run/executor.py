@@ -98,6 +98,9 @@ def check_executor(asked: Mapping[str, Any], trainer: Mapping[str, Any]) -> Any:
     if asked["name"] != "inline" and isinstance(trainer["devices"], list):
         told = f"trainer.devices={trainer['devices']} names one GPU"
         raise UserError(f"{told}, and executor={asked['name']} gives each run its own; leave it out")
+    if asked["name"] != "inline" and trainer["devices"] != 1:
+        told = f"trainer.devices={trainer['devices']} shares a run out"
+        raise UserError(f"{told}, and executor={asked['name']} has one device for each; take executor=inline")
     return knobs
 
 

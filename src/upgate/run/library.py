@@ -31,8 +31,8 @@ class Library:
         table = self.table(name, job.config["data"]) if self._shelf is None else self._taken(self._shelf, spec.data)
         key = json.dumps([spec.data, spec.task, spec.split, spec.fold], sort_keys=True)
         if key not in self._data:
-            config = job.config if self._prepared is None else {**job.config, "cache": str(self._prepared)}
-            self._data[key] = task_of(name).data(table, spec.task, spec.split, spec.fold, config)
+            here = self._prepared or Shelf.at(job.config["cache"]).prepared(Path(str(job.config["root"])).resolve())
+            self._data[key] = task_of(name).data(table, spec.task, spec.split, spec.fold, {**job.config, "cache": str(here)})
         return table, self._data[key]
 
     def _taken(self, shelf: Shelf, digest: str) -> Table:

@@ -10,6 +10,7 @@ from rich.console import Console
 from upgate.run.job import Fetch, Job, folder_of, from_row, parameters, result_of, tags
 from upgate.run.result import Result
 from upgate.run.store import Run, Store
+from upgate.run.store_open import shown
 from upgate.run.store_row import Row
 from upgate.run.task import Table, task_of
 from upgate.run.train import Outcome, train
@@ -47,7 +48,8 @@ def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: s
 def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome) -> None:
     """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
     folder = Path(result.folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump(dict(job.config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    told = {**job.config, "cache": shown(str(job.config["cache"]))}  # without the password of its URL
+    (folder / "config.yaml").write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
     for name, frame in outcome.tables.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     settle(result, twin)

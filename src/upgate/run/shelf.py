@@ -40,8 +40,12 @@ class Shelf:
 
     @property
     def folder(self) -> Path | None:
-        """The folder, if it is one: tokens and references are kept there too."""
+        """The folder, if it is one."""
         return None if "://" in self.place else Path(self.place)
+
+    def prepared(self, root: Path) -> Path:
+        """Where tokens and references are kept: in the folder too, else beside this machine's runs."""
+        return self.folder or root / "prepared"
 
     def path(self, digest: str) -> str:
         return f"{self.place}/tables/{digest}.parquet"

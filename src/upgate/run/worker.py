@@ -44,7 +44,7 @@ def doer(fetch: Fetch, store: Store, console: Console) -> Callable[[Task], Task]
 def settled(root: str, uri: str, shelf: str) -> Callable[[Task], Task]:
     """How this process does tasks of a command; its store and its data are opened once. The driver has made the store ready."""
     place = Shelf(shelf)
-    library = Library(place, place.folder or Path(root) / "prepared")
+    library = Library(place, place.prepared(Path(root)))
     return doer(library.fetch, Store(Path(root), uri), Console(quiet=True, force_terminal=False))
 
 

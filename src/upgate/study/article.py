@@ -19,6 +19,7 @@ from upgate.errors import UserError
 from upgate.run import environment
 from upgate.run.command import Library, tell_data
 from upgate.run.store import Run, Store
+from upgate.run.store_open import shown
 from upgate.run.store_row import PARENT
 from upgate.study.article_say import show
 from upgate.study.asked import read
@@ -27,7 +28,7 @@ from upgate.study.facts import ARTICLE, ROLE, Fact, facts
 from upgate.study.plan import Plan, plan
 from upgate.study.result import to_json
 from upgate.study.stored import EXPERIMENT, Experiment, folder_of, result_of
-from upgate.study.study import agreed, run, stored_rows
+from upgate.study.study import agreed, declined, run, stored_rows
 
 HOLDOUT, WALK = "split=holdout", "split=walk_forward"
 TARGETS = ("level", "return", "volatility")  # of prices: a setting each, under the target's name
@@ -63,8 +64,7 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
         budgets = {name: budget(one, rows, library, console) for name, one in plans.items()}
     tell_all(console, plans, budgets)
     if any(found.seconds for found in budgets.values()) and not (yes or first.asked.yes or agreed(console)):
-        console.print("nothing was trained; go on with: upgate study --yes ..., or study.yes=true", highlight=False, soft_wrap=True)
-        return 0
+        return declined(console)
     store.prepare()
     store.reconcile()
     return run_all(experiment_of(words, plans), plans, budgets, library, store, console)
@@ -85,9 +85,10 @@ def experiment_of(words: Sequence[str], plans: Mapping[str, Plan]) -> Experiment
     studies = {name: one.study.id for name, one in plans.items()}
     digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
     name = f"{first.study.task}-article-{digest[:8]}"
-    command = shlex.join(["upgate", "study", *([] if "study.yes=true" in words else ["--yes"]), *words])
+    told = [shown(word) for word in words]
+    command = shlex.join(["upgate", "study", *([] if "study.yes=true" in told else ["--yes"]), *told])
     report = first.study.commands[-1].replace(first.study.id, name)
-    return Experiment(name, first.study.task, list(words), studies, [command, report])
+    return Experiment(name, first.study.task, told, studies, [command, report])
 
 
 def run_all(

@@ -55,7 +55,7 @@ def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         cost={name: cost_of(found, runs.get(study.baseline, {})) for name, found in runs.items() if found},
         diverged={name: sum(row.diverged for row in found.values()) for name, found in runs.items()},
         missing={name: [cell for cell in cells if at(cell) not in runs[name]] for name, cells in study.keys.items()},
-        looks=sum(looked(study, row) for row in every),
+        looks=sum(looked(row, study.data, study.frozen["split"]) for row in every),
         seconds=float(sum(row.metrics.get("seconds", 0.0) for found in runs.values() for row in found.values())),
     )
     return replace(result, sentence=sentence(result))
@@ -215,7 +215,7 @@ def cost_of(own: Mapping[tuple[int, int], Row], base: Mapping[tuple[int, int], R
     return Cost(seconds, ratio, mean("seconds_per_step", own), mean("steps", own), mean("epochs", own))
 
 
-def looked(study: Study, row: Row) -> bool:
-    """Whether a run was judged on this study's test part: the same data and split."""
-    same = all(row.params.get(f"split.{name}") == str(value) for name, value in study.frozen["split"].items())
-    return same and row.tags.get("upgate.data") == study.data
+def looked(row: Row, data: str, split: Mapping[str, Any]) -> bool:
+    """Whether a run was judged on a test part: the same data and split, and not closed, as it is while hyperparameters are chosen."""
+    same = all(row.params.get(f"split.{name}") == str(value) for name, value in split.items())
+    return same and row.tags.get("upgate.data") == data and row.params.get("split.closed") != "True"

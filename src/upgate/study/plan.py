@@ -13,6 +13,7 @@ from upgate.errors import UserError
 from upgate.run.command import Library, check_batches, make_job
 from upgate.run.execute import Job
 from upgate.run.result import MAIN
+from upgate.run.store_open import shown
 from upgate.study import design
 from upgate.study.asked import Asked, read
 from upgate.study.result import LOG, PLAIN, Arm, Study, Wall
@@ -61,7 +62,7 @@ def plan(words: Sequence[str], extra: str | None, library: Library, tuned: Mappi
         id="",
         task=base.spec.task["name"],
         design=asked.design,
-        words=list(words),
+        words=[shown(word) for word in words],  # a cache's URL may hold a password
         arms=arms,
         parts=design.contrast(rest, extra).parts if asked.design in ("parts", "factorial") else [],
         seeds=seeds,

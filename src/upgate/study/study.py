@@ -37,11 +37,15 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
     asked, rest = read(words)
     tuned = None
     if asked.tune:
-        from upgate.tune.tuned import tune_first  # a search is made of a study's pieces
+        from upgate.tune.tuned import search_of, tune_first  # a search is made of a study's pieces
 
+        with console.status("planning"):
+            untuned = plan(words, extra, library, {}).study  # what cannot be done is told before the search
+        arms = arms_of(asked, rest, extra)
+        search = search_of(arms, asked.tune, [*untuned.seeds, *untuned.aa_seeds], extra, library, console)
         if not (yes or asked.yes or agreed(console, f"tune every recipe first, with {asked.tune} trials each")):
             return declined(console)
-        if (tuned := tune_first(arms_of(asked, rest, extra), asked.tune, extra, library, console)) is None:
+        if (tuned := tune_first(search, arms, extra, library, console)) is None:
             return interrupted(console)
     with console.status("planning"):  # equal wall time measures each recipe's steps
         planned = plan(words, extra, library, tuned)

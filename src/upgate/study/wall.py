@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 
+from upgate.data.whole import write_whole
 from upgate.errors import UserError
 from upgate.recipe.gradients import Diverged
 from upgate.run.command import Library
@@ -86,9 +87,8 @@ def step(base: Job, job: Job, folder: Path, library: Library) -> Step:
     if not path.exists():
         found = measured(base, job, library)
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"recipes": keys, **found._asdict()}, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        text = json.dumps({"recipes": keys, **found._asdict()}, indent=1) + "\n"
+        write_whole(path, lambda file: file.write(text.encode()))
     kept = json.loads(path.read_text(encoding="utf-8"))
     return Step(float(kept["seconds"]), float(kept["ratio"]))
 

@@ -19,6 +19,7 @@ ASIDE = {  # train's words that a search says itself, and what to give instead
     "split.closed": "nothing: a search leaves the test part closed by itself",
 }
 SPACE = "tune.space."
+EXAMPLE = {"tune": "tune.trials=30", "tune.space": "tune.space.optimizer.lr=[1e-4,1e-1,log]"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
     space: dict[str, Any] = {}
     for word in own:
         key, is_pair, text = word.partition("=")
+        if key in ("tune", "tune.space"):
+            raise UserError(f"{word} is not understood; give {key}.KEY=..., as in {EXAMPLE[key]}")
         into, name = (space, key.removeprefix(SPACE)) if key.startswith(SPACE) else (values, key.removeprefix("tune."))
         if name in into:
             raise UserError(f"{key} is given twice; give it once")

@@ -14,6 +14,7 @@ from upgate.run.command import make_job
 from upgate.run.execute import Job
 from upgate.run.result import Result
 from upgate.run.store import Row
+from upgate.study.judge import looked
 from upgate.tune.folds import Block
 from upgate.tune.plan import job_at
 from upgate.tune.result import TUNED, UNTUNED, Search, Tunable
@@ -22,7 +23,7 @@ from upgate.tune.space import replaced
 from upgate.tune.trial import COMPLETE, Trial
 
 LISTENERS = (("schedule", "plateau"), ("optimizer", "nt_asgd"))  # they follow the validation loss, which a refit has trained on
-OURS = re.compile(r"(stopping[.=]|trainer\.max_steps=)")
+OURS = re.compile(r"(stopping[.=]|trainer\.(max_steps|min_steps|min_epochs)=)")  # a last run says its length itself
 
 Curve = Callable[[Result], pd.DataFrame]
 
@@ -71,8 +72,5 @@ def candidates(trials: Sequence[Trial], chosen: int | None) -> dict[str, Trial]:
 
 
 def looks(search: Search, rows: Sequence[Row]) -> int:
-    """Finished runs of the store that were judged on this test part: the same data, and the same split."""
-    done = [row for row in rows if row.status == "FINISHED" and not row.is_parent and row.tags.get("upgate.data") == search.data]
-    closed = [row for row in done if row.params.get("split.closed") == "True"]
-    same = [row for row in done if all(row.params.get(f"split.{name}") == str(value) for name, value in search.split.items())]
-    return len({row.run_id for row in same} - {row.run_id for row in closed})
+    """Finished runs of the store that were judged on this test part."""
+    return sum(row.status == "FINISHED" and not row.is_parent and looked(row, search.data, search.split) for row in rows)

@@ -147,7 +147,9 @@ def check_ends(arm: Tunable, block: Block, extra: str | None, library: Library) 
     """Every value of every axis lies between two that the recipe takes: a wrong range is told before anything runs."""
     for end in (0, -1):
         for dim in arm.space:
-            trial_job(arm, {dim.key: dim.axis(2)[end]}, block, extra, library)
+            job = trial_job(arm, {dim.key: dim.axis(2)[end]}, block, extra, library)
+            if dim.key.startswith("task."):  # such as a window that is too long for a fold
+                check_batches(job_at(job, job.spec.seed, block.folds[0]), library)
     for dim in (one for one in arm.space if one.kind == "choice"):
         for value in dim.choices:
             trial_job(arm, {dim.key: value}, block, extra, library)

@@ -7,13 +7,14 @@ from typing import Any
 from rich.console import Console
 
 from upgate.run.command import Library
-from upgate.run.execute import Job, execute
+from upgate.run.execute import SAME_FAILURE, Job, execute
 from upgate.run.executor import Executor, open_executor
 from upgate.run.result import Result
 from upgate.run.store import Run, Store
 from upgate.run.worker import doer
 from upgate.study.budget import minutes
 from upgate.tune.plan import Plan, runs_of
+from upgate.tune.search import Stopped
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Runs:
     def __post_init__(self) -> None:
         self.every, self.done = runs_of(self.planned.search), 0
         self.failed: dict[str, Result] = {}
+        self.proven = False  # whether any run has finished; from then on a failure is its own trial's
         self.seconds: dict[str, float] = {}
         self.since: dict[str, float] = {}
         first = next(iter(self.planned.first.values()))
@@ -43,12 +45,16 @@ class Runs:
         self.executor.__exit__(*error)
 
     def __call__(self, jobs: list[Job]) -> dict[str, Result]:
+        """Raises Stopped where several runs are all that there is, and none of them finished: the fault is no single trial's."""
         before = self.done
-        found = execute(jobs, self.library.fetch, self.store, self.parent, self.console, self, self.executor)
+        found = execute(jobs, self.library.fetch, self.store, self.parent, self.console, self, self.executor, tolerant=True)
         results = {result.key: result for result in found}
         self.done = before + len(results)
         self.failed |= {key: one for key, one in results.items() if one.status != "FINISHED"}
         self.seconds |= {key: one.metrics.get("seconds", 0.0) for key, one in results.items()}
+        self.proven = self.proven or any(one.status == "FINISHED" for one in found)
+        if not self.proven and len(results) >= SAME_FAILURE:
+            raise Stopped(f"the first {len(results)} runs all failed")
         return results
 
     def begun(self, job: Job, executor: Executor) -> None:

@@ -123,14 +123,14 @@ def run_cells(context: Context, wanted: Sequence[tuple[Attempt, Cell]]) -> None:
 
 
 def prune(attempts: Sequence[Attempt], earlier: Sequence[Trial], search: Search) -> None:
-    """Set those aside that a paired test calls worse than the best on the folds so far."""
+    """Set those aside that a paired test calls worse than the best on the folds so far; the baseline never: it is tested at the end."""
     live = [one for one in attempts if not one.pruned]
     ours = {one.number: losses(one, search) for one in live}
     cells = next(iter(ours.values()), {})
     seen = [{cell: trial.losses[cell] for cell in cells} for trial in earlier if trial.state == COMPLETE]
     best = min([*seen, *ours.values()], key=lambda found: sum(found.values()), default={})
     for one in live:
-        one.pruned = clearly_worse(ours[one.number], best)
+        one.pruned = one.number > 0 and clearly_worse(ours[one.number], best)
 
 
 def losses(one: Attempt, search: Search) -> dict[str, float]:

@@ -86,7 +86,7 @@ def judged(
         steps={which: steps for which, (steps, _) in lasts[arm.name].items()},
         words={which: words for which, (_, words) in lasts[arm.name].items()},
         keys={which: [one.key for one in results] for which, results in own.items()},
-        tests={w: {str(one.fold): one.metrics.get(score.key, score.worst) for one in rs} for w, rs in own.items()},
+        tests={w: {str(one.fold): one.metrics[score.key] for one in rs if one.status == "FINISHED"} for w, rs in own.items()},
         curve=curve([trial.loss for trial in mine], search.seed),
         importance=importance(arm.space, search.seed, mine),
     )
