@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from upgate.errors import UserError
+from upgate.run.store_open import first_line
 from upgate.seeds import derive
 from upgate.tune.space import Dim
 from upgate.tune.trial import COMPLETE, DIVERGED, PRUNED, Trial
@@ -104,7 +105,7 @@ class Record:
             try:
                 self._storage = optuna.storages.get_storage(self.uri)
             except Exception as error:  # the boundary to a service
-                shown, why = self.uri.partition("://")[0], str(error).splitlines()[0][:200]
+                shown, why = self.uri.partition("://")[0], first_line(error)
                 raise UserError(f"tune.storage={shown}://... does not answer ({why}); start it, or leave tune.storage out") from error
 
     def add(self, name: str, space: Sequence[Dim], trials: Sequence[Trial]) -> None:

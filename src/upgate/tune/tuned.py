@@ -39,10 +39,10 @@ def store_of(planned: Plan) -> Store:
 
 
 def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Library, console: Console) -> dict[str, list[str]]:
-    """Arm -> its words, tuned: every arm with the same number of trials on one shared list; an arm of no complete trial stays as it is.
+    """Arm -> its words, tuned: every arm with the same number of trials on one shared list.
 
-    The split in the arms' words says which test part stays closed. Goes on where it stopped, as `upgate tune` does. Raises UserError,
-    Interrupted, and Stopped where runs are missing.
+    The split in the arms' words says which test part stays closed. Goes on where it stopped, as `upgate tune` does. Raises UserError where
+    an arm has no complete trial, Interrupted, and Stopped where runs are missing.
     """
     store = store_of(planned)
     store.prepare()
@@ -53,7 +53,10 @@ def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: 
     for line in [*say.chosen(result), *say.notes(result)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     chosen = {arm.name: arm.best for arm in result.blocks[0].arms}
-    return {arm.name: replaced(arm.words, best.words) if (best := chosen[arm.name]) else list(arm.words) for arm in arms}
+    found = {arm.name: replaced(arm.words, best.words) for arm in arms if (best := chosen[arm.name])}
+    if none := [arm.name for arm in arms if arm.name not in found]:
+        raise UserError(f"{none[0]} has no trial that finished well, so there is nothing to tune it to; nothing of the study was trained")
+    return found
 
 
 def tune_first(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Library, console: Console) -> dict[str, list[str]] | None:
