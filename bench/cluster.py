@@ -40,11 +40,12 @@ TRIALS, KILLED, RAISES = 24, 5, 9
 END = "\n## "  # what the page's other sections begin with
 PAGE = f"""# A search on a cluster, and one that is killed
 
-Made by `python bench/cluster.py`: {{made}}, {{machine}}.
+Made by `python bench/cluster.py`: {{made}},
+{{machine}}.
 
 A Ray cluster of two nodes with a CPU each, both on one machine (`ray.cluster_utils`); PostgreSQL with a database for MLflow's server, which
 has the command and the settings of `compose.yaml`, and one for Optuna. `RAY_worker_niceness=0`: Ray adds 15 to its workers' niceness,
-and the machine was busy. This command ran twice:
+and the machine was busy. This command ran twice, in the script's process:
 
 ```
 export MLFLOW_TRACKING_URI=http://...
