@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from upgate.cli import overridden
 from upgate.config import PARTS, choices
 
 SCREENS = {"stock": "Stock (volatility of 8 tickers)", "sentiment": "Sentiment (SST-2, sentences)"}
@@ -86,7 +87,7 @@ def pages(cards: Path, results: Path) -> dict[Path, str]:
 
 
 def main(words: list[str]) -> None:
-    asked = {"cards": "docs/parts", "results": "docs/results"} | dict(word.split("=", 1) for word in words)
+    asked = overridden({"cards": "docs/parts", "results": "docs/results"}, words)
     for path, text in pages(Path(asked["cards"]), Path(asked["results"])).items():
         path.write_text(text, encoding="utf-8")
 

@@ -24,6 +24,7 @@ from cluster_places import ROOT, Place, places, workers  # it lets us import wha
 from rich.console import Console
 
 from executor_help import killer
+from upgate.cli import pairs
 from upgate.run.command import Library
 from upgate.run.environment import git_state
 from upgate.run.store import Store
@@ -107,7 +108,7 @@ class Seen:
 
 
 def main(given: Sequence[str]) -> int:
-    asked = {"out": str(ROOT / "docs/results/cluster.md")} | dict(word.split("=", 1) for word in given)
+    asked = {"out": str(ROOT / "docs/results/cluster.md")} | pairs(given, ("out", "root"))
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="upgate-") as folder, places(Path(asked.get("root", folder)).resolve()) as place:
         text, wrong = measured(place, load)

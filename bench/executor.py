@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from upgate.cli import overridden
 from upgate.run.command import Library, train_command, wanted_jobs
 from upgate.run.listing import runs_command
 
@@ -25,7 +26,7 @@ ASKED = {"workers": "2", "seeds": "6", "stored": "2000"}
 
 
 def main() -> None:
-    asked = ASKED | dict(word.split("=") for word in sys.argv[1:])
+    asked = overridden(ASKED, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         throughput(Path(folder), int(asked["workers"]), int(asked["seeds"]))
         many(Path(folder), int(asked["stored"]))

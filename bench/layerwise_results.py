@@ -27,6 +27,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from upgate.cli import overridden
 from upgate.config import choices
 from upgate.model.stock import StockLearner
 from upgate.recipe.cost import cost_share
@@ -210,7 +211,7 @@ def page(asked: dict[str, str], words: list[str]) -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    asked = OWN | dict(word.split("=", 1) for word in words)
+    asked = overridden(OWN, words)
     torch.set_num_threads(1)
     clock = {"processor": time.process_time, "wall": time.perf_counter}[asked["clock"]]
     with warnings.catch_warnings(), patch.object(time, "perf_counter", clock):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from upgate.cli import overridden
 from upgate.data.features import Floats
 from upgate.run.command import train_command
 from upgate.run.store import Store
@@ -69,7 +70,7 @@ def as_good(scores: dict[float, Floats]) -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    asked = {"targets": "return,level,volatility", "root": "runs/learning-rates"} | dict(word.split("=", 1) for word in words)
+    asked = overridden({"targets": "return,level,volatility", "root": "runs/learning-rates"}, words)
     blank = " | ".join([""] * (len(RATES["sgd"]) - 2))
     for target in asked["targets"].split(","):
         print(f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate |\n|---|{'--:|' * len(RATES['sgd'])}")

@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from upgate.cli import overridden
 from upgate.config import PARTS, choices, compose
 from upgate.run.environment import git_state
 
@@ -209,7 +210,7 @@ def page(found: list[Ran], about_run: dict[str, Any]) -> tuple[str, bool]:
 
 
 def main(words: list[str]) -> None:
-    asked = {"out": "docs/results/parts.md", "processes": "2"} | dict(word.split("=", 1) for word in words)
+    asked = overridden({"out": "docs/results/parts.md", "processes": "2"}, words)
     load, since, git = os.getloadavg()[0], time.perf_counter(), git_state()
     found = suite(int(asked["processes"]))
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from upgate.cli import overridden
 from upgate.data.read_prices import read_prices
 from upgate.data.read_reviews import read_reviews
 from upgate.errors import UserError
@@ -35,7 +36,7 @@ def as_prices(path: Path) -> tuple[str, str]:
 
 
 def main(words: list[str]) -> None:
-    asked = {"data": "../shared/data/raw"} | dict(word.split("=", 1) for word in words)
+    asked = overridden({"data": "../shared/data/raw"}, words)
     files = [path for path in sorted(Path(asked["data"]).iterdir()) if path.is_file()]
     print("| file | as prices | as prices, `data.bad=drop` | as reviews |\n|---|---|---|---|")
     for path in files:

@@ -14,6 +14,7 @@ from statistics import fmean
 
 from rich.console import Console
 
+from upgate.cli import overridden
 from upgate.run.command import Library, train_command, wanted_jobs
 from upgate.run.store import Store
 
@@ -61,7 +62,8 @@ def main(words: list[str]) -> None:
         "data": "../shared/data/sentiment",
         "root": "runs/review-rates",
         "threads": "1",
-    } | dict(word.split("=", 1) for word in words)
+    }
+    asked = overridden(asked, words)
     there = corpora(asked["data"])
     for optimizer in asked["optimizers"].split(","):
         rates = RATES[optimizer]

@@ -12,6 +12,7 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 
+from upgate.cli import overridden
 from upgate.run.command import Library, train_command, wanted_jobs
 from upgate.run.execute import Job
 from upgate.run.store import Row, Store
@@ -64,7 +65,8 @@ def main(words: list[str]) -> None:
         "threads": "1",
         "data": "../shared/data/sentiment",
         "root": "runs/review-results",
-    } | dict(word.split("=", 1) for word in words)
+    }
+    asked = overridden(asked, words)
     for name in asked["sets"].split(","):
         title, source = SETS[name]
         shown = ["task=sentiment", *(word.format(**asked) for word in source), f"seed={asked['seeds']}", f"threads={asked['threads']}"]

@@ -20,6 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
+from upgate.cli import overridden
 from upgate.config import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.run.command import Library, train_command, wanted_jobs
@@ -243,7 +244,8 @@ def main(words: list[str]) -> None:
         "root": "runs/screen",
         "out": "docs/results",
         "share": "0/1",  # of the recipes; a worker's
-    } | dict(word.split("=", 1) for word in words)
+    }
+    asked = overridden(asked, words)
     found = contrasts(asked)
     share, of = map(int, asked["share"].split("/"))
     train_all(recipes(found, asked)[share::of], asked)

@@ -16,6 +16,7 @@ import pandas as pd
 from rich.console import Console
 
 from upgate import config
+from upgate.cli import overridden
 from upgate.data.prices import Prices
 from upgate.data.sources import load_prices
 from upgate.data.stock import StockData, StockTask
@@ -130,7 +131,8 @@ def main(words: list[str]) -> None:
         "threads": "1",
         "data": "../shared/data/stock",
         "root": "runs/stock-results",
-    } | dict(word.split("=", 1) for word in words)
+    }
+    asked = overridden(asked, words)
     for name in asked["sets"].split(","):
         measure(SETS[name], asked)
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from upgate.cli import overridden
 from upgate.study.result import StudyResult, from_json
 from upgate.study.say import cells, metric_name, score
 
@@ -117,7 +118,7 @@ def write(asked: Asked) -> None:
 
 def main(words: list[str]) -> None:
     asked = {"studies": ",".join(STUDIES), "processes": "1", "data": "../shared/data", "root": "runs/studies", "out": "docs/results"}
-    asked |= dict(word.split("=", 1) for word in words)
+    asked = overridden(asked, words)
     Path(asked["root"]).mkdir(parents=True, exist_ok=True)
     lanes: dict[Path, list[str]] = {}  # studies that share runs go one after the other
     for name in filter(None, asked["studies"].split(",")):

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from upgate.cli import overridden
+
 TINY = """data.start=2014 task.window=10 model.hidden_size=4 model.num_layers=1 trainer.max_epochs=1 trainer.limit_train_batches=4
 trainer.accelerator=cpu threads=1 recipe=traditional tune.folds=2 tune.top=2 tune.top_seeds=1 tune.only=[optimizer.lr,batch_size]"""
 OWN = {"grid": ["tune.per_axis=3"], "tpe": ["tune.trials=10", "tune.startup=3", "tune.generation=2"]}
@@ -44,7 +46,7 @@ def finish(sampler: str, root: Path) -> tuple[Any, float]:
 
 def main(words: list[str]) -> None:
     asked = {"samplers": "grid,random,sobol,tpe", "kills": "5", "seed": "0", "root": "runs/tune-kill"}
-    asked |= dict(word.split("=", 1) for word in words)
+    asked = overridden(asked, words)
     chance, root = random.Random(int(asked["seed"])), Path(asked["root"]).resolve()
     print("| sampler | undisturbed, s | kills while it went on | trials | same points, scores, choice and test |\n|---|--:|--:|--:|---|")
     for sampler in asked["samplers"].split(","):

@@ -219,5 +219,14 @@ def pairs(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def overridden(defaults: dict[str, str], words: Sequence[str]) -> dict[str, str]:
+    """A script's defaults with its words over them; a word that cannot be ends the script with one sentence and exit code 2."""
+    try:
+        return defaults | pairs(words, tuple(defaults))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
     sys.exit(main())
