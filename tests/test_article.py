@@ -173,6 +173,7 @@ def test_reviews_end_to_end(tmp_path: Path) -> None:
     [
         (["experiment=artcle"], "experiment=artcle is not a choice, did you mean 'article'?"),
         (["experiment=article", "task.target=level"], "task.target=level cannot be given to experiment=article"),
+        (["experiment=article", "study.design=parts"], "study.design=parts cannot be given to experiment=article"),
         (["experiment=article", "study=parts"], "study=parts cannot be given to experiment=article"),
         (["experiment=article", "optimizer.lrr=1"], "unknown key optimizer.lrr"),
     ],

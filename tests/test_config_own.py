@@ -1,11 +1,13 @@
 """config: a folder of the user's own choices, laid out as conf/."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from config_help import refusal
 from upgate.config import choices, compose, expand, groups
+from upgate.errors import UserError
 
 
 @pytest.fixture
@@ -88,3 +90,9 @@ def test_trainer_values_in_a_yaml_of_ones_own_are_checked_too(mine: Path) -> Non
     for i, (text, told) in enumerate(wrong.items()):
         (mine / "task" / f"own{i}.yaml").write_text(f"# @package _global_\ntask:\n  name: own\n{text}\n")
         assert told in refusal(f"task=own{i}", extra=str(mine))
+
+
+@pytest.mark.parametrize(("word", "key"), [("search.batch_size=[1,2]", "batch_size"), ("optimizer.search.lr=[1,2]", "optimizer.lr")])
+def test_a_range_that_nothing_would_read_is_refused(word: str, key: str) -> None:
+    with pytest.raises(UserError, match=rf"a range is for upgate tune alone; give it as tune\.space\.{re.escape(key)}="):
+        compose(["task=stock", word])

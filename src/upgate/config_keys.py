@@ -30,6 +30,9 @@ def check_key(word: str, key: str, plain: dict[str, Any], extra: str | None) -> 
     parent = _at(plain, path)
     if path == ["trainer"]:
         refuse(last)
+    if "search" in key.split("."):
+        searched = ".".join(name for name in key.split(".") if name != "search")
+        raise UserError(f"{word}: a range is for upgate tune alone; give it as tune.space.{searched}=...")
     if not isinstance(parent, dict) or last not in parent:
         if path == ["trainer"] and last in PARAMETERS:
             return

@@ -76,4 +76,4 @@ class Gradients:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.norms, self.clipped = list(state["norms"]), state["clipped"]
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
-        self.clip.load_state_dict(state.get("clip", {}))
+        self.clip.load_state_dict(state["clip"])

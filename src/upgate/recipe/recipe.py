@@ -194,10 +194,10 @@ class Recipe:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.gradients.load_state_dict(state["gradients"])
-        self.schedule.load_state_dict(state.get("schedule", {}))  # a checkpoint from before schedules had a state has none
+        self.schedule.load_state_dict(state["schedule"])
         self.averaging.load_state_dict(state["averaging"])
         self.stopping.load_state_dict(state["stopping"])
-        self.layerwise.load_state_dict(state.get("layerwise", {}))
+        self.layerwise.load_state_dict(state["layerwise"])
         self.penalty_share = list(state["penalty_share"])
         for name, regularizer in self.regularizers.items():
             regularizer.load_state_dict(state["regularizers"][name])

@@ -120,8 +120,7 @@ def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, c
         results = execute(jobs, library.fetch, store, parent, console)
     except Interrupted:
         parent.finish("KILLED")
-        console.print("\ninterrupted; the same command goes on where this one stopped.")
-        return 130
+        return show.interrupted(console)
     except BaseException:
         parent.finish("FAILED")
         raise

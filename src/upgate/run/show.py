@@ -80,3 +80,16 @@ def show_failures(console: Console, failed: Sequence[Result]) -> None:
     for run in failed:
         table.add_row(Text(run.name), Text(run.error))
     console.print(table)
+
+
+def interrupted(console: Console) -> int:
+    """Say that nothing is lost; the exit code."""
+    console.print("\ninterrupted; the same command goes on where this one stopped.")
+    return 130
+
+
+def declined(console: Console, command: str) -> int:
+    """Say how to go on after a plan that was not agreed to; the exit code."""
+    told = f"nothing was trained; go on with: upgate {command} --yes ..., or {command}.yes=true"
+    console.print(told, highlight=False, soft_wrap=True)
+    return 0

@@ -18,6 +18,7 @@ from upgate import config
 from upgate.errors import UserError
 from upgate.run import environment
 from upgate.run.command import Library, tell_data
+from upgate.run.show import declined
 from upgate.run.store import Run, Store
 from upgate.run.store_open import shown
 from upgate.run.store_row import PARENT
@@ -28,11 +29,11 @@ from upgate.study.facts import ARTICLE, ROLE, Fact, facts
 from upgate.study.plan import Plan, plan
 from upgate.study.result import to_json
 from upgate.study.stored import EXPERIMENT, Experiment, folder_of, result_of
-from upgate.study.study import agreed, declined, run, stored_rows
+from upgate.study.study import agreed, run, stored_rows
 
 HOLDOUT, WALK = "split=holdout", "split=walk_forward"
 TARGETS = ("level", "return", "volatility")  # of prices: a setting each, under the target's name
-OURS = ("study", "study.arms", "task.target")  # words that the experiment says itself
+OURS = ("study", "study.design", "study.arms", "task.target")  # words that the experiment says itself
 
 
 def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
@@ -64,7 +65,7 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
         budgets = {name: budget(one, rows, library, console) for name, one in plans.items()}
     tell_all(console, plans, budgets)
     if any(found.seconds for found in budgets.values()) and not (yes or first.asked.yes or agreed(console)):
-        return declined(console)
+        return declined(console, "study")
     store.prepare()
     store.reconcile()
     return run_all(experiment_of(words, plans), plans, budgets, library, store, console)

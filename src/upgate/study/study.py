@@ -17,7 +17,7 @@ from upgate.run.command import Library, tell_data
 from upgate.run.execute import Interrupted, Job, execute
 from upgate.run.executor import Executor
 from upgate.run.result import Result
-from upgate.run.show import show_failures
+from upgate.run.show import declined, interrupted, show_failures
 from upgate.run.store import Row, Run, Store
 from upgate.run.store_row import PARENT
 from upgate.study.asked import read
@@ -44,7 +44,7 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
         arms = arms_of(asked, rest, extra)
         search = search_of(arms, asked.tune, [*untuned.seeds, *untuned.aa_seeds], extra, library, console)
         if not (yes or asked.yes or agreed(console, f"tune every recipe first, with {asked.tune} trials each")):
-            return declined(console)
+            return declined(console, "study")
         if (tuned := tune_first(search, arms, extra, library, console)) is None:
             return interrupted(console)
     with console.status("planning"):  # equal wall time measures each recipe's steps
@@ -55,7 +55,7 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
         found = budget(planned, stored_rows(store, planned.study.task), library, console)
     tell(console, planned, found)
     if found.seconds and not (yes or asked.yes or agreed(console)):
-        return declined(console)
+        return declined(console, "study")
     store.prepare()
     store.reconcile()
     return run(planned, found, library, store, console)
@@ -70,16 +70,6 @@ def stored_rows(store: Store, task: str) -> list[Row]:
 def agreed(console: Console, to: str = "go on") -> bool:
     """The user's answer; no where nobody can be asked."""
     return console.is_terminal and sys.stdin.isatty() and console.input(f"{to}? [y/N] ").strip().lower() in ("y", "yes")
-
-
-def declined(console: Console) -> int:
-    console.print("nothing was trained; go on with: upgate study --yes ..., or study.yes=true", highlight=False, soft_wrap=True)
-    return 0
-
-
-def interrupted(console: Console) -> int:
-    console.print("\ninterrupted; the same command goes on where this one stopped.")
-    return 130
 
 
 def run(planned: Plan, found: Budget, library: Library, store: Store, console: Console, more: Mapping[str, str] = ALONE) -> int:

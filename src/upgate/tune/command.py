@@ -10,7 +10,7 @@ from rich.console import Console
 from upgate.run.command import Library, tell_data
 from upgate.run.execute import Interrupted
 from upgate.run.result import Result
-from upgate.run.show import show_failures
+from upgate.run.show import declined, interrupted, show_failures
 from upgate.run.store import Store
 from upgate.study.budget import STEPS, alike, guessed, try_out
 from upgate.study.study import agreed, stored_rows
@@ -37,8 +37,7 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
         seconds, done, measured = expected(planned, store, library, console)
     say.tell(console, planned.search, seconds, done, measured)
     if not (yes or planned.asked.yes or agreed(console)):
-        console.print("nothing was trained; go on with: upgate tune --yes ..., or tune.yes=true", highlight=False, soft_wrap=True)
-        return 0
+        return declined(console, "tune")
     store.prepare()
     store.reconcile()
     record = Record(planned.asked.storage, store.root)
@@ -48,7 +47,8 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
 
 def expected(planned: Plan, store: Store, library: Library, console: Console) -> tuple[float, int, bool]:
     """Seconds of all runs if each takes as long as its arm's baseline; trials that are done; whether the store has timed all baselines."""
-    rows = [row for row in stored_rows(store, planned.search.task) if row.status == "FINISHED" and not row.is_parent]
+    every = stored_rows(store, planned.search.task)
+    rows = [row for row in every if row.status == "FINISHED" and not row.is_parent]
     total, measured = 0.0, True
     for arm in planned.search.arms:
         job = planned.first[arm.name]
@@ -57,7 +57,7 @@ def expected(planned: Plan, store: Store, library: Library, console: Console) ->
         measured = measured and bool(known)
         total += median(known) if known else guessed(job, library, tried, console)
     runs = runs_of(planned.search)
-    ids = {row.run_id for row in store.rows() if row.tags.get("upgate.tune") == planned.search.id} if rows else set()
+    ids = {row.run_id for row in every if row.tags.get("upgate.tune") == planned.search.id}
     done = sum(row.parent in ids for row in rows)
     return total / len(planned.search.arms) * max(0, runs - done), done, measured
 
@@ -67,8 +67,7 @@ def run(planned: Plan, extra: str | None, library: Library, store: Store, record
     try:
         result, failed = go(planned, extra, library, store, record, console)
     except Interrupted:
-        console.print("\ninterrupted; the same command goes on where this one stopped.")
-        return 130
+        return interrupted(console)
     except Stopped as stopped:
         console.print(f"[red]the search stopped:[/] {stopped}; mend what failed, and the same command goes on", highlight=False)
         return 1
