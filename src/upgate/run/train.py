@@ -56,7 +56,7 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
         except ProcessRaisedException as error:  # of a run that is shared out to several processes
             if Diverged.__name__ not in str(error):
                 raise
-            diverged, steps = True, len(curves.points)
+            diverged, steps = True, gather(learner, curves, keeper.last) if keeper.last.exists() else 0
         metrics = engagement(learner, curves, steps)
         if diverged:
             main = MAIN[task.name]

@@ -7,7 +7,6 @@ Reviews have one setting; honest there is to hold the recipe against the linear 
 
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from upgate.study.article_say import show
 from upgate.study.asked import read
 from upgate.study.budget import Budget, budget, minutes, tell
 from upgate.study.facts import ARTICLE, ROLE, Fact, facts
-from upgate.study.plan import Plan, plan
+from upgate.study.plan import Plan, commands_of, plan
 from upgate.study.result import to_json
 from upgate.study.stored import EXPERIMENT, Experiment, folder_of, result_of
 from upgate.study.study import agreed, run, stored_rows
@@ -68,7 +67,7 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
         return declined(console, "study")
     store.prepare()
     store.reconcile()
-    return run_all(experiment_of(words, plans), plans, budgets, library, store, console)
+    return run_all(experiment_of(words, extra, plans), plans, budgets, library, store, console)
 
 
 def tell_all(console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, Budget]) -> None:
@@ -81,15 +80,13 @@ def tell_all(console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, 
     console.print(f"\nall studies: {runs} runs, {runs - left} done and {left} to do; about {minutes(seconds)}", highlight=False)
 
 
-def experiment_of(words: Sequence[str], plans: Mapping[str, Plan]) -> Experiment:
+def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, Plan]) -> Experiment:
     first = next(iter(plans.values()))
     studies = {name: one.study.id for name, one in plans.items()}
     digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
     name = f"{first.study.task}-article-{digest[:8]}"
     told = [shown(word) for word in words]
-    command = shlex.join(["upgate", "study", *([] if "study.yes=true" in told else ["--yes"]), *told])
-    report = first.study.commands[-1].replace(first.study.id, name)
-    return Experiment(name, first.study.task, told, studies, [command, report])
+    return Experiment(name, first.study.task, told, studies, commands_of("study", words, extra, name))
 
 
 def run_all(

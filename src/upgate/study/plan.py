@@ -77,10 +77,10 @@ def plan(words: Sequence[str], extra: str | None, library: Library, tuned: Mappi
         commands=[],
         wall=wall,
     )
-    return with_runs(study, first, asked)
+    return with_runs(study, first, asked, extra)
 
 
-def with_runs(study: Study, first: dict[str, Job], asked: Asked) -> Plan:
+def with_runs(study: Study, first: dict[str, Job], asked: Asked, extra: str | None) -> Plan:
     """List the runs: all arms of one seed and fold together, the zero control after the first of these, A/A at the end."""
     cells = [(arm.name, seed, fold) for seed in study.seeds for fold in study.folds for arm in study.arms]
     if study.zero is not None:
@@ -96,10 +96,16 @@ def with_runs(study: Study, first: dict[str, Job], asked: Asked) -> Plan:
         arm_of.setdefault(job.spec.key, name)
     named = replace(study, keys=keys)
     named = replace(named, id=identity(named))
-    command = shlex.join(["upgate", "study", *([] if "study.yes=true" in study.words else ["--yes"]), *study.words])
-    root = [f"root={jobs[0].config['root']}"] if any(word.startswith("root=") for word in study.words) else []
-    report = shlex.join(["upgate", "report", f"study={named.id}", *root])
-    return Plan(replace(named, commands=[command, report]), jobs, arm_of, asked)
+    return Plan(replace(named, commands=commands_of("study", study.words, extra, named.id)), jobs, arm_of, asked)
+
+
+def commands_of(command: str, words: Sequence[str], extra: str | None, name: str) -> list[str]:
+    """What to type to do it again, and to see it: with the folder of own choices, the root, and no password of a URI."""
+    told = [shown(word) for word in words]
+    own = ["--config-dir", extra] if extra else []
+    root = [word for word in told if word.startswith("root=")]
+    again = ["upgate", command, *([] if f"{command}.yes=true" in told else ["--yes"]), *own, *told]
+    return [shlex.join(again), shlex.join(["upgate", "report", f"{command}={name}", *root])]
 
 
 def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:

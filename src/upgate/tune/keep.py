@@ -1,12 +1,12 @@
 """A search in its folder and in MLflow: a parent run, a run for each arm below it, files, figures, and numbers by which tables sort."""
 
-import hashlib
 from pathlib import Path
 
 from upgate.report.tune import figures_of, tune_page
 from upgate.run import environment
 from upgate.run.store import Run, Store
 from upgate.run.store_row import PARENT
+from upgate.study.study import digest
 from upgate.tune import say
 from upgate.tune.plan import runs_of
 from upgate.tune.result import Search, SearchResult
@@ -50,7 +50,7 @@ def open_parent(search: Search, store: Store) -> Run:
     """The search's MLflow run; the same search again goes on in the same one."""
     tags, texts = environment.provenance()
     tags |= {"upgate.tune": search.id, "upgate.level": "tune", "upgate.search": search.sampler, "upgate.data": search.data}
-    parent = store.parent(search.task, f"tune {search.id}", digest(search.id), tags)
+    parent = store.parent(search.task, f"tune {search.id}", digest("tune", search.id), tags)
     for file, text in texts.items():
         parent.text(text, file)
     return parent
@@ -58,8 +58,4 @@ def open_parent(search: Search, store: Store) -> Run:
 
 def open_arm(search: Search, name: str, parent: Run, store: Store) -> Run:
     tags = {"upgate.tune": search.id, "upgate.level": "arm", "upgate.arm": name, PARENT: parent.id}
-    return store.parent(search.task, name, digest(search.id, name), tags)
-
-
-def digest(*words: str) -> str:
-    return hashlib.sha256("\n".join(("tune", *words)).encode()).hexdigest()
+    return store.parent(search.task, name, digest("tune", search.id, name), tags)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from upgate.run.command import Library, check_batches, make_job
 from upgate.run.execute import Job
 from upgate.run.store_open import shown
 from upgate.study import design
+from upgate.study.plan import commands_of
 from upgate.study.result import Arm
 from upgate.tune.asked import Asked, read
 from upgate.tune.folds import Block, blocks_of, without_split
@@ -90,10 +90,7 @@ def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: st
         frozen=frozen(base),
     )
     search = replace(search, id=identity(search))
-    root = [f"root={base.config['root']}"] if any(word.startswith("root=") for word in words) else []
-    again = shlex.join(["upgate", "tune", *([] if "tune.yes=true" in words else ["--yes"]), *map(shown, words)])
-    report = shlex.join(["upgate", "report", f"tune={search.id}", *root])
-    return Plan(replace(search, commands=[again, report]), first, asked)
+    return Plan(replace(search, commands=commands_of("tune", words, extra, search.id)), first, asked)
 
 
 def trials_of(asked: Asked, arms: Sequence[Tunable]) -> int:
