@@ -1,6 +1,7 @@
 """A study's result and its runs' tables, made up: what a page is drawn from, without training."""
 
 import math
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -199,3 +200,37 @@ class Tables:
                 "p_positive": 0.8,
             }
         )
+
+
+class Outline(HTMLParser):
+    """What a page is made of; raises where tags do not match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def outline(html: str) -> Outline:
+    found = Outline()
+    found.feed(html)
+    assert not found.open
+    return found

@@ -4,7 +4,6 @@ import math
 import re
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from report_help import EVIL, Tables, result, study
+from report_help import EVIL, Tables, outline, result, study
 from study_help import study as run_study
 from upgate.cli import main
 from upgate.errors import UserError
@@ -27,40 +26,6 @@ from upgate.report.words import TABLE, Words
 from upgate.study.result import StudyResult
 
 EN = Words("en")
-
-
-class Outline(HTMLParser):
-    """What a page is made of; raises where tags do not match."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
-            self.text.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def outline(html: str) -> Outline:
-    found = Outline()
-    found.feed(html)
-    assert not found.open
-    return found
 
 
 @pytest.mark.parametrize("task", ["stock", "sentiment"])
