@@ -5,6 +5,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +14,9 @@ from upgate.errors import UserError
 from upgate.model.learner import Learner
 from upgate.model.sentiment import SentimentLearner
 from upgate.model.stock import StockLearner
-from upgate.recipe.recipe import maker, part
-from upgate.run.spec import recipe_of
+from upgate.recipe.recipe import part
+from upgate.recipe.registry import lookup
+from upgate.run.spec import has_bf16, recipe_of
 from upgate.seeds import generator
 
 torch.set_num_threads(1)  # tensors of this size gain nothing from more
@@ -23,7 +25,8 @@ MODEL = {"name": "lstm", "hidden_size": 5, "num_layers": 2, "bidirectional": Fal
 VOCABULARY, CLASSES, EMBEDDING = 9, ["negative", "positive"], 4
 BESIDE = {"layerwise=lamb": "optimizer=adam"}
 TASKS = ("stock", "sentiment")
-TOKENS_ONLY = tuple(name for name in choices(REGULARIZATION) if name != "none" and maker(REGULARIZATION, name).needs)  # prices refuse them
+TOKENS_ONLY = tuple(name for name in choices(REGULARIZATION) if name != "none" and lookup(REGULARIZATION, name).needs)  # prices refuse them
+needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no AVX-512, and oneDNN no bf16 LSTM without it")
 EVERY_CHOICE = [(group, name) for group in PARTS for name in choices(group)]  # a new yaml is a new test
 EVERY_RUN = [(task, *choice) for task in TASKS for choice in EVERY_CHOICE if task == "sentiment" or choice[1] not in TOKENS_ONLY]
 

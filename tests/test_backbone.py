@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from parts_help import needs_bf16
 from upgate.errors import UserError
 from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
 from upgate.model.stock import StockNet
@@ -162,6 +163,7 @@ def test_what_a_tap_returns_goes_on() -> None:
 KNOBS = {"name": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": False}
 
 
+@needs_bf16
 @pytest.mark.parametrize("pooling", ["last", "attention"])
 def test_the_head_stays_float32_under_bf16_autocast(pooling: Pooling) -> None:
     net = StockNet(I, KNOBS | {"pooling": pooling})

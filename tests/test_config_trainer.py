@@ -10,11 +10,12 @@ import torch
 from lightning.fabric.connector import _PRECISION_INPUT
 
 from config_help import refusal, value
+from parts_help import needs_bf16
 from upgate import cli
 from upgate.config import compose
 from upgate.config_trainer import OURS, PARAMETERS, PRECISIONS, Precision, check_shares, check_trainer, is_default
 from upgate.errors import UserError
-from upgate.run.spec import ASIDE, accelerator_of, budget_of, precision_of
+from upgate.run.spec import ASIDE, accelerator_of, budget_of, has_bf16, precision_of
 
 THEIRS = inspect.signature(pl.Trainer).parameters
 
@@ -124,6 +125,15 @@ def test_what_this_machine_lacks_is_told_before_anything_runs(
     assert capsys.readouterr().err.startswith(f"upgate: {told}") and not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(has_bf16(), reason="this processor has bf16")
+def test_bf16_is_refused_where_the_processor_lacks_it() -> None:
+    trainer = compose(["trainer.accelerator=cpu", "trainer.precision=bf16-mixed"])["trainer"]
+    with pytest.raises(
+        UserError, match=r"^trainer\.precision=bf16-mixed needs a processor with AVX-512; .*take trainer\.precision=32-true$"
+    ):
+        precision_of(trainer)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="here is no GPU")
 def test_a_gpu_is_found_by_any_of_its_names() -> None:
     trainer = compose([])["trainer"]
@@ -145,7 +155,7 @@ def budget(*words: str) -> dict[str, Any]:
     [
         (["max_epochs=null", "max_steps=9"], ["max_epochs=-1", "max_steps=9"]),
         (["precision=32"], ["precision=32-true"]),
-        (["precision=bf16"], ["precision=bf16-mixed"]),
+        pytest.param(["precision=bf16"], ["precision=bf16-mixed"], marks=needs_bf16),
         (["precision='64'"], ["precision=64-true"]),
         ([], ["max_steps=-1", "min_epochs=null", "accumulate_grad_batches=1", "deterministic=false", "max_time=null"]),
         ([], ["limit_train_batches=1.0", "limit_val_batches=1.0", "benchmark=false", "inference_mode=true"]),

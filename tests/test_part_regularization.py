@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import TASKS, TOKENS_ONLY, Loop, batch, knobs, made, parts, same, texts, word
+from parts_help import TASKS, TOKENS_ONLY, Loop, batch, knobs, made, needs_bf16, parts, same, texts, word
 from upgate.config import choices
 from upgate.recipe.regularization import Regularizer, exact_zeros, keep_mask, penalised
 
@@ -250,6 +250,7 @@ def test_an_evaluation_draws_nothing(name: str) -> None:
     assert torch.equal(loop.recipe.regularizers[name].generator.get_state(), stream)
 
 
+@needs_bf16
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", EVERY)
 def test_under_bf16_every_part_trains(task: str, name: str) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, fits, knobs, learner, made, parts, same, texts
+from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, fits, knobs, learner, made, needs_bf16, parts, same, texts
 from upgate.config import choices
 from upgate.errors import UserError
 from upgate.model.backbone import Pooling
@@ -91,6 +91,7 @@ def test_embeddings_start_as_pytorch_built_them_or_small(name: str) -> None:
         assert float(weight[1:].std()) == pytest.approx(0.1 / 3**0.5, rel=0.02)
 
 
+@needs_bf16
 @every_pooling
 @every_shape
 def test_logits_and_loss_stay_float32_under_bf16_autocast(pooling: str, both_ways: bool) -> None:

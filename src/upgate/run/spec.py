@@ -72,7 +72,16 @@ def precision_of(trainer: Mapping[str, Any]) -> str:
     precision = str(trainer["precision"])
     if precision.startswith("16") and accelerator_of(trainer) == "cpu":
         raise UserError(f"trainer.precision={precision} needs a GPU; on a CPU take trainer.precision=bf16-mixed or 32-true")
+    if precision.startswith("bf16") and accelerator_of(trainer) == "cpu" and not has_bf16():
+        raise UserError(f"trainer.precision={precision} needs a processor with AVX-512; on this one take trainer.precision=32-true")
     return precision
+
+
+def has_bf16() -> bool:
+    """Whether this processor runs an LSTM in bf16: with AVX2 alone oneDNN's kernel raises at the first step."""
+    import torch
+
+    return not torch.backends.mkldnn.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def accelerator_of(trainer: Mapping[str, Any]) -> str:
