@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upgate.recipe.registry import register
 from upgate.schema import Fraction
 
 
+@register("averaging", "none")
 class none:
     """The null choice: the weights as they are."""
 
@@ -65,6 +67,7 @@ class Average(none):
         self.average, self.steps = list(state["average"]), state["steps"]
 
 
+@register("averaging", "ema")
 class ema(Average):
     """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992); the first steps average plainly, d = (1 + t) / (10 + t)."""
 
@@ -80,6 +83,7 @@ class ema(Average):
         return 1 - min(self.d, (1 + t) / (10 + t))
 
 
+@register("averaging", "swa")
 class swa(Average):
     """The plain mean of the weights after each step, from the share `begin` of the steps on (Izmailov et al. 2018).
 

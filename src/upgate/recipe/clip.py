@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from upgate.recipe.layerwise import Layers
+from upgate.recipe.registry import register
 from upgate.schema import Fraction, Positive, PositiveInt
 
 WHOLE = ("norm", "percentile", "zclip")  # need the norm of the whole gradient, and one call a step
@@ -38,6 +39,7 @@ class Clip:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+@register("clip", "none")
 class none(Clip):
     """The null choice: gradients untouched, bit for bit."""
 
@@ -45,6 +47,7 @@ class none(Clip):
         return False
 
 
+@register("clip", "norm")
 class norm(Clip):
     """g *= min(1, c / (norm + 1e-6)) over all parameters together (Pascanu et al. 2013)."""
 
@@ -55,6 +58,7 @@ class norm(Clip):
         return shorten(params, norm, self.max_norm)
 
 
+@register("clip", "value")
 class value(Clip):
     """g = clamp(g, -c, c), each element on its own."""
 
@@ -69,6 +73,7 @@ class value(Clip):
         return True
 
 
+@register("clip", "layer")
 class layer(Clip):
     """`norm` on each of the L layers by itself, at c / sqrt(L): the whole stays within c, and no layer takes another's share."""
 
@@ -108,6 +113,7 @@ class layer(Clip):
         self.seen, self.clipped = Counter(state["seen"]), Counter(state["clipped"])
 
 
+@register("clip", "agc")
 class agc(Clip):
     """Row by row of the LSTMs, |G_i| is held to lam max(|W_i|, eps) (Brock et al. 2021); heads and embeddings are left alone.
 
@@ -147,6 +153,7 @@ class agc(Clip):
         self.rows, self.clipped = state["rows"], state["clipped"]
 
 
+@register("clip", "percentile")
 class percentile(Clip):
     """`norm` at a quantile of all norms so far, this step's included (AutoClip, Seetharaman et al. 2020)."""
 
@@ -168,6 +175,7 @@ class percentile(Clip):
         self.norms = list(state["norms"])
 
 
+@register("clip", "zclip")
 class zclip(Clip):
     """A norm with z = (norm - mu) / sigma above z* becomes mu + sigma z*^2 / z: the larger the spike, the nearer to mu (Kumar et al. 2025).
 

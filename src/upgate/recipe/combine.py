@@ -9,10 +9,10 @@ from typing import Any
 
 from upgate.config_choices import REGULARIZATION
 from upgate.errors import UserError
-from upgate.recipe import regularization
 from upgate.recipe.clip import WHOLE
 from upgate.recipe.layerwise_blocks import too_many
-from upgate.recipe.regularization_base import lacking
+from upgate.recipe.registry import lookup
+from upgate.recipe.regularization_base import Regularizer, lacking
 
 Config = Mapping[str, Any]
 Rule = Callable[[Config], str | None]
@@ -38,7 +38,7 @@ def needs(config: Config) -> str | None:
     if task_of(config) in (None, "sentiment"):
         return None
     for name in config[REGULARIZATION]:
-        if what := getattr(getattr(regularization, name, None), "needs", ""):
+        if what := getattr(lookup(REGULARIZATION, name), "needs", ""):
             return lacking(name, what)
     return None
 
@@ -148,8 +148,7 @@ def schedule_free(config: Config) -> str | None:
 
 def changes_weights(name: str) -> bool:
     """Whether a regularizer changes the weights after the optimizer's step."""
-    ours = getattr(regularization, name, regularization.Regularizer)  # an unknown name is refused elsewhere
-    return getattr(ours, "after_step", None) is not regularization.Regularizer.after_step
+    return getattr(lookup(REGULARIZATION, name), "after_step", None) is not Regularizer.after_step
 
 
 def nt_asgd(config: Config) -> str | None:

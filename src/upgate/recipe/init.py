@@ -13,12 +13,14 @@ from typing import Annotated
 import torch
 from torch import Generator, Tensor, nn
 
+from upgate.recipe.registry import register
 from upgate.schema import Range
 
 Init = Callable[[nn.Module, Generator], None]  # changes a single-layer LSTM or an embedding in place
 Fill = Callable[..., Tensor]  # torch.nn.init's functions: (tensor, generator=)
 
 
+@register("init", "pytorch")
 def pytorch(forget_bias: float | None) -> Init:
     """The null choice: as PyTorch built them, an LSTM from U(-1/sqrt(H), 1/sqrt(H)), an embedding from N(0, 1)."""
 
@@ -29,11 +31,13 @@ def pytorch(forget_bias: float | None) -> Init:
     return apply
 
 
+@register("init", "xavier")
 def xavier(forget_bias: float | None) -> Init:
     """U(-a, a), a = sqrt(6 / (fan_in + H)) (Glorot & Bengio 2010)."""
     return per_gate(nn.init.xavier_uniform_, nn.init.xavier_uniform_, forget_bias)
 
 
+@register("init", "he")
 def he(forget_bias: float | None) -> Init:
     """N(0, 2 / fan_in) (He et al. 2015)."""
 
@@ -43,6 +47,7 @@ def he(forget_bias: float | None) -> Init:
     return per_gate(normal, normal, forget_bias)
 
 
+@register("init", "lecun")
 def lecun(forget_bias: float | None) -> Init:
     """N(0, 1 / fan_in) (LeCun et al. 1998)."""
 
@@ -52,11 +57,13 @@ def lecun(forget_bias: float | None) -> Init:
     return per_gate(normal, normal, forget_bias)
 
 
+@register("init", "orthogonal")
 def orthogonal(forget_bias: float | None) -> Init:
     """Recurrent blocks orthogonal, so that all their singular values are 1 (Saxe et al. 2014); input blocks Xavier."""
     return per_gate(nn.init.xavier_uniform_, nn.init.orthogonal_, forget_bias)
 
 
+@register("init", "chrono")
 def chrono(t_max: Annotated[float, Range("2 or more", lambda t: t >= 2)]) -> Init:
     """b_f = log u, b_i = -b_f, u ~ U(1, t_max - 1) for each unit: memories of up to t_max steps (Tallec & Ollivier 2018).
 

@@ -9,16 +9,19 @@ from upgate.recipe.layerwise_subset import chain_thaw, cyclic, greedy, random_bl
 from upgate.recipe.layerwise_sweep import gauss_seidel
 from upgate.recipe.layerwise_trust import lamb, lars
 from upgate.recipe.optimizer import Make
+from upgate.recipe.registry import register
 from upgate.schema import Positive
 
 __all__ = ["Layers", "Layerwise", "chain_thaw", "check_layers", "cyclic", "discriminative", "gauss_seidel", "greedy", "independent"]
 __all__ += ["joint", "lamb", "lars", "local", "random_blocks", "split_exempt", "unfreeze"]
 
 
+@register("layerwise", "joint")
 class joint(Layerwise):
     """The null choice: all layers in one step."""
 
 
+@register("layerwise", "independent")
 class independent(Layerwise):
     """One optimizer per layer, stepped inside the backward pass: the same weights as joint, bit for bit, in less memory."""
 
@@ -28,6 +31,7 @@ class independent(Layerwise):
         return InBackward([make([g for g in groups if g["layer"] == name]) for name in names], prepare)
 
 
+@register("layerwise", "discriminative")
 class discriminative(Layerwise):
     """The rate of layer l - 1 is the rate of layer l over `factor` (Howard & Ruder 2018)."""
 

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from upgate.recipe.layerwise_base import Layers, Layerwise, Loss
+from upgate.recipe.registry import register
 from upgate.seeds import derive
 
 
+@register("layerwise", "local")
 class local(Layerwise):
     """The gradient stops between layers; each but the last has an auxiliary head and the task's loss (Belilovsky et al. 2019).
 

@@ -13,10 +13,12 @@ from upgate.recipe.in_backward import Prepare
 from upgate.recipe.layerwise_base import Layers
 from upgate.recipe.layerwise_blocks import Blocks, too_many
 from upgate.recipe.optimizer import Make
+from upgate.recipe.registry import register
 from upgate.schema import Fraction, PositiveInt
 from upgate.seeds import generator
 
 
+@register("layerwise", "unfreeze")
 class unfreeze(Blocks):
     """The head alone, then one block more from the top after each `share` of the run (gradual unfreezing, Howard & Ruder 2018)."""
 
@@ -28,6 +30,7 @@ class unfreeze(Blocks):
         return range(self.lower - stage(self.done, self.share, self.total, self.lower), self.lower)
 
 
+@register("layerwise", "chain_thaw")
 class chain_thaw(Blocks):
     """Each by itself for a `share` of the run: the head, then the blocks from the bottom up; then all together (Felbo et al. 2017)."""
 
@@ -54,6 +57,7 @@ class Windows(Blocks):
         return optimizer
 
 
+@register("layerwise", "cyclic")
 class cyclic(Windows):
     """Blocks in turn, from the top down; a block's optimizer state is cleared when its window ends (BAdam, Luo et al. 2024).
 
@@ -84,6 +88,7 @@ class cyclic(Windows):
                     optimizer.state[p] = deepcopy(fresh[p])
 
 
+@register("layerwise", "random_blocks")
 class random_blocks(Windows):
     """Blocks drawn anew for each window, the same ones again by chance (LISA, Pan et al. 2024).
 
@@ -124,6 +129,7 @@ class random_blocks(Windows):
             self.generator.set_state(state["generator"])
 
 
+@register("layerwise", "greedy")
 class greedy(Blocks):
     """At each step the `active` blocks of the largest gradient, |g|^2 (Gauss-Southwell, Nutini et al. 2015).
 

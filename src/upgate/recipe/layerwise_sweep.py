@@ -13,9 +13,11 @@ from upgate.recipe.in_backward import Prepare
 from upgate.recipe.layerwise_base import Around, Layers, Layerwise
 from upgate.recipe.layerwise_blocks import Block, blocks_of, too_many
 from upgate.recipe.optimizer import Make
+from upgate.recipe.registry import register
 from upgate.schema import PositiveInt
 
 
+@register("layerwise", "gauss_seidel")
 class gauss_seidel(Layerwise):
     """Forward, backward and step for each block, from the bottom up, the head last: as many passes as blocks (Beck & Tetruashvili 2013).
 

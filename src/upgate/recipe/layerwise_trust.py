@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from upgate.recipe.in_backward import Prepare, evaluated
 from upgate.recipe.layerwise_base import Around, Layers, Layerwise
 from upgate.recipe.optimizer import Make
+from upgate.recipe.registry import register
 from upgate.schema import Positive
 
 
@@ -49,10 +50,12 @@ class Trust(Layerwise):
         self.logs, self.count = state["logs"], state["count"]
 
 
+@register("layerwise", "lars")
 class lars(Trust):
     """Around SGD and its momenta (You et al. 2017)."""
 
 
+@register("layerwise", "lamb")
 class lamb(Trust):
     """Around Adam and its kin (You et al. 2020)."""
 

@@ -14,22 +14,26 @@ from upgate.errors import UserError
 from upgate.recipe.averaging import NonMonotone
 from upgate.recipe.optimizer_muon import Beside, Gates, holds_gates
 from upgate.recipe.optimizer_own import Lion, ScheduleFree
+from upgate.recipe.registry import register
 from upgate.schema import Fraction, NonNegative, Positive, PositiveInt
 
 Group = dict[str, Any]
 Make = Callable[[Sequence[Group]], Optimizer]
 
 
+@register("optimizer", "sgd")
 def sgd(lr: Positive) -> Make:
     """w -= lr g: the article's traditional update."""
     return lambda groups: torch.optim.SGD(at_rate(groups, lr), lr=lr)
 
 
+@register("optimizer", "momentum")
 def momentum(lr: Positive, momentum: Fraction) -> Make:
     """v = momentum v + g, w -= lr v (Polyak 1964): a constant gradient is stepped 1 / (1 - momentum) times as far."""
     return lambda groups: torch.optim.SGD(at_rate(groups, lr), lr=lr, momentum=momentum)
 
 
+@register("optimizer", "nesterov")
 def nesterov(lr: Positive, momentum: Fraction) -> Make:
     """v = momentum v + g, w -= lr (g + momentum v): the gradient counts as if taken a step ahead (Sutskever et al. 2013)."""
     if momentum == 0:
@@ -37,42 +41,50 @@ def nesterov(lr: Positive, momentum: Fraction) -> Make:
     return lambda groups: torch.optim.SGD(at_rate(groups, lr), lr=lr, momentum=momentum, nesterov=True)
 
 
+@register("optimizer", "adagrad")
 def adagrad(lr: Positive, eps: Positive) -> Make:
     """v += g^2, w -= lr g / (sqrt(v) + eps) (Duchi et al. 2011)."""
     return lambda groups: torch.optim.Adagrad(at_rate(groups, lr), lr=lr, eps=eps)
 
 
+@register("optimizer", "rmsprop")
 def rmsprop(lr: Positive, alpha: Fraction, eps: Positive) -> Make:
     """v = alpha v + (1 - alpha) g^2, w -= lr g / (sqrt(v) + eps) (Tieleman & Hinton 2012)."""
     return lambda groups: torch.optim.RMSprop(at_rate(groups, lr), lr=lr, alpha=alpha, eps=eps)
 
 
+@register("optimizer", "adam")
 def adam(lr: Positive, betas: list[Fraction], eps: Positive) -> Make:
     """w -= lr m_hat / (sqrt(v_hat) + eps) (Kingma & Ba 2015)."""
     return lambda groups: torch.optim.Adam(at_rate(groups, lr), lr=lr, betas=pair(betas), eps=eps)
 
 
+@register("optimizer", "adamw")
 def adamw(lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative) -> Make:
     """Adam, and w *= 1 - lr weight_decay beside it (Loshchilov & Hutter 2019)."""
 
     return lambda groups: torch.optim.AdamW(decayed(groups, lr, weight_decay), lr=lr, betas=pair(betas), eps=eps)
 
 
+@register("optimizer", "nadam")
 def nadam(lr: Positive, betas: list[Fraction], eps: Positive) -> Make:
     """Adam that looks ahead as nesterov does (Dozat 2016)."""
     return lambda groups: torch.optim.NAdam(at_rate(groups, lr), lr=lr, betas=pair(betas), eps=eps)
 
 
+@register("optimizer", "radam")
 def radam(lr: Positive, betas: list[Fraction], eps: Positive) -> Make:
     """Adam that steps by m_hat alone until v has seen enough to divide by (Liu et al. 2020)."""
     return lambda groups: torch.optim.RAdam(at_rate(groups, lr), lr=lr, betas=pair(betas), eps=eps)
 
 
+@register("optimizer", "lion")
 def lion(lr: Positive, betas: list[Fraction], weight_decay: NonNegative) -> Make:
     """Steps of one size, lr in each weight, by the sign of a momentum (Chen et al. 2023)."""
     return lambda groups: Lion(decayed(groups, lr, weight_decay), {"betas": pair(betas)})
 
 
+@register("optimizer", "muon")
 def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: NonNegative) -> Make:
     """Muon for the LSTMs' matrices, gate by gate (Jordan et al. 2024); AdamW for embeddings, biases and head.
 
@@ -92,11 +104,13 @@ def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: 
     return make
 
 
+@register("optimizer", "schedule_free")
 def schedule_free(lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative) -> Make:
     """AdamW whose average of the weights takes the schedule's place (Defazio et al. 2024)."""
     return lambda groups: ScheduleFree(decayed(groups, lr, weight_decay), {"betas": pair(betas), "eps": eps})
 
 
+@register("optimizer", "nt_asgd")
 class nt_asgd:
     """SGD; once a validation loss is worse than the best of all but the last n, the mean of the weights from there on is judged and kept.
 

@@ -1,7 +1,6 @@
 """A recipe: one choice per group (several regularizers), bound to a module; what was asked is what the module got, or it raises."""
 
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,14 +8,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from upgate.config import PARTS, REGULARIZATION, choices
-from upgate.errors import UserError, did_you_mean
+from upgate.config import PARTS, REGULARIZATION
+from upgate.errors import UserError
 from upgate.recipe.combine import check_allowed
 from upgate.recipe.gradients import Gradients
 from upgate.recipe.layerwise import Layers, check_layers
 from upgate.recipe.optimizer import Group
 from upgate.recipe.optimizer_muon import mark_gates
 from upgate.recipe.optimizer_own import ScheduleFree
+from upgate.recipe.registry import lookup
 from upgate.recipe.regularization import exact_zeros, penalised
 from upgate.recipe.regularization_base import Regularizer, lacking
 from upgate.schema import checked
@@ -28,22 +28,13 @@ if TYPE_CHECKING:
 
 def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
     """Make one part: the one call site that turns a choice's words into Python."""
-    return maker(group, name)(**knobs_of(group, name, knobs))
+    return lookup(group, name)(**knobs_of(group, name, knobs))
 
 
 def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
     """A part's knobs, checked against its function's annotations; `name` and search ranges are none."""
     where = f"{group}.{name}" if group == REGULARIZATION else group
-    return checked(maker(group, name), {k: v for k, v in knobs.items() if k not in ("name", "search")}, where)
-
-
-def maker(group: str, name: str) -> Callable[..., Any]:
-    """The function of a choice: only what the group's own module, or one named after it, group_*, defines is found."""
-    home = f"upgate.recipe.{group}"
-    make = getattr(import_module(home), name, None)
-    if not callable(make) or not f"{getattr(make, '__module__', '')}_".startswith(f"{home}_"):
-        raise UserError(f"{group}={name} is not a choice{did_you_mean(name, choices(group))}")
-    return make
+    return checked(lookup(group, name), {k: v for k, v in knobs.items() if k not in ("name", "search")}, where)
 
 
 class Recipe:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from upgate.recipe.layerwise import split_exempt
 from upgate.recipe.optimizer import Group
+from upgate.recipe.registry import register
 from upgate.recipe.regularization_base import Regularizer, keep_mask, uniform
 from upgate.recipe.regularization_terms import activation, adversarial, label_smoothing
 from upgate.schema import Fraction, NonNegative
@@ -19,6 +20,7 @@ from upgate.schema import Fraction, NonNegative
 __all__ = ["Regularizer", "activation", "adversarial", "exact_zeros", "keep_mask", "label_smoothing", "penalised"]
 
 
+@register("regularization", "l1")
 class l1(Regularizer):
     """Proximal: w = sign(w) max(|w| - lr lam, 0) after the step, so that weights become exactly 0 (a subgradient never gets there)."""
 
@@ -35,6 +37,7 @@ class l1(Regularizer):
                 torch._foreach_copy_(w, torch._foreach_mul(list(size), list(torch._foreach_sign(w))))
 
 
+@register("regularization", "l2")
 class l2(Regularizer):
     """Coupled: lam/2 |w|^2 in the training loss. Under Adam this is not weight decay: large gradients shrink their own penalty."""
 
@@ -45,6 +48,7 @@ class l2(Regularizer):
         return 0.5 * self.lam * torch.stack([w.square().sum() for w in weights]).sum()
 
 
+@register("regularization", "decay")
 class decay(Regularizer):
     """Decoupled: w *= 1 - lr lam after the step, at the group's rate in force (Loshchilov & Hutter 2019), whatever the optimizer.
 
@@ -63,6 +67,7 @@ class decay(Regularizer):
                 self.note(share_per_step=group["lr"] * self.lam)
 
 
+@register("regularization", "dropout")
 class dropout(Regularizer):
     """Each activation zeroed with probability p, between layers and before the head (Srivastava et al. 2014)."""
 
@@ -77,6 +82,7 @@ class dropout(Regularizer):
         return h * keep_mask(h, self.p, self.generator)
 
 
+@register("regularization", "locked")
 class locked(Regularizer):
     """One mask for all time steps of a sequence, on embedded tokens, between layers and on what leaves the last (Gal & Ghahramani 2016).
 
@@ -97,6 +103,7 @@ class locked(Regularizer):
         return h * keep_mask(h[:, :1], self.p, self.generator)
 
 
+@register("regularization", "word")
 class word(Regularizer):
     """Each occurrence of a token dropped with probability p, the whole of it: its vector is 0 (Iyyer et al. 2015).
 
@@ -116,6 +123,7 @@ class word(Regularizer):
         return tokens * uniform(tokens, self.generator).ge_(self.p).to(tokens.dtype)
 
 
+@register("regularization", "embedding")
 class embedding(Regularizer):
     """Whole rows of the embedding dropped with probability p: a word is gone wherever it occurs (Gal & Ghahramani 2016).
 
@@ -139,6 +147,7 @@ class embedding(Regularizer):
         return embedded * kept[..., None]
 
 
+@register("regularization", "weight_drop")
 class weight_drop(Regularizer):
     """DropConnect on the recurrent weights: each number of W_hh gone with probability p for a whole sequence (Merity et al. 2018).
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Regularizer:
     """Each default does nothing."""
 
+    name: ClassVar[str]  # set by `register`: of the choice, and of its numbers among the run's
     needs: ClassVar[str] = ""  # what a task must have: "tokens", "classes", or nothing in particular
     again: ClassVar[bool] = False  # whether `term` passes the batch through the net again; such terms come last
     generator: Generator  # this part's own random stream, set before the first step
@@ -50,7 +51,7 @@ class Regularizer:
         means = {name: total / count for name, (total, count) in self.noted.items()}
         if "term" in means:
             means["over_loss"] = means.pop("term") / max(means.pop("loss"), 1e-12)
-        return {f"{type(self).__name__}_{name}": mean for name, mean in means.items()}
+        return {f"{self.name}_{name}": mean for name, mean in means.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {"noted": self.noted}

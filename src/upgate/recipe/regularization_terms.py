@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upgate.recipe.registry import register
 from upgate.recipe.regularization_base import Regularizer, valid_steps
 from upgate.schema import Fraction, NonNegative, Positive
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from upgate.model.learner import Batch, Learner
 
 
+@register("regularization", "activation")
 class activation(Regularizer):
     """AR and TAR: alpha mean(h_dropped^2) + beta mean((h_t - h_{t-1})^2) over the last layer's sequence (Merity et al. 2018).
 
@@ -47,6 +49,7 @@ def mean_square(h: Tensor, valid: Tensor) -> Tensor:
     return (h.square() * valid).sum() / (valid.sum() * h.shape[-1]).clamp_min(1)
 
 
+@register("regularization", "label_smoothing")
 class label_smoothing(Regularizer):
     """Train towards (1 - smoothing) for the right class and smoothing / K for each, the right one too (Szegedy et al. 2016).
 
@@ -62,6 +65,7 @@ class label_smoothing(Regularizer):
         return F.cross_entropy(output, batch["y"], label_smoothing=self.smoothing) - loss
 
 
+@register("regularization", "adversarial")
 class adversarial(Regularizer):
     """weight * loss at x + r, r the worst small change of a text's embeddings x, |r| = eps over the text (Miyato et al. 2017).
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from upgate.recipe.registry import register
 from upgate.schema import Fraction, NonNegative, PositiveInt, Range
 
 Part = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
@@ -30,16 +31,19 @@ class Schedule:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+@register("schedule", "constant")
 def constant() -> Schedule:
     """The null choice."""
     return Schedule(lambda done: 1.0)
 
 
+@register("schedule", "cosine")
 def cosine(final: NonNegative) -> Schedule:
     """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017)."""
     return Schedule(lambda done: anneal(1.0, final, done))
 
 
+@register("schedule", "onecycle")
 def onecycle(warmup: Fraction) -> Schedule:
     """Up from 1/25 to 1 over the share `warmup` of the steps, then down to 1/250,000, both in half cosines (Smith 2018)."""
 
@@ -51,11 +55,13 @@ def onecycle(warmup: Fraction) -> Schedule:
     return Schedule(share)
 
 
+@register("schedule", "warmup")
 def warmup(warmup: Fraction) -> Schedule:
     """Up from 1/25 to 1 in a line over the share `warmup` of the steps, then constant (Goyal et al. 2017); 1/25 as in onecycle."""
     return Schedule(lambda done: 1.0 if done >= warmup else 1 / 25 + (1 - 1 / 25) * done / warmup)
 
 
+@register("schedule", "plateau")
 class plateau(Schedule):
     """Times `factor` after every `patience` validations in a row without a loss below the best (halved after one: Mikolov et al. 2010).
 

@@ -3,9 +3,11 @@
 import math
 from typing import Any
 
+from upgate.recipe.registry import register
 from upgate.schema import NonNegative, PositiveInt
 
 
+@register("stopping", "none")
 class none:
     """The null choice: the whole budget, the last weights."""
 
@@ -24,6 +26,7 @@ class none:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+@register("stopping", "early")
 class early(none):
     """Stop after `patience` epochs without a loss below best - min_delta; keep the best weights (Prechelt 1998).
 

@@ -1,0 +1,39 @@
+"""The parts by group and name: the name that stands in `conf/`, in metrics and in run keys is the registered one, not the class's."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
+
+from upgate.config import PARTS, choices
+from upgate.errors import UserError, did_you_mean
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+_PARTS: dict[tuple[str, str], Callable[..., Any]] = {}
+
+
+def register(group: str, name: str) -> Callable[[T], T]:
+    """Give a part, a function or class of its knobs, its name in a group; a class carries it as `name`.
+
+    Raises ValueError for a group that is none, and for a name that another part of the group has.
+    """
+    if group not in PARTS:
+        raise ValueError(f"{group} is not a group of parts; there is {', '.join(PARTS)}")
+
+    def put(part: T) -> T:
+        taken = _PARTS.setdefault((group, name), part)
+        if taken is not part:
+            raise ValueError(f"{group}={name} is registered twice, by {taken.__module__} and by {part.__module__}")
+        if isinstance(part, type):
+            part.name = name  # type: ignore[attr-defined]
+        return part
+
+    return put
+
+
+def lookup(group: str, name: str) -> Callable[..., Any]:
+    """The part of that name, as a function of its knobs. Raises UserError where there is none."""
+    import_module(f"upgate.recipe.{group}")  # registers all of the group's own
+    if (group, name) not in _PARTS:
+        raise UserError(f"{group}={name} is not a choice{did_you_mean(name, choices(group))}")
+    return _PARTS[group, name]
