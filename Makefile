@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test lint bench clean
+.PHONY: help setup train study tune report runs predict ui test lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: $(READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+
+audit: $(READY) ## published vulnerabilities of the pinned dependencies, by pip-audit
+	@.ci/audit $(BIN)/pip-audit
 
 bench: $(READY) ## our training step against a bare PyTorch loop, in one run
 	@$(BIN)/python bench/step.py $(ARGS) $(overrides)

@@ -99,6 +99,7 @@ def test_ui_takes_words(folder: Path) -> None:
 def test_help_lists_every_described_target_and_is_the_default(folder: Path) -> None:
     described = dict(re.findall(r"^([a-z]+):[^\n#]*## (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE))
     assert {"help", "setup", "train", "runs", "predict", "ui", "test", "bench", "clean"} <= set(described)
+    assert "audit" in described
     listed = [line.split(maxsplit=2)[1:] for line in make(folder, "help").splitlines()]
     assert listed == [[target, text] for target, text in described.items()]
     assert make(folder) == make(folder, "help")
@@ -108,3 +109,46 @@ def test_a_failure_of_upgate_fails_make(folder: Path) -> None:
     (folder / "stub" / "bin" / "upgate").write_text("#!/bin/sh\nexit 2\n")
     done = subprocess.run(["make", "VENV=stub", "train"], cwd=folder, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
+
+
+ADVISORY = {  # what pip-audit writes about a version with a published hole
+    "dependencies": [{"name": "x", "version": "1", "vulns": [{"id": "PYSEC-1", "aliases": []}]}],
+    "fixes": [],
+}
+AUDIT = """#!{python}
+import json, pathlib, sys
+audited = pathlib.Path(sys.argv[-1].partition("=")[2]).read_text()
+control = "filelock==3.20.0" in audited
+print({control} if control else "the report of the constraints")
+sys.exit({rc[0]} if control else {rc[1]})
+"""
+
+
+def audited(folder: Path, control: str, *rc: int) -> subprocess.CompletedProcess[str]:
+    """`make audit` where pip-audit answers `control`, then a report, with these exit codes."""
+    (folder / ".ci").mkdir()
+    shutil.copy(REPO / ".ci" / "audit", folder / ".ci" / "audit")
+    script = folder / "stub" / "bin" / "pip-audit"
+    script.write_text(AUDIT.format(python=sys.executable, control=repr(control), rc=rc))
+    script.chmod(0o755)
+    command = ["make", "--no-print-directory", "VENV=stub", "audit"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("rc", [0, 1], ids=["clean", "vulnerable"])
+def test_audit_ends_as_the_audit_of_the_constraints_ends(folder: Path, rc: int) -> None:
+    reported = json.dumps(ADVISORY).replace("PYSEC-1", "CVE-2026-22701")
+    done = audited(folder, reported, 1, rc)
+    assert (done.returncode != 0) == (rc != 0)
+    assert done.stdout == "the report of the constraints\n"
+
+
+@pytest.mark.parametrize(
+    ("control", "rc"),
+    [("", 1), ('{"dependencies": [], "fixes": []}', 0), (json.dumps(ADVISORY), 1)],
+    ids=["unreachable", "a mirror without advisories", "another advisory"],
+)
+def test_audit_fails_without_advisories(folder: Path, control: str, rc: int) -> None:
+    done = audited(folder, control, rc, 0)
+    assert done.returncode and not done.stdout
+    assert done.stderr.count("nothing was audited.") == 1

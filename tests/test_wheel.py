@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from email import message_from_string
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,10 +34,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_every_module_and_every_choice_and_nothing_else(wheel: Path) -> None:
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    files = [path for kind in ("py", "css") for path in (REPO / "src").rglob(f"*.{kind}")]
+    kinds = ("*.py", "*.css", "py.typed")
+    files = [path for kind in kinds for path in (REPO / "src").rglob(kind)]
     modules = {path.relative_to(REPO / "src").as_posix() for path in files}
     conf = {f"upgate/{path.relative_to(REPO).as_posix()}" for path in (REPO / "conf").rglob("*.yaml")}
-    assert names == modules | conf
+    assert names == modules | conf and "upgate/py.typed" in names
 
 
 def test_it_has_the_command_and_the_readme(wheel: Path) -> None:
@@ -45,6 +47,20 @@ def test_it_has_the_command_and_the_readme(wheel: Path) -> None:
     assert "upgate = upgate.cli:main" in told["entry_points.txt"].splitlines()
     metadata = message_from_string(told["METADATA"])
     assert metadata["Name"] == "upgate" and str(metadata.get_payload()).startswith("# Upgate")
+
+
+def test_it_says_whose_it_is_and_under_which_license(wheel: Path) -> None:
+    with ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        (license_file,) = (name for name in opened.namelist() if name.endswith("/LICENSE"))
+        headers = message_from_string(opened.read(metadata).decode())
+        assert opened.read(license_file) == (REPO / "LICENSE").read_bytes()
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert headers["License-Expression"] == project["license"] == "Apache-2.0"
+    assert headers["Author"] == project["authors"][0]["name"]
+    assert "Typing :: Typed" in headers.get_all("Classifier", [])
+    links = dict(line.split(", ", 1) for line in headers.get_all("Project-URL", []))
+    assert {"Homepage", "Issues", "Changelog"} <= set(links) and links == project["urls"]
 
 
 def test_unpacked_anywhere_it_finds_its_own_conf(wheel: Path, tmp_path: Path) -> None:
