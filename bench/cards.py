@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from upgate.cli import overridden
-from upgate.config import PARTS, choices
+from upgate.cli.main import overridden
+from upgate.config.compose import PARTS, choices
 
 SCREENS = {"stock": "Stock (volatility of 8 tickers)", "sentiment": "Sentiment (SST-2, sentences)"}
 METRICS = {"val/mse_ratio": "MSE ratio to persistence, lower is better", "val/accuracy": "accuracy, higher is better"}

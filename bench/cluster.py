@@ -24,11 +24,11 @@ from cluster_places import ROOT, Place, places, workers  # it lets us import wha
 from rich.console import Console
 
 from executor_help import killer
-from upgate.cli import pairs
-from upgate.run.command import Library
-from upgate.run.environment import git_state
-from upgate.run.store import Store
-from upgate.run.store_row import Row
+from upgate.cli.main import pairs
+from upgate.cli.train import Library
+from upgate.run.provenance import git_state
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tune.command import tune_command
 from upgate.tune.plan import job_at, plan, trial_job
 from upgate.tune.search import point

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from executor_help import wait_for  # noqa: E402
 from postgres_help import PASSWORD, Postgres, postgres  # noqa: E402
 from store_help import free_port  # noqa: E402
-from upgate.run.execute import sigterm_as_ctrl_c  # noqa: E402
-from upgate.run.executor_ray import started  # noqa: E402
+from upgate.execution.driver import sigterm_as_ctrl_c  # noqa: E402
+from upgate.execution.ray import started  # noqa: E402
 
 PATIENCE = 300.0  # seconds for a server's start
 PR_SET_CHILD_SUBREAPER = 36  # of Linux

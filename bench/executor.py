@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.cli import overridden
-from upgate.run.command import Library, train_command, wanted_jobs
-from upgate.run.listing import runs_command
+from upgate.cli.main import overridden
+from upgate.cli.runs import runs_command
+from upgate.cli.train import Library, train_command, wanted_jobs
 
 SMALL = ["task=stock", "task.window=20", "model.hidden_size=16", "trainer.max_epochs=2", "trainer.accelerator=cpu", "threads=1"]
 ASKED = {"workers": "2", "seeds": "6", "stored": "2000"}

@@ -27,16 +27,16 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from upgate.cli import overridden
-from upgate.config import choices
-from upgate.model.stock import StockLearner
-from upgate.recipe.cost import cost_share
-from upgate.recipe.layerwise_blocks import Blocks
-from upgate.run.command import Library, make_job
-from upgate.run.environment import git_state
+from upgate.cli.main import overridden
+from upgate.cli.train import Library, make_job
+from upgate.config.compose import choices
+from upgate.recipe.layerwise.blocks import Blocks
+from upgate.recipe.layerwise.cost import cost_share
+from upgate.run.provenance import git_state
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet, train
 from upgate.seeds import generator
+from upgate.tasks.stock.module import StockLearner
 
 OWN = {
     "out": "docs/results/layerwise.md",

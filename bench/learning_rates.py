@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.cli import overridden
-from upgate.data.features import Floats
-from upgate.run.command import train_command
-from upgate.run.store import Store
+from upgate.cli.main import overridden
+from upgate.cli.train import train_command
+from upgate.data.prices.features import Floats
+from upgate.store.store import Store
 
 RATES = {
     "sgd": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],

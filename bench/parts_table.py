@@ -22,9 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from upgate.cli import overridden
-from upgate.config import PARTS, choices, compose
-from upgate.run.environment import git_state
+from upgate.cli.main import overridden
+from upgate.config.compose import PARTS, choices, compose
+from upgate.run.provenance import git_state
 
 REPO = Path(__file__).resolve().parents[1]
 FILES = ("test_cards", "test_part_*", "test_parts", "test_combine", "test_engagement", "test_trace")

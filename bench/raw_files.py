@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from upgate.cli import overridden
-from upgate.data.read_prices import read_prices
-from upgate.data.read_reviews import read_reviews
+from upgate.cli.main import overridden
+from upgate.data.prices.reader import read_prices
+from upgate.data.reviews.reader import read_reviews
 from upgate.errors import UserError
 
 REFUSED = "refused: "

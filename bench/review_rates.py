@@ -14,9 +14,9 @@ from statistics import fmean
 
 from rich.console import Console
 
-from upgate.cli import overridden
-from upgate.run.command import Library, train_command, wanted_jobs
-from upgate.run.store import Store
+from upgate.cli.main import overridden
+from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.store.store import Store
 
 RATES = {
     "sgd": [0.03, 0.1, 0.3, 1.0, 3.0],

@@ -12,10 +12,10 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 
-from upgate.cli import overridden
-from upgate.run.command import Library, train_command, wanted_jobs
-from upgate.run.execute import Job
-from upgate.run.store import Row, Store
+from upgate.cli.main import overridden
+from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.execution.driver import Job
+from upgate.store.store import Row, Store
 
 SETS = {
     "reviews": ("Generated reviews", ["data=reviews"]),

@@ -20,13 +20,13 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli import overridden
-from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.cli.main import overridden
+from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
-from upgate.run.command import Library, train_command, wanted_jobs
 from upgate.run.result import MAIN
 from upgate.run.spec import recipe_of
-from upgate.run.store import Row, Store
+from upgate.store.store import Row, Store
 
 TASKS = {
     "sentiment": "data=texts data.path={data}/sentiment/sst2_sentence.parquet trainer.max_epochs=3",

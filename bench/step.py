@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from upgate.data.fold_data import FoldData
-from upgate.model.learner import Learner
+from upgate.cli.train import Library, make_job
+from upgate.data.datamodule import FoldData
+from upgate.model.module import Learner
 from upgate.run.callbacks import Bar, Curves, Keeper
-from upgate.run.command import Library, make_job
 from upgate.run.spec import RunSpec
-from upgate.run.task import task_of
 from upgate.run.train import make_trainer, quiet
+from upgate.tasks.base import task_of
 
 OWN = {"task": "stock", "repeats": "20", "threads": "2"}
 FIXED = ("trainer.accelerator=cpu", "stopping=none", "twin=false")

@@ -15,14 +15,14 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from upgate import config
-from upgate.cli import overridden
-from upgate.data.prices import Prices
-from upgate.data.sources import load_prices
-from upgate.data.stock import StockData, StockTask
-from upgate.run.command import train_command
-from upgate.run.store import Row, Store
-from upgate.schema import build
+from upgate.cli.main import overridden
+from upgate.cli.train import train_command
+from upgate.config import compose as config
+from upgate.config.schema import build
+from upgate.data.prices.sources import load_prices
+from upgate.data.prices.table import Prices
+from upgate.store.store import Row, Store
+from upgate.tasks.stock.datamodule import StockData, StockTask
 
 
 @dataclass(frozen=True)

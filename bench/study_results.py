@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from upgate.cli import overridden
+from upgate.cli.main import overridden
 from upgate.study.result import StudyResult, from_json
-from upgate.study.say import cells, metric_name, score
+from upgate.study.text import cells, metric_name, score
 
 Asked = Mapping[str, str]
 

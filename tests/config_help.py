@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from upgate.config import compose, expand
+from upgate.config.compose import compose, expand
 from upgate.errors import UserError
 
 

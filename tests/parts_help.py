@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
-from upgate.model.learner import Learner
-from upgate.model.sentiment import SentimentLearner
-from upgate.model.stock import StockLearner
+from upgate.model.module import Learner
 from upgate.recipe.recipe import part
 from upgate.recipe.registry import lookup
 from upgate.run.spec import has_bf16, recipe_of
 from upgate.seeds import generator
+from upgate.tasks.sentiment.module import SentimentLearner
+from upgate.tasks.stock.module import StockLearner
 
 torch.set_num_threads(1)  # tensors of this size gain nothing from more
 

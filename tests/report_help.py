@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from upgate.report.figures import Runs
-from upgate.study.attribution import Share
+from upgate.stats.attribution import Share
+from upgate.stats.paired import Estimate, Interval
 from upgate.study.result import Arm, ArmVerdict, Attributed, Control, Cost, Interaction, Second, Study, StudyResult
-from upgate.study.stats import Estimate, Interval
 
 EVIL = "<script>alert(1)</script>"
 SEEDS, FOLDS, PARTS = list(range(6)), [0, 1], ["optimizer", "clip", "regularization", "init"]

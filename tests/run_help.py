@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.run.command import train_command
+from upgate.cli.train import train_command
 
 SMALL = [
     "task=stock",

@@ -7,7 +7,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from upgate.run.store import Store
+from upgate.store.store import Store
 
 
 def key(word: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from run_help import places, small
-from upgate.study.study import study_command
+from upgate.study.command import study_command
 
 
 def study(root: Path, *words: str, yes: bool = True, width: int = 80) -> tuple[int, str]:

@@ -13,13 +13,13 @@ from scipy import stats
 from report_help import Tables, result
 from study_help import tiny
 from test_report import outline
-from upgate import cli
+from upgate.cli import main as cli
 from upgate.report.article import article_page
-from upgate.run.store import Store
+from upgate.store.store import Store
 from upgate.study.article import article_command, settings
+from upgate.study.command import study_command
 from upgate.study.facts import decided, excess, facts, ratio_of_means
-from upgate.study.stored import Experiment, experiments, load_experiment, newest
-from upgate.study.study import study_command
+from upgate.study.load import Experiment, experiments, load_experiment, newest
 
 STOCK = ["study.seeds=2", "study.folds=[0]", "study.aa=false", "study.zero=false", "model.num_layers=1"]
 TEXT = ["task=sentiment", "study.seeds=2", "study.aa=false", "study.zero=false", "data.train=200", "data.test=60"]

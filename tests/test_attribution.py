@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upgate.errors import UserError
-from upgate.study.attribution import attribute, main_weights, pair_weights, shapley_weights, whole_weights
+from upgate.stats.attribution import attribute, main_weights, pair_weights, shapley_weights, whole_weights
 from upgate.study.design import two_level
 
 NAMES = "abcdefgh"

@@ -10,9 +10,9 @@ from torch.profiler import ProfilerActivity, profile
 from parts_help import needs_bf16
 from upgate.errors import UserError
 from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
-from upgate.model.stock import StockNet
-from upgate.recipe.layerwise import check_layers
+from upgate.recipe.layerwise.joint import check_layers
 from upgate.seeds import generator
+from upgate.tasks.stock.module import StockNet
 
 B, T, I, H = 4, 7, 3, 5
 LENGTHS = torch.tensor([7, 1, 4, 6])  # whole, shortest, between

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from upgate.data.batches import Batches
+from upgate.data.loader import Batches
 from upgate.seeds import derive, generator
 
 # Lightning 2.6.6's CombinedLoader meets torch 2.13's pytree

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from test_batches import Recorder, Validating, trainer
-from upgate.data.batches import Batches
-from upgate.data.buckets import Buckets
-from upgate.data.text import fit_tokenizer, take, tokenize
+from upgate.data.bucketed_loader import Buckets
+from upgate.data.loader import Batches
+from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
 SIZE, N = 4, 450  # 113 batches, the last of 2; three pools

@@ -11,9 +11,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from test_readme import called, shrunk
-from upgate import cli
-from upgate.config import PARTS, REGULARIZATION, compose, conf_dir
-from upgate.config_words import parsed
+from upgate.cli import main as cli
+from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
+from upgate.config.overrides import parsed
 from upgate.errors import UserError
 from upgate.recipe.recipe import Recipe
 from upgate.run.spec import recipe_of

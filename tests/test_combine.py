@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from parts_help import Loop, parts
-from upgate.cli import main
-from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.cli.main import main
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.recipe.combinations import BASES, Choice, configuration, pairs, refused
-from upgate.recipe.combine import RULES, check_allowed
+from upgate.recipe.compatibility import RULES, check_allowed
 from upgate.run.spec import recipe_of
 
 EVERY = sorted(pairs(), key=lambda pair: (pair[0][0], pair[1][0]))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from upgate import config
-from upgate.tune import asked as tuning
+from upgate.config import compose as config
+from upgate.tune import options as tuning
 
 REPO = Path(__file__).parents[1]
 COMPOSE = REPO / "compose.yaml"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from config_help import value
-from upgate.config import PARTS, changes, choices, compose, conf_dir, groups, twin_words
+from upgate.config.compose import PARTS, changes, choices, compose, conf_dir, groups, twin_words
 
 EVERY = sorted((path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config_help import refusal
-from upgate.config import choices, compose, expand, groups
+from upgate.config.compose import choices, compose, expand, groups
 from upgate.errors import UserError
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from upgate.config import choices, compose
-from upgate.data.splits import SPLITS, split_of
+from upgate.config.compose import choices, compose
+from upgate.data.splits.chronological import SPLITS, split_of
 from upgate.errors import UserError
 
 

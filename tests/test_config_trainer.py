@@ -11,9 +11,9 @@ from lightning.fabric.connector import _PRECISION_INPUT
 
 from config_help import refusal, value
 from parts_help import needs_bf16
-from upgate import cli
-from upgate.config import compose
-from upgate.config_trainer import OURS, PARAMETERS, PRECISIONS, Precision, check_shares, check_trainer, is_default
+from upgate.cli import main as cli
+from upgate.config.compose import compose
+from upgate.config.trainer import OURS, PARAMETERS, PRECISIONS, Precision, check_shares, check_trainer, is_default
 from upgate.errors import UserError
 from upgate.run.spec import ASIDE, accelerator_of, budget_of, has_bf16, precision_of
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from config_help import refusal
-from upgate.config import choices, compose, expand
+from upgate.config.compose import choices, compose, expand
 from upgate.errors import UserError
 
 # What is refused: the word, and in the same sentence what to write instead

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from upgate.config import PARTS, compose
+from upgate.config.compose import PARTS, compose
 from upgate.errors import UserError
 from upgate.run.spec import recipe_of
 from upgate.study.design import Arm, arms, contrast, factorial, generated, pair, parts, resolution, two_level

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from parts_help import TASKS, Loop, batch, learner, parts, same, texts
-from upgate.model.learner import Learner
+from upgate.model.module import Learner
 from upgate.recipe.engagement import GATES, Trained, gate_numbers, gates, no_effect, weights_hash
 from upgate.run.train import quiet
 from upgate.seeds import generator

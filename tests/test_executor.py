@@ -16,20 +16,20 @@ from rich.console import Console
 
 from run_help import places, small
 from store_help import fresh
-from upgate.data.prices import Prices
-from upgate.data.review_sources import load_reviews
-from upgate.data.sources import load_prices
+from upgate.cli.train import Library, make_job
+from upgate.data.prices.sources import load_prices
+from upgate.data.prices.table import Prices
+from upgate.data.reviews.sources import load_reviews
 from upgate.errors import UserError
-from upgate.run.command import Library, make_job
-from upgate.run.execute import Job, execute
-from upgate.run.executor import Died, Executor, check_executor
-from upgate.run.executor_local import gpus, most_workers, places_of
+from upgate.execution.driver import Job, execute
+from upgate.execution.executor import Died, Executor, check_executor
+from upgate.execution.local import gpus, most_workers, places_of
+from upgate.execution.run_job import Interrupted
 from upgate.run.job import result_of
-from upgate.run.run_job import Interrupted
-from upgate.run.shelf import Shelf, packed
-from upgate.run.store import Store
+from upgate.run.table_cache import Shelf, packed
+from upgate.store.store import Store
 from upgate.study.budget import Budget
-from upgate.study.study import Progress
+from upgate.study.command import Progress
 
 Answer = Callable[[Job, dict[str, Any]], dict[str, Any]]
 

@@ -11,8 +11,8 @@ import pytest
 from executor_help import alive, killer, owners, wait_for
 from run_help import numbers, places, results, small, train
 from store_help import fresh
-from upgate.run.command import Library, make_job
-from upgate.run.store import Store
+from upgate.cli.train import Library, make_job
+from upgate.store.store import Store
 
 LOCAL = ["executor=local", "executor.workers=2"]
 LONG = ["trainer.max_epochs=20", "data.start=2016"]

@@ -10,9 +10,9 @@ import pytest
 from executor_help import killer
 from run_help import numbers, results, small, train
 from store_help import fresh
-from upgate.run.command import Library, make_job
-from upgate.run.executor_ray import started
-from upgate.run.store import Store
+from upgate.cli.train import Library, make_job
+from upgate.execution.ray import started
+from upgate.store.store import Store
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'upgate[ray]'"),

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from upgate.run import figures_text
-from upgate.run.figures import save
-from upgate.run.figures_text import confusion, disagreements, drawable, installed
+from upgate.tasks.figures import save
+from upgate.tasks.sentiment import figures as figures_text
+from upgate.tasks.sentiment.figures import confusion, disagreements, drawable, installed
 
 CLASSES = ("negative", "positive")
 

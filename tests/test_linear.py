@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from upgate.data.linear import linear, majority
+from upgate.data.reviews.baselines import linear, majority
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
 ENGLISH = ["good film", "not good film", "bad film", "not bad film", "a good plot", "a plot not good", "bad plot", "plot not bad"] * 5
@@ -101,7 +101,7 @@ def test_whatever_the_numbers_depend_on_names_another_file(tmp_path: Path, monke
             got = linear(texts, y, new, classes, tmp_path)
             assert got.shape == (len(new), classes) and (got == linear(texts, y, new, classes, None)).all()
         assert len(list(tmp_path.glob("*.npy"))) == len(asked), f"in round {repeat}"
-    monkeypatch.setattr("upgate.data.linear.LOGISTIC", {"C": 1, "solver": "newton-cg"})
+    monkeypatch.setattr("upgate.data.reviews.baselines.LOGISTIC", {"C": 1, "solver": "newton-cg"})
     linear(*asked[0], tmp_path)
     assert len(list(tmp_path.glob("*.npy"))) == len(asked) + 1
 

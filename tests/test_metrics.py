@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from upgate.data.features import DEFAULT_FEATURES, TARGETS, Floats, Panel
-from upgate.data.references import references
-from upgate.data.splits import holdout
-from upgate.data.windows import StockTensors, build
-from upgate.model.stock_metrics import judge
+from upgate.data.prices.baselines import references
+from upgate.data.prices.features import DEFAULT_FEATURES, TARGETS, Floats, Panel
+from upgate.data.prices.windows import StockTensors, build
+from upgate.data.splits.chronological import holdout
+from upgate.tasks.stock.metrics import judge
 
 HORIZON, DAYS = 3, 300
 every_target = pytest.mark.parametrize("target", TARGETS)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import Loop, batch, made, parts, same
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.recipe.averaging import fitted_decay
 
 EVERY = choices("averaging")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import Loop, made, parts, poison, same, with_gradients
-from upgate.config import choices
-from upgate.recipe.gradients import GIVE_UP, Diverged, Gradients
+from upgate.config.compose import choices
+from upgate.recipe.gradient_guard import GIVE_UP, Diverged, Gradients
 from upgate.seeds import generator
 
 EVERY = choices("clip")

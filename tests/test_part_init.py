@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import Loop, knobs, made, parts
-from upgate.config import choices, compose
+from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.run.spec import recipe_of
 from upgate.seeds import generator

@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
 from parts_help import Loop, batch, made, parts, same, word
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.errors import UserError
-from upgate.recipe.in_backward import InBackward
+from upgate.recipe.layerwise.in_backward import InBackward
 from upgate.run.train import quiet
 
 OTHERS = (

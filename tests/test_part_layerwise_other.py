@@ -9,10 +9,10 @@ from torch import nn
 
 from parts_help import TASKS, Loop, batch, made, parts, poison, same
 from run_help import results, train
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.errors import UserError
-from upgate.recipe.combine import TRUST_AROUND
-from upgate.recipe.cost import cost_share, sizes
+from upgate.recipe.compatibility import TRUST_AROUND
+from upgate.recipe.layerwise.cost import cost_share, sizes
 
 AROUND = [(name, optimizer) for name, kin in TRUST_AROUND.items() for optimizer in kin]
 TRUST = {"lars": 0.01, "lamb": 1.0}

@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from parts_help import EVERY_CHOICE, EVERY_RUN, TASKS, TOKENS_ONLY, Loop, parts, same, word
-from upgate.config import REGULARIZATION, conf_dir
+from upgate.config.compose import REGULARIZATION, conf_dir
 from upgate.recipe.engagement import Trained, no_effect, weights_hash
 
 STEPS = 15

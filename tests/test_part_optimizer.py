@@ -10,9 +10,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from parts_help import Loop, knobs, made, parts
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.errors import UserError
-from upgate.recipe.layerwise import check_layers
+from upgate.recipe.layerwise.joint import check_layers
 from upgate.recipe.recipe import check_effective
 
 Array = NDArray[np.float64]

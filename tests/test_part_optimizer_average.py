@@ -13,9 +13,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from parts_help import TASKS, Loop, batch, knobs, learner, made, parts, same
-from upgate.config import compose
+from upgate.config.compose import compose
 from upgate.errors import UserError
-from upgate.model.learner import Learner
+from upgate.model.module import Learner
 from upgate.recipe.averaging import NonMonotone
 from upgate.run.callbacks import Keeper
 from upgate.run.spec import recipe_of

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import TASKS, Loop, parts
-from upgate.recipe.optimizer_muon import Beside, Gates
+from upgate.recipe.optimizer.muon import Beside, Gates
 
 WIDE = {"hidden_size": 16, "num_layers": 2, "bidirectional": True, "pooling": "attention"}
 LR = 1.0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import TASKS, TOKENS_ONLY, Loop, batch, knobs, made, needs_bf16, parts, same, texts, word
-from upgate.config import choices
-from upgate.recipe.regularization import Regularizer, exact_zeros, keep_mask, penalised
+from upgate.config.compose import choices
+from upgate.recipe.regularization.weights import Regularizer, exact_zeros, keep_mask, penalised
 
 EVERY = [name for name in choices("regularization") if name != "none"]
 DROPS = [(t, name) for name in EVERY if "p" in knobs("regularization", name) for t in TASKS if t == "sentiment" or name not in TOKENS_ONLY]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parts_help import TASKS, Loop, made, parts, texts
-from upgate.recipe.regularization_terms import divergence, spread, unit
+from upgate.recipe.regularization.terms import divergence, spread, unit
 
 LENGTHS = torch.tensor([5, 1, 3])
 

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from parts_help import TASKS, TOKENS_ONLY, VOCABULARY, Loop, made, parts, same, texts
-from upgate.config import choices, compose
+from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.model.backbone import run
-from upgate.recipe.regularization import keep_mask
+from upgate.recipe.regularization.weights import keep_mask
 from upgate.run.spec import recipe_of
 
 ALL = [name for name in choices("regularization") if name != "none"]

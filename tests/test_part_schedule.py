@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from parts_help import Loop, made, parts
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.errors import UserError
 
 N = 50  # steps of a run

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from parts_help import made
-from upgate.config import choices
+from upgate.config.compose import choices
 
 
 def script(losses: list[float], name: str = "early", **knobs: float) -> tuple[list[int], int | None]:

@@ -27,14 +27,14 @@ from parts_help import (
     same,
     word,
 )
-from upgate.config import PARTS, REGULARIZATION, choices, compose, conf_dir
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose, conf_dir
 from upgate.errors import UserError
-from upgate.model.sentiment import SentimentNet
-from upgate.model.stock import StockNet
 from upgate.recipe.recipe import part
 from upgate.run.spec import recipe_of
 from upgate.run.train import quiet
 from upgate.seeds import derive
+from upgate.tasks.sentiment.module import SentimentNet
+from upgate.tasks.stock.module import StockNet
 
 every_choice = pytest.mark.parametrize(("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE])
 every_run = pytest.mark.parametrize(("task", "group", "name"), EVERY_RUN, ids=[f"{t} {g}={n}" for t, g, n in EVERY_RUN])

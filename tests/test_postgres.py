@@ -18,12 +18,12 @@ from run_help import results, start, train
 from store_help import free_port, key, points
 from test_run_kill import half_way, wait_for
 from test_store_away import Server
-from upgate import cli
+from upgate.cli import main as cli
 from upgate.errors import UserError
-from upgate.run.environment import command_line
-from upgate.run.store import Store
-from upgate.run.store_open import first_line, shown
-from upgate.run.store_ui import ui_command
+from upgate.run.provenance import command_line
+from upgate.store.connect import first_line, shown
+from upgate.store.store import Store
+from upgate.store.ui import ui_command
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -33,8 +33,8 @@ AT_ONCE = """
 import multiprocessing, sys
 from pathlib import Path
 import mlflow, optuna
-from upgate.run.store import Store
-from upgate.tune.optuna_side import Record
+from upgate.store.store import Store
+from upgate.tune.optuna_adapter import Record
 
 def work(root, mlflow_uri, optuna_uri, letter, together):
     store, record = Store(Path(root) / letter, mlflow_uri), Record(optuna_uri, Path(root))

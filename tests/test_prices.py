@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upgate.data.prices import PRICES, Prices, clean
-from upgate.data.read_prices import read_prices
+from upgate.data.prices.reader import read_prices
+from upgate.data.prices.table import PRICES, Prices, clean
 from upgate.errors import UserError
 
 # Three bars of one ticker with a leading zero; every form below holds exactly these.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from upgate.data.read_prices import read_prices
+from upgate.data.prices.reader import read_prices
 from upgate.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

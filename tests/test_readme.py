@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from upgate import cli
-from upgate.config import PARTS, choices
+from upgate.cli import main as cli
+from upgate.config.compose import PARTS, choices
 
 REPO = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")

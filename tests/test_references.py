@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from upgate.data.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
-from upgate.data.references import HAR_ENOUGH, drifts, har_coefficients, har_inputs, log_volatility, references
-from upgate.data.splits import holdout
-from upgate.data.windows import StockTensors, build
+from upgate.data.prices.baselines import HAR_ENOUGH, drifts, har_coefficients, har_inputs, log_volatility, references
+from upgate.data.prices.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
+from upgate.data.prices.windows import StockTensors, build
+from upgate.data.splits.chronological import holdout
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"
 

@@ -13,16 +13,16 @@ import pytest
 
 from report_help import EVIL, Tables, outline, result, study
 from study_help import study as run_study
-from upgate.cli import main
+from upgate.cli.main import main
 from upgate.errors import UserError
 from upgate.report import figures, stock, text
 from upgate.report.figures import Figure
-from upgate.report.head import chosen, sentence
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import el
 from upgate.report.page import page
-from upgate.report.rows import Row, rows
+from upgate.report.summary import chosen, sentence
 from upgate.report.svg import Scale, day_ticks, number, path, spanning, thin, ticks
-from upgate.report.words import TABLE, Words
+from upgate.report.translations import TABLE, Words
 from upgate.study.result import StudyResult
 
 EN = Words("en")

@@ -12,7 +12,7 @@ from report_help import EVIL, Tables, result
 from upgate.report.article import article_page
 from upgate.report.page import page
 from upgate.study.facts import facts
-from upgate.study.stored import Experiment
+from upgate.study.load import Experiment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here; apt-get install chromium")

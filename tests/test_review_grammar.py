@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from upgate.data.review_forms import clean_text
-from upgate.data.review_grammar import Grammar, generate
-from upgate.data.review_words import RULES
-from upgate.data.reviews import Reviews
+from upgate.data.reviews.formats import clean_text
+from upgate.data.reviews.generator import Grammar, generate
+from upgate.data.reviews.lexicon import RULES
+from upgate.data.reviews.table import Reviews
 from upgate.errors import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "data" / "reviews.yaml"

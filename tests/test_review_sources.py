@@ -18,9 +18,9 @@ import yaml
 
 from test_reviews import FORMS, SPLIT, TABLE, same, write
 from test_reviews import TEXTS as SAID
-from upgate.data.read_reviews import read_reviews
-from upgate.data.review_sources import SOURCES, load_reviews
-from upgate.data.reviews import Reviews, draw_train
+from upgate.data.reviews.reader import read_reviews
+from upgate.data.reviews.sources import SOURCES, load_reviews
+from upgate.data.reviews.table import Reviews, draw_train
 from upgate.errors import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "data"
@@ -71,9 +71,9 @@ def test_every_source_has_a_small_file_of_choices(name):
 
 
 def test_the_reader_needs_no_heavy_import():
-    code = "import sys; import upgate.data.review_sources; print(*sys.modules)"
+    code = "import sys; import upgate.data.reviews.sources; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"datasets", "torch", "sklearn", "yfinance", "upgate.data.review_grammar"} & set(loaded)
+    assert not {"datasets", "torch", "sklearn", "yfinance", "upgate.data.reviews.generator"} & set(loaded)
 
 
 def test_texts_are_a_file_of_the_users(tmp_path):
@@ -149,13 +149,13 @@ def test_no_answer_points_to_another_way(hub, tmp_path, monkeypatch):
     told = "stanfordnlp/imdb cannot be downloaded (Couldn't reach 'stanfordnlp/imdb' on the Hub); "
     assert sentence("imdb", folder=str(tmp_path)) == told + "give a copy by data.path, or use the generated data=reviews"
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr("upgate.data.review_sources.find_spec", lambda name: None)
+    monkeypatch.setattr("upgate.data.reviews.sources.find_spec", lambda name: None)
     assert "pip install 'upgate[datasets]'; or give a copy by data.path" in sentence("imdb", folder=str(tmp_path))
 
 
 def test_offline(tmp_path):
     """A real request by the real library, told that it is offline."""
-    code = "import sys, yaml; from upgate.data.review_sources import load_reviews; load_reviews(yaml.safe_load(sys.argv[1]))"
+    code = "import sys, yaml; from upgate.data.reviews.sources import load_reviews; load_reviews(yaml.safe_load(sys.argv[1]))"
     asked = json.dumps(config("imdb", folder=str(tmp_path / "data")))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
     run = subprocess.run([sys.executable, "-c", code, asked], capture_output=True, text=True, env=environment, check=False)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upgate.data.read_reviews import read_reviews, read_texts
-from upgate.data.review_forms import clean_text
-from upgate.data.reviews import Reviews, leaked
+from upgate.data.reviews.formats import clean_text
+from upgate.data.reviews.reader import read_reviews, read_texts
+from upgate.data.reviews.table import Reviews, leaked
 from upgate.errors import UserError
 
 # Four reviews with what breaks readers: separators, quotes, a lone quote, Chinese. Every form below holds exactly these.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from upgate.data.read_reviews import read_reviews, read_texts
-from upgate.data.reviews import Reviews, leaked
+from upgate.data.reviews.reader import read_reviews, read_texts
+from upgate.data.reviews.table import Reviews, leaked
 from upgate.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -9,7 +9,7 @@ import torch
 
 from run_help import numbers, results, train
 from upgate.errors import UserError
-from upgate.run.store import Store
+from upgate.store.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from run_help import numbers, results, start, train
-from upgate.run.store import Store
+from upgate.store.store import Store
 
 SWEEP = ["clip=none,norm", "optimizer=adam,sgd", "trainer.max_epochs=6"]
 

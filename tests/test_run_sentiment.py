@@ -12,12 +12,12 @@ import torch
 
 from run_help import numbers, results, small, start, train
 from test_run_kill import wait_for
-from upgate.cli import main
-from upgate.config import compose
-from upgate.data.sentiment import SentimentData
-from upgate.run.command import Library, make_job
-from upgate.run.store import Store
-from upgate.run.task import task_of
+from upgate.cli.main import main
+from upgate.cli.train import Library, make_job
+from upgate.config.compose import compose
+from upgate.store.store import Store
+from upgate.tasks.base import task_of
+from upgate.tasks.sentiment.datamodule import SentimentData
 
 RUN, TWIN = "upgraded seed=0", "traditional seed=0"
 

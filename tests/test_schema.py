@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from upgate.config.schema import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Range, build, checked, said
 from upgate.errors import UserError, did_you_mean, nearest
-from upgate.schema import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Range, build, checked, said
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from upgate.model.sentiment_metrics import BINS, Judgement, judge, scores
+from upgate.tasks.sentiment.metrics import BINS, Judgement, judge, scores
 
 NAMES = ("negative", "positive", "neutral", "mixed", "none")
 

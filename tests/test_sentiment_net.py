@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, fits, knobs, learner, made, needs_bf16, parts, same, texts
-from upgate.config import choices
+from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.model.backbone import Pooling
-from upgate.model.sentiment import SentimentLearner, SentimentNet
 from upgate.seeds import generator
+from upgate.tasks.sentiment.module import SentimentLearner, SentimentNet
 
 every_shape = pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
 every_pooling = pytest.mark.parametrize("pooling", get_args(Pooling))

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from upgate import config
-from upgate.data.batches import Batches, share
+from upgate.config import compose as config
+from upgate.data.loader import Batches, share
 from upgate.errors import UserError
-from upgate.run.store import Row, Store
+from upgate.store.store import Row, Store
 
 SMALL = ("task=stock", "data.start=2015", "model.hidden_size=8", "task.window=10", "trainer.max_epochs=2", "threads=1", "twin=false")
 TWO = ("trainer.strategy=ddp_fork", "trainer.devices=2", "trainer.accelerator=cpu")

@@ -15,7 +15,7 @@ from yfinance.config import YfConfig
 from yfinance.data import YfData
 from yfinance.exceptions import YFRateLimitError
 
-from upgate.data.sources import SOURCES, load_prices
+from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.errors import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "data"
@@ -54,7 +54,7 @@ def test_sp500_by_years():
 
 
 def test_sp500_needs_no_heavy_import():
-    code = "import sys; from upgate.data.sources import load_prices; load_prices({'source': 'sp500'}); print(*sys.modules)"
+    code = "import sys; from upgate.data.prices.sources import load_prices; load_prices({'source': 'sp500'}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"arch", "scipy", "yfinance", "torch", "sklearn"} & set(loaded)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upgate.data.splits import Fold, development, holdout, walk_forward
+from upgate.data.splits.chronological import Fold, development, holdout, walk_forward
 from upgate.errors import UserError
 
 SIZES = [60, 251, 1259, 24720]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from upgate.study.stats import differences, nadeau_bengio, paired, ranked, sign_flip, signed_ranks
-from upgate.study.stats_plan import power
+from upgate.stats.paired import differences, nadeau_bengio, paired, ranked, sign_flip, signed_ranks
+from upgate.stats.power import power
 
 # Darwin's maize, crossed minus self-fertilised, eighths of an inch; t = 2.148, p = .0497; Fisher (1935) counted 863 of 32,768 sign patterns
 DARWIN = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], float)

@@ -6,8 +6,7 @@ from scipy import stats as scipy_stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.tsa.stattools import diebold_mariano_test
 
-from upgate.study.stats import paired
-from upgate.study.stats_forecast import (
+from upgate.stats.forecast import (
     clark_west,
     confidence_set,
     diebold_mariano,
@@ -17,6 +16,7 @@ from upgate.study.stats_forecast import (
     t_of_mean,
     theil_u2,
 )
+from upgate.stats.paired import paired
 
 RNG = np.random.default_rng(0)
 

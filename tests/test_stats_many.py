@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from upgate.study.stats_many import cluster_bootstrap, geometric_mean_ratio, iqm, log_ratio, mean, percentiles
+from upgate.stats.many import cluster_bootstrap, geometric_mean_ratio, iqm, log_ratio, mean, percentiles
 
 RNG = np.random.default_rng(0)
 
@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_interval(monkeypatch: pytest.MonkeyPatch) 
     v = RNG.normal(size=(4, 6))
     whole = cluster_bootstrap(v, seed=3, draws=4000)
     assert whole == cluster_bootstrap(v, seed=3, draws=4000) != cluster_bootstrap(v, seed=4, draws=4000)
-    monkeypatch.setattr("upgate.study.stats_many.CHUNK", 1000)
+    monkeypatch.setattr("upgate.stats.many.CHUNK", 1000)
     assert tuple(cluster_bootstrap(v, seed=3, draws=4000)) == pytest.approx(tuple(whole), abs=0.4)
 
 

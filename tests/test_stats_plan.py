@@ -6,7 +6,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from upgate.study.stats_plan import detectable, equivalence_seeds, holm, power, seeds_needed, tost, tost_power
+from upgate.stats.power import detectable, equivalence_seeds, holm, power, seeds_needed, tost, tost_power
 
 
 def test_seeds_needed_are_the_published_ones() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from upgate.study.stats_text import item_bootstrap, mcnemar
+from upgate.stats.classification import item_bootstrap, mcnemar
 
 
 def answers(both: int, arm: int, base: int, none: int) -> tuple[np.ndarray, np.ndarray]:

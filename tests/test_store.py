@@ -13,9 +13,9 @@ import pytest
 
 from store_help import fresh, key, points
 from upgate.errors import UserError
-from upgate.run.store import Store
-from upgate.run.store_row import where
-from upgate.run.store_run import clean, status_of
+from upgate.store.record import where
+from upgate.store.run import clean, status_of
+from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -169,7 +169,7 @@ def test_filters_quote_what_they_are_given(store: Store) -> None:
 
 
 def test_importing_the_store_imports_no_mlflow() -> None:
-    code = "import sys, upgate.run.store; print({'mlflow', 'pandas', 'torch'} & set(sys.modules))"
+    code = "import sys, upgate.store.store; print({'mlflow', 'pandas', 'torch'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from store_help import free_port, fresh, key, points
 from upgate.errors import UserError
-from upgate.run.store import Store
-from upgate.run.store_journal import claim
+from upgate.store.store import Store
+from upgate.store.write_ahead_log import claim
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -115,7 +115,7 @@ def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(stor
 
 
 def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
-    settle = "import sys, pathlib, time; from upgate.run.store_journal import claim; j = claim(pathlib.Path(sys.argv[1]))"
+    settle = "import sys, pathlib, time; from upgate.store.write_ahead_log import claim; j = claim(pathlib.Path(sys.argv[1]))"
     command = f"{settle}; print('claimed', flush=True); time.sleep(1); j.remove()"
     path = store.journal(key("one"))
     path.parent.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     path = str(store.journal(run.key))
-    probe = "import sys, pathlib; from upgate.run.store_journal import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
+    probe = "import sys, pathlib; from upgate.store.write_ahead_log import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
     assert subprocess.check_output([sys.executable, "-c", probe, path], text=True) == "None\n"
     run.finish("FINISHED")
     assert (store.rows()[0].status, store.rows()[0].metrics) == ("FINISHED", {})

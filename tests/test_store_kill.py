@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from upgate.run.store import Store
+from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 TRAINER = """
 import os, sys, time
 from pathlib import Path
-from upgate.run.store import Store
-from upgate.run.watch import watchdog
+from upgate.store.store import Store
+from upgate.store.watchdog import watchdog
 store = Store(Path(sys.argv[1]))
 with store.run("stock", "one", "a" * 64, {}, {}, None, True) as run:
     for step in range(1000):

@@ -12,7 +12,7 @@ import pytest
 
 from store_help import free_port, fresh, points
 from upgate.errors import UserError
-from upgate.run.store import Store
+from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 PREPARE = """
 import sys, time
 from pathlib import Path
-from upgate.run.store import Store
+from upgate.store.store import Store
 store = Store(Path(sys.argv[1]))
 while time.time() < float(sys.argv[2]):
     time.sleep(0.001)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upgate.data.stratify import PARTS, check_split, parts_of
+from upgate.data.splits.stratified import PARTS, check_split, parts_of
 from upgate.errors import UserError
 
 SPLIT = {"name": "stratified", "validation": 0.1, "test": 0.2}

@@ -11,14 +11,14 @@ from scipy import stats
 
 from run_help import results as runs_below
 from study_help import numbers, results, study, tiny
-from upgate import cli
-from upgate.run.command import Library
-from upgate.run.store import Store
-from upgate.study.judge import judge
-from upgate.study.judge_stock import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
+from upgate.cli import main as cli
+from upgate.cli.train import Library
+from upgate.store.store import Store
+from upgate.study.analyze import judge
+from upgate.study.load import load_study, result_of, tables_of
 from upgate.study.plan import plan
 from upgate.study.result import Study, StudyResult, from_json
-from upgate.study.stored import load_study, result_of, tables_of
+from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
 PAIR = ["study=pair", "study.seeds=6"]
 PARTS = ["study=parts", "study.seeds=1", "split=walk_forward", "split.folds=2", "recipe=traditional", "optimizer=adam", "clip=norm"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from upgate.study import controls
-from upgate.study.controls import PHI, Check, between, prices, rates, selftest
-from upgate.study.stats_plan import power
+from upgate.stats.power import power
+from upgate.study import selftest as controls
+from upgate.study.selftest import PHI, Check, between, prices, rates, selftest
 
 
 def test_all_controls_hold() -> None:

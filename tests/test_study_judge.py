@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upgate.run.store import Row
-from upgate.study.judge import judge
+from upgate.store.store import Row
+from upgate.study.analyze import judge
 from upgate.study.result import Arm, Study, StudyResult, from_json
 
 SPLIT = {"name": "walk_forward", "folds": 2, "test": 0.15, "gap": None}

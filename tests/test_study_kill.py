@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from study_help import numbers, results, study
-from upgate.run.executor_local import PRELOAD
-from upgate.run.store import Store
+from upgate.execution.local import PRELOAD
+from upgate.store.store import Store
 
 WORDS = ["study=pair", "study.seeds=1", "split=walk_forward", "split.folds=2", "study.aa=false", "trainer.max_epochs=6"]
 

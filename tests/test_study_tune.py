@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from study_help import results, study, tiny
-from upgate import config
+from upgate.cli.train import Library
+from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.run.command import Library
-from upgate.run.store import Store
+from upgate.store.store import Store
 from upgate.study.plan import plan
 
 WORDS = ("study.seeds=2", "study.tune=2", "study.aa=false", "study.zero=false", "data.start=2016")

@@ -8,11 +8,11 @@ import pytest
 
 from report_help import Tables, result
 from study_help import results, study, tiny
-from upgate import cli
+from upgate.cli import main as cli
 from upgate.report.page import page
-from upgate.run.store import Store
+from upgate.store.store import Store
+from upgate.study.load import load_study, result_of
 from upgate.study.result import Cost, Study, Wall, from_json
-from upgate.study.stored import load_study, result_of
 
 WORDS = ["study=pair", "study.budget=wall", "study.seeds=1", "study.aa=false", "study.zero=false", "trainer.max_epochs=4"]
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from upgate.data.text import PADDING, UNKNOWN, Corpus, fit_tokenizer, take, tokenize, vocabulary_size
+from upgate.data.reviews.tokenizer import PADDING, UNKNOWN, Corpus, fit_tokenizer, take, tokenize, vocabulary_size
 from upgate.errors import UserError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
@@ -219,7 +219,7 @@ def test_processes_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
 
 FORKED = """
 import os
-from upgate.data.text import fit_tokenizer, tokenize
+from upgate.data.reviews.tokenizer import fit_tokenizer, tokenize
 reviews = [f"word{i} {i}" for i in range(9999)]
 tokenizer = fit_tokenizer(reviews, "words", 99)
 def work():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parts_help import Loop
-from upgate.config import compose
+from upgate.config.compose import compose
 from upgate.run.spec import recipe_of
 
 STORED = Path(__file__).with_name("trace.json")

@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 from tune_help import numbers, results, tiny, tune
-from upgate import cli
+from upgate.cli import main as cli
+from upgate.cli.train import Library, make_job
+from upgate.report.translations_tune import TUNE
 from upgate.report.tune import figures_of, load, tune_page
-from upgate.report.tune_words import TUNE
-from upgate.run.command import Library, make_job
-from upgate.run.store import Store
+from upgate.store.store import Store
 from upgate.study.result import Arm
-from upgate.tune.asked import read
+from upgate.tune.options import read
 from upgate.tune.plan import plan_arms
 from upgate.tune.result import TUNED, UNTUNED, SearchResult
-from upgate.tune.tuned import tuned_words
+from upgate.tune.tune_arms import tuned_words
 
 WORDS = ["search=sobol", "tune.trials=2", "tune.folds=2", "tune.top=1", "tune.top_seeds=1", "tune.arms=[traditional,upgraded]"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from upgate.tune.curve import curve, expected_best
-from upgate.tune.points import generation_of, grid_count, grid_point, mapped, random_point, shared_point, sobol_point
+from upgate.tune.best_of_n import curve, expected_best
+from upgate.tune.samplers import generation_of, grid_count, grid_point, mapped, random_point, shared_point, sobol_point
 from upgate.tune.space import Dim
 from upgate.tune.trial import clearly_worse
 

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from tune_help import LIBRARY, planned
-from upgate import config
+from upgate.cli.train import make_job
+from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.run.command import make_job
-from upgate.tune.asked import read
+from upgate.tune.options import read
 from upgate.tune.space import Dim, baseline, dim, dims, ranges, replaced, space_of, words_of
 
 DIMS = [

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from run_help import train
-from upgate.cli import main
-from upgate.data.sources import load_prices
+from upgate.cli.main import main
+from upgate.data.prices.sources import load_prices
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from upgate.errors import UserError
-from upgate.study.stats_plan import power, tost_power
-from upgate.study.verdict import Verdict, verdict, verdicts
+from upgate.stats.power import power, tost_power
+from upgate.stats.verdict import Verdict, verdict, verdicts
 
 CLEAR = [-0.05, -0.04, -0.06, -0.05, -0.03, -0.05]
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
-from upgate.config import compose
+from upgate.config.compose import compose
 
 REPO = Path(__file__).parents[1]
 pytestmark = [
@@ -44,7 +44,7 @@ def test_it_holds_every_module_and_every_choice_and_nothing_else(wheel: Path) ->
 def test_it_has_the_command_and_the_readme(wheel: Path) -> None:
     with ZipFile(wheel) as opened:
         told = {Path(name).name: opened.read(name).decode() for name in opened.namelist() if ".dist-info/" in name}
-    assert "upgate = upgate.cli:main" in told["entry_points.txt"].splitlines()
+    assert "upgate = upgate.cli.main:main" in told["entry_points.txt"].splitlines()
     metadata = message_from_string(told["METADATA"])
     assert metadata["Name"] == "upgate" and str(metadata.get_payload()).startswith("# Upgate")
 
@@ -74,6 +74,6 @@ def test_unpacked_anywhere_it_finds_its_own_conf(wheel: Path, tmp_path: Path) ->
         return done.stdout
 
     inside = tmp_path / "site" / "upgate"
-    assert said("-c", "from upgate.config import conf_dir; print(conf_dir())").strip() == str(inside / "conf")
+    assert said("-c", "from upgate.config.compose import conf_dir; print(conf_dir())").strip() == str(inside / "conf")
     assert yaml.safe_load(said("-m", "upgate.cli", "train", "--cfg", "job")) == compose([])
     assert not list((tmp_path / "elsewhere").iterdir())

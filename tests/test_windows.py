@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from upgate.data.features import DEFAULT_FEATURES, FEATURES, FLOOR, TARGETS, Panel, inputs, labels, parkinson
-from upgate.data.references import drifts, har_coefficients, references
-from upgate.data.splits import Fold, holdout, walk_forward
-from upgate.data.windows import ENOUGH, StockTensors, apply_scaling, build, take, to_price, unscale
+from upgate.data.prices.baselines import drifts, har_coefficients, references
+from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, FLOOR, TARGETS, Panel, inputs, labels, parkinson
+from upgate.data.prices.windows import ENOUGH, StockTensors, apply_scaling, build, take, to_price, unscale
+from upgate.data.splits.chronological import Fold, holdout, walk_forward
 from upgate.errors import UserError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"

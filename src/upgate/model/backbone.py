@@ -6,8 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from upgate.recipe.layerwise import Layers
-from upgate.schema import PositiveInt, build
+from upgate.config.schema import PositiveInt, build
+from upgate.recipe.layerwise.joint import Layers
 
 Pooling = Literal["last", "max", "mean", "attention", "concat"]
 Tap = Callable[[Tensor], Tensor]

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upgate.config.schema import Fraction
 from upgate.recipe.registry import register
-from upgate.schema import Fraction
 
 
 @register("averaging", "none")

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upgate.recipe.layerwise import Layers
+from upgate.config.schema import Fraction, Positive, PositiveInt
+from upgate.recipe.layerwise.joint import Layers
 from upgate.recipe.registry import register
-from upgate.schema import Fraction, Positive, PositiveInt
 
 WHOLE = ("norm", "percentile", "zclip")  # need the norm of the whole gradient, and one call a step
 

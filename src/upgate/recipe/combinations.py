@@ -5,9 +5,9 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from upgate.config import PARTS, REGULARIZATION, choices, compose
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
-from upgate.recipe.combine import check_allowed
+from upgate.recipe.compatibility import check_allowed
 
 Choice = tuple[str, str]  # group, name
 BASES = ("sgd", "adam")  # what a choice that says nothing of the optimizer may be combined with

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from upgate.config_choices import REGULARIZATION
-from upgate.recipe.layerwise import Layers
-from upgate.schema import said
+from upgate.config.choices import REGULARIZATION
+from upgate.config.schema import said
+from upgate.recipe.layerwise.joint import Layers
 
 GATES = ("i", "f", "g", "o")  # PyTorch's order in the stacked matrices
 SHUT, OPEN = 0.05, 0.95  # a gate beyond them is saturated: hardly any gradient passes it

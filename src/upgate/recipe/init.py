@@ -13,8 +13,8 @@ from typing import Annotated
 import torch
 from torch import Generator, Tensor, nn
 
+from upgate.config.schema import Range
 from upgate.recipe.registry import register
-from upgate.schema import Range
 
 Init = Callable[[nn.Module, Generator], None]  # changes a single-layer LSTM or an embedding in place
 Fill = Callable[..., Tensor]  # torch.nn.init's functions: (tensor, generator=)

@@ -8,22 +8,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from upgate.config import PARTS, REGULARIZATION
+from upgate.config.compose import PARTS, REGULARIZATION
+from upgate.config.schema import checked
 from upgate.errors import UserError
-from upgate.recipe.combine import check_allowed
-from upgate.recipe.gradients import Gradients
-from upgate.recipe.layerwise import Layers, check_layers
-from upgate.recipe.optimizer import Group
-from upgate.recipe.optimizer_muon import mark_gates
-from upgate.recipe.optimizer_own import ScheduleFree
+from upgate.recipe.compatibility import check_allowed
+from upgate.recipe.gradient_guard import Gradients
+from upgate.recipe.layerwise.joint import Layers, check_layers
+from upgate.recipe.optimizer.muon import mark_gates
+from upgate.recipe.optimizer.rules import Group
+from upgate.recipe.optimizer.schedule_free import ScheduleFree
 from upgate.recipe.registry import lookup
-from upgate.recipe.regularization import exact_zeros, penalised
-from upgate.recipe.regularization_base import Regularizer, lacking
-from upgate.schema import checked
+from upgate.recipe.regularization.base import Regularizer, lacking
+from upgate.recipe.regularization.weights import exact_zeros, penalised
 from upgate.seeds import derive, generator
 
 if TYPE_CHECKING:
-    from upgate.model.learner import Batch, Learner
+    from upgate.model.module import Batch, Learner
 
 
 def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:

@@ -1,10 +1,12 @@
 """The parts by group and name: the name that stands in `conf/`, in metrics and in run keys is the registered one, not the class's."""
 
+import pkgutil
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-from upgate.config import PARTS, choices
+from upgate.config.compose import PARTS, choices
 from upgate.errors import UserError, did_you_mean
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -33,7 +35,15 @@ def register(group: str, name: str) -> Callable[[T], T]:
 
 def lookup(group: str, name: str) -> Callable[..., Any]:
     """The part of that name, as a function of its knobs. Raises UserError where there is none."""
-    import_module(f"upgate.recipe.{group}")  # registers all of the group's own
+    _import_group(group)
     if (group, name) not in _PARTS:
         raise UserError(f"{group}={name} is not a choice{did_you_mean(name, choices(group))}")
     return _PARTS[group, name]
+
+
+@cache
+def _import_group(group: str) -> None:
+    """Import the module of a group, or all modules of its package: each registers its parts."""
+    home = import_module(f"upgate.recipe.{group}")
+    for module in pkgutil.iter_modules(getattr(home, "__path__", ())):
+        import_module(f"{home.__name__}.{module.name}")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from upgate.config.schema import Fraction, NonNegative, PositiveInt, Range
 from upgate.recipe.registry import register
-from upgate.schema import Fraction, NonNegative, PositiveInt, Range
 
 Part = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
 

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from upgate.config.schema import NonNegative, PositiveInt
 from upgate.recipe.registry import register
-from upgate.schema import NonNegative, PositiveInt
 
 
 @register("stopping", "none")

@@ -4,17 +4,17 @@ import math
 from collections.abc import Mapping, Sequence
 
 from upgate.report.figures import Figure, shown
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Child, Html, el, table
 from upgate.report.page import Tables, body, document
-from upgate.report.rows import Row, rows
 from upgate.report.sections import NO_NUMBERS, section
 from upgate.report.svg import number
-from upgate.report.words import Words
-from upgate.study.article_say import spoken
+from upgate.report.translations import Words
+from upgate.study.article_text import spoken
 from upgate.study.facts import ARTICLE, EXCESS, HONEST, LESS, ROLE, YARDSTICK, Fact, by_claim
+from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
-from upgate.study.say import whole
-from upgate.study.stored import Experiment
+from upgate.study.text import whole
 
 GLYPHS = {"confirmed": "✓", "refuted": "✗", "not shown": "?"}
 KEYS = {"confirmed": "confirmed", "refuted": "refuted", "not shown": "not_shown"}

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from upgate.cli.runs import open_store
 from upgate.errors import UserError, did_you_mean
 from upgate.report.article import article_page
 from upgate.report.figures import Runs
 from upgate.report.page import page
-from upgate.report.words import Words
-from upgate.run.listing import open_store
-from upgate.run.store import Row, Store
+from upgate.report.translations import Words
+from upgate.store.store import Row, Store
+from upgate.study.analyze import judge, runs_of
 from upgate.study.facts import facts
-from upgate.study.judge import judge, runs_of
+from upgate.study.load import experiments, load_experiment, load_study, newest, tables_of
 from upgate.study.result import Study
-from upgate.study.stored import experiments, load_experiment, load_study, newest, tables_of
 
 OUT = "report.html"
 

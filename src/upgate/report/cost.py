@@ -4,11 +4,11 @@ import math
 import shlex
 
 from upgate.report.figures import Figure, shown
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Child, Html, el, table
-from upgate.report.rows import Row, rows
 from upgate.report.sections import note, section
 from upgate.report.svg import number
-from upgate.report.words import Words
+from upgate.report.translations import Words
 from upgate.study.result import StudyResult, Wall
 
 ALIKE = 0.05  # by which the time of equal steps may differ

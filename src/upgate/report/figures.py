@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Child, Html, el, table
-from upgate.report.rows import Row, rows
 from upgate.report.svg import Line, chart, legend, number, thin, ticks
-from upgate.report.words import Words
-from upgate.study import say
+from upgate.report.translations import Words
+from upgate.stats.paired import Estimate
+from upgate.study import text as say
 from upgate.study.result import ArmVerdict, Study, StudyResult
-from upgate.study.stats import Estimate
 
 GLYPHS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 MOST = 30  # rows of a picture; the table has all

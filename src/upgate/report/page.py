@@ -6,10 +6,10 @@ from typing import Protocol
 from upgate.report import figures, stock, text
 from upgate.report.cost import cost
 from upgate.report.figures import Figure, Runs, change, shown
-from upgate.report.head import chosen, head
 from upgate.report.html import Html, el, join, table
 from upgate.report.sections import commands, controls, engagement, frozen, interactions, second, section
-from upgate.report.words import Words
+from upgate.report.summary import chosen, head
+from upgate.report.translations import Words
 from upgate.study.result import StudyResult
 
 MANY = 8  # recipes beyond which only the chosen one's curves are drawn

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from upgate.report.figures import change, direction, interval, margin_of, p_value
-from upgate.report.head import chosen
 from upgate.report.html import Child, Html, el, join, table
+from upgate.report.summary import chosen
 from upgate.report.svg import number
-from upgate.report.words import Words
-from upgate.study import judge_stock, judge_text
-from upgate.study.judge import EXACTLY
+from upgate.report.translations import Words
+from upgate.study.analyze import EXACTLY
 from upgate.study.result import StudyResult
+from upgate.tasks.sentiment import significance as judge_text
+from upgate.tasks.stock import significance as judge_stock
 
 TESTS = {
     judge_stock.BOTH_WAYS: "test_both",

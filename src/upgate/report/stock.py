@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from upgate.report.figures import MOST, Figure, Runs
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Html
-from upgate.report.rows import Row, rows
 from upgate.report.svg import Line, chart, day_ticks, days, legend, number, thin
-from upgate.report.words import Words
+from upgate.report.translations import Words
 from upgate.study.result import StudyResult
 
 SHOWN = 90  # test days in the picture of a forecast: more cannot be told apart on a phone

@@ -4,7 +4,7 @@ import pandas as pd
 
 from upgate.report.figures import Figure, Runs
 from upgate.report.html import Html, el, join
-from upgate.report.words import Words
+from upgate.report.translations import Words
 
 READ = 8  # reviews of each direction
 LONGEST = 400  # characters of one

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from importlib.resources import files
 
+from upgate.cli.runs import open_store
+from upgate.config.schema import said
 from upgate.errors import UserError, did_you_mean
 from upgate.report.command import place
 from upgate.report.figures import Figure, shown
@@ -10,13 +12,11 @@ from upgate.report.html import Child, Html, el, join, table
 from upgate.report.page import document, gallery
 from upgate.report.sections import NO_NUMBERS, note, section
 from upgate.report.svg import number
+from upgate.report.translations_tune import TuneWords
 from upgate.report.tune_figures import best_of_n, importance, parallel, slices, trials_table
-from upgate.report.tune_words import TuneWords
-from upgate.run.listing import open_store
-from upgate.run.store import Store
-from upgate.schema import said
+from upgate.store.store import Store
 from upgate.study.result import from_json
-from upgate.tune import say
+from upgate.tune import text as say
 from upgate.tune.plan import axes
 from upgate.tune.result import TUNED, UNTUNED, BlockResult, SearchResult
 

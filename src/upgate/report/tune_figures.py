@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from upgate.config.schema import said
 from upgate.report.figures import FAR, Figure
+from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Child, Html, el
-from upgate.report.rows import Row, rows
 from upgate.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Scale, chart, legend, number, spanning, ticks
-from upgate.report.tune_words import TuneWords
-from upgate.schema import said
+from upgate.report.translations_tune import TuneWords
 from upgate.tune.result import ArmResult, BlockResult, Search, Tunable
 from upgate.tune.space import Dim
 from upgate.tune.trial import COMPLETE, Trial

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from upgate.data.fold_data import FoldData
+from upgate.data.datamodule import FoldData
 from upgate.run.result import Result, own
 from upgate.run.spec import RunSpec
-from upgate.run.store_row import Row
-from upgate.run.task import Table
+from upgate.store.record import Row
+from upgate.tasks.base import Table
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from upgate.config import PARTS, REGULARIZATION
-from upgate.config_trainer import is_default
+from upgate.config.compose import PARTS, REGULARIZATION
+from upgate.config.schema import said
+from upgate.config.trainer import is_default
 from upgate.errors import UserError
-from upgate.schema import said
 
 NUMERICS = 2  # raise it when a change of the code changes the numbers of a run: results of older code are then not reused
 
@@ -48,7 +48,7 @@ class RunSpec:
 
 def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe in a spec: each part's name and its checked knobs, without search ranges."""
-    from upgate.recipe.combine import check_allowed
+    from upgate.recipe.compatibility import check_allowed
     from upgate.recipe.recipe import knobs_of
 
     check_allowed(config)

@@ -14,14 +14,14 @@ from rich.console import Console
 from torch import Tensor
 from torch.multiprocessing import ProcessRaisedException
 
-from upgate.data.fold_data import FoldData
-from upgate.model.learner import Learner
+from upgate.data.datamodule import FoldData
+from upgate.model.module import Learner
 from upgate.recipe.engagement import weights_hash
-from upgate.recipe.gradients import Diverged
+from upgate.recipe.gradient_guard import Diverged
 from upgate.run.callbacks import Bar, Curves, Keeper, Log
 from upgate.run.result import MAIN
 from upgate.run.spec import RunSpec
-from upgate.run.task import task_of
+from upgate.tasks.base import task_of
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,22 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate import config
+from upgate.cli.train import Library, tell_data
+from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.run import environment
-from upgate.run.command import Library, tell_data
-from upgate.run.show import declined
-from upgate.run.store import Run, Store
-from upgate.run.store_open import shown
-from upgate.run.store_row import PARENT
-from upgate.study.article_say import show
-from upgate.study.asked import read
+from upgate.run import provenance as environment
+from upgate.run.console_tables import declined
+from upgate.store.connect import shown
+from upgate.store.record import PARENT
+from upgate.store.store import Run, Store
+from upgate.study.article_text import show
 from upgate.study.budget import Budget, budget, minutes, tell
+from upgate.study.command import agreed, run, stored_rows
 from upgate.study.facts import ARTICLE, ROLE, Fact, facts
+from upgate.study.load import EXPERIMENT, Experiment, folder_of, result_of
+from upgate.study.options import read
 from upgate.study.plan import Plan, commands_of, plan
 from upgate.study.result import to_json
-from upgate.study.stored import EXPERIMENT, Experiment, folder_of, result_of
-from upgate.study.study import agreed, run, stored_rows
 
 HOLDOUT, WALK = "split=holdout", "split=walk_forward"
 TARGETS = ("level", "return", "volatility")  # of prices: a setting each, under the target's name

@@ -9,15 +9,15 @@ from statistics import median, variance
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.recipe.gradients import Diverged
-from upgate.run.command import Library
-from upgate.run.execute import Job, parameters
-from upgate.run.store import Row
+from upgate.cli.train import Library
+from upgate.execution.driver import Job, parameters
+from upgate.recipe.gradient_guard import Diverged
 from upgate.run.train import smoke
-from upgate.study.judge import gaps_of, runs_of, scores_of
+from upgate.stats.power import detectable
+from upgate.store.store import Row
+from upgate.study.analyze import gaps_of, runs_of, scores_of
 from upgate.study.plan import Plan
 from upgate.study.result import Study
-from upgate.study.stats_plan import detectable
 
 STEPS, MORE = 2, 10  # of the smoke; and of the timing where the store knows no such run
 NAMES = ("seed", "fold", "recipe")  # parameters in which two runs of one length may differ

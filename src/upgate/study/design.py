@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upgate.config import PARTS, REGULARIZATION, changes, compose, twin_words
+from upgate.config.compose import PARTS, REGULARIZATION, changes, compose, twin_words
+from upgate.config.schema import said
 from upgate.errors import UserError
-from upgate.schema import said
 
 Levels = NDArray[np.int64]  # (runs, ingredients), -1 off and 1 on
 GENERATORS = ("abc", "bcd", "acd", "abd")  # odd words: the runs hold all-off and all-on, and every run's opposite

@@ -12,10 +12,10 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
+from upgate.stats.paired import Floats, differences, paired, ranked
+from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
-from upgate.study.say import whole
-from upgate.study.stats import Floats, differences, paired, ranked
-from upgate.study.verdict import FEWEST
+from upgate.study.text import whole
 
 CLAIMED = {"stock": 0.20, "sentiment": 0.05}  # lower MSE; more of the reviews right
 YARDSTICK = {"level": "persistence", "return": "persistence", "volatility": "har", "reviews": "linear"}  # what costs nothing

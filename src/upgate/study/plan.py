@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate import config
+from upgate.cli.train import Library, check_batches, make_job
+from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.run.command import Library, check_batches, make_job
-from upgate.run.execute import Job
+from upgate.execution.driver import Job
 from upgate.run.result import MAIN
-from upgate.run.store_open import shown
+from upgate.store.connect import shown
 from upgate.study import design
-from upgate.study.asked import Asked, read
+from upgate.study.options import Asked, read
 from upgate.study.result import LOG, PLAIN, Arm, Study, Wall
 from upgate.study.wall import equal_wall
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from types import UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from upgate.study.attribution import Share
-from upgate.study.stats import Estimate, Interval
+from upgate.stats.attribution import Share
+from upgate.stats.paired import Estimate, Interval
 
 T = TypeVar("T")
 LOG, PLAIN = "log", "plain"

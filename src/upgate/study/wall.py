@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 
-from upgate.data.whole import write_whole
+from upgate.cli.train import Library
 from upgate.errors import UserError
-from upgate.recipe.gradients import Diverged
-from upgate.run.command import Library
-from upgate.run.execute import Job
+from upgate.execution.driver import Job
+from upgate.files import write_whole
+from upgate.recipe.gradient_guard import Diverged
 from upgate.run.train import smoke
 from upgate.study.result import Arm, Wall
 

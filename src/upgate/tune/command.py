@@ -7,23 +7,23 @@ from statistics import median
 
 from rich.console import Console
 
-from upgate.run.command import Library, tell_data
-from upgate.run.execute import Interrupted
+from upgate.cli.train import Library, tell_data
+from upgate.execution.driver import Interrupted
+from upgate.run.console_tables import declined, interrupted, show_failures
 from upgate.run.result import Result
-from upgate.run.show import declined, interrupted, show_failures
-from upgate.run.store import Store
+from upgate.store.store import Store
 from upgate.study.budget import STEPS, alike, guessed, try_out
-from upgate.study.study import agreed, stored_rows
-from upgate.tune import say
+from upgate.study.command import agreed, stored_rows
+from upgate.tune import text as say
 from upgate.tune.folds import Block
-from upgate.tune.keep import FILE, folder_of, keep, open_arm, open_parent
-from upgate.tune.optuna_side import Record
+from upgate.tune.optuna_adapter import Record
 from upgate.tune.plan import Plan, plan, runs_of
+from upgate.tune.record import FILE, folder_of, keep, open_arm, open_parent
 from upgate.tune.result import Search, SearchResult, Tunable
-from upgate.tune.runs import Runs
+from upgate.tune.run_search import searched
 from upgate.tune.search import Context, Stopped
 from upgate.tune.trial import Trial
-from upgate.tune.whole import searched
+from upgate.tune.trial_runner import Runs
 
 
 def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from upgate import config
+from upgate.cli.train import make_job
+from upgate.config import compose as config
+from upgate.execution.driver import Job
 from upgate.recipe.stopping import early
-from upgate.run.command import make_job
-from upgate.run.execute import Job
 from upgate.run.result import Result
-from upgate.run.store import Row
-from upgate.study.judge import looked
+from upgate.store.store import Row
+from upgate.study.analyze import looked
 from upgate.tune.folds import Block
 from upgate.tune.plan import job_at
 from upgate.tune.result import TUNED, UNTUNED, Search, Tunable

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from upgate.cli.train import Library, make_job
 from upgate.errors import UserError
-from upgate.run.command import Library, make_job
-from upgate.run.execute import Job
-from upgate.tune.asked import Asked
+from upgate.execution.driver import Job
+from upgate.tune.options import Asked
 
 FOLDS = 3
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate import config
+from upgate.cli.train import Library, check_batches, make_job
+from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.run.command import Library, check_batches, make_job
-from upgate.run.execute import Job
-from upgate.run.store_open import shown
+from upgate.execution.driver import Job
+from upgate.store.connect import shown
 from upgate.study import design
 from upgate.study.plan import commands_of
 from upgate.study.result import Arm
-from upgate.tune.asked import Asked, read
 from upgate.tune.folds import Block, blocks_of, without_split
-from upgate.tune.points import grid_count
+from upgate.tune.options import Asked, read
 from upgate.tune.result import Search, Tunable
+from upgate.tune.samplers import grid_count
 from upgate.tune.space import Dim, baseline, check_keys, replaced, space_of, words_of
 
 MOST = 5000  # trials: more are a mistake, mostly a grid over every axis

@@ -8,7 +8,7 @@ from typing import Any
 
 from upgate.run.result import MAIN, Score
 from upgate.study.result import to_json
-from upgate.tune.curve import Curve
+from upgate.tune.best_of_n import Curve
 from upgate.tune.folds import Block
 from upgate.tune.space import Dim
 from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial, as_loss, metric_of, val_key

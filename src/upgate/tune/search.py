@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from upgate.run.command import Library
-from upgate.run.execute import Job
+from upgate.cli.train import Library
+from upgate.execution.driver import Job
 from upgate.run.result import Result
 from upgate.tune.folds import Block
-from upgate.tune.optuna_side import tpe_points
+from upgate.tune.optuna_adapter import tpe_points
 from upgate.tune.plan import job_at, trial_job
-from upgate.tune.points import generation_of, grid_point, mapped, shared_point
 from upgate.tune.result import Search, Tunable
+from upgate.tune.samplers import generation_of, grid_point, mapped, shared_point
 from upgate.tune.space import words_of
 from upgate.tune.trial import COMPLETE, PRUNED, Trial, clearly_worse, loss_of, state_of
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from upgate.config import PARTS
+from upgate.config.compose import PARTS
+from upgate.config.schema import said
 from upgate.errors import UserError, did_you_mean, nearest
-from upgate.schema import said
 
 GROUPS = (*PARTS, "model", "batch_size", "task")  # what can be searched; a budget differs in no arm
 DIGITS = 5  # of a drawn number: a value is what can be typed

@@ -1,0 +1,5 @@
+"""The `upgate` command."""
+
+from upgate.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,150 @@
+"""The arguments of Lightning's Trainer that can be given here: their kinds and ranges, and what stands in for the others.
+
+Checked while the configuration is composed, without importing Lightning, which takes four seconds. A test holds both lists
+against Lightning's own signature.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from upgate.config.schema import PositiveInt, Range, checked, said
+from upgate.errors import UserError
+
+OURS = {  # arguments that cannot be given, and why, or what to give instead
+    "gradient_clip_val": "gradients are clipped by the recipe, as in clip=norm clip.max_norm=1",
+    "gradient_clip_algorithm": "gradients are clipped by the recipe, with clip=norm or clip=value",
+    "logger": "every run is logged to MLflow, in the place that root=... or MLFLOW_TRACKING_URI says",
+    "callbacks": "what happens around training is up to the recipe's parts, as in stopping=early",
+    "default_root_dir": "runs go where root=... says",
+    "enable_checkpointing": "the best weights are always kept, below root=...",
+    "barebones": "trainer.enable_progress_bar=false takes the progress bar away",
+    "enable_model_summary": "the size of the model stands with the run in MLflow, see make ui",
+    "enable_autolog_hparams": "the whole configuration is always logged",
+    "log_every_n_steps": "curves hold one point per epoch",
+    "profiler": "nothing would show its summary; python -m cProfile -m upgate.cli train ... profiles the whole command",
+    "model_registry": "the best weights go to the store that root=... or MLFLOW_TRACKING_URI says",
+    "plugins": "it takes Python objects, which words cannot give",
+    "num_nodes": "one run trains on one machine",
+    "sync_batchnorm": "no model here has a batch norm",
+    "use_distributed_sampler": "batches are taken from memory, without a sampler",
+    "reload_dataloaders_every_n_epochs": "batches are taken from memory, there is nothing to reload",
+    "overfit_batches": "trainer.limit_train_batches=... shortens the epochs",
+    "val_check_interval": "validation comes after each epoch, and trainer.limit_train_batches=... shortens the epochs",
+    "check_val_every_n_epoch": "validation comes after each epoch",
+    "num_sanity_val_steps": "trainer.fast_dev_run=true tries training and validation out",
+    "limit_test_batches": "the whole test part is always judged",
+    "limit_predict_batches": "the whole validation and test parts are always judged",
+}
+PRECISIONS = {"64": "64-true", "32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}  # Lightning's older spellings
+Precision = Literal["64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"]
+
+Limit = Annotated[int, Range("1 or more, or -1 for no limit", lambda n: n == -1 or n >= 1)]
+
+
+def _is_device(value: Any) -> bool:
+    inner = value[0] if isinstance(value, list) and len(value) == 1 else None
+    return (type(value) is int and value >= 1) or (type(inner) is int and inner >= 0)
+
+
+def _is_share(value: Any) -> bool:
+    return (type(value) is int and value >= 1) or (type(value) is float and 0 < value <= 1)
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\d+(:\d\d){3}", value) is not None and value.strip("0:") != ""
+
+
+def _is_trial(value: Any) -> bool:
+    return type(value) is bool or (type(value) is int and value >= 0)
+
+
+Device = Annotated[Any, Range("how many (1, 2, ...), or the number of one GPU in brackets, as in [0]", _is_device)]
+Share = Annotated[Any, Range("a number of batches (1, 2, ...) or a share of them up to 1.0", _is_share)]
+Span = Annotated[Any, Range("days:hours:minutes:seconds, as in 00:01:30:00, and not 0", _is_span)]
+Trial = Annotated[Any, Range("true, false or a number of batches", _is_trial)]
+
+
+def arguments(
+    *,
+    max_epochs: Limit | None,
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"],
+    devices: Device,
+    precision: Precision,
+    strategy: Literal["auto", "ddp_fork"] = "auto",
+    max_steps: Limit = -1,
+    min_epochs: PositiveInt | None = None,
+    min_steps: PositiveInt | None = None,
+    max_time: Span | None = None,
+    limit_train_batches: Share = 1.0,
+    limit_val_batches: Share = 1.0,
+    accumulate_grad_batches: PositiveInt = 1,
+    deterministic: Literal[True, False, "warn"] = False,
+    benchmark: bool = False,
+    inference_mode: bool = True,
+    detect_anomaly: bool = False,
+    enable_progress_bar: bool = True,
+    fast_dev_run: Trial = False,
+) -> None:
+    """The arguments that can be given, in any choice's yaml too; those with a default here need not stand in it."""
+
+
+PARAMETERS = inspect.signature(arguments).parameters
+
+
+def check_trainer(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Trainer's arguments in their one spelling: 32 is 32-true, and no limit is -1.
+
+    Raises UserError for an unknown name, a value of the wrong kind or out of range, and a run without an end.
+    """
+    for name in asked:
+        refuse(name)
+    precision = PRECISIONS.get(str(asked.get("precision")), asked.get("precision"))
+    known = checked(arguments, {**asked, "precision": precision}, "trainer")
+    check_end(known)
+    check_devices(known)
+    return {**known, "max_epochs": -1 if known["max_epochs"] is None else known["max_epochs"]}
+
+
+def refuse(name: str) -> None:
+    """Raise for an argument that cannot be given."""
+    if name in OURS:
+        raise UserError(f"trainer.{name} cannot be given: {OURS[name]}")
+
+
+def check_end(known: Mapping[str, Any]) -> None:
+    """Raise unless the run has an end that its schedule can know, and no least length beyond it."""
+    most = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
+    if not any(limit is not None and limit > 0 for limit in most.values()):
+        told = f"trainer.max_epochs={said(most['epochs'])} without trainer.max_steps"
+        raise UserError(f"{told} has no end, and a schedule must know the end; give one of them, as in trainer.max_epochs=10")
+    for unit, limit in most.items():
+        least = known.get(f"min_{unit}")
+        if least is not None and limit is not None and -1 < limit < least:
+            raise UserError(f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; give a smaller one")
+
+
+def check_devices(known: Mapping[str, Any]) -> None:
+    """Raise unless several devices and the strategy that shares a run out to them are asked for together."""
+    several = type(known["devices"]) is int and known["devices"] > 1
+    if several and known.get("strategy", "auto") == "auto":
+        told = f"trainer.devices={known['devices']} for one run"
+        raise UserError(f"{told} takes trainer.strategy=ddp_fork too; many runs side by side take executor=local")
+    if not several and known.get("strategy", "auto") != "auto":
+        raise UserError(f"trainer.strategy={known['strategy']} shares a run out to several devices; give trainer.devices=2 or more with it")
+
+
+def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None:
+    """Raise for a share that comes to no batch at all. `batches`: how many the parts `train` and `val` have."""
+    for part, there in batches.items():
+        name = f"trainer.limit_{part}_batches"
+        share = trainer.get(f"limit_{part}_batches", 1.0)
+        if type(share) is float and int(share * there) < 1:
+            raise UserError(f"{name}={share} of {there} batches is less than one; give a number of them, as in {name}=1")
+
+
+def is_default(name: str, value: Any) -> bool:
+    """Whether an argument has the value that it would have anyway; 1, a number of batches, is not 1.0, all of them."""
+    default = PARAMETERS[name].default
+    return type(value) is type(default) and value == default

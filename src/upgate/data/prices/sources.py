@@ -1,0 +1,47 @@
+"""A choice of `conf/data/` -> `Prices`. What a source can be asked for are its function's parameters, each checked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from upgate.config.schema import build
+from upgate.data.prices.parameters import Bad, Day, Tickers, listed
+from upgate.data.prices.reader import read_prices
+from upgate.data.prices.table import Prices
+from upgate.data.prices.yahoo import load_yahoo
+from upgate.errors import UserError, did_you_mean
+
+
+def load_prices(config: Mapping[str, Any]) -> Prices:
+    """Return the prices that a plain config with the keys of `conf/data/<source>.yaml` asks for."""
+    source = config["source"]
+    if source not in SOURCES:
+        raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
+    return build(SOURCES[source], {key: value for key, value in config.items() if key != "source"}, "data")
+
+
+def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
+    """Return the S&P 500 index, 1999-01-04 to 2018-12-31, as the one ticker SP500.
+
+    It is a file inside the `arch` package, read in place: importing `arch` for it takes 1.3 s.
+    """
+    spec = find_spec("arch")
+    if spec is None or spec.origin is None:
+        raise UserError("data=sp500 reads a file of the package arch, which is not installed: pip install arch")
+    path = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
+    prices = read_prices(path, bad=bad, start=start, end=end)
+    return replace(prices, table=prices.table.assign(ticker="SP500"), source="S&P 500 index, embedded in the arch package")
+
+
+def load_files(path: Path | str | None = None, tickers: Tickers = None, start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
+    """Return the prices of a file or a folder of the user's; of all its tickers where none is named."""
+    if path in (None, "", "???"):
+        raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
+    if tickers == []:
+        raise UserError("data.tickers=[] leaves nothing; data.tickers=null takes all of them")
+    return read_prices(str(path), tickers=[str(ticker) for ticker in listed(tickers)] or None, bad=bad, start=start, end=end)
+
+
+SOURCES: dict[str, Callable[..., Prices]] = {"sp500": load_sp500, "yahoo": load_yahoo, "prices": load_files}

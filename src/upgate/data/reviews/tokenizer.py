@@ -1,0 +1,159 @@
+"""Reviews to token ids: a tokenizer fitted on the training part only, a flat corpus kept on disk, batches cut out of it.
+
+A tokenizer is the JSON of a Rust `tokenizers` Tokenizer, with no step that looks across a blank: so the tokens of a text are
+those of the pieces between its blanks, one after the other. `tokenize` lives by this: each different piece is encoded once.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from upgate.errors import UserError
+from upgate.files import write_whole
+
+PADDING, UNKNOWN = 0, 1
+SPECIAL = ["[PAD]", "[UNK]"]
+
+# A word keeps its 't: "don't" is one token, as frequent negations should be, and so is the "n't" of texts split beforehand, like
+# SST's. The other short forms stand alone: of the 30,000 words of IMDb 28 have an apostrophe, not 1,393 like "movie's". Each mark
+# is a token: ! and ? tell a mood. After NFKC the full-width ones of Chinese are the same tokens. Emoji are, private ones too.
+WORD = r"[\p{L}\p{M}\p{N}]+(?:'t\b)?|'(?:s|m|d|re|ve|ll)\b|[^\s\p{Cc}\p{Cf}]"
+
+
+def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size: int) -> str:
+    """Return the JSON of a tokenizer of at most `size` tokens, PADDING and UNKNOWN among them, fitted on these texts only.
+
+    words: the most frequent lower-cased words, marks and single Chinese characters; of equally frequent ones the first by code
+    point. subwords: byte-pair encoding over the UTF-8 bytes of lower-cased words that remember the blank before them, and of
+    Chinese phrases; nothing is unknown to it. Both depend on the texts alone, not on threads, hashes or the machine.
+    Raises UserError if `size` is too small to hold what is always there.
+    """
+    tokenizer, trainer, least = _words(size) if kind == "words" else _subwords(size)
+    if size < least:
+        raise UserError(f"a vocabulary of {size} is too small for the tokenizer {kind}; set task.vocabulary to {least} or more")
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    fitted = json.loads(tokenizer.to_str())
+    fitted["added_tokens"] = []  # else a review that holds the letters [PAD] would hold the token
+    return json.dumps(fitted, ensure_ascii=False)
+
+
+def _words(size: int) -> tuple[Tokenizer, Any, int]:
+    tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+    tokenizer.normalizer = normalizers.Sequence(_plain(characters=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
+    trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
+    return tokenizer, trainer, len(SPECIAL) + 1
+
+
+def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([*_plain(characters=False), normalizers.Prepend(" ")])
+    split = pre_tokenizers.Split(Regex(f" ?(?:{WORD})"), "removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    # Bytes, not characters: an alphabet of characters that must be cut is cut at random among the equally rare (0.23).
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    return tokenizer, trainer, len(SPECIAL) + len(alphabet)
+
+
+def _plain(characters: bool) -> list[Any]:
+    # Not clean_text: it takes private characters, which shops use as emoji, and those newer than its tables for control characters.
+    bert = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=characters, strip_accents=False, lowercase=True)
+    return [normalizers.Replace(Regex("[‘’´`]"), "'"), normalizers.NFKC(), bert]
+
+
+def vocabulary_size(tokenizer: str) -> int:
+    """Return the number of token ids, PADDING and UNKNOWN among them."""
+    return int(Tokenizer.from_str(tokenizer).get_vocab_size())
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The tokens of n texts, one after the other: those of text i are tokens[ends[i]:ends[i + 1]], at least one."""
+
+    tokens: NDArray[np.int32]  # (total,); memory-mapped if it came from the cache: private, the file is never written
+    ends: NDArray[np.int64]  # (n + 1,)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Return the number of tokens of each text, (n,) int64."""
+        return torch.from_numpy(np.diff(self.ends))
+
+
+def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path | None) -> Corpus:
+    """Return the first `max_tokens` token ids of each text; a text of which no token is known is one UNKNOWN.
+
+    They are kept in `folder` under the sha256 of all that goes in, and read from there memory-mapped; without a folder they stay
+    in memory. Raises UserError if they cannot be stored.
+    """
+    if folder is None:
+        return _encode(tokenizer, texts, max_tokens)
+    key = _key(tokenizer, texts, max_tokens)
+    tokens, ends = folder / f"{key}.tokens.npy", folder / f"{key}.ends.npy"
+    if not (tokens.exists() and ends.exists()):
+        corpus = _encode(tokenizer, texts, max_tokens)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(tokens, lambda file: np.save(file, corpus.tokens))
+            write_whole(ends, lambda file: np.save(file, corpus.ends))
+        except OSError as error:
+            raise UserError(
+                f"the tokens cannot be stored in {folder} ({error.strerror or error}); give another folder, as in cache=..."
+            ) from error
+    return Corpus(np.load(tokens, mmap_mode="c"), np.load(ends))  # "c": torch warns of arrays that must not be written
+
+
+def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int) -> Corpus:
+    """Encode each different piece between blanks once: IMDb's 11.6 million pieces are 410,000 different ones."""
+    pieces = list({piece for text in texts for piece in text.split(" ")})
+    encoded = Tokenizer.from_str(tokenizer).encode_batch_fast(pieces, add_special_tokens=False)
+    ids = dict(zip(pieces, (piece.ids for piece in encoded), strict=True))
+
+    def of(text: str) -> NDArray[np.int32]:
+        found = list(islice(chain.from_iterable(map(ids.__getitem__, text.split(" "))), max_tokens))
+        return np.array(found if max(found, default=UNKNOWN) > UNKNOWN else [UNKNOWN], np.int32)
+
+    parts = [of(text) for text in texts]
+    return Corpus(np.concatenate(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64))
+
+
+def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
+    def parts() -> Iterator[bytes]:
+        yield f"{max_tokens} {len(tokenizer)} ".encode()
+        for text in (tokenizer, *texts):
+            content = text.encode()
+            yield f"{len(content)} ".encode()  # so that no two lists of texts run together to the same bytes
+            yield content
+
+    digest = hashlib.sha256()
+    for part in parts():
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
+    """Return rows (B,) -> {"x": (B, T) int64, "lengths": (B,) int64, "y": (B,), "row": (B,)}, for `Batches`.
+
+    T is the batch's longest; to the right of a shorter text there is PADDING.
+    """
+    tokens, ends = torch.from_numpy(corpus.tokens), torch.from_numpy(corpus.ends)
+
+    def batch(rows: Tensor) -> dict[str, Tensor]:
+        start = ends[rows]
+        lengths = ends[rows + 1] - start
+        place = torch.arange(int(lengths.max()))  # (T,)
+        x = tokens[(start[:, None] + place).clamp_(max=len(tokens) - 1)]  # beyond a text's end: the next text's tokens
+        x = x.long().masked_fill_(place >= lengths[:, None], PADDING)
+        return {"x": x, "lengths": lengths, "y": labels.index_select(0, rows), "row": rows}
+
+    return batch

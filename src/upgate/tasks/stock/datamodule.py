@@ -1,0 +1,83 @@
+"""The stock LightningDataModule: prices, a task and a fold in; whole batches out."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from upgate.config.schema import PositiveInt, build
+from upgate.data.datamodule import FoldData
+from upgate.data.loader import Batches
+from upgate.data.prices import windows
+from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Panel
+from upgate.data.prices.table import Prices
+from upgate.data.splits import chronological as splits
+from upgate.errors import UserError, did_you_mean
+
+EVALUATION_BATCH = 1024  # without gradients larger batches are faster; results do not depend on it
+
+
+@dataclass(frozen=True)
+class StockTask:
+    """What is forecast, from how much: `horizon` and `window` in trading days."""
+
+    name: str
+    target: Literal["return", "level", "volatility"]
+    horizon: PositiveInt
+    window: PositiveInt
+    features: list[str] | None
+
+    def plain(self) -> dict[str, Any]:
+        names = DEFAULT_FEATURES[self.target] if self.features is None else self.features
+        for name in names:
+            if name not in FEATURES:
+                raise UserError(f"task.features={name} is not a feature{did_you_mean(name, FEATURES)}")
+        if not names:
+            raise UserError("task.features=[] leaves nothing to learn from; task.features=null takes the target's own set")
+        return {**vars(self), "features": list(names)}
+
+
+def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
+    """The folds of a split's configuration over n dates; the gap is at least the horizon."""
+    knobs = splits.split_of(split, horizon)
+    return build(splits.SPLITS[knobs.pop("name")], {"n": n, **knobs}, "split")
+
+
+class StockData(FoldData):
+    """The tensors of one fold and their loaders. Raises UserError where the data cannot give a sample."""
+
+    def __init__(self, prices: Prices, task: dict[str, Any], split: dict[str, Any], fold: int, bad: Literal["refuse", "drop"]) -> None:
+        super().__init__()
+        panel = Panel.of(prices.table)
+        there = folds(len(panel.dates), split, task["horizon"])
+        if fold >= len(there):
+            raise UserError(f"fold={fold} is not there; split={split['name']} has folds 0 to {len(there) - 1}")
+        self.fold = there[fold]
+        self.tensors = windows.build(
+            panel,
+            fold=self.fold,
+            window=task["window"],
+            horizon=task["horizon"],
+            target=task["target"],
+            features=task["features"],
+            bad=bad,
+        )
+
+    def _batches(self, part: str, batch_size: int, seed: int | None) -> Batches:
+        t = self.tensors
+        return Batches(windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed)
+
+    def train_dataloader(self) -> Batches:
+        return self._batches("train", self.batch_size, self.seed)
+
+    def val_dataloader(self) -> Batches:
+        return self._batches("validation", EVALUATION_BATCH, None)
+
+    def part(self, name: str) -> Batches:
+        return self._batches(name, EVALUATION_BATCH, None)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {part: len(rows) for part, rows in self.tensors.origin.items()}
+
+    @property
+    def notes(self) -> dict[str, int]:
+        return {what.replace("_", " "): count for what, count in self.tensors.notes.items()}

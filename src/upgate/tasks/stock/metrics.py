@@ -1,0 +1,109 @@
+"""What a forecast is worth: its errors in target and price units, beside the references on the same dates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torchmetrics.functional import mean_absolute_error, mean_squared_error
+from torchmetrics.functional.classification import binary_accuracy
+
+from upgate.data.prices.baselines import references
+from upgate.data.prices.features import Floats
+from upgate.data.prices.windows import StockTensors, to_price, unscale
+
+REFERENCES = ("persistence", "drift", "har")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """metrics: one number each, those of a reference under its name (`har/mse_ratio`); the tables are for people and later tests."""
+
+    metrics: dict[str, float]
+    forecasts: pd.DataFrame  # a row per sample: ticker, date (of the origin), label_date, truth, forecast, references, prices
+    tickers: pd.DataFrame  # a row per ticker: samples, and the MSE of the forecast and of each reference
+
+
+def judge(tensors: StockTensors, part: str, scaled: Tensor) -> Judgement:
+    """Judge scaled forecasts (n,) of a part, in the order of its origins.
+
+    `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for one): below 1 beats persistence.
+    `mse_ratio_har` is the same over HAR's. `r2_oos` is against the training mean (drift), `mase` against persistence in training.
+    """
+    forecasts = table(tensors, part, scaled.double().cpu().numpy())
+    there = [name for name in REFERENCES if name in forecasts]
+    tickers = by_ticker(forecasts, there)
+    metrics = {"samples": float(len(forecasts)), "always_up": float((forecasts["truth"] > forecasts["persistence"]).mean())}
+    for name in ("forecast", *there):
+        own = pooled(forecasts, name) | {"mse_ratio": geometric_mean(tickers[name] / tickers["persistence"])}
+        metrics |= own if name == "forecast" else {f"{name}/{key}": value for key, value in own.items()}
+    if "har" in there:
+        metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
+    metrics["mase"] = metrics["mae"] / naive_error(tensors)
+    return Judgement(metrics, forecasts, tickers)
+
+
+def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
+    """Return a row per sample: truth, forecast and references in target units, and in price where the target means one."""
+    panel, row = tensors.panel, tensors.origin[part].numpy()
+    end = panel.date[row + tensors.scaling["horizon"]]
+    frame = pd.DataFrame(
+        {
+            "ticker": np.array(panel.tickers, dtype=object)[panel.ticker[row]],
+            "date": panel.dates[panel.date[row]],
+            "label_date": panel.dates[end],
+            "truth": tensors.target[row],
+            "forecast": unscale(scaled, row, panel, tensors.scaling),
+            **{name: values[row] for name, values in references(panel, tensors).items()},
+        }
+    )
+    for name in ("truth", "forecast", *REFERENCES):
+        price = to_price(frame[name].to_numpy(), row, panel, tensors.scaling) if name in frame else None
+        if price is not None:
+            frame[f"price_{name}"] = price
+    return frame
+
+
+def pooled(frame: pd.DataFrame, name: str) -> dict[str, float]:
+    """Metrics of one forecaster over all samples together."""
+    truth, forecast, base, drift = (_tensor(frame[c]) for c in ("truth", name, "persistence", "drift"))
+    mse = mean_squared_error(forecast, truth)
+    metrics = {
+        "mse": float(mse),
+        "mae": float(mean_absolute_error(forecast, truth)),
+        "r2_oos": 1 - float(mse / mean_squared_error(drift, truth)),
+        "direction": float(binary_accuracy((forecast > base).int(), (truth > base).int())),
+    }
+    if "price_truth" in frame:
+        price, guess = _tensor(frame["price_truth"]), _tensor(frame[f"price_{name}"])
+        metrics |= {"price_mse": float(mean_squared_error(guess, price)), "price_mae": float(mean_absolute_error(guess, price))}
+    return metrics
+
+
+def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
+    """The MSE of the forecast and of each reference, a row per ticker."""
+    errors = pd.DataFrame({name: (frame[name] - frame["truth"]) ** 2 for name in ("forecast", *references)})
+    groups = errors.groupby(frame["ticker"], sort=True)
+    means = groups.mean()
+    means.insert(0, "samples", groups.size())
+    return means.reset_index()
+
+
+def naive_error(tensors: StockTensors) -> float:
+    """Persistence's MAE over the training samples: the unit of MASE (Hyndman & Koehler 2006)."""
+    row = tensors.origin["train"].numpy()
+    return float(np.abs(tensors.target[row] - references(tensors.panel, tensors)["persistence"][row]).mean())
+
+
+def geometric_mean(ratios: pd.Series) -> float:
+    """The mean in which twice as good and half as good cancel; 0 where a ratio is 0, inf where one is not finite."""
+    values = ratios.to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        return float("inf")
+    with np.errstate(divide="ignore"):  # log 0 is -inf, and its mean's exponential the 0 that is meant
+        return float(np.exp(np.log(values).mean()))
+
+
+def _tensor(values: pd.Series) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.float64))
