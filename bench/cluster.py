@@ -25,7 +25,7 @@ from rich.console import Console
 
 from executor_help import killer
 from upgate.cli.main import pairs
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.run.provenance import git_state
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -138,7 +138,7 @@ def measured(place: Place, load: float) -> tuple[str, list[str]]:
 
 def trials(place: Place) -> list[Asked]:
     """Key, name and rate of every trial: points are a function of the seed and the number."""
-    library = Library()
+    library = Datasets()
     planned = plan(words(place), None, library)
     search, (arm,) = planned.search, planned.search.arms
     found = []

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from upgate.cli.main import overridden
 from upgate.cli.runs import runs_command
-from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.cli.train import Datasets, train_command, wanted_jobs
 
 SMALL = ["task=stock", "task.window=20", "model.hidden_size=16", "trainer.max_epochs=2", "trainer.accelerator=cpu", "threads=1"]
 ASKED = {"workers": "2", "seeds": "6", "stored": "2000"}
@@ -59,7 +59,7 @@ def many(folder: Path, count: int) -> None:
     words = [*SMALL, f"root={root}", f"cache={folder / 'prepared'}", "twin=false"]
     sweep = [*words, f"seed=range(0,{count})"]
     start = time.perf_counter()
-    jobs = wanted_jobs(sweep, True, None, Library())
+    jobs = wanted_jobs(sweep, True, None, Datasets())
     print(f"{len(jobs)} runs planned in {time.perf_counter() - start:.1f} s", flush=True)
     copy(root / "mlflow.db", {job.spec.key: str(job.spec.seed) for job in jobs}, jobs[0].spec.key)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from upgate.cli.main import overridden
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import choices
 from upgate.recipe.layerwise.blocks import Blocks
 from upgate.recipe.layerwise.cost import cost_share
@@ -36,7 +36,7 @@ from upgate.run.provenance import git_state
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet, train
 from upgate.seeds import generator
-from upgate.tasks.stock.module import StockLearner
+from upgate.tasks.stock.module import StockModule
 
 OWN = {
     "out": "docs/results/layerwise.md",
@@ -56,7 +56,7 @@ REAL = "S&P 500"
 State = dict[str, Tensor]
 
 
-def trained(optimizer: str, way: str, steps: str, library: Library) -> tuple[State, str, dict[str, float]]:
+def trained(optimizer: str, way: str, steps: str, library: Datasets) -> tuple[State, str, dict[str, float]]:
     """Weights, their hash and the engagement after so many steps."""
     words = [*PLACE, *RECIPE, f"optimizer={optimizer}", f"layerwise={way}", f"trainer.max_steps={steps}"]
     job, _ = make_job(words, library, None)
@@ -72,7 +72,7 @@ def largest(a: State, b: State) -> float:
     return max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
 
 
-def differences(optimizer: str, steps: str, library: Library) -> str:
+def differences(optimizer: str, steps: str, library: Datasets) -> str:
     """A row of the first table."""
     (joint, digest, metrics), (own, own_digest, _), (other, _, _) = (trained(optimizer, way, steps, library) for way in WAYS)
     equal = "equal" if digest == own_digest else "DIFFER"
@@ -83,7 +83,7 @@ def differences(optimizer: str, steps: str, library: Library) -> str:
 def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
     """The layerwise part, and so its timing, after as many steps as `batches` has, on a fresh net."""
     plain = spec.plain()
-    learner = StockLearner(plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {})
+    learner = StockModule(plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {})
     with tempfile.TemporaryDirectory() as folder:
         make_trainer(spec, {"limit_val_batches": 0, "max_epochs": 1}, Path(folder), []).fit(learner, train_dataloaders=batches)
     assert isinstance(learner.recipe.layerwise, Blocks)
@@ -112,7 +112,7 @@ def ratios(spec: RunSpec, features: int, batches: Any, repeats: int) -> tuple[np
     return np.array(found[1:]), np.array(whole[1:]), one  # the first pair is a warm-up
 
 
-def costs(real: bool, hidden: int, repeats: int, library: Library) -> str:
+def costs(real: bool, hidden: int, repeats: int, library: Datasets) -> str:
     """A row of the second table."""
     words = [*PLACE, "recipe=traditional", "layerwise=cyclic", f"layerwise.steps={WINDOW}", f"model.num_layers={L}"]
     job, _ = make_job([*words, f"model.hidden_size={hidden}"], library, None)
@@ -184,7 +184,7 @@ def where() -> str:
 
 
 def page(asked: dict[str, str], words: list[str]) -> list[str]:
-    library, lines = Library(), []
+    library, lines = Datasets(), []
 
     def say(line: str) -> None:
         print(line, flush=True)

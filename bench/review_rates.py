@@ -15,7 +15,7 @@ from statistics import fmean
 from rich.console import Console
 
 from upgate.cli.main import overridden
-from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.store.store import Store
 
 RATES = {
@@ -51,7 +51,7 @@ def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[f
     axis = f"optimizer.lr={','.join(map(str, RATES[optimizer]))}"
     words = ["task=sentiment", *source, "twin=false", f"seed={SEED}", f"threads={threads}", *recipe, axis, f"root={root}"]
     train_command(words, True, None, Console(quiet=True))
-    jobs = wanted_jobs(words, True, None, Library())
+    jobs = wanted_jobs(words, True, None, Datasets())
     rows = Store(Path(root).resolve()).finished(job.spec.key for job in jobs)
     return {job.config["optimizer"]["lr"]: rows[job.spec.key].metrics.get("val/accuracy", 0.0) for job in jobs}
 

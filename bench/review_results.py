@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from rich.console import Console
 
 from upgate.cli.main import overridden
-from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.execution.driver import Job
 from upgate.store.store import Row, Store
 
@@ -73,7 +73,7 @@ def main(words: list[str]) -> None:
         print(f"\n### {title}\n\n`upgate train -m {' '.join(shown)}`\n", flush=True)
         command = [*shown, f"root={asked['root']}"]
         train_command(command, True, None, Console(quiet=True))
-        runs, twins = rows_of(wanted_jobs(command, True, None, Library()), asked["root"])
+        runs, twins = rows_of(wanted_jobs(command, True, None, Datasets()), asked["root"])
         leaked = runs[0].metrics.get("test/leaked", 0)
         note = f"; {leaked:.0f} of them are in the training part too" if leaked else ""
         print(f"{len(runs)} seeds, {runs[0].metrics['test/samples']:,.0f} test reviews{note}. Mean ± standard error over seeds.\n")

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from upgate.cli.main import overridden
-from upgate.cli.train import Library, train_command, wanted_jobs
+from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.run.result import MAIN
@@ -130,7 +130,7 @@ def train_all(wanted: list[Words], asked: Asked) -> None:
 
 def stored(wanted: list[Words], asked: Asked) -> dict[Words, list[Row | None]]:
     """What the store holds of each recipe, by seed."""
-    library = Library()
+    library = Datasets()
     keys = {words: [job.spec.key for job in wanted_jobs(command(words, asked), True, None, library)] for words in wanted}
     there = Store(Path(asked["root"]).resolve()).finished(key for some in keys.values() for key in some)
     return {words: [there.get(key) for key in some] for words, some in keys.items()}

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from upgate.cli.train import Library, make_job
-from upgate.data.datamodule import FoldData
-from upgate.model.module import Learner
-from upgate.run.callbacks import Bar, Curves, Keeper
+from upgate.cli.train import Datasets, make_job
+from upgate.data.datamodule import FoldDataModule
+from upgate.model.module import RecipeModule
+from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet
 from upgate.tasks.base import task_of
@@ -34,7 +34,7 @@ OWN = {"task": "stock", "repeats": "20", "threads": "2"}
 FIXED = ("trainer.accelerator=cpu", "stopping=none", "twin=false")
 
 
-def bare(learner: Learner, data: FoldData, spec: RunSpec, epochs: int) -> Callable[[], None]:
+def bare(learner: RecipeModule, data: FoldDataModule, spec: RunSpec, epochs: int) -> Callable[[], None]:
     """Return an epoch of the loop that one would write by hand for the same recipe."""
     net, recipe, batches = learner.net.train(), learner.recipe, data.loads(spec.batch_size, spec.seed).train_dataloader()
     recipe.start(net, torch.device("cpu"), epochs * len(batches))
@@ -87,13 +87,13 @@ class Neighbour(pl.Callback):
         self.since = end
 
 
-def measure(spec: RunSpec, data: FoldData, repeats: int, console: Console, name: str) -> np.ndarray:
+def measure(spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str) -> np.ndarray:
     """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
     task = task_of(spec.task["name"])
     ours, theirs = task.learner(spec.plain(), data), task.learner(spec.plain(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [Curves(lambda point, step: None), Keeper(Path(folder)), Bar(console, name), neighbour]
+        callbacks = [EpochMetrics(lambda point, step: None), BestCheckpoint(Path(folder)), ProgressBar(console, name), neighbour]
         make_trainer(spec, {}, Path(folder), callbacks).fit(ours, datamodule=data.loads(spec.batch_size, spec.seed))
     for (name, a), b in zip(ours.net.named_parameters(), theirs.net.parameters(), strict=True):
         if not torch.equal(a, b):
@@ -101,14 +101,14 @@ def measure(spec: RunSpec, data: FoldData, repeats: int, console: Console, name:
     return np.array(neighbour.seconds[1:])  # the first pair is a warm-up
 
 
-def tokens_or_samples(spec: RunSpec, data: FoldData) -> tuple[int, str]:
+def tokens_or_samples(spec: RunSpec, data: FoldDataModule) -> tuple[int, str]:
     """How much an epoch reads, and what is counted."""
     if spec.task["name"] == "stock":
         return data.sizes["train"], "samples"
     return sum(int(batch["lengths"].sum()) for batch in data.train_dataloader()), "tokens"
 
 
-def row(spec: RunSpec, data: FoldData, seconds: np.ndarray) -> list[str]:
+def row(spec: RunSpec, data: FoldDataModule, seconds: np.ndarray) -> list[str]:
     size, unit = tokens_or_samples(spec, data)
     ours, theirs = np.median(seconds[..., 0], axis=0)
     ratios = np.quantile(seconds[:, 0] / seconds[:, 1], (0.5, 0.25, 0.75), axis=0)  # (3, 2)
@@ -119,7 +119,7 @@ def row(spec: RunSpec, data: FoldData, seconds: np.ndarray) -> list[str]:
 def main(words: list[str]) -> None:
     asked = OWN | dict(word.split("=", 1) for word in words if word.split("=", 1)[0] in OWN)
     rest = [word for word in words if word.split("=", 1)[0] not in OWN]
-    repeats, library, console = int(asked["repeats"]), Library(), Console(width=140)
+    repeats, library, console = int(asked["repeats"]), Datasets(), Console(width=140)
     table = Table(title=f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of {repeats} pairs of epochs")
     for heading in ("recipe", "ours", "bare loop", "ratio (middle half)", "ratio of CPU seconds", "ours per second"):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")

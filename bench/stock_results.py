@@ -22,7 +22,7 @@ from upgate.config.schema import build
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
 from upgate.store.store import Row, Store
-from upgate.tasks.stock.datamodule import StockData, StockTask
+from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def describe(prices: Prices) -> str:
 def windows(prices: Prices, asked: dict[str, Any]) -> tuple[str, str]:
     """How many windows each part has, and what was left out or scaled otherwise."""
     task = build(StockTask, asked["task"], "task").plain()
-    tensors = StockData(prices, task, asked["split"], asked["fold"], asked["data"]["bad"]).tensors
+    tensors = StockDataModule(prices, task, asked["split"], asked["fold"], asked["data"]["bad"]).tensors
     special = ", ".join(f"{what.replace('_', ' ')} {count:,}" for what, count in tensors.notes.items() if count)
     return ", ".join(f"{len(rows):,}" for rows in tensors.origin.values()), special
 

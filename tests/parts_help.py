@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
-from upgate.model.module import Learner
+from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import part
 from upgate.recipe.registry import lookup
 from upgate.run.spec import has_bf16, recipe_of
 from upgate.seeds import generator
-from upgate.tasks.sentiment.module import SentimentLearner
-from upgate.tasks.stock.module import StockLearner
+from upgate.tasks.sentiment.module import SentimentModule
+from upgate.tasks.stock.module import StockModule
 
 torch.set_num_threads(1)  # tensors of this size gain nothing from more
 
@@ -87,11 +87,11 @@ def texts(i: int = 0, n: int = 4, length: int = 6) -> dict[str, Tensor]:
     return {"x": x, "lengths": lengths, "y": torch.randint(len(CLASSES), (n,), generator=g)}
 
 
-def learner(task: str, recipe: dict[str, Any], seed: int = 0, **model: Any) -> Learner:
+def learner(task: str, recipe: dict[str, Any], seed: int = 0, **model: Any) -> RecipeModule:
     spec = {"seed": seed, "model": MODEL | model, "recipe": recipe}
     if task == "stock":
-        return StockLearner(spec | {"task": {"features": ["a", "b", "c"]}}, {})
-    return SentimentLearner(spec | {"task": {"embedding": EMBEDDING}}, {"vocabulary": VOCABULARY, "classes": CLASSES})
+        return StockModule(spec | {"task": {"features": ["a", "b", "c"]}}, {})
+    return SentimentModule(spec | {"task": {"embedding": EMBEDDING}}, {"vocabulary": VOCABULARY, "classes": CLASSES})
 
 
 class Loop:

@@ -9,7 +9,7 @@ import pandas as pd
 from upgate.report.figures import Runs
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
-from upgate.study.result import Arm, ArmVerdict, Attributed, Control, Cost, Interaction, Second, Study, StudyResult
+from upgate.study.result import Arm, ArmVerdict, Attributed, Control, Cost, Interaction, Significance, Study, StudyResult
 
 EVIL = "<script>alert(1)</script>"
 SEEDS, FOLDS, PARTS = list(range(6)), [0, 1], ["optimizer", "clip", "regularization", "init"]
@@ -106,7 +106,9 @@ def result(task: str = "stock", design: str = "parts", source: str = "S&P 500 (a
         differences={name: {str(s): float(g) for s, g in zip(SEEDS, gap, strict=True)} for name, gap in gaps.items()},
         folds={name: {str(f): float(np.mean(gap[np.isfinite(gap)])) * (0.8 + 0.4 * f) for f in FOLDS} for name, gap in gaps.items()},
         second={
-            "upgraded": [Second("Diebold-Mariano" if stock else "McNemar", sign * 0.03, sign * 0.03 - 0.02, sign * 0.03 + 0.02, 0.012)]
+            "upgraded": [
+                Significance("Diebold-Mariano" if stock else "McNemar", sign * 0.03, sign * 0.03 - 0.02, sign * 0.03 + 0.02, 0.012)
+            ]
         },
         confidence_set={"traditional": 0.04, "upgraded": 1.0} if stock else {},
         tickers={"upgraded": {f"T{i}": 0.97 for i in range(8)}} if stock else {},

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from parts_help import needs_bf16
 from upgate.errors import UserError
 from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
-from upgate.recipe.layerwise.joint import check_layers
+from upgate.recipe.layerwise.base import check_layers
 from upgate.seeds import generator
 from upgate.tasks.stock.module import StockNet
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from upgate.data.loader import Batches
+from upgate.data.loader import DeterministicLoader
 from upgate.seeds import derive, generator
 
 # Lightning 2.6.6's CombinedLoader meets torch 2.13's pytree
@@ -20,11 +20,11 @@ def same(rows: Tensor) -> Tensor:
     return rows
 
 
-def batches(seed: int | None = 0, **more) -> Batches:
-    return Batches(same, 100 + torch.arange(ROWS), SIZE, seed, **more)
+def batches(seed: int | None = 0, **more) -> DeterministicLoader:
+    return DeterministicLoader(same, 100 + torch.arange(ROWS), SIZE, seed, **more)
 
 
-def passes(loader: Batches, n: int) -> list[list[list[int]]]:
+def passes(loader: DeterministicLoader, n: int) -> list[list[list[int]]]:
     return [[batch.tolist() for batch in loader] for _ in range(n)]
 
 
@@ -87,7 +87,7 @@ def test_a_state_continues_its_epoch(position: int) -> None:
 
 def test_take_makes_the_batch() -> None:
     table = torch.arange(200) ** 2
-    loader = Batches(lambda rows: {"x": table[rows]}, torch.tensor([3, 1, 2]), 2, None)
+    loader = DeterministicLoader(lambda rows: {"x": table[rows]}, torch.tensor([3, 1, 2]), 2, None)
     assert [batch["x"].tolist() for batch in loader] == [[9, 1], [4]]
 
 

@@ -1,4 +1,4 @@
-"""Length buckets: every text once an epoch, little padding, another mix each epoch, and the resume protocol of `Batches`."""
+"""Length buckets: every text once an epoch, little padding, another mix each epoch, and the resume protocol of `DeterministicLoader`."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from test_batches import Recorder, Validating, trainer
-from upgate.data.bucketed_loader import Buckets
-from upgate.data.loader import Batches
+from upgate.data.bucketed_loader import BucketedLoader
+from upgate.data.loader import DeterministicLoader
 from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
@@ -28,15 +28,15 @@ def lengths_of(seed: int = 0) -> Tensor:
 LENGTHS = lengths_of()
 
 
-def buckets(seed: int | None = 0, index: Tensor = INDEX, size: int = SIZE, **more) -> Buckets:
-    return Buckets(same, index, LENGTHS, size, seed, **more)
+def buckets(seed: int | None = 0, index: Tensor = INDEX, size: int = SIZE, **more) -> BucketedLoader:
+    return BucketedLoader(same, index, LENGTHS, size, seed, **more)
 
 
-def passes(loader: Batches, n: int) -> list[list[list[int]]]:
+def passes(loader: DeterministicLoader, n: int) -> list[list[list[int]]]:
     return [[batch.tolist() for batch in loader] for _ in range(n)]
 
 
-def padding(loader: Batches, lengths: Tensor = LENGTHS) -> float:
+def padding(loader: DeterministicLoader, lengths: Tensor = LENGTHS) -> float:
     """Return the share of padding in one pass."""
     each = [lengths[rows] for rows in loader.order(0).split(loader.batch_size)]
     return 1 - sum(int(one.sum()) for one in each) / sum(int(one.max()) * len(one) for one in each)
@@ -57,7 +57,7 @@ def test_batches_hold_like_lengths_in_random_order() -> None:
     assert within < 0.02  # of the variance of lengths: nearly all is between batches
     neighbours = torch.corrcoef(torch.stack([means[:-1], means[1:]]))[0, 1]
     assert abs(neighbours) < 0.3  # and from one batch to the next nothing is left of the sorting
-    assert padding(buckets()) < 0.04 < 0.4 < padding(Batches(same, INDEX, SIZE, 0))
+    assert padding(buckets()) < 0.04 < 0.4 < padding(DeterministicLoader(same, INDEX, SIZE, 0))
 
 
 def test_epochs_differ_in_the_company_a_row_is_in_and_in_order() -> None:
@@ -95,7 +95,7 @@ def test_evaluation_is_sorted_and_inverse_undoes_it() -> None:
     assert (LENGTHS[given].diff() <= 0).all()
     assert torch.equal(given[loader.inverse()], INDEX)
     assert passes(loader, 2) == passes(buckets(None), 2)
-    repeated = Buckets(same, INDEX[[3, 1, 3, 0]], LENGTHS, 3, None)  # a bootstrap's index
+    repeated = BucketedLoader(same, INDEX[[3, 1, 3, 0]], LENGTHS, 3, None)  # a bootstrap's index
     assert torch.equal(torch.cat(list(repeated))[repeated.inverse()], INDEX[[3, 1, 3, 0]])
 
 
@@ -132,7 +132,7 @@ def test_padding_on_real_reviews() -> None:
     corpus = tokenize(fit_tokenizer(reviews[::3], "words", 10_000), reviews, 512, None)
     index = torch.arange(len(reviews))
     load = take(corpus, torch.zeros(len(reviews), dtype=torch.int64))
-    assert padding(Batches(load, index, 64, 0), corpus.lengths) > 0.45
-    assert padding(Buckets(load, index, corpus.lengths, 64, 0), corpus.lengths) < 0.05
-    shares = [(batch["x"] == 0).float().mean() for batch in Buckets(load, index, corpus.lengths, 64, None)]
+    assert padding(DeterministicLoader(load, index, 64, 0), corpus.lengths) > 0.45
+    assert padding(BucketedLoader(load, index, corpus.lengths, 64, 0), corpus.lengths) < 0.05
+    shares = [(batch["x"] == 0).float().mean() for batch in BucketedLoader(load, index, corpus.lengths, 64, None)]
     assert sum(shares) / len(shares) < 0.02

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from parts_help import TASKS, Loop, batch, learner, parts, same, texts
-from upgate.model.module import Learner
+from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import GATES, Trained, gate_numbers, gates, no_effect, weights_hash
 from upgate.run.train import quiet
 from upgate.seeds import generator
@@ -132,7 +132,7 @@ def test_learning_rates_are_those_of_the_last_step() -> None:
     assert rates == pytest.approx(wanted)
 
 
-def trained(task: str, **trainer: Any) -> Learner:
+def trained(task: str, **trainer: Any) -> RecipeModule:
     """One epoch of four batches, and two to validate on, by Lightning."""
     module, data = learner(task, parts()), batch if task == "stock" else texts
     quiet()

@@ -16,17 +16,17 @@ from rich.console import Console
 
 from run_help import places, small
 from store_help import fresh
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.reviews.sources import load_reviews
 from upgate.errors import UserError
 from upgate.execution.driver import Job, execute
-from upgate.execution.executor import Died, Executor, check_executor
+from upgate.execution.executor import Executor, WorkerDied, check_executor
 from upgate.execution.local import gpus, most_workers, places_of
 from upgate.execution.run_job import Interrupted
 from upgate.run.job import result_of
-from upgate.run.table_cache import Shelf, packed
+from upgate.run.table_cache import TableCache, packed
 from upgate.store.store import Store
 from upgate.study.budget import Budget
 from upgate.study.command import Progress
@@ -75,12 +75,12 @@ def fine(job: Job, task: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def library() -> Library:
-    return Library()
+def library() -> Datasets:
+    return Datasets()
 
 
 @pytest.fixture
-def pairs(tmp_path: Path, library: Library) -> Callable[[int], list[Job]]:
+def pairs(tmp_path: Path, library: Datasets) -> Callable[[int], list[Job]]:
     """Runs and their twins over so many seeds, each twin before its run."""
     run, twin = make_job([*small(), *places(tmp_path / "runs")], library, None)
     assert twin is not None
@@ -100,14 +100,14 @@ def store(tmp_path: Path) -> Store:
     return fresh(tmp_path / "runs")
 
 
-def go(jobs: list[Job], library: Library, store: Store, executor: Executor, **more: Any) -> tuple[list[Any], str]:
+def go(jobs: list[Job], library: Datasets, store: Store, executor: Executor, **more: Any) -> tuple[list[Any], str]:
     console = Console(file=io.StringIO(), width=300)
     with store.parent("stock", "sweep", "f" * 64, {}) as parent:
         found = execute(jobs, library.fetch, store, parent, console, executor=executor, **more)
     return found, console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, library: Library, store: Store) -> None:
+def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, library: Datasets, store: Store) -> None:
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
         time.sleep(0.01 * (5 - job.spec.seed))  # the last ones are the fastest
         return fine(job, task)
@@ -123,13 +123,13 @@ def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, librar
     assert stub.twins["traditional seed=0"] is None
 
 
-def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any, library: Library, store: Store) -> None:
+def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any, library: Datasets, store: Store) -> None:
     deaths: dict[str, int] = {}
 
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
         deaths[job.name] = deaths.get(job.name, 0) + 1
         if job.name == "upgraded seed=1" or (job.name == "traditional seed=0" and deaths[job.name] == 1):
-            raise Died("killed by SIGKILL")
+            raise WorkerDied("killed by SIGKILL")
         return fine(job, task)
 
     found, said = go(pairs(2), library, store, Stub(2, answer))
@@ -143,7 +143,7 @@ def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any,
     assert "failed upgraded seed=1: WorkerDied: its worker died 2 times, now killed by SIGKILL" in said
 
 
-def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Library, store: Store) -> None:
+def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Datasets, store: Store) -> None:
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
         return {"result": asdict(result_of(job, "", Path(task["root"]), "FAILED", {}, error="ValueError: no"))}
 
@@ -154,21 +154,21 @@ def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Library, st
     assert len(found) == 6 and "so this stops here" not in said
 
 
-def test_what_a_worker_refuses_ends_the_command_with_its_sentence(pairs: Any, library: Library, store: Store) -> None:
+def test_what_a_worker_refuses_ends_the_command_with_its_sentence(pairs: Any, library: Datasets, store: Store) -> None:
     stub = Stub(2, lambda job, task: {"refused": "the data cannot be read"})
     with pytest.raises(UserError, match="the data cannot be read"):
         go(pairs(3), library, store, stub)
     assert stub.halted
 
 
-def test_ctrl_c_halts_the_executor(pairs: Any, library: Library, store: Store) -> None:
+def test_ctrl_c_halts_the_executor(pairs: Any, library: Datasets, store: Store) -> None:
     stub = Stub(2, lambda job, task: {"interrupted": True})
     with pytest.raises(Interrupted):
         go(pairs(3), library, store, stub)
     assert stub.halted
 
 
-def test_the_driver_spends_little_on_each_run(pairs: Any, library: Library, store: Store) -> None:
+def test_the_driver_spends_little_on_each_run(pairs: Any, library: Datasets, store: Store) -> None:
     jobs = pairs(250)
     before = time.process_time()
     found, _ = go(jobs, library, store, Stub(4, fine))
@@ -217,10 +217,10 @@ TABLES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("scheme", ["", "file://", "memory:/"])
 def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) -> None:
     table = TABLES[made]()
-    shelf = Shelf.at(f"{scheme}{tmp_path}/a b")
+    shelf = TableCache.at(f"{scheme}{tmp_path}/a b")
     shelf.put(table)
     shelf.put(table)
-    again = Shelf(shelf.place).take(table.hash())
+    again = TableCache(shelf.place).take(table.hash())
     pd.testing.assert_frame_equal(again.table, table.table)  # type: ignore[attr-defined]
     assert {**vars(again), "table": 0} == {**vars(table), "table": 0}
     assert (shelf.folder is None) == (scheme == "memory:/")
@@ -229,7 +229,7 @@ def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) ->
 
 def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:
     one, other = load_prices({"source": "sp500", "start": "2017"}), load_prices({"source": "sp500", "start": "2018"})
-    shelf = Shelf.at(str(tmp_path))
+    shelf = TableCache.at(str(tmp_path))
     with pytest.raises(UserError, match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share"):
         shelf.take(one.hash())
     shelf.put(one)
@@ -247,7 +247,7 @@ def test_a_cache_that_cannot_be_is_one_sentence(cache: str) -> None:
     if cache.startswith("s3") and find_spec("s3fs"):
         pytest.skip("s3fs is installed, and would ask a server")
     with pytest.raises(UserError, match="cannot be written to") as error:
-        Shelf.at(cache).put(prices)
+        TableCache.at(cache).put(prices)
     assert "\n" not in str(error.value)
 
 
@@ -277,13 +277,13 @@ def test_each_gpu_has_one_run() -> None:
         (["executor=ray", "executor.gpus=-1"], "executor.gpus=-1 must be 0 or more"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(words: list[str], told: str, library: Library) -> None:
+def test_what_cannot_be_asked_is_one_sentence(words: list[str], told: str, library: Datasets) -> None:
     with pytest.raises(UserError) as error:
         make_job(small(*words), library, None)
     assert told in str(error.value)
 
 
-def test_an_executor_is_no_part_of_a_run(library: Library) -> None:
+def test_an_executor_is_no_part_of_a_run(library: Datasets) -> None:
     keys = {make_job(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key for name in ("inline", "local", "ray")}
     assert len(keys) == 1
     assert check_executor({"name": "local", "workers": 3}, {"devices": 1}).workers == 3

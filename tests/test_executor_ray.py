@@ -10,7 +10,7 @@ import pytest
 from executor_help import killer
 from run_help import numbers, results, small, train
 from store_help import fresh
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.execution.ray import started
 from upgate.store.store import Store
 
@@ -38,7 +38,7 @@ def test_two_nodes_answer_everything_and_tell_the_truth(cluster: str, tmp_path: 
     fresh(root)
     fresh(other)
     words = ["twin=false", "trainer.max_epochs=12", "data.start=2016", "task.target=level", "recipe=traditional"]
-    raising = make_job([*small(*words, "optimizer.lr=0.01"), "seed=1"], Library(), None)[0].spec.key
+    raising = make_job([*small(*words, "optimizer.lr=0.01"), "seed=1"], Datasets(), None)[0].spec.key
     (root / raising[:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     sweep = ["optimizer.lr=0.01,1e6", "seed=0,1"]
     with killer(root, "traditional optimizer.lr=0.01 seed=0", 1) as killed:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from parts_help import Loop, made, parts, poison, same, with_gradients
 from upgate.config.compose import choices
-from upgate.recipe.gradient_guard import GIVE_UP, Diverged, Gradients
+from upgate.recipe.gradient_guard import GIVE_UP, Diverged, GradientGuard
 from upgate.seeds import generator
 
 EVERY = choices("clip")
@@ -84,7 +84,7 @@ def test_a_clip_takes_parameters_without_a_gradient(name: str) -> None:
 
 
 def test_the_share_of_clipped_steps_and_the_norms_before_are_reported() -> None:
-    meter = Gradients(made("clip", "norm", max_norm=2.0))
+    meter = GradientGuard(made("clip", "norm", max_norm=2.0))
     for length in (1.0, 3.0, 5.0, 0.5, math.inf):
         meter(with_gradients(torch.tensor([length, 0.0])))
         meter.end_step()
@@ -92,7 +92,7 @@ def test_the_share_of_clipped_steps_and_the_norms_before_are_reported() -> None:
     numbers = meter.engagement()
     assert numbers["clipped_share"] == 2 / 5 and numbers["skipped_steps"] == 1.0
     assert numbers["grad_norm_p50"] == 2.0  # the median of the finite ones
-    assert Gradients(made("clip", "none")).engagement() == {}
+    assert GradientGuard(made("clip", "none")).engagement() == {}
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -112,7 +112,7 @@ def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters(seed: int)
 
 
 def test_layers_that_come_one_by_one_are_one_step() -> None:
-    meter = Gradients(made("clip", "value", max_value=3.5))
+    meter = GradientGuard(made("clip", "value", max_value=3.5))
     for g in ([3.0, 0.0], [0.0, 4.0], [0.0]):
         meter(with_gradients(torch.tensor(g)))
     meter.end_step()

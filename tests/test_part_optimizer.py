@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from parts_help import Loop, knobs, made, parts
 from upgate.config.compose import choices
 from upgate.errors import UserError
-from upgate.recipe.layerwise.joint import check_layers
+from upgate.recipe.layerwise.base import check_layers
 from upgate.recipe.recipe import check_effective
 
 Array = NDArray[np.float64]

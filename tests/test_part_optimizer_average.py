@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 from parts_help import TASKS, Loop, batch, knobs, learner, made, parts, same
 from upgate.config.compose import compose
 from upgate.errors import UserError
-from upgate.model.module import Learner
+from upgate.model.module import RecipeModule
 from upgate.recipe.averaging import NonMonotone
-from upgate.run.callbacks import Keeper
+from upgate.run.callbacks import BestCheckpoint
 from upgate.run.spec import recipe_of
 from upgate.run.train import quiet
 
@@ -217,7 +217,7 @@ class Seen(pl.Callback):
         self.trained: list[dict[str, torch.Tensor]] = []
         self.validated: list[dict[str, torch.Tensor]] = []
 
-    def weights(self, module: Learner) -> dict[str, torch.Tensor]:
+    def weights(self, module: RecipeModule) -> dict[str, torch.Tensor]:
         return {n: p.detach().clone() for n, p in module.net.named_parameters()}
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
@@ -235,10 +235,10 @@ class Seen(pl.Callback):
             raise KeyboardInterrupt
 
 
-def fit(folder: Path, words: tuple[str, ...], epochs: int, until: int | None = None) -> tuple[Learner, Seen, dict[str, torch.Tensor]]:
+def fit(folder: Path, words: tuple[str, ...], epochs: int, until: int | None = None) -> tuple[RecipeModule, Seen, dict[str, torch.Tensor]]:
     """Train under Lightning as a run does, with a validation batch per epoch; return the best.ckpt's weights as well."""
     quiet()
-    module, seen, keeper = learner("stock", parts(*words)), Seen(until), Keeper(folder)
+    module, seen, keeper = learner("stock", parts(*words)), Seen(until), BestCheckpoint(folder)
     silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", num_sanity_val_steps=0, callbacks=[keeper, seen], **silent)
     loaders = DataLoader([batch(i) for i in range(4)], batch_size=None), DataLoader([batch(9)], batch_size=None)

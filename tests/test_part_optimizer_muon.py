@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from parts_help import TASKS, Loop, parts
-from upgate.recipe.optimizer.muon import Beside, Gates
+from upgate.recipe.optimizer.muon import CompositeOptimizer, Gates
 
 WIDE = {"hidden_size": 16, "num_layers": 2, "bidirectional": True, "pooling": "attention"}
 LR = 1.0
@@ -98,7 +98,7 @@ def test_the_groups_are_real_ones() -> None:
     loop.steps(5)
     resumed = Loop(parts(*words), checkpoint=loop.checkpoint(), **WIDE)
     for one in (loop, resumed):
-        assert isinstance(one.optimizer, Beside)
+        assert isinstance(one.optimizer, CompositeOptimizer)
         assert [id(g) for g in one.optimizer.param_groups] == [id(g) for part in one.optimizer.parts for g in part.param_groups]
         assert {round(g["lr"] / g["rate"], 12) for g in one.optimizer.param_groups} == {round(0.02 * one.recipe.schedule(5 / 20), 12)}
     assert loop.steps(5) == resumed.steps(5)
@@ -108,7 +108,7 @@ def test_the_groups_are_real_ones() -> None:
 def test_a_layer_of_one_kind_needs_one_rule() -> None:
     """Under layerwise=independent the head's optimizer is AdamW, an LSTM layer's both."""
     loop = Loop(parts("optimizer=muon", "layerwise=independent"))
-    assert [type(one) for one in loop.optimizer.layers] == [Beside, Beside, torch.optim.AdamW]
+    assert [type(one) for one in loop.optimizer.layers] == [CompositeOptimizer, CompositeOptimizer, torch.optim.AdamW]
 
 
 def test_a_skipped_step_moves_nothing() -> None:

@@ -13,11 +13,11 @@ import torch
 from run_help import numbers, results, small, start, train
 from test_run_kill import wait_for
 from upgate.cli.main import main
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import compose
 from upgate.store.store import Store
 from upgate.tasks.base import task_of
-from upgate.tasks.sentiment.datamodule import SentimentData
+from upgate.tasks.sentiment.datamodule import SentimentDataModule
 
 RUN, TWIN = "upgraded seed=0", "traditional seed=0"
 
@@ -62,18 +62,18 @@ def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(trained: tuple
 
 def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path) -> None:
     """The leak test: other test reviews, and the vocabulary and every training batch are the same, bit for bit."""
-    job, _ = make_job(small("task=sentiment", f"cache={tmp_path}"), Library(), None)
+    job, _ = make_job(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
     task = task_of("sentiment")
     reviews = task.load(job.config["data"])
     before = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
-    assert isinstance(before, SentimentData)
+    assert isinstance(before, SentimentDataModule)
     test = before.rows["test"].numpy()
     changed = reviews.table.copy()
     changed.loc[test, "text"] = [f"unheard wörter {i} 好" for i in range(len(test))]
     changed.loc[test, "label"] = 1 - changed.loc[test, "label"]
     object.__setattr__(reviews, "table", changed)
     after = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
-    assert isinstance(after, SentimentData)
+    assert isinstance(after, SentimentDataModule)
     assert before.state == after.state
     for a, b in zip(before.loads(64, 3).train_dataloader(), after.loads(64, 3).train_dataloader(), strict=True):
         assert all(torch.equal(a[key], b[key]) for key in a)

@@ -12,7 +12,7 @@ from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.model.backbone import Pooling
 from upgate.seeds import generator
-from upgate.tasks.sentiment.module import SentimentLearner, SentimentNet
+from upgate.tasks.sentiment.module import SentimentModule, SentimentNet
 
 every_shape = pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
 every_pooling = pytest.mark.parametrize("pooling", get_args(Pooling))
@@ -132,10 +132,10 @@ def test_a_seed_decides_the_first_weights_and_nothing_else_moves() -> None:
 
 def test_the_checkpoint_holds_what_makes_the_learner_again() -> None:
     made = learner("sentiment", parts(*BUSY), pooling="max")
-    assert isinstance(made, SentimentLearner)
+    assert isinstance(made, SentimentModule)
     kept = dict(made.hparams)
     assert kept["state"] == {"vocabulary": VOCABULARY, "classes": CLASSES} and set(kept) == {"spec", "state"}
-    again = SentimentLearner(kept["spec"], kept["state"])
+    again = SentimentModule(kept["spec"], kept["state"])
     again.load_state_dict(made.state_dict())
     assert torch.equal(again.eval()(texts()), made.eval()(texts()))
     assert made(texts()).shape == (4, len(CLASSES))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from upgate.config import compose as config
-from upgate.data.loader import Batches, share
+from upgate.data.loader import DeterministicLoader, share
 from upgate.errors import UserError
 from upgate.store.store import Row, Store
 
@@ -48,7 +48,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
 def test_alone_a_process_takes_whole_batches() -> None:
     rows = torch.arange(10)
     assert torch.equal(share(rows), rows)
-    assert [len(batch) for batch in Batches(lambda rows: rows, rows, 4, seed=0)] == [4, 4, 2]
+    assert [len(batch) for batch in DeterministicLoader(lambda rows: rows, rows, 4, seed=0)] == [4, 4, 2]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from scipy import stats
 from run_help import results as runs_below
 from study_help import numbers, results, study, tiny
 from upgate.cli import main as cli
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.store.store import Store
 from upgate.study.analyze import judge
 from upgate.study.load import load_study, result_of, tables_of
@@ -183,7 +183,7 @@ def test_a_plan_alone_trains_nothing_and_makes_no_store(tmp_path: Path) -> None:
 def test_a_failed_run_is_told_and_leaves_its_seed_out(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     words = ["study=pair", "study.seeds=2", "study.aa=false", "study.zero=false"]
-    keys = plan(tiny(root, *words), None, Library()).study.keys["upgraded"]
+    keys = plan(tiny(root, *words), None, Datasets()).study.keys["upgraded"]
     (root / keys["1/0"][:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     code, said = study(root, *words)
     (found,) = results(root).values()

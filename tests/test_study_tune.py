@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from study_help import results, study, tiny
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.store.store import Store
@@ -39,4 +39,4 @@ def test_unasked_nothing_is_tuned(tmp_path: Path) -> None:
 
 def test_a_plan_without_its_search_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study.tune=2 goes with a study of its own"):
-        plan(tiny(tmp_path / "runs", *WORDS), None, Library())
+        plan(tiny(tmp_path / "runs", *WORDS), None, Datasets())

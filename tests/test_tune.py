@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tune_help import numbers, results, tiny, tune
 from upgate.cli import main as cli
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.report.translations_tune import TUNE
 from upgate.report.tune import figures_of, load, tune_page
 from upgate.store.store import Store
@@ -50,7 +50,7 @@ def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_comman
     assert "2 trials of each of 2 arms from a scrambled Sobol list" in said and "optimizer.lr" in said
     words = shlex.split(lines[-1].removeprefix("next: upgate train "))
     keys = [key for arm in result.blocks[0].arms for key in arm.keys["tuned"]]
-    assert make_job(words, Library(), None)[0].spec.key in keys  # typed again, it is the run that the store holds
+    assert make_job(words, Datasets(), None)[0].spec.key in keys  # typed again, it is the run that the store holds
     assert result.complete and f"in {root}/tunes/{result.search.id}" in said
 
 
@@ -136,7 +136,7 @@ def test_a_study_can_have_its_arms_tuned(searched: tuple[Path, str]) -> None:
     asked, rest = read([word for word in tiny(root, *WORDS) if not word.startswith("tune.arms")])
     arms = [Arm("traditional", [*rest, "split=holdout", "recipe=traditional"]), Arm("upgraded", [*rest, "recipe=upgraded"])]
     before = len(list(root.glob("*/result.json")))
-    library = Library()
+    library = Datasets()
     planned = plan_arms(replace(asked, test=False), arms, [], None, library)
     found = tuned_words(planned, arms, None, library, Console(quiet=True))
     assert len(list(root.glob("*/result.json"))) == before  # the same trials, and no test

@@ -10,10 +10,10 @@ from scipy.stats import qmc
 
 from upgate.tune.best_of_n import curve, expected_best
 from upgate.tune.samplers import generation_of, grid_count, grid_point, mapped, random_point, shared_point, sobol_point
-from upgate.tune.space import Dim
+from upgate.tune.space import Dimension
 from upgate.tune.trial import clearly_worse
 
-SPACE = [Dim("lr", "float", 1e-4, 1e-1, True), Dim("n", "int", 1, 2), Dim("p", "choice", choices=["a", "b", "c"])]
+SPACE = [Dimension("lr", "float", 1e-4, 1e-1, True), Dimension("n", "int", 1, 2), Dimension("p", "choice", choices=["a", "b", "c"])]
 KEYS = ["lr", "n", "p"]
 
 

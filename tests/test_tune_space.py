@@ -9,19 +9,19 @@ from upgate.cli.train import make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.tune.options import read
-from upgate.tune.space import Dim, baseline, dim, dims, ranges, replaced, space_of, words_of
+from upgate.tune.space import Dimension, baseline, dim, dims, ranges, replaced, space_of, words_of
 
 DIMS = [
-    Dim("a", "float", 0.5, 2.0),
-    Dim("b", "float", 1e-5, 1e-1, log=True),
-    Dim("c", "int", 2, 10),
-    Dim("d", "int", 8, 1024, log=True),
-    Dim("e", "choice", choices=["last", "max", True]),
+    Dimension("a", "float", 0.5, 2.0),
+    Dimension("b", "float", 1e-5, 1e-1, log=True),
+    Dimension("c", "int", 2, 10),
+    Dimension("d", "int", 8, 1024, log=True),
+    Dimension("e", "choice", choices=["last", "max", True]),
 ]
 
 
 @pytest.mark.parametrize("one", DIMS, ids=lambda one: one.key)
-def test_values_stay_inside_and_both_ends_are_reached(one: Dim) -> None:
+def test_values_stay_inside_and_both_ends_are_reached(one: Dimension) -> None:
     values = [one.value(u / 4096) for u in range(4096)]
     if one.kind == "choice":
         counts = [values.count(choice) for choice in one.choices]
@@ -35,14 +35,14 @@ def test_values_stay_inside_and_both_ends_are_reached(one: Dim) -> None:
 
 
 def test_whole_numbers_are_as_likely_as_each_other() -> None:
-    one = Dim("c", "int", 2, 6)
+    one = Dimension("c", "int", 2, 6)
     values = [one.value(u / 1000) for u in range(1000)]
     assert [values.count(k) for k in range(2, 7)] == [200] * 5
 
 
 def test_a_grid_axis_has_both_ends_and_no_value_twice() -> None:
     assert DIMS[1].axis(5) == [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
-    assert Dim("n", "int", 1, 3).axis(7) == [1, 2, 3]
+    assert Dimension("n", "int", 1, 3).axis(7) == [1, 2, 3]
     assert DIMS[4].axis(2) == ["last", "max", True]
 
 
@@ -93,7 +93,7 @@ def test_ranges_are_changed_added_and_removed_by_words() -> None:
     )
     found = {one.key: one for one in space_of(config.compose(rest), asked.space, None)}
     assert rest == ["task=stock"] and "batch_size" not in found
-    assert found["optimizer.lr"] == Dim("optimizer.lr", "float", 1e-4, 1e-1, True)
+    assert found["optimizer.lr"] == Dimension("optimizer.lr", "float", 1e-4, 1e-1, True)
     assert found["model.pooling"].choices == ["last", "max"] and found["optimizer.betas.1"].low == 0.99
     only = space_of(config.compose(rest), asked.space, ["optimizer.lr"])
     assert [one.key for one in only] == ["optimizer.lr"]

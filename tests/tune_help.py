@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from run_help import places, small
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.execution.driver import Job
 from upgate.run.job import parameters
 from upgate.run.result import Result
@@ -52,7 +52,7 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     return kept | {"blocks": blocks}
 
 
-LIBRARY = Library()  # of made-up runs: the data are read once
+LIBRARY = Datasets()  # of made-up runs: the data are read once
 
 
 def planned(*words: str) -> Plan:

@@ -21,10 +21,10 @@ from upgate.model.backbone import Backbone
 from upgate.recipe.engagement import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
-from upgate.run.datasets import Library
+from upgate.run.datasets import Datasets
 from upgate.run.result import Result, scores
 from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
-from upgate.run.train import smoke
+from upgate.run.train import dry_run
 from upgate.store.store import Run, Store
 from upgate.tasks.base import task_of
 
@@ -38,7 +38,7 @@ def common(
 TOP = ("seed", "fold", "batch_size", "threads", "twin", "root", "cache")
 
 
-def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple[Job, Job | None]:
+def make_job(words: Sequence[str], library: Datasets, extra: str | None) -> tuple[Job, Job | None]:
     """The job that the words ask for, and its twin's if one is wanted."""
     asked = config.compose(words, extra)
     build(common, {k: asked[k] for k in TOP}, "")
@@ -50,7 +50,7 @@ def make_job(words: Sequence[str], library: Library, extra: str | None) -> tuple
     return replace(job, twin=twin.spec.key), twin
 
 
-def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Library) -> Job:
+def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Datasets) -> Job:
     task = task_of(asked["task"]["name"])
     knobs = task.plain(asked["task"])
     spec = RunSpec(
@@ -76,7 +76,7 @@ def model_of(asked: dict[str, Any]) -> dict[str, Any]:
     return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
 
-def check_batches(job: Job, library: Library) -> None:
+def check_batches(job: Job, library: Datasets) -> None:
     data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
     check_shares(job.config["trainer"], {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())})
 
@@ -88,14 +88,14 @@ def check_places(jobs: Sequence[Job]) -> None:
             raise UserError(f"{key} has several values in this sweep, and a command has one; give {key}=... once")
 
 
-def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Library) -> list[Job]:
+def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Datasets) -> list[Job]:
     """The jobs that the words ask for, without their twins."""
     return [make_job(job_words, library, extra)[0] for job_words in config.expand(words, multirun, extra)]
 
 
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
     """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
-    library = Library()
+    library = Datasets()
     pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun, extra)]
     wanted = [job for job, _ in pairs]
     asked = {job.spec.key: job for job in wanted}
@@ -106,7 +106,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     tell_data(console, wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:
-            smoke(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
+            dry_run(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
         console.print(f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded.")
         return 0
     store = Store(Path(wanted[0].config["root"]).resolve())
@@ -115,7 +115,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     return _train(wanted, jobs, library, store, console)
 
 
-def _train(wanted: list[Job], jobs: list[Job], library: Library, store: Store, console: Console) -> int:
+def _train(wanted: list[Job], jobs: list[Job], library: Datasets, store: Store, console: Console) -> int:
     parent = open_parent(store, wanted, jobs)
     try:
         results = execute(jobs, library.fetch, store, parent, console)
@@ -169,7 +169,7 @@ def aggregate(results: Sequence[Result]) -> dict[str, float]:
     return numbers
 
 
-def tell_data(console: Console, job: Job, library: Library) -> None:
+def tell_data(console: Console, job: Job, library: Datasets) -> None:
     """One line on what is trained on; what was left out is said."""
     table, data = library.fetch(job)
     samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())

@@ -1,4 +1,4 @@
-"""Batches of texts of like length, so that little of the work is on padding; otherwise as `Batches`, resuming included."""
+"""Batches of texts of like length, so that little of the work is on padding; otherwise as `DeterministicLoader`, resuming included."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from upgate.data.loader import Batches
+from upgate.data.loader import DeterministicLoader
 from upgate.seeds import generator
 
 POOL = 50  # batches that are sorted together: more saves padding, but makes the batches of two epochs more alike
 
 
-class Buckets(Batches):
+class BucketedLoader(DeterministicLoader):
     """Batches of like length: `lengths[row]` is the length of the entry `row` of `index`.
 
     Each epoch shuffles, sorts by length within pools of POOL batches, and puts the batches in random order. Only the short last

@@ -12,7 +12,7 @@ from upgate.errors import UserError
 
 
 @dataclass
-class Sieve:
+class TableCleaner:
     """The index of `frame` names the rows as the user sees them: a line from 1, (file, line), or a file."""
 
     frame: pd.DataFrame

@@ -6,12 +6,12 @@ import lightning.pytorch as pl
 import torch
 
 
-class FoldData(pl.LightningDataModule):
+class FoldDataModule(pl.LightningDataModule):
     """`train_dataloader` follows `batch_size` and `seed`; `part` gives whole batches of train, validation or test for evaluation."""
 
     batch_size, seed = 0, 0
 
-    def loads(self, batch_size: int, seed: int) -> "FoldData":
+    def loads(self, batch_size: int, seed: int) -> "FoldDataModule":
         """Set what one run of many on these tensors needs."""
         self.batch_size, self.seed = batch_size, seed
         return self

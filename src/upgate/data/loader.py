@@ -21,7 +21,7 @@ from torch import Tensor
 from upgate.seeds import generator
 
 
-class Batches:
+class DeterministicLoader:
     """An iterable of `take(rows)` over `index` in batches; each pass is the next epoch, in a fresh order.
 
     `take` turns a batch of entries of `index`, (B,) int64, into whatever the model eats. With `seed=None` the order is
@@ -61,7 +61,7 @@ class Batches:
             yield self.take(rows if self.seed is None else share(rows))
 
     @property
-    def sampler(self) -> "Batches":
+    def sampler(self) -> "DeterministicLoader":
         return self
 
     def set_epoch(self, epoch: int) -> None:

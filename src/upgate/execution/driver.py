@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from upgate.errors import UserError
-from upgate.execution.executor import Died, Executor, Task, open_executor
+from upgate.execution.executor import Executor, Task, WorkerDied, open_executor
 from upgate.execution.run_job import Interrupted, settle_stored
 from upgate.execution.worker import doer, task_for
 from upgate.run.job import Fetch, Job, folder_of, parameters, result_of
 from upgate.run.result import Result
-from upgate.run.table_cache import Shelf
+from upgate.run.table_cache import TableCache
 from upgate.store.store import Run, Store
 
 __all__ = ["Fetch", "Interrupted", "Job", "Watch", "execute", "parameters"]
@@ -94,7 +94,7 @@ class Driver:
         self.wanted = frozenset(self.waiting)
         self.stored = store.finished(self.wanted)
         self.watch = watch or Lines(console, len(self.wanted) - len(self.stored))
-        self.shelf, self.shelved = Shelf.at(jobs[0].config["cache"]), set[str]()
+        self.shelf, self.shelved = TableCache.at(jobs[0].config["cache"]), set[str]()
         self.going: dict[Future[Task], Job] = {}
         self.results: dict[str, Result] = {}
         self.attempts: Counter[str] = Counter()  # by run
@@ -133,7 +133,7 @@ class Driver:
     def take_in(self, job: Job, future: Future[Task]) -> None:
         try:
             result = answered(future.result())
-        except Died as death:
+        except WorkerDied as death:
             again = self.died(job, str(death))
             if again is None:
                 return
@@ -154,7 +154,7 @@ class Driver:
     def died(self, job: Job, how: str) -> Result | None:
         """Tell MLflow of a run whose worker is gone; its result, or None if it is to be tried once more."""
         key = job.spec.key
-        row = self.store.bury(key, "FAILED", f"its worker died: {how}")
+        row = self.store.mark_dead(key, "FAILED", f"its worker died: {how}")
         if row is not None and row.status == "FINISHED":  # all was told but to us
             return settle_stored(row, self.results.get(job.twin), self.store)
         if self.attempts[key] < ATTEMPTS:
@@ -168,7 +168,7 @@ class Driver:
         """End what goes on, in the store too."""
         self.executor.halt()
         for job in self.going.values():
-            self.store.bury(job.spec.key, "KILLED", "the command was ended")
+            self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
 
 
 def answered(answer: Task) -> Result:

@@ -17,7 +17,7 @@ Task = dict[str, Any]  # a run to do; `worker.py` says what is in it
 Work = Callable[[Task], Task]
 
 
-class Died(Exception):
+class WorkerDied(Exception):
     """The process that ran a run is gone; the message says how."""
 
 
@@ -31,7 +31,7 @@ class Executor:
         raise NotImplementedError
 
     def submit(self, task: Task) -> Future[Task]:
-        """Start a run; call it for `slots` at once at most. The future raises `Died` where the process did."""
+        """Start a run; call it for `slots` at once at most. The future raises `WorkerDied` where the process did."""
         raise NotImplementedError
 
     def halt(self) -> None:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from upgate.execution.executor import Died, Executor, LocalKnobs, Task, Work
+from upgate.execution.executor import Executor, LocalKnobs, Task, Work, WorkerDied
 
 PRELOAD = ["upgate.execution.worker", "upgate.tasks.stock.task", "upgate.tasks.sentiment.task", "mlflow.store.tracking.sqlalchemy_store"]
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
@@ -87,7 +87,7 @@ class Slot:
             self._pipe.send(task)
             answer: Task = self._pipe.recv()
         except (EOFError, OSError):
-            raise Died(self._bury()) from None
+            raise WorkerDied(self._bury()) from None
         return answer
 
     def _start(self) -> None:

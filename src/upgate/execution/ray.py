@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from upgate.errors import UserError
-from upgate.execution.executor import Died, Executor, RayKnobs, Task
+from upgate.execution.executor import Executor, RayKnobs, Task, WorkerDied
 
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 QUIET = {
@@ -56,7 +56,7 @@ class Cluster(Executor):
         if error is None:
             answer.set_result(done.result())
         elif isinstance(error, RayError) and not isinstance(error, RayTaskError):
-            answer.set_exception(Died(f"{type(error).__name__} of Ray's"))  # the worker, its machine, or its memory
+            answer.set_exception(WorkerDied(f"{type(error).__name__} of Ray's"))  # the worker, its machine, or its memory
         else:
             answer.set_exception(error)
 

@@ -16,15 +16,15 @@ from rich.console import Console
 from upgate.errors import UserError
 from upgate.execution.executor import Task
 from upgate.execution.run_job import Interrupted, run_job
-from upgate.run.datasets import Library
+from upgate.run.datasets import Datasets
 from upgate.run.job import Fetch, Job
 from upgate.run.result import Result
 from upgate.run.spec import NUMERICS
-from upgate.run.table_cache import Shelf
+from upgate.run.table_cache import TableCache
 from upgate.store.store import Store
 
 
-def task_for(job: Job, twin: Result | None, parent: str, store: Store, shelf: Shelf) -> Task:
+def task_for(job: Job, twin: Result | None, parent: str, store: Store, shelf: TableCache) -> Task:
     """A job as it travels."""
     places = {"root": str(store.root), "uri": store.uri, "shelf": shelf.place}
     return {"job": job.plain(), "twin": asdict(twin) if twin else None, "parent": job.parent or parent, **places}
@@ -43,8 +43,8 @@ def doer(fetch: Fetch, store: Store, console: Console) -> Callable[[Task], Task]
 @lru_cache(maxsize=4)
 def settled(root: str, uri: str, shelf: str) -> Callable[[Task], Task]:
     """How this process does tasks of a command; its store and its data are opened once. The driver has made the store ready."""
-    place = Shelf(shelf)
-    library = Library(place, place.prepared(Path(root)))
+    place = TableCache(shelf)
+    library = Datasets(place, place.prepared(Path(root)))
     return doer(library.fetch, Store(Path(root), uri), Console(quiet=True, force_terminal=False))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from upgate.config.schema import PositiveInt, build
-from upgate.recipe.layerwise.joint import Layers
+from upgate.recipe.layerwise.base import Layers
 
 Pooling = Literal["last", "max", "mean", "attention", "concat"]
 Tap = Callable[[Tensor], Tensor]

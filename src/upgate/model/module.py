@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from upgate.recipe.engagement import gate_numbers, learning_rates, update_ratio, vectors
-from upgate.recipe.layerwise.joint import Layers
+from upgate.recipe.layerwise.base import Layers
 from upgate.recipe.recipe import Recipe
 
 Batch = dict[str, Tensor]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 
-class Losses:
+class LossMean:
     """The losses of an epoch's steps and their mean. Appending costs a step nothing; a metric's update is 1% of a small one."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Losses:
         self.values = []
 
 
-class Learner(pl.LightningModule):
+class RecipeModule(pl.LightningModule):
     """A net, a recipe, and plain hyperparameters that go into the checkpoint.
 
     A task says what its loss is (`loss`), and what its net is made of, bottom to top (`layers`).
@@ -46,7 +46,7 @@ class Learner(pl.LightningModule):
         self.save_hyperparameters(hyperparameters)
         self.validation_loss = MeanMetric()
         self.validation_score = MeanMetric()
-        self.train_loss = Losses()
+        self.train_loss = LossMean()
         self.measured: dict[str, float] = {}  # in this epoch, for its record
         recipe.bind(net)
         self.auxiliary = recipe.auxiliary  # what is trained beside the net, and of no use to a prediction; no parameters, mostly

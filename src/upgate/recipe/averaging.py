@@ -12,7 +12,7 @@ from upgate.recipe.registry import register
 
 
 @register("averaging", "none")
-class none:
+class NoAveraging:
     """The null choice: the weights as they are."""
 
     def start(self, params: Sequence[nn.Parameter], total_steps: int) -> None:
@@ -35,7 +35,7 @@ class none:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class Average(none):
+class Average(NoAveraging):
     """s += rate (w - s) after each step; what `rate` is at step t makes the kind of average."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Average(none):
 
 
 @register("averaging", "ema")
-class ema(Average):
+class ExponentialMovingAverage(Average):
     """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992); the first steps average plainly, d = (1 + t) / (10 + t)."""
 
     def __init__(self, decay: Fraction | None) -> None:
@@ -84,7 +84,7 @@ class ema(Average):
 
 
 @register("averaging", "swa")
-class swa(Average):
+class StochasticWeightAverage(Average):
     """The plain mean of the weights after each step, from the share `begin` of the steps on (Izmailov et al. 2018).
 
     They average at the end of each epoch; runs of ten epochs would leave two or three points. Until then the weights as they are.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from upgate.config.schema import Fraction, Positive, PositiveInt
-from upgate.recipe.layerwise.joint import Layers
+from upgate.recipe.layerwise.base import Layers
 from upgate.recipe.registry import register
 
 WHOLE = ("norm", "percentile", "zclip")  # need the norm of the whole gradient, and one call a step
@@ -40,7 +40,7 @@ class Clip:
 
 
 @register("clip", "none")
-class none(Clip):
+class NoClip(Clip):
     """The null choice: gradients untouched, bit for bit."""
 
     def __call__(self, params: Sequence[nn.Parameter], norm: Tensor) -> bool:
@@ -48,7 +48,7 @@ class none(Clip):
 
 
 @register("clip", "norm")
-class norm(Clip):
+class ClipNorm(Clip):
     """g *= min(1, c / (norm + 1e-6)) over all parameters together (Pascanu et al. 2013)."""
 
     def __init__(self, max_norm: Positive) -> None:
@@ -59,7 +59,7 @@ class norm(Clip):
 
 
 @register("clip", "value")
-class value(Clip):
+class ClipValue(Clip):
     """g = clamp(g, -c, c), each element on its own."""
 
     def __init__(self, max_value: Positive) -> None:
@@ -74,7 +74,7 @@ class value(Clip):
 
 
 @register("clip", "layer")
-class layer(Clip):
+class ClipLayerNorm(Clip):
     """`norm` on each of the L layers by itself, at c / sqrt(L): the whole stays within c, and no layer takes another's share."""
 
     def __init__(self, max_norm: Positive) -> None:
@@ -114,7 +114,7 @@ class layer(Clip):
 
 
 @register("clip", "agc")
-class agc(Clip):
+class AdaptiveGradientClip(Clip):
     """Row by row of the LSTMs, |G_i| is held to lam max(|W_i|, eps) (Brock et al. 2021); heads and embeddings are left alone.
 
     A row of an LSTM's stacked matrices belongs to one unit of one gate. A bias counts as one row, as in the authors' code.
@@ -154,7 +154,7 @@ class agc(Clip):
 
 
 @register("clip", "percentile")
-class percentile(Clip):
+class PercentileClip(Clip):
     """`norm` at a quantile of all norms so far, this step's included (AutoClip, Seetharaman et al. 2020)."""
 
     def __init__(self, quantile: Fraction) -> None:
@@ -176,7 +176,7 @@ class percentile(Clip):
 
 
 @register("clip", "zclip")
-class zclip(Clip):
+class ZClip(Clip):
     """A norm with z = (norm - mu) / sigma above z* becomes mu + sigma z*^2 / z: the larger the spike, the nearer to mu (Kumar et al. 2025).
 
     mu and sigma^2 are moving averages that see the norm after clipping; they start from the plain mean and variance of the first `warmup`

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from upgate.config.choices import REGULARIZATION
 from upgate.config.schema import said
-from upgate.recipe.layerwise.joint import Layers
+from upgate.recipe.layerwise.base import Layers
 
 GATES = ("i", "f", "g", "o")  # PyTorch's order in the stacked matrices
 SHUT, OPEN = 0.05, 0.95  # a gate beyond them is saturated: hardly any gradient passes it

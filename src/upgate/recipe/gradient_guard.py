@@ -16,7 +16,7 @@ class Diverged(Exception):
     """The run's gradients stayed non-finite; a result like any other, ranked last."""
 
 
-class Gradients:
+class GradientGuard:
     """Guard, measure and clip the gradients of the parameters that are about to be stepped.
 
     One inf among the gradients makes a norm clip write NaN into all of them, so a non-finite gradient skips the step (an optimizer

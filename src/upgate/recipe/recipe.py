@@ -12,8 +12,8 @@ from upgate.config.compose import PARTS, REGULARIZATION
 from upgate.config.schema import checked
 from upgate.errors import UserError
 from upgate.recipe.compatibility import check_allowed
-from upgate.recipe.gradient_guard import Gradients
-from upgate.recipe.layerwise.joint import Layers, check_layers
+from upgate.recipe.gradient_guard import GradientGuard
+from upgate.recipe.layerwise.base import Layers, check_layers
 from upgate.recipe.optimizer.muon import mark_gates
 from upgate.recipe.optimizer.rules import Group
 from upgate.recipe.optimizer.schedule_free import ScheduleFree
@@ -23,7 +23,7 @@ from upgate.recipe.regularization.weights import exact_zeros, penalised
 from upgate.seeds import derive, generator
 
 if TYPE_CHECKING:
-    from upgate.model.module import Batch, Learner
+    from upgate.model.module import Batch, RecipeModule
 
 
 def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
@@ -47,7 +47,7 @@ class Recipe:
         self.make, self.schedule, self.init = single["optimizer"], single["schedule"], single["init"]
         self.layerwise, self.stopping = single["layerwise"], single["stopping"]
         self.averaging = getattr(self.make, "averaging", single["averaging"])  # nt_asgd brings its own
-        self.gradients = Gradients(single["clip"])
+        self.gradients = GradientGuard(single["clip"])
         self.regularizers: dict[str, Regularizer] = {
             name: part(REGULARIZATION, name, knobs) for name, knobs in config[REGULARIZATION].items()
         }
@@ -96,7 +96,7 @@ class Recipe:
         """The schedule over all steps; its first value is in force at the first step."""
         return LambdaLR(optimizer, lambda step: self.schedule(step / total_steps))
 
-    def training_loss(self, learner: "Learner", batch: "Batch") -> Tensor:
+    def training_loss(self, learner: "RecipeModule", batch: "Batch") -> Tensor:
         """The loss to differentiate: the task's own, which is the curve's, with what the regularizers add to it."""
         self.first_streams = self.streams() if any(r.again for r in self.regularizers.values()) else {}
         output = learner.net(batch)
@@ -110,7 +110,7 @@ class Recipe:
                 terms.append(term)
         return sum(terms, start=self.penalty(whole))
 
-    def pass_again(self, net: nn.Module, batch: "Batch") -> Tensor:
+    def replay_forward(self, net: nn.Module, batch: "Batch") -> Tensor:
         """The output of another forward pass with the masks of this step's first; it takes no draw from anybody's stream."""
         held = self.streams()
         self.set_streams(self.first_streams)

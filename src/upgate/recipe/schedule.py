@@ -62,7 +62,7 @@ def warmup(warmup: Fraction) -> Schedule:
 
 
 @register("schedule", "plateau")
-class plateau(Schedule):
+class ReduceOnPlateau(Schedule):
     """Times `factor` after every `patience` validations in a row without a loss below the best (halved after one: Mikolov et al. 2010).
 
     A tie is no improvement, and neither is NaN. The new rate is in force from the second step after the validation.

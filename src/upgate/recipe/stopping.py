@@ -8,7 +8,7 @@ from upgate.recipe.registry import register
 
 
 @register("stopping", "none")
-class none:
+class NoStopping:
     """The null choice: the whole budget, the last weights."""
 
     keeps_best = False
@@ -27,7 +27,7 @@ class none:
 
 
 @register("stopping", "early")
-class early(none):
+class EarlyStopping(NoStopping):
     """Stop after `patience` epochs without a loss below best - min_delta; keep the best weights (Prechelt 1998).
 
     A tie is no improvement, and neither is NaN.

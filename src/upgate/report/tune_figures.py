@@ -13,7 +13,7 @@ from upgate.report.html import Child, Html, el
 from upgate.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Scale, chart, legend, number, spanning, ticks
 from upgate.report.translations_tune import TuneWords
 from upgate.tune.result import ArmResult, BlockResult, Search, Tunable
-from upgate.tune.space import Dim
+from upgate.tune.space import Dimension
 from upgate.tune.trial import COMPLETE, Trial
 
 KINDS = ("base", "arm", "truth", "persistence")  # of lines, by arm; one arm alone is "arm"
@@ -118,7 +118,7 @@ def _trial(trial: Trial, asked: Tunable, end: float, xs: Any, ys: Scale, chosen:
     return el("path", class_="line", d=d, style=f"stroke-width:1;opacity:{0.15 + 0.45 * end:.2f}")
 
 
-def _axis(x: float, i: int, dim: Dim | None, ys: Scale) -> Html:
+def _axis(x: float, i: int, dim: Dimension | None, ys: Scale) -> Html:
     low, high = ("", "") if dim is None else (short(dim, 0), short(dim, -1))
     anchor = "start" if i == 0 else "end" if dim is None else "middle"
     texts = [
@@ -133,7 +133,7 @@ def _name(x: float, name: str) -> Html:
     return el("text", name.removeprefix("regularization."), x=x, y=y, text_anchor="end", transform=f"rotate(-40 {x:.0f} {y:.0f})")
 
 
-def short(dim: Dim, end: int) -> str:
+def short(dim: Dimension, end: int) -> str:
     value = dim.axis(2)[end]
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else said(value)
 
@@ -144,7 +144,7 @@ def slices(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> list
     return [found for dim in order if (found := _slice(search, dim, arm, w))]
 
 
-def _slice(search: Search, dim: Dim, arm: ArmResult, w: TuneWords) -> Figure | None:
+def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figure | None:
     there = [one for one in arm.trials if one.state == COMPLETE and not math.isnan(dim.place(one.values.get(dim.key)))]
     if not there:
         return None

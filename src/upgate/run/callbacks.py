@@ -13,8 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 Log = Callable[[dict[str, float], int], None]  # metrics, step
 
 
-class Curves(pl.Callback):
+class EpochMetrics(pl.Callback):
     """Collect a point per epoch and hand it to `log`; the curve goes on after a resume."""
+
+    state_key = "Curves"  # in checkpoints, whatever the class is called
 
     def __init__(self, log: Log) -> None:
         self.log_point = log
@@ -59,7 +61,7 @@ class Curves(pl.Callback):
         self.seconds, self.steps = state["seconds"], state["steps"]
 
 
-class Keeper(pl.Callback):
+class BestCheckpoint(pl.Callback):
     """Keep the weights that the recipe's stopping wants (`best.ckpt`) and the state to go on from (`last.ckpt`); stop when it is done.
 
     Files appear whole or not at all: a kill leaves the previous one.
@@ -103,7 +105,7 @@ def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
         partial.replace(path)
 
 
-class Bar(pl.Callback):
+class ProgressBar(pl.Callback):
     """One line per run: epoch, loss, time left. Nothing where nobody looks (no terminal)."""
 
     EVERY = 10  # batches between refreshes

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from upgate.data.datamodule import FoldData
+from upgate.data.datamodule import FoldDataModule
 from upgate.run.result import Result, own
 from upgate.run.spec import RunSpec
 from upgate.store.record import Row
@@ -38,7 +38,7 @@ class Job:
         return Job(**{**plain, "spec": RunSpec(**plain["spec"]), "changes": tuple(plain["changes"])})
 
 
-Fetch = Callable[[Job], tuple[Table, FoldData]]
+Fetch = Callable[[Job], tuple[Table, FoldDataModule]]
 
 
 def parameters(job: Job) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from upgate.data.prices.table import Prices
 from upgate.data.reviews.table import Reviews
 from upgate.errors import UserError
-from upgate.files import write_whole
+from upgate.files import write_atomic
 from upgate.tasks.base import Table
 
 KINDS: dict[str, type] = {"Prices": Prices, "Reviews": Reviews}
@@ -25,18 +25,18 @@ META = b"upgate"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class TableCache:
     """`place`: an absolute folder, or a URL that fsspec knows, such as s3://bucket/folder."""
 
     place: str
 
     @staticmethod
-    def at(cache: str) -> "Shelf":
+    def at(cache: str) -> "TableCache":
         """The shelf of a `cache=...`, which may be relative to this process's folder, or file://..."""
         if "://" not in cache:
-            return Shelf(str(Path(cache).resolve()))
+            return TableCache(str(Path(cache).resolve()))
         parts = urlsplit(cache)
-        return Shelf(unquote(parts.path) if parts.scheme == "file" else cache.rstrip("/"))
+        return TableCache(unquote(parts.path) if parts.scheme == "file" else cache.rstrip("/"))
 
     @property
     def folder(self) -> Path | None:
@@ -88,7 +88,7 @@ class Shelf:
             self._remote.pipe_file(path, content)  # an object appears whole; elsewhere the hash tells of half a file
             return
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(Path(path), lambda file: file.write(content))
+        write_atomic(Path(path), lambda file: file.write(content))
 
 
 def packed(table: Any) -> bytes:

@@ -14,11 +14,11 @@ from rich.console import Console
 from torch import Tensor
 from torch.multiprocessing import ProcessRaisedException
 
-from upgate.data.datamodule import FoldData
-from upgate.model.module import Learner
+from upgate.data.datamodule import FoldDataModule
+from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradient_guard import Diverged
-from upgate.run.callbacks import Bar, Curves, Keeper, Log
+from upgate.run.callbacks import BestCheckpoint, EpochMetrics, Log, ProgressBar
 from upgate.run.result import MAIN
 from upgate.run.spec import RunSpec
 from upgate.tasks.base import task_of
@@ -34,7 +34,7 @@ class Outcome:
     weights: str = ""  # hash of the kept weights
 
 
-def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
+def train(spec: RunSpec, data: FoldDataModule, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
     """Train, keep the best weights in `folder/best.ckpt`, and judge those. Goes on from `folder/last.ckpt` if it is there.
 
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
@@ -44,8 +44,8 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
     with warnings.catch_warnings():
         quiet()
         learner = task.learner(spec.plain(), data)
-        curves, keeper = Curves(log), Keeper(folder)
-        trainer = make_trainer(spec, extra, folder, [curves, keeper, Bar(console, name)])
+        curves, keeper = EpochMetrics(log), BestCheckpoint(folder)
+        trainer = make_trainer(spec, extra, folder, [curves, keeper, ProgressBar(console, name)])
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
         try:
             trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed), ckpt_path=resume, weights_only=True)
@@ -70,7 +70,7 @@ def train(spec: RunSpec, data: FoldData, folder: Path, log: Log, console: Consol
     return Outcome(metrics, tables, False, weights_hash(learner.net))
 
 
-def gather(learner: Learner, curves: Curves, last: Path) -> int:
+def gather(learner: RecipeModule, curves: EpochMetrics, last: Path) -> int:
     """Take over what the processes of a shared run leave behind: their first one's last checkpoint; return the steps that they made."""
     state = torch.load(last, weights_only=True, map_location="cpu")
     curves.load_state_dict(state["callbacks"][curves.state_key])
@@ -80,7 +80,7 @@ def gather(learner: Learner, curves: Curves, last: Path) -> int:
     return int(state["global_step"])
 
 
-def smoke(spec: RunSpec, data: FoldData, batches: int | bool, *callbacks: pl.Callback) -> None:
+def dry_run(spec: RunSpec, data: FoldDataModule, batches: int | bool, *callbacks: pl.Callback) -> None:
     """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -106,11 +106,11 @@ def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: 
     }
     asked = spec.budget | extra | {"precision": spec.precision}
     if asked.get("enable_progress_bar") is False:
-        callbacks = [c for c in callbacks if not isinstance(c, Bar)]
+        callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
     return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
 
 
-def predict(learner: Learner, data: FoldData, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
+def predict(learner: RecipeModule, data: FoldDataModule, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
     """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
     place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
     place |= {"devices": 1} if "strategy" in spec.budget else {}
@@ -124,7 +124,7 @@ def predict(learner: Learner, data: FoldData, part: str, extra: dict[str, Any], 
     return torch.cat(trainer.predict(learner, data.part(part)))  # type: ignore[arg-type]
 
 
-def restore(learner: Learner, path: Path) -> None:
+def restore(learner: RecipeModule, path: Path) -> None:
     """Load the kept weights, and only those."""
     learner.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
 
@@ -134,7 +134,7 @@ def is_finite(path: Path) -> bool:
     return all(bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net."))
 
 
-def engagement(learner: Learner, curves: Curves, steps: int) -> dict[str, float]:
+def engagement(learner: RecipeModule, curves: EpochMetrics, steps: int) -> dict[str, float]:
     """What the parts did, and what it cost."""
     recipe = learner.recipe
     last = curves.points[-1] if curves.points else {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.store.connect import first_line
-from upgate.store.write_ahead_log import Journal, Op
+from upgate.store.write_ahead_log import Op, WriteAheadLog
 
 POINTS, PAIRS = 1000, 100  # metrics, and params or tags, in one log_batch: MLflow's limits
 TAG, DIGEST, DATASET_NAME = 8000, 36, 500  # characters, MLflow's limits
@@ -27,14 +27,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Courier:
+class LogFlusher:
     """Delivers journals to one store. What MLflow refuses for good is kept in `<root>/refused.jsonl` and warned about."""
 
     def __init__(self, client: Any, where: str, root: Path) -> None:
         self.client, self.where, self.root = client, where, root
         self._down = False
 
-    def drain(self, journal: Journal) -> bool:
+    def drain(self, journal: WriteAheadLog) -> bool:
         """Deliver all there is; False where MLflow does not answer, and the rest stays for later."""
         over = False
         for ops, offset in batches(journal):
@@ -46,7 +46,7 @@ class Courier:
             journal.shrink()
         return True
 
-    def settle(self, journal: Journal, status: str = "KILLED") -> bool:
+    def settle(self, journal: WriteAheadLog, status: str = "KILLED") -> bool:
         """Deliver what a dead owner left. A run that it had not ended is KILLED, or `status`, at its last sign of life."""
         if not journal.header:
             return True
@@ -85,7 +85,7 @@ class Courier:
             file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
 
 
-def batches(journal: Journal) -> Iterator[tuple[list[Op], int]]:
+def batches(journal: WriteAheadLog) -> Iterator[tuple[list[Op], int]]:
     """Undelivered lines: neighbouring metrics together as far as one call takes them, all else alone."""
     ops: list[Op] = []
     points, end = 0, 0
@@ -100,7 +100,7 @@ def batches(journal: Journal) -> Iterator[tuple[list[Op], int]]:
         yield ops, end
 
 
-def is_over(journal: Journal) -> bool:
+def is_over(journal: WriteAheadLog) -> bool:
     return any(op["op"] == "status" for op, _ in journal.pending())
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from upgate.store.flusher import Courier, log
+from upgate.store.flusher import LogFlusher, log
 from upgate.store.watchdog import watchdog
-from upgate.store.write_ahead_log import Journal, Op
+from upgate.store.write_ahead_log import Op, WriteAheadLog
 
 PERIOD = 2.0  # seconds between deliveries, and signs of life
 PAUSE = 15  # periods to let pass at most while the store is away
@@ -28,7 +28,7 @@ class Run:
     In a forked child it is deaf: only the process that opened a run speaks for it.
     """
 
-    def __init__(self, run_id: str, key: str, journal: Journal, courier: Courier, seen: dict[str, int]) -> None:
+    def __init__(self, run_id: str, key: str, journal: WriteAheadLog, courier: LogFlusher, seen: dict[str, int]) -> None:
         self.id, self.key = run_id, key
         self._journal, self._courier = journal, courier
         self._seen = {name: step for name, step in seen.items() if step > 0}  # last step of each curve before a resume

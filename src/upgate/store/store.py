@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from upgate.errors import UserError
 from upgate.store.connect import connect, first_line, shown
-from upgate.store.flusher import PAIRS, TAG, Courier, blocks, is_over, is_refusal, send_metrics, send_status, send_tags
+from upgate.store.flusher import PAIRS, TAG, LogFlusher, blocks, is_over, is_refusal, send_metrics, send_status, send_tags
 from upgate.store.record import PARENT, Row, row_of, where
 from upgate.store.run import Run, clean, now, number
 from upgate.store.ui import ui_command, ui_url
 from upgate.store.watchdog import watchdog
-from upgate.store.write_ahead_log import Journal, claim, holder
+from upgate.store.write_ahead_log import WriteAheadLog, claim, holder
 
 T = TypeVar("T")
 
@@ -126,7 +126,7 @@ class Store:
                 killed.append(row.run_id)
         return killed
 
-    def bury(self, key: str, status: str, why: str) -> Row | None:
+    def mark_dead(self, key: str, status: str, why: str) -> Row | None:
         """End the run of a key whose process is dead, at once and as `status`, unless it had ended itself. The key's newest run.
 
         The dead one's watchdog, seconds later, finds nothing to do; if it was faster, its KILLED gives way.
@@ -134,7 +134,7 @@ class Store:
         path, until = self.journal(key), time.monotonic() + PATIENCE
         while path.exists() and time.monotonic() < until:  # held by the watchdog, for as long as it delivers
             if (journal := claim(path, create=False)) is not None:
-                Courier(self.client, shown(self.uri), self.root).settle(journal, status)
+                LogFlusher(self.client, shown(self.uri), self.root).settle(journal, status)
                 journal.remove()
             time.sleep(0.05)
         row = next(iter(self._search(where(key=key, kind="run"))), None)
@@ -169,7 +169,7 @@ class Store:
             undo.callback(journal.release)
             watchdog.opened(journal.path, self.root, self.uri)
             undo.callback(watchdog.closed, journal.path)
-            courier = Courier(self.client, shown(self.uri), self.root)
+            courier = LogFlusher(self.client, shown(self.uri), self.root)
             if not courier.settle(journal):
                 raise UserError(f"the MLflow store {shown(self.uri)} does not answer: start it and try again")
             tags = tags | {"upgate.key": key, "upgate.task": task} | self._owner()
@@ -208,7 +208,7 @@ class Store:
     def _owner(self) -> dict[str, str]:
         return {"upgate.host": self.host, "upgate.pid": str(os.getpid()), "upgate.root": str(self.root)}
 
-    def _claim(self, name: str, key: str) -> Journal:
+    def _claim(self, name: str, key: str) -> WriteAheadLog:
         """The key's journal; raises UserError while a living process has it, and waits where that has to show."""
         path, until, before = self.journal(key), time.monotonic() + SILENCE + PATIENCE, 0.0
         while (journal := claim(path)) is None or not self._abandoned(journal):
@@ -224,13 +224,13 @@ class Store:
             time.sleep(0.2)
         return journal
 
-    def _abandoned(self, journal: Journal) -> bool:
+    def _abandoned(self, journal: WriteAheadLog) -> bool:
         """Whether the owner of a claimed journal is dead. The lock proves it, but across machines not every disk keeps it."""
         return journal.header.get("upgate.host") in (None, self.host) or time.time() - journal.changed > SILENCE
 
     def _settle_left(self) -> list[str]:
         """Deliver the journals without a living owner; the ids of the runs that are KILLED by that."""
-        killed, courier = [], Courier(self.client, shown(self.uri), self.root)
+        killed, courier = [], LogFlusher(self.client, shown(self.uri), self.root)
         for path in sorted(self.open.glob("*.jsonl")):
             if (journal := claim(path, create=False)) is None:
                 continue

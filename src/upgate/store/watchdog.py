@@ -84,7 +84,7 @@ def main(trainer: int) -> None:
             stores[message["open"]] = (message["root"], message["uri"])
         else:
             stores.pop(message["closed"], None)
-    bury({store for journal, store in stores.items() if Path(journal).exists()})
+    mark_dead({store for journal, store in stores.items() if Path(journal).exists()})
 
 
 def messages(trainer: int) -> Iterator[dict[str, str]]:
@@ -100,7 +100,7 @@ def messages(trainer: int) -> Iterator[dict[str, str]]:
                 pipe = []  # its end: only the trainer's is left to wait for, and select sleeps
 
 
-def bury(stores: set[tuple[str, str]]) -> None:
+def mark_dead(stores: set[tuple[str, str]]) -> None:
     if not stores:
         return
     signal.alarm(LIMIT)

@@ -23,7 +23,7 @@ CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 Op = dict[str, Any]  # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
-_held: dict[Path, "Journal"] = {}
+_held: dict[Path, "WriteAheadLog"] = {}
 _guard = threading.Lock()
 
 
@@ -37,7 +37,7 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-class Journal:
+class WriteAheadLog:
     """A claimed journal. Get one by `claim`; give it back by `remove` (all delivered) or `release` (something is left)."""
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -111,7 +111,7 @@ class Journal:
             self._fd = -1  # a late line gets EBADF, not somebody else's file
 
 
-def claim(path: Path, create: bool = True) -> Journal | None:
+def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
     """Lock a journal, or None where a living process holds it (or it is not there and `create` is False)."""
     with _guard:
         while path not in _held:
@@ -123,7 +123,7 @@ def claim(path: Path, create: bool = True) -> Journal | None:
                 os.close(fd)
                 return None
             if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
-                _held[path] = Journal(path, fd)
+                _held[path] = WriteAheadLog(path, fd)
                 return _held[path]
             os.close(fd)  # its last owner removed it between our open and our lock
     return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.train import Library, tell_data
+from upgate.cli.train import Datasets, tell_data
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.run import provenance as environment
@@ -53,7 +53,7 @@ def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
 
 def article_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
     """One plan for all studies, then each of them, then the claim beside what was measured; exit codes as a study's. Raises UserError."""
-    library = Library()
+    library = Datasets()
     with console.status("planning"):
         plans = {name: plan(own, extra, library) for name, own in settings(words, extra).items()}
     first = next(iter(plans.values()))
@@ -90,7 +90,7 @@ def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, P
 
 
 def run_all(
-    asked: Experiment, plans: Mapping[str, Plan], budgets: Mapping[str, Budget], library: Library, store: Store, console: Console
+    asked: Experiment, plans: Mapping[str, Plan], budgets: Mapping[str, Budget], library: Datasets, store: Store, console: Console
 ) -> int:
     """The studies below one MLflow run of the experiment's; what is done is not done again."""
     folder = folder_of(store, asked.id)

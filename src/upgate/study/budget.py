@@ -9,10 +9,10 @@ from statistics import median, variance
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.execution.driver import Job, parameters
 from upgate.recipe.gradient_guard import Diverged
-from upgate.run.train import smoke
+from upgate.run.train import dry_run
 from upgate.stats.power import detectable
 from upgate.store.store import Row
 from upgate.study.analyze import gaps_of, runs_of, scores_of
@@ -34,7 +34,7 @@ class Budget:
     spread: float | None
 
 
-def budget(plan: Plan, rows: Sequence[Row], library: Library, console: Console) -> Budget:
+def budget(plan: Plan, rows: Sequence[Row], library: Datasets, console: Console) -> Budget:
     """Try out every recipe that has runs to do, and say what all will take. Whatever fails in two steps fails here."""
     study = plan.study
     finished = [row for row in rows if row.status == "FINISHED" and not row.is_parent]
@@ -71,11 +71,11 @@ def alike(row: Row, job: Job) -> bool:
     return row.tags.get("upgate.data") == job.spec.data and all(row.params.get(name) == value for name, value in wanted.items())
 
 
-def try_out(job: Job, library: Library, steps: int, console: Console) -> float:
+def try_out(job: Job, library: Datasets, steps: int, console: Console) -> float:
     """Seconds of a few steps through training and validation; a recipe that diverges in them is a result, not a fault."""
     start = time.monotonic()
     try:
-        smoke(job.spec, library.fetch(job)[1], steps)
+        dry_run(job.spec, library.fetch(job)[1], steps)
     except Diverged:
         console.print(f"{escape(job.name)}: diverges in its first {steps} steps", highlight=False)
     except Exception:
@@ -84,7 +84,7 @@ def try_out(job: Job, library: Library, steps: int, console: Console) -> float:
     return time.monotonic() - start
 
 
-def guessed(job: Job, library: Library, tried: float, console: Console) -> float:
+def guessed(job: Job, library: Datasets, tried: float, console: Console) -> float:
     """Seconds of a whole run from those of a few steps: each timed step goes through a training and a validation batch."""
     per_step = max(try_out(job, library, MORE, console) - tried, 0.0) / (MORE - STEPS)
     data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)

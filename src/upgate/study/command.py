@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.cli.train import Library, tell_data
+from upgate.cli.train import Datasets, tell_data
 from upgate.execution.driver import Interrupted, Job, execute
 from upgate.execution.executor import Executor
 from upgate.run import provenance as environment
@@ -33,7 +33,7 @@ ALONE = {"upgate.experiment": ""}  # no longer an experiment's, if it ever was
 
 def study_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
     """Plan, ask, train, judge; the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
-    library = Library()
+    library = Datasets()
     asked, rest = read(words)
     tuned = None
     if asked.tune:
@@ -72,7 +72,7 @@ def agreed(console: Console, to: str = "go on") -> bool:
     return console.is_terminal and sys.stdin.isatty() and console.input(f"{to}? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def run(planned: Plan, found: Budget, library: Library, store: Store, console: Console, more: Mapping[str, str] = ALONE) -> int:
+def run(planned: Plan, found: Budget, library: Datasets, store: Store, console: Console, more: Mapping[str, str] = ALONE) -> int:
     """Do what is left, judge everything, and say it. more: tags of the study's MLflow run, such as the experiment that it belongs to."""
     study = planned.study
     folder = folder_of(store, study.id)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate.cli.train import Library, check_batches, make_job
+from upgate.cli.train import Datasets, check_batches, make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Job
@@ -33,7 +33,7 @@ class Plan:
     asked: Asked
 
 
-def plan(words: Sequence[str], extra: str | None, library: Library, tuned: Mapping[str, list[str]] | None = None) -> Plan:
+def plan(words: Sequence[str], extra: str | None, library: Datasets, tuned: Mapping[str, list[str]] | None = None) -> Plan:
     """Everything about a study that can be said before its first run. Raises UserError for what cannot be done.
 
     tuned: arm -> its words after the search that study.tune asks for.
@@ -128,7 +128,7 @@ def folds_of(asked: Asked, base: Job) -> list[int]:
     return numbered(base.spec.split.get("folds", 1) if asked.folds is None else asked.folds, "folds")
 
 
-def zero_arm(base: Arm, library: Library, extra: str | None) -> Arm | None:
+def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
     """The baseline with independent updates; None where it cannot have them, or has updates of its own kind."""
     composed = config.compose(base.words, extra)
     if composed["layerwise"]["name"] != "joint":
@@ -149,7 +149,7 @@ def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
     return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, twin=twin)
 
 
-def measure(base: Job, asked: Asked, library: Library) -> dict[str, Any]:
+def measure(base: Job, asked: Asked, library: Datasets) -> dict[str, Any]:
     """The metric that decides, its scale, and the smallest effect of interest."""
     table, data = library.fetch(base)
     score = MAIN[base.spec.task["name"]]

@@ -155,7 +155,7 @@ class Cost(NamedTuple):
     epochs: float
 
 
-class Second(NamedTuple):
+class Significance(NamedTuple):
     """A test beyond seeds: on the test dates (Diebold-Mariano) or the test items (McNemar, item bootstrap)."""
 
     name: str
@@ -183,7 +183,7 @@ class StudyResult:
     scores: dict[str, dict[str, float]]  # arm (A/A too) -> seed -> metric pooled over folds, in the metric's units
     differences: dict[str, dict[str, float]]  # arm -> seed -> arm minus baseline in the study's scale
     folds: dict[str, dict[str, float]]  # arm -> fold -> mean difference over seeds, in the study's scale
-    second: dict[str, list[Second]]
+    second: dict[str, list[Significance]]
     confidence_set: dict[str, float]  # stock: p-values of the model confidence set
     tickers: dict[str, dict[str, float]]  # stock: arm -> ticker -> MSE over the baseline's, geometric mean over seeds and folds
     ticker_interval: dict[str, Interval]  # stock: all tickers and seeds resampled

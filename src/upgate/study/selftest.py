@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 from scipy import stats
 
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.run.console_tables import new_table
 from upgate.run.train import train
 from upgate.stats.paired import Floats
@@ -130,7 +130,7 @@ def prices(phi: float, seed: int) -> pd.DataFrame:
 def scores(words: Sequence[str]) -> dict[str, float]:
     """The test scores of one training outside any store."""
     given = {word.partition("=")[0] for word in words}
-    library = Library()
+    library = Datasets()
     job, _ = make_job([*words, *(word for word in SMALL if word.partition("=")[0] not in given)], library, None)
     with tempfile.TemporaryDirectory() as folder:
         silent: Any = {"enable_progress_bar": False}

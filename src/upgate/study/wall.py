@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.errors import UserError
 from upgate.execution.driver import Job
-from upgate.files import write_whole
+from upgate.files import write_atomic
 from upgate.recipe.gradient_guard import Diverged
-from upgate.run.train import smoke
+from upgate.run.train import dry_run
 from upgate.study.result import Arm, Wall
 
 FIRST, STEPS, ROUNDS = 4, 16, 3  # steps left out, for they are slower; steps timed in a round; rounds
@@ -50,7 +50,7 @@ class Clock(pl.Callback):
         self.seconds.append(time.perf_counter() - self._since)
 
 
-def equal_wall(arms: Sequence[Arm], jobs: Mapping[str, Job], library: Library) -> tuple[list[Arm], Wall]:
+def equal_wall(arms: Sequence[Arm], jobs: Mapping[str, Job], library: Datasets) -> tuple[list[Arm], Wall]:
     """The arms with their epochs, which their names say, and what was handed out; jobs by arm, the baseline first.
 
     Where all get the same, the arms are as they were: it is the study of equal steps. Raises UserError for a budget that is not in epochs.
@@ -80,7 +80,7 @@ def epochs_of(base: Job) -> int:
     return int(epochs)
 
 
-def step(base: Job, job: Job, folder: Path, library: Library) -> Step:
+def step(base: Job, job: Job, folder: Path, library: Datasets) -> Step:
     """What a step costs: from its file, else measured and kept there."""
     keys = [replace(one.spec, seed=0, fold=0, budget=base.spec.budget).key for one in (base, job)]
     path = folder / f"{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}.json"
@@ -88,12 +88,12 @@ def step(base: Job, job: Job, folder: Path, library: Library) -> Step:
         found = measured(base, job, library)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"recipes": keys, **found._asdict()}, indent=1) + "\n"
-        write_whole(path, lambda file: file.write(text.encode()))
+        write_atomic(path, lambda file: file.write(text.encode()))
     kept = json.loads(path.read_text(encoding="utf-8"))
     return Step(float(kept["seconds"]), float(kept["ratio"]))
 
 
-def measured(base: Job, job: Job, library: Library) -> Step:
+def measured(base: Job, job: Job, library: Datasets) -> Step:
     """The middle of a few rounds; a recipe that diverges before it can be timed costs what the baseline does."""
     rounds = []
     for _ in range(ROUNDS):
@@ -104,9 +104,9 @@ def measured(base: Job, job: Job, library: Library) -> Step:
     return Step(median(one.seconds for one in rounds), median(one.ratio for one in rounds))
 
 
-def timed(job: Job, library: Library) -> list[float]:
+def timed(job: Job, library: Datasets) -> list[float]:
     """Seconds of a few steps."""
     clock = Clock()
     with suppress(Diverged):
-        smoke(job.spec, library.fetch(job)[1], FIRST + STEPS, clock)
+        dry_run(job.spec, library.fetch(job)[1], FIRST + STEPS, clock)
     return clock.seconds[FIRST:] or clock.seconds

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol
 import pandas as pd
 from torch import Tensor
 
-from upgate.data.datamodule import FoldData
+from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError, did_you_mean
-from upgate.model.module import Learner
+from upgate.model.module import RecipeModule
 
 
 class Table(Protocol):
@@ -52,11 +52,11 @@ class Task:
         """The table that a choice of `conf/data/` asks for."""
         raise NotImplementedError
 
-    def data(self, table: Any, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]) -> FoldData:
+    def data(self, table: Any, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]) -> FoldDataModule:
         """The tensors of a fold; `config` says what decides no numbers, such as where a cache lies."""
         raise NotImplementedError
 
-    def learner(self, spec: dict[str, Any], data: Any) -> Learner:
+    def learner(self, spec: dict[str, Any], data: Any) -> RecipeModule:
         raise NotImplementedError
 
     def judge(self, data: Any, part: str, output: Tensor) -> Judgement:

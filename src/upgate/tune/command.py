@@ -7,7 +7,7 @@ from statistics import median
 
 from rich.console import Console
 
-from upgate.cli.train import Library, tell_data
+from upgate.cli.train import Datasets, tell_data
 from upgate.execution.driver import Interrupted
 from upgate.run.console_tables import declined, interrupted, show_failures
 from upgate.run.result import Result
@@ -21,14 +21,14 @@ from upgate.tune.plan import Plan, plan, runs_of
 from upgate.tune.record import FILE, folder_of, keep, open_arm, open_parent
 from upgate.tune.result import Search, SearchResult, Tunable
 from upgate.tune.run_search import searched
-from upgate.tune.search import Context, Stopped
+from upgate.tune.search import Context, SearchStopped
 from upgate.tune.trial import Trial
 from upgate.tune.trial_runner import Runs
 
 
 def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
     """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
-    library = Library()
+    library = Datasets()
     planned = plan(words, extra, library)
     first = planned.first[planned.search.arms[0].name]
     tell_data(console, first, library)
@@ -45,7 +45,7 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
     return run(planned, extra, library, store, record, console)
 
 
-def expected(planned: Plan, store: Store, library: Library, console: Console) -> tuple[float, int, bool]:
+def expected(planned: Plan, store: Store, library: Datasets, console: Console) -> tuple[float, int, bool]:
     """Seconds of all runs if each takes as long as its arm's baseline; trials that are done; whether the store has timed all baselines."""
     every = stored_rows(store, planned.search.task)
     rows = [row for row in every if row.status == "FINISHED" and not row.is_parent]
@@ -62,20 +62,20 @@ def expected(planned: Plan, store: Store, library: Library, console: Console) ->
     return total / len(planned.search.arms) * max(0, runs - done), done, measured
 
 
-def run(planned: Plan, extra: str | None, library: Library, store: Store, record: Record, console: Console) -> int:
+def run(planned: Plan, extra: str | None, library: Datasets, store: Store, record: Record, console: Console) -> int:
     """Everything from the first trial to the last look."""
     try:
         result, failed = go(planned, extra, library, store, record, console)
     except Interrupted:
         return interrupted(console)
-    except Stopped as stopped:
+    except SearchStopped as stopped:
         console.print(f"[red]the search stopped:[/] {stopped}; mend what failed, and the same command goes on", highlight=False)
         return 1
     return report(console, result, failed, folder_of(store, planned.search.id))
 
 
 def go(
-    planned: Plan, extra: str | None, library: Library, store: Store, record: Record, console: Console
+    planned: Plan, extra: str | None, library: Datasets, store: Store, record: Record, console: Console
 ) -> tuple[SearchResult, dict[str, Result]]:
     """The search in its MLflow runs; what came of it, and the runs that failed. Raises Interrupted, Stopped."""
     search, folder = planned.search, folder_of(store, planned.search.id)

@@ -11,7 +11,7 @@ import pandas as pd
 from upgate.cli.train import make_job
 from upgate.config import compose as config
 from upgate.execution.driver import Job
-from upgate.recipe.stopping import early
+from upgate.recipe.stopping import EarlyStopping
 from upgate.run.result import Result
 from upgate.store.store import Row
 from upgate.study.analyze import looked
@@ -38,7 +38,7 @@ def best_step(result: Result, curve: pd.DataFrame, stopping: Mapping[str, Any]) 
     steps, epochs = result.metrics["steps"], result.metrics["epochs"]
     if stopping["name"] != "early" or not len(curve):
         return steps
-    watch = early(patience=len(curve) + 1, min_delta=float(stopping["min_delta"]))
+    watch = EarlyStopping(patience=len(curve) + 1, min_delta=float(stopping["min_delta"]))
     for epoch, value in enumerate(curve["val/score"]):
         watch.update(float(value), epoch)
     return steps * (watch.best_epoch + 1) / epochs

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upgate.cli.train import Library, make_job
+from upgate.cli.train import Datasets, make_job
 from upgate.errors import UserError
 from upgate.execution.driver import Job
 from upgate.tune.options import Asked
@@ -32,7 +32,7 @@ def without_split(words: Sequence[str]) -> list[str]:
     return [word for word in words if not re.match(r"split[.=]", word)]
 
 
-def blocks_of(base: Job, asked: Asked, words: Sequence[str], extra: str | None, library: Library) -> list[Block]:
+def blocks_of(base: Job, asked: Asked, words: Sequence[str], extra: str | None, library: Datasets) -> list[Block]:
     """The search's blocks; `base` is a job of the words as they are. Raises UserError for folds that are not there."""
     split = base.spec.split
     if base.spec.task["name"] != "stock":
@@ -65,7 +65,7 @@ def said(split: Mapping[str, Any], name: str, knobs: Sequence[str]) -> list[str]
     return [f"split={name}", *(f"split.{knob}={split[knob]}" for knob in knobs)]
 
 
-def reviews(base: Job, asked: Asked, library: Library) -> Block:
+def reviews(base: Job, asked: Asked, library: Datasets) -> Block:
     if asked.nested:
         raise UserError("tune.nested=true is for prices: reviews have one test part, which a search leaves closed")
     split, table = base.spec.split, library.fetch(base)[0].table  # type: ignore[attr-defined]

@@ -9,13 +9,13 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.seeds import derive
 from upgate.store.connect import first_line
-from upgate.tune.space import Dim
+from upgate.tune.space import Dimension
 from upgate.tune.trial import COMPLETE, DIVERGED, PRUNED, Trial
 
 FEWEST = 8  # trials from which on shares of variance are worth a look
 
 
-def distribution(dim: Dim) -> Any:
+def distribution(dim: Dimension) -> Any:
     from optuna import distributions
 
     if dim.kind == "choice":
@@ -25,14 +25,14 @@ def distribution(dim: Dim) -> Any:
     return distributions.FloatDistribution(dim.low, dim.high, log=dim.log)
 
 
-def inside(space: Sequence[Dim], values: Mapping[str, Any]) -> dict[str, Any] | None:
+def inside(space: Sequence[Dimension], values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Values as Optuna takes them: the baseline's are moved to the nearest end where they lie outside; None where one is not there."""
     if any(math.isnan(dim.place(values.get(dim.key))) for dim in space):
         return None
     return {dim.key: dim.nearest(values[dim.key]) for dim in space}
 
 
-def frozen_trial(space: Sequence[Dim], trial: Trial, record: bool) -> Any:
+def frozen_trial(space: Sequence[Dimension], trial: Trial, record: bool) -> Any:
     """A trial in Optuna's words, lower is better; None for one that has no place in this space.
 
     To the sampler a failed trial is as bad as a diverged one; in the record it is FAIL.
@@ -60,7 +60,7 @@ def frozen_trial(space: Sequence[Dim], trial: Trial, record: bool) -> Any:
     )
 
 
-def tpe_points(space: Sequence[Dim], seed: int, first: int, count: int, told: Sequence[Trial]) -> list[dict[str, Any]]:
+def tpe_points(space: Sequence[Dimension], seed: int, first: int, count: int, told: Sequence[Trial]) -> list[dict[str, Any]]:
     """The points of one generation, that with number `first` on, from the trials of earlier generations alone."""
     import optuna
 
@@ -73,7 +73,7 @@ def tpe_points(space: Sequence[Dim], seed: int, first: int, count: int, told: Se
     return [{dim.key: dim.short(one[dim.key]) if dim.kind == "float" else one[dim.key] for dim in space} for one in found]
 
 
-def importance(space: Sequence[Dim], seed: int, trials: Sequence[Trial]) -> dict[str, float]:
+def importance(space: Sequence[Dimension], seed: int, trials: Sequence[Trial]) -> dict[str, float]:
     """Share of the variance of the score that each axis explains, by fANOVA; empty where there is too little to say so."""
     import optuna
 
@@ -108,7 +108,7 @@ class Record:
                 shown, why = self.uri.partition("://")[0], first_line(error)
                 raise UserError(f"tune.storage={shown}://... does not answer ({why}); start it, or leave tune.storage out") from error
 
-    def add(self, name: str, space: Sequence[Dim], trials: Sequence[Trial]) -> None:
+    def add(self, name: str, space: Sequence[Dimension], trials: Sequence[Trial]) -> None:
         """Add what is not there yet; a trial that failed before and has finished now is added as that."""
         import optuna
         from filelock import FileLock

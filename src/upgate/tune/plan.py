@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate.cli.train import Library, check_batches, make_job
+from upgate.cli.train import Datasets, check_batches, make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Job
@@ -18,7 +18,7 @@ from upgate.tune.folds import Block, blocks_of, without_split
 from upgate.tune.options import Asked, read
 from upgate.tune.result import Search, Tunable
 from upgate.tune.samplers import grid_count
-from upgate.tune.space import Dim, baseline, check_keys, replaced, space_of, words_of
+from upgate.tune.space import Dimension, baseline, check_keys, replaced, space_of, words_of
 
 MOST = 5000  # trials: more are a mistake, mostly a grid over every axis
 
@@ -32,7 +32,7 @@ class Plan:
     asked: Asked
 
 
-def plan(words: Sequence[str], extra: str | None, library: Library) -> Plan:
+def plan(words: Sequence[str], extra: str | None, library: Datasets) -> Plan:
     """Everything about a search that can be said before its first run. Raises UserError for what cannot be done."""
     asked, rest = read(words)
     return plan_arms(asked, arms_of(asked, rest, extra), words, extra, library)
@@ -46,7 +46,7 @@ def arms_of(asked: Asked, rest: Sequence[str], extra: str | None) -> list[Arm]:
     return [Arm(arm.name, list(arm.words)) for arm in design.arms(asked.arms, rest, extra)]
 
 
-def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: str | None, library: Library) -> Plan:
+def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: str | None, library: Datasets) -> Plan:
     """The search of these recipes; `words` are only recorded."""
     configs = [config.compose(arm.words, extra) for arm in arms]
     check_keys(configs, asked.space, asked.only)
@@ -128,7 +128,7 @@ def trial_words(arm: Tunable, new: Sequence[str], split: Sequence[str]) -> list[
     return [*replaced(arm.words, new), *split, "twin=false"]
 
 
-def trial_job(arm: Tunable, values: dict[str, Any], block: Block, extra: str | None, library: Library, named: str = "") -> Job:
+def trial_job(arm: Tunable, values: dict[str, Any], block: Block, extra: str | None, library: Datasets, named: str = "") -> Job:
     """An arm's job at these values; seed and fold are set later. `named` stands for the values in the run's name, which is a title too."""
     new = words_of(values, config.compose(arm.words, extra)) if values else []
     job = make_job(trial_words(arm, new, block.search), library, extra)[0]
@@ -140,7 +140,7 @@ def job_at(job: Job, seed: int, fold: int, parent: str = "") -> Job:
     return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, parent=parent)
 
 
-def check_ends(arm: Tunable, block: Block, extra: str | None, library: Library) -> None:
+def check_ends(arm: Tunable, block: Block, extra: str | None, library: Datasets) -> None:
     """Every value of every axis lies between two that the recipe takes: a wrong range is told before anything runs."""
     for end in (0, -1):
         for dim in arm.space:
@@ -152,7 +152,7 @@ def check_ends(arm: Tunable, block: Block, extra: str | None, library: Library) 
             trial_job(arm, {dim.key: value}, block, extra, library)
 
 
-def check_folds(arm: Tunable, block: Block, extra: str | None, library: Library) -> None:
+def check_folds(arm: Tunable, block: Block, extra: str | None, library: Datasets) -> None:
     job = trial_job(arm, {}, block, extra, library)
     for fold in block.folds:
         check_batches(job_at(job, job.spec.seed, fold), library)
@@ -161,7 +161,7 @@ def check_folds(arm: Tunable, block: Block, extra: str | None, library: Library)
         check_batches(job_at(last, last.spec.seed, fold), library)
 
 
-def final_split(arm: Tunable, block: Block, extra: str | None, library: Library) -> dict[str, Any]:
+def final_split(arm: Tunable, block: Block, extra: str | None, library: Datasets) -> dict[str, Any]:
     return make_job(trial_words(arm, [], block.final), library, extra)[0].spec.split
 
 
@@ -192,6 +192,6 @@ def runs_of(search: Search) -> int:
     return len(search.arms) * (sum(each) + last)
 
 
-def axes(space: Sequence[Dim], base: dict[str, Any]) -> list[tuple[str, str, Any]]:
+def axes(space: Sequence[Dimension], base: dict[str, Any]) -> list[tuple[str, str, Any]]:
     """Key, range and baseline of each axis, for people."""
     return [(dim.key, dim.said, base[dim.key]) for dim in space]

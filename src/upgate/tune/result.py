@@ -10,7 +10,7 @@ from upgate.run.result import MAIN, Score
 from upgate.study.result import to_json
 from upgate.tune.best_of_n import Curve
 from upgate.tune.folds import Block
-from upgate.tune.space import Dim
+from upgate.tune.space import Dimension
 from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial, as_loss, metric_of, val_key
 
 UNTUNED, TUNED = "untuned", "tuned"
@@ -22,7 +22,7 @@ class Tunable:
 
     name: str
     words: list[str]
-    space: list[Dim]
+    space: list[Dimension]
     baseline: dict[str, Any]
 
 

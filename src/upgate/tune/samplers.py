@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from upgate.seeds import derive
-from upgate.tune.space import Dim
+from upgate.tune.space import Dimension
 
 Point = dict[str, float]  # key -> coordinate in [0, 1)
 
@@ -40,16 +40,16 @@ def shared_point(sampler: str, seed: int, number: int, keys: Sequence[str]) -> P
     return (sobol_point if sampler == "sobol" else random_point)(seed, number, keys)
 
 
-def mapped(space: Sequence[Dim], point: Mapping[str, float]) -> dict[str, Any]:
+def mapped(space: Sequence[Dimension], point: Mapping[str, float]) -> dict[str, Any]:
     """The shared point's values in one arm's own space."""
     return {dim.key: dim.value(point[dim.key]) for dim in space}
 
 
-def grid_count(space: Sequence[Dim], per_axis: int) -> int:
+def grid_count(space: Sequence[Dimension], per_axis: int) -> int:
     return math.prod(len(dim.axis(per_axis)) for dim in space)
 
 
-def grid_point(space: Sequence[Dim], per_axis: int, number: int) -> dict[str, Any]:
+def grid_point(space: Sequence[Dimension], per_axis: int, number: int) -> dict[str, Any]:
     """The number-th point of the grid, from 1 on; the last axis moves fastest."""
     left, found = number - 1, {}
     for dim in reversed(space):

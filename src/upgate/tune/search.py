@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.execution.driver import Job
 from upgate.run.result import Result
 from upgate.tune.folds import Block
@@ -25,7 +25,7 @@ Cell = tuple[int, int]  # seed, fold
 Execute = Callable[[list[Job]], dict[str, Result]]  # jobs -> results by run key
 
 
-class Stopped(Exception):
+class SearchStopped(Exception):
     """The executor gave up: some runs have no result."""
 
 
@@ -47,7 +47,7 @@ class Context:
 
     search: Search
     extra: str | None
-    library: Library
+    library: Datasets
     execute: Execute
     parents: dict[str, str]  # arm -> MLflow run
     told: Callable[[Block, Tunable, Sequence[Trial]], None]
@@ -117,7 +117,7 @@ def run_cells(context: Context, wanted: Sequence[tuple[Attempt, Cell]]) -> None:
     jobs = [job_at(one.job, *cell, parent=context.parents[one.arm.name]) for one, cell in wanted]
     found = context.execute(jobs)
     if missing := [job for job in jobs if job.spec.key not in found]:
-        raise Stopped(f"{len(missing)} runs were not begun")
+        raise SearchStopped(f"{len(missing)} runs were not begun")
     for (one, cell), job in zip(wanted, jobs, strict=True):
         one.results[cell] = found[job.spec.key]
 

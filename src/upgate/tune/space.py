@@ -21,7 +21,7 @@ DIGITS = 5  # of a drawn number: a value is what can be typed
 
 
 @dataclass(frozen=True)
-class Dim:
+class Dimension:
     """One axis. `key` is the word's, and for an item of a list its place after it: optimizer.betas.0."""
 
     key: str
@@ -86,7 +86,7 @@ def ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from ranges(value, f"{prefix}{name}.")
 
 
-def space_of(config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None) -> list[Dim]:
+def space_of(config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None) -> list[Dimension]:
     """The axes of one arm. `changed` sets and removes ranges of what this arm has. Raises UserError for a range that is none."""
     found = dict(ranges(config))
     for key, asked in changed.items():
@@ -145,7 +145,7 @@ def at(config: Mapping[str, Any], key: str) -> Any:
     return node
 
 
-def dims(key: str, asked: Any, now: Any) -> list[Dim]:
+def dims(key: str, asked: Any, now: Any) -> list[Dimension]:
     """The axes of one key, one for each item of a list."""
     if not isinstance(asked, list | tuple) or not asked:
         raise UserError(f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of choices")
@@ -160,25 +160,25 @@ def dims(key: str, asked: Any, now: Any) -> list[Dim]:
     return [dim(key, list(asked))]
 
 
-def dim(key: str, asked: list[Any]) -> Dim:
+def dim(key: str, asked: list[Any]) -> Dimension:
     ends, word = asked[:2], asked[2] if len(asked) == 3 else None
     if len(ends) == 2 and all(map(is_number, ends)) and (len(asked) == 2 or word == "log"):
         low, high = ends
         if low >= high or (word == "log" and low <= 0):
             raise UserError(f"tune.space.{key}={said(asked)}: low must be below high{', and above 0 for log' if word == 'log' else ''}")
         whole = all(isinstance(one, int) for one in ends)
-        return Dim(key, "int" if whole else "float", float(low), float(high), word == "log")
+        return Dimension(key, "int" if whole else "float", float(low), float(high), word == "log")
     choices = asked[:-1] if asked[-1] == "choice" else asked
     if any(isinstance(one, list | dict) for one in choices) or "log" in choices or len(set(map(said, choices))) < len(choices):
         raise UserError(f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of different choices")
-    return Dim(key, "choice", choices=choices)
+    return Dimension(key, "choice", choices=choices)
 
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def baseline(space: Sequence[Dim], config: Mapping[str, Any]) -> dict[str, Any]:
+def baseline(space: Sequence[Dimension], config: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the configuration has as it stands."""
     found = {}
     for one in space:

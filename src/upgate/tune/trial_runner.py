@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.execution.driver import SAME_FAILURE, Job, execute
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.worker import doer
@@ -14,7 +14,7 @@ from upgate.run.result import Result
 from upgate.store.store import Run, Store
 from upgate.study.budget import minutes
 from upgate.tune.plan import Plan, runs_of
-from upgate.tune.search import Stopped
+from upgate.tune.search import SearchStopped
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Runs:
     """Jobs in, results by run key out, all through one executor; says which run it is, and remembers what failed."""
 
     planned: Plan
-    library: Library
+    library: Datasets
     store: Store
     parent: Run
     console: Console
@@ -54,7 +54,7 @@ class Runs:
         self.seconds |= {key: one.metrics.get("seconds", 0.0) for key, one in results.items()}
         self.proven = self.proven or any(one.status == "FINISHED" for one in found)
         if not self.proven and len(results) >= SAME_FAILURE:
-            raise Stopped(f"the first {len(results)} runs all failed")
+            raise SearchStopped(f"the first {len(results)} runs all failed")
         return results
 
     def begun(self, job: Job, executor: Executor) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.cli.train import Library
+from upgate.cli.train import Datasets
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Interrupted
@@ -16,11 +16,11 @@ from upgate.tune.command import expected, go
 from upgate.tune.options import Asked
 from upgate.tune.optuna_adapter import Record
 from upgate.tune.plan import Plan, plan_arms
-from upgate.tune.search import Stopped
+from upgate.tune.search import SearchStopped
 from upgate.tune.space import replaced, space_of
 
 
-def search_of(arms: Sequence[Arm], trials: int, seeds: Sequence[int], extra: str | None, library: Library, console: Console) -> Plan:
+def search_of(arms: Sequence[Arm], trials: int, seeds: Sequence[int], extra: str | None, library: Datasets, console: Console) -> Plan:
     """What study.tune=TRIALS asks for, told: each arm's parts tuned; model and batch size stay alike in all arms.
 
     seeds: the study's, none of which the search may use; its own begin at the next hundred.
@@ -38,7 +38,7 @@ def store_of(planned: Plan) -> Store:
     return Store(Path(str(planned.first[planned.search.arms[0].name].config["root"])).resolve())
 
 
-def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Library, console: Console) -> dict[str, list[str]]:
+def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console) -> dict[str, list[str]]:
     """Arm -> its words, tuned: every arm with the same number of trials on one shared list.
 
     The split in the arms' words says which test part stays closed. Goes on where it stopped, as `upgate tune` does. Raises UserError where
@@ -59,11 +59,11 @@ def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: 
     return found
 
 
-def tune_first(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Library, console: Console) -> dict[str, list[str]] | None:
+def tune_first(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console) -> dict[str, list[str]] | None:
     """The arms' words for the study; None where interrupted."""
     try:
         return tuned_words(planned, arms, extra, library, console)
     except Interrupted:
         return None
-    except Stopped as stopped:
+    except SearchStopped as stopped:
         raise UserError(f"the search stopped: {stopped}; nothing of the study was trained") from None

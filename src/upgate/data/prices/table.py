@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from upgate.data.cleaning import Sieve
+from upgate.data.cleaning import TableCleaner
 from upgate.data.prices.formats import EVENTS, NUMBERS, find_columns, to_days, to_numbers, to_text, to_tickers
 from upgate.errors import UserError
 
@@ -45,7 +45,7 @@ class Prices:
         return digest.hexdigest()
 
 
-class Bars(Sieve):
+class Bars(TableCleaner):
     """Rows of prices, named by ticker and day too."""
 
     def place(self, row: pd.Series) -> str:

@@ -90,7 +90,7 @@ def build(
 
 
 def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}, for `Batches`.
+    """Return origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}, for `DeterministicLoader`.
 
     All windows are one strided view of x; `index_select` on it is the fastest way measured (64 windows of 60 x 6 out of
     600,000 rows, one thread: 9 us; indexing the view 18, rows by origin + arange 39, a stack of slices 72).

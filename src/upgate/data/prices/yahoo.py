@@ -24,7 +24,7 @@ from upgate.data.prices.parameters import Bad, Day, Tickers, listed
 from upgate.data.prices.reader import read_prices, to_period
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
-from upgate.files import write_whole
+from upgate.files import write_atomic
 
 FIELDS = ["Open", "High", "Low", "Close", "Volume"]  # what yfinance gives with auto_adjust=True, actions=False
 FEWEST = 5  # rows; a ticker with less is a failed answer (Yahoo then often sends today's price alone)
@@ -144,8 +144,8 @@ def save(rows: pd.DataFrame, note: Path, request: dict) -> None:
     told = {"file": path.name, "sha256": digest, "downloaded": f"{date.today()}", **request}
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda file: file.write(buffer.getvalue()))
-        write_whole(note, lambda file: file.write((json.dumps(told, indent=1) + "\n").encode()))
+        write_atomic(path, lambda file: file.write(buffer.getvalue()))
+        write_atomic(note, lambda file: file.write((json.dumps(told, indent=1) + "\n").encode()))
     except OSError as error:
         raise UserError(f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder") from error
 

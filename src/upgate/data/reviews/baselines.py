@@ -31,7 +31,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from upgate.files import write_whole
+from upgate.files import write_atomic
 
 HAN = r"\u3400-\u9fff"
 TOKEN = rf"[{HAN}]|[^\W{HAN}]+(?:['’][^\W{HAN}]+)*|[^\w\s]"
@@ -57,7 +57,7 @@ def linear(texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int
     with FileLock(f"{path}.lock"):  # on IMDb it takes 45 s and 1.3 GB: of several workers one fits it
         if not path.exists():
             found = _probabilities(texts, y, new, classes)
-            write_whole(path, lambda file: np.save(file, found))
+            write_atomic(path, lambda file: np.save(file, found))
     return np.load(path)
 
 

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import pandas as pd
 
-from upgate.data.cleaning import Sieve
+from upgate.data.cleaning import TableCleaner
 from upgate.data.reviews.formats import clean_text, find_classes, to_splits, to_words
 from upgate.errors import UserError
 
@@ -55,7 +55,7 @@ def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
     """
     if bad not in ("refuse", "drop"):
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
-    sieve = Sieve(raw, where, bad)
+    sieve = TableCleaner(raw, where, bad)
     if "fault" in raw:
         faults = raw["fault"].fillna("")
         sieve.reject(faults != "", "wrong number of cells", lambda row: row["fault"])
@@ -68,7 +68,7 @@ def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
     return Reviews(table, classes, where, dict(sieve.dropped))
 
 
-def name_splits(sieve: Sieve) -> None:
+def name_splits(sieve: TableCleaner) -> None:
     """Call the splits train, validation and test, or forget them if none is; drop what is without labels on purpose."""
     sieve.drop(to_splits(sieve.frame["split"]) == "unlabelled", "unlabelled")
     names = to_splits(sieve.frame["split"])
@@ -81,7 +81,7 @@ def name_splits(sieve: Sieve) -> None:
     sieve.drop(minus.groupby(sieve.frame["split"]).transform("all"), "unlabelled")
 
 
-def clean_texts(sieve: Sieve) -> None:
+def clean_texts(sieve: TableCleaner) -> None:
     """Clean the texts, and leave out rows without one."""
     text = sieve.frame["text"]
     missing = text.isna() | (text.astype(str).str.strip() == "")
@@ -93,7 +93,7 @@ def clean_texts(sieve: Sieve) -> None:
     sieve.drop(sieve.frame["text"] == "", "empty after cleaning")
 
 
-def number_labels(sieve: Sieve) -> tuple[str, ...]:
+def number_labels(sieve: TableCleaner) -> tuple[str, ...]:
     """Make labels 0 to K-1 of the label column, and return the names of the classes."""
     sieve.frame = sieve.frame.assign(word=to_words(sieve.frame["label"]))
     sieve.drop(sieve.frame["word"] == "", "unlabelled")

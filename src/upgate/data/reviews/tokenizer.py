@@ -19,7 +19,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from upgate.errors import UserError
-from upgate.files import write_whole
+from upgate.files import write_atomic
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
@@ -104,8 +104,8 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
         corpus = _encode(tokenizer, texts, max_tokens)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(tokens, lambda file: np.save(file, corpus.tokens))
-            write_whole(ends, lambda file: np.save(file, corpus.ends))
+            write_atomic(tokens, lambda file: np.save(file, corpus.tokens))
+            write_atomic(ends, lambda file: np.save(file, corpus.ends))
         except OSError as error:
             raise UserError(
                 f"the tokens cannot be stored in {folder} ({error.strerror or error}); give another folder, as in cache=..."
@@ -142,7 +142,7 @@ def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
 
 
 def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return rows (B,) -> {"x": (B, T) int64, "lengths": (B,) int64, "y": (B,), "row": (B,)}, for `Batches`.
+    """Return rows (B,) -> {"x": (B, T) int64, "lengths": (B,) int64, "y": (B,), "row": (B,)}, for `DeterministicLoader`.
 
     T is the batch's longest; to the right of a shorter text there is PADDING.
     """

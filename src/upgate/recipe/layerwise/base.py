@@ -72,7 +72,7 @@ class Layerwise:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class Around(Optimizer):
+class WrappedOptimizer(Optimizer):
     """An optimizer that does something around another's step; groups and state are the other's own: schedules reach them."""
 
     def __init__(self, inner: Optimizer) -> None:

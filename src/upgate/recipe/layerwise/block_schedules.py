@@ -19,7 +19,7 @@ from upgate.seeds import generator
 
 
 @register("layerwise", "unfreeze")
-class unfreeze(Blocks):
+class GradualUnfreezing(Blocks):
     """The head alone, then one block more from the top after each `share` of the run (gradual unfreezing, Howard & Ruder 2018)."""
 
     def __init__(self, share: Fraction) -> None:
@@ -31,7 +31,7 @@ class unfreeze(Blocks):
 
 
 @register("layerwise", "chain_thaw")
-class chain_thaw(Blocks):
+class ChainThaw(Blocks):
     """Each by itself for a `share` of the run: the head, then the blocks from the bottom up; then all together (Felbo et al. 2017)."""
 
     def __init__(self, share: Fraction) -> None:
@@ -44,7 +44,7 @@ class chain_thaw(Blocks):
         self.freeze()
 
 
-class Windows(Blocks):
+class BlockWindows(Blocks):
     """`active` blocks at a time, for `steps` steps."""
 
     def __init__(self, steps: PositiveInt, active: PositiveInt) -> None:
@@ -58,7 +58,7 @@ class Windows(Blocks):
 
 
 @register("layerwise", "cyclic")
-class cyclic(Windows):
+class Cyclic(BlockWindows):
     """Blocks in turn, from the top down; a block's optimizer state is cleared when its window ends (BAdam, Luo et al. 2024).
 
     Of the orders that the authors' code offers, the one whose first windows are the cheapest; theirs by default reshuffles each cycle.
@@ -89,7 +89,7 @@ class cyclic(Windows):
 
 
 @register("layerwise", "random_blocks")
-class random_blocks(Windows):
+class RandomBlocks(BlockWindows):
     """Blocks drawn anew for each window, the same ones again by chance (LISA, Pan et al. 2024).
 
     A frozen block's optimizer state waits for its next turn; the authors' code (LMFlow) drops it, to save memory.
@@ -130,7 +130,7 @@ class random_blocks(Windows):
 
 
 @register("layerwise", "greedy")
-class greedy(Blocks):
+class Greedy(Blocks):
     """At each step the `active` blocks of the largest gradient, |g|^2 (Gauss-Southwell, Nutini et al. 2015).
 
     Saves no time: the whole gradient is there before the choice.

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from upgate.config.schema import PositiveInt
 from upgate.errors import UserError
-from upgate.recipe.layerwise.base import Around, Layers, Layerwise
+from upgate.recipe.layerwise.base import Layers, Layerwise, WrappedOptimizer
 from upgate.recipe.layerwise.blocks import Block, blocks_of, too_many
 from upgate.recipe.layerwise.in_backward import Prepare
 from upgate.recipe.optimizer.rules import Make
@@ -18,7 +18,7 @@ from upgate.recipe.registry import register
 
 
 @register("layerwise", "gauss_seidel")
-class gauss_seidel(Layerwise):
+class GaussSeidel(Layerwise):
     """Forward, backward and step for each block, from the bottom up, the head last: as many passes as blocks (Beck & Tetruashvili 2013).
 
     `blocks` neighbouring layers are taken together until there are so many blocks; null: each LSTM layer and the head.
@@ -38,7 +38,7 @@ class gauss_seidel(Layerwise):
         cuts = [round(i * len(single) / number) for i in range(number + 1)]
         self.blocks = [together(single[a:b]) for a, b in pairwise(cuts)]
         thaw(self.blocks)
-        return Sweep(super().optimizer(make, layers, prepare), self.blocks, self.passes)
+        return GaussSeidelOptimizer(super().optimizer(make, layers, prepare), self.blocks, self.passes)
 
     def after_step(self) -> None:
         self.done += 1
@@ -54,7 +54,7 @@ class gauss_seidel(Layerwise):
         self.done = state["done"]
 
 
-class Sweep(Around):
+class GaussSeidelOptimizer(WrappedOptimizer):
     """Step one block at a time; while it is its turn, the others are frozen, so that what lies below costs no backward."""
 
     def __init__(self, inner: Optimizer, blocks: Sequence[Block], passes: Counter[str]) -> None:

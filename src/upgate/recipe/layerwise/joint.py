@@ -3,26 +3,19 @@
 from torch.optim import Optimizer
 
 from upgate.config.schema import Positive
-from upgate.recipe.layerwise.base import Layers, Layerwise, check_layers, split_exempt
-from upgate.recipe.layerwise.block_schedules import chain_thaw, cyclic, greedy, random_blocks, unfreeze
-from upgate.recipe.layerwise.gauss_seidel import gauss_seidel
+from upgate.recipe.layerwise.base import Layers, Layerwise
 from upgate.recipe.layerwise.in_backward import InBackward, Prepare
-from upgate.recipe.layerwise.local import local
-from upgate.recipe.layerwise.trust import lamb, lars
 from upgate.recipe.optimizer.rules import Make
 from upgate.recipe.registry import register
 
-__all__ = ["Layers", "Layerwise", "chain_thaw", "check_layers", "cyclic", "discriminative", "gauss_seidel", "greedy", "independent"]
-__all__ += ["joint", "lamb", "lars", "local", "random_blocks", "split_exempt", "unfreeze"]
-
 
 @register("layerwise", "joint")
-class joint(Layerwise):
+class Joint(Layerwise):
     """The null choice: all layers in one step."""
 
 
 @register("layerwise", "independent")
-class independent(Layerwise):
+class Independent(Layerwise):
     """One optimizer per layer, stepped inside the backward pass: the same weights as joint, bit for bit, in less memory."""
 
     def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
@@ -32,7 +25,7 @@ class independent(Layerwise):
 
 
 @register("layerwise", "discriminative")
-class discriminative(Layerwise):
+class Discriminative(Layerwise):
     """The rate of layer l - 1 is the rate of layer l over `factor` (Howard & Ruder 2018)."""
 
     def __init__(self, factor: Positive) -> None:

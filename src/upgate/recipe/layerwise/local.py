@@ -14,7 +14,7 @@ from upgate.seeds import derive
 
 
 @register("layerwise", "local")
-class local(Layerwise):
+class Local(Layerwise):
     """The gradient stops between layers; each but the last has an auxiliary head and the task's loss (Belilovsky et al. 2019).
 
     An auxiliary head pools as the net does and is built as the net's own. The losses are added up: their gradients do not meet.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from upgate.config.schema import Positive
-from upgate.recipe.layerwise.base import Around, Layers, Layerwise
+from upgate.recipe.layerwise.base import Layers, Layerwise, WrappedOptimizer
 from upgate.recipe.layerwise.in_backward import Prepare, evaluated
 from upgate.recipe.optimizer.rules import Make
 from upgate.recipe.registry import register
@@ -51,16 +51,16 @@ class Trust(Layerwise):
 
 
 @register("layerwise", "lars")
-class lars(Trust):
+class LARS(Trust):
     """Around SGD and its momenta (You et al. 2017)."""
 
 
 @register("layerwise", "lamb")
-class lamb(Trust):
+class LAMB(Trust):
     """Around Adam and its kin (You et al. 2020)."""
 
 
-class Trusted(Around):
+class Trusted(WrappedOptimizer):
     """Bring each matrix's step to its length.
 
     The rule steps from 0, for beside a weight a small step would lose its digits; what it would have decayed is added after.

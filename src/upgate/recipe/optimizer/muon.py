@@ -33,7 +33,7 @@ class Gates(torch.optim.Muon):
         return False
 
 
-class Beside(Optimizer):
+class CompositeOptimizer(Optimizer):
     """Optimizers of different rules as one. Their `param_groups` are shared, not copied: schedules reach them."""
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from upgate.config.schema import Fraction, NonNegative, Positive, PositiveInt
 from upgate.errors import UserError
 from upgate.recipe.averaging import NonMonotone
-from upgate.recipe.optimizer.muon import Beside, Gates, holds_gates
+from upgate.recipe.optimizer.muon import CompositeOptimizer, Gates, holds_gates
 from upgate.recipe.optimizer.schedule_free import Lion, ScheduleFree
 from upgate.recipe.registry import register
 
@@ -99,7 +99,7 @@ def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: 
             (others, lambda some: torch.optim.AdamW(some, lr=lr, betas=pair(betas))),
         ]
         made = [rule(some) for part, rule in rules if (some := [g for g in part if g["params"]])]
-        return made[0] if len(made) == 1 else Beside(made)
+        return made[0] if len(made) == 1 else CompositeOptimizer(made)
 
     return make
 
@@ -111,7 +111,7 @@ def schedule_free(lr: Positive, betas: list[Fraction], eps: Positive, weight_dec
 
 
 @register("optimizer", "nt_asgd")
-class nt_asgd:
+class NonMonotonicASGD:
     """SGD; once a validation loss is worse than the best of all but the last n, the mean of the weights from there on is judged and kept.
 
     Merity et al. 2018. The averaging is this choice's own and stands where another recipe has its `averaging`.

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from upgate.recipe.layerwise.in_backward import evaluated
 
 
-class Stepper(Optimizer):
+class PerParameterOptimizer(Optimizer):
     """A rule that is written for one parameter and its own state."""
 
     @torch.no_grad()
@@ -28,7 +28,7 @@ class Stepper(Optimizer):
         raise NotImplementedError
 
 
-class Lion(Stepper):
+class Lion(PerParameterOptimizer):
     """w -= lr (sign(b1 m + (1 - b1) g) + weight_decay w), then m = b2 m + (1 - b2) g (Chen et al. 2023, algorithm 2)."""
 
     def update(self, w: nn.Parameter, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ class Lion(Stepper):
         m.lerp_(g, 1 - b2)
 
 
-class ScheduleFree(Stepper):
+class ScheduleFree(PerParameterOptimizer):
     """Schedule-Free AdamW (Defazio et al. 2024, algorithm 1): gradients at y, steps of z, and x, an average of z, is the result.
 
     The net holds y while it is trained; `swap` exchanges it with x, and a second call undoes that bit for bit.

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
-    from upgate.model.module import Batch, Learner
+    from upgate.model.module import Batch, RecipeModule
 
 
 class Regularizer:
@@ -24,7 +24,7 @@ class Regularizer:
     def attach(self, net: nn.Module) -> None:
         """Hang work into the net's forward pass: `net.taps[place]` are functions of (activations) -> activations."""
 
-    def term(self, loss: Tensor, output: Tensor, learner: "Learner", batch: "Batch") -> Tensor | None:
+    def term(self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor | None:
         """A scalar added to the training loss, made of this step's forward pass: its `output` and its plain `loss`."""
         return None
 

@@ -11,11 +11,11 @@ from upgate.recipe.registry import register
 from upgate.recipe.regularization.base import Regularizer, valid_steps
 
 if TYPE_CHECKING:
-    from upgate.model.module import Batch, Learner
+    from upgate.model.module import Batch, RecipeModule
 
 
 @register("regularization", "activation")
-class activation(Regularizer):
+class ActivationRegularization(Regularizer):
     """AR and TAR: alpha mean(h_dropped^2) + beta mean((h_t - h_{t-1})^2) over the last layer's sequence (Merity et al. 2018).
 
     h_dropped is what is left of h when all other regularizers have masked it, as in AWD-LSTM; without any it is h. Means are over valid
@@ -37,7 +37,7 @@ class activation(Regularizer):
 
         return tap
 
-    def term(self, loss: Tensor, output: Tensor, learner: "Learner", batch: "Batch") -> Tensor:
+    def term(self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
         raw, dropped = self.h.pop("raw").float(), self.h.pop("dropped").float()  # (B, T, D)
         valid = valid_steps(raw, batch)
         ar, tar = mean_square(dropped, valid), mean_square(raw[:, 1:] - raw[:, :-1], valid[:, 1:])
@@ -50,7 +50,7 @@ def mean_square(h: Tensor, valid: Tensor) -> Tensor:
 
 
 @register("regularization", "label_smoothing")
-class label_smoothing(Regularizer):
+class LabelSmoothing(Regularizer):
     """Train towards (1 - smoothing) for the right class and smoothing / K for each, the right one too (Szegedy et al. 2016).
 
     The term is the difference to the plain cross-entropy, which stays the loss of curves and metrics.
@@ -61,12 +61,12 @@ class label_smoothing(Regularizer):
     def __init__(self, smoothing: Fraction) -> None:
         self.smoothing = smoothing
 
-    def term(self, loss: Tensor, output: Tensor, learner: "Learner", batch: "Batch") -> Tensor:
+    def term(self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
         return F.cross_entropy(output, batch["y"], label_smoothing=self.smoothing) - loss
 
 
 @register("regularization", "adversarial")
-class adversarial(Regularizer):
+class AdversarialTraining(Regularizer):
     """weight * loss at x + r, r the worst small change of a text's embeddings x, |r| = eps over the text (Miyato et al. 2017).
 
     plain: r = eps g / |g|, g the loss's gradient at x; the term is the loss there. virtual needs no label: r is the direction in which
@@ -94,7 +94,7 @@ class adversarial(Regularizer):
         self.x = x if x.requires_grad else x.detach().requires_grad_()  # a frozen embedding's
         return self.x
 
-    def term(self, loss: Tensor, output: Tensor, learner: "Learner", batch: "Batch") -> Tensor:
+    def term(self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
         x, self.x = self.x, None
         assert x is not None
         table: Tensor = learner.net.embedding.weight  # type: ignore[union-attr, assignment]
@@ -109,16 +109,16 @@ class adversarial(Regularizer):
         self.note(gain=gain, raised=float(gain > 0))
         return self.weight * worse
 
-    def virtual(self, output: Tensor, x: Tensor, scale: Tensor, learner: "Learner", batch: "Batch") -> Tensor:
+    def virtual(self, output: Tensor, x: Tensor, scale: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
         d = torch.randn(x.shape, device=x.device, generator=self.generator) * valid_steps(x, batch)
         d = (self.xi * unit(d)).requires_grad_()
         (g,) = torch.autograd.grad(divergence(output, self.output_at(d * scale, learner, batch)) * len(x), d)
         return divergence(output, self.output_at(self.eps * unit(g) * scale, learner, batch))
 
-    def output_at(self, r: Tensor, learner: "Learner", batch: "Batch") -> Tensor:
+    def output_at(self, r: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
         """The net's output for embeddings x + r, under the masks of the first pass."""
         self.r = r
-        output = learner.recipe.pass_again(learner.net, batch)
+        output = learner.recipe.replay_forward(learner.net, batch)
         self.r = None
         return output
 

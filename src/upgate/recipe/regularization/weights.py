@@ -11,17 +11,14 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from upgate.config.schema import Fraction, NonNegative
-from upgate.recipe.layerwise.joint import split_exempt
+from upgate.recipe.layerwise.base import split_exempt
 from upgate.recipe.optimizer.rules import Group
 from upgate.recipe.registry import register
 from upgate.recipe.regularization.base import Regularizer, keep_mask, uniform
-from upgate.recipe.regularization.terms import activation, adversarial, label_smoothing
-
-__all__ = ["Regularizer", "activation", "adversarial", "exact_zeros", "keep_mask", "label_smoothing", "penalised"]
 
 
 @register("regularization", "l1")
-class l1(Regularizer):
+class L1(Regularizer):
     """Proximal: w = sign(w) max(|w| - lr lam, 0) after the step, so that weights become exactly 0 (a subgradient never gets there)."""
 
     def __init__(self, lam: NonNegative) -> None:
@@ -38,7 +35,7 @@ class l1(Regularizer):
 
 
 @register("regularization", "l2")
-class l2(Regularizer):
+class L2(Regularizer):
     """Coupled: lam/2 |w|^2 in the training loss. Under Adam this is not weight decay: large gradients shrink their own penalty."""
 
     def __init__(self, lam: NonNegative) -> None:
@@ -49,7 +46,7 @@ class l2(Regularizer):
 
 
 @register("regularization", "decay")
-class decay(Regularizer):
+class WeightDecay(Regularizer):
     """Decoupled: w *= 1 - lr lam after the step, at the group's rate in force (Loshchilov & Hutter 2019), whatever the optimizer.
 
     AdamW's own decay comes before its step, on w alone: the two differ by lr^2 lam times the update. With an optimizer that decays
@@ -68,7 +65,7 @@ class decay(Regularizer):
 
 
 @register("regularization", "dropout")
-class dropout(Regularizer):
+class Dropout(Regularizer):
     """Each activation zeroed with probability p, between layers and before the head (Srivastava et al. 2014)."""
 
     def __init__(self, p: Fraction) -> None:
@@ -83,7 +80,7 @@ class dropout(Regularizer):
 
 
 @register("regularization", "locked")
-class locked(Regularizer):
+class LockedDropout(Regularizer):
     """One mask for all time steps of a sequence, on embedded tokens, between layers and on what leaves the last (Gal & Ghahramani 2016).
 
     A mask drawn anew at each step, as dropout's is, averages out over a sequence. Features of prices are not masked: the units of an
@@ -104,7 +101,7 @@ class locked(Regularizer):
 
 
 @register("regularization", "word")
-class word(Regularizer):
+class WordDropout(Regularizer):
     """Each occurrence of a token dropped with probability p, the whole of it: its vector is 0 (Iyyer et al. 2015).
 
     It becomes the padding token in its place: positions and lengths stay those of the text. What is kept is not scaled up, as in the
@@ -124,7 +121,7 @@ class word(Regularizer):
 
 
 @register("regularization", "embedding")
-class embedding(Regularizer):
+class EmbeddingDropout(Regularizer):
     """Whole rows of the embedding dropped with probability p: a word is gone wherever it occurs (Gal & Ghahramani 2016).
 
     One mask over the vocabulary for all texts of a batch, and what is kept scaled by 1 / (1 - p), as in AWD-LSTM.
@@ -148,7 +145,7 @@ class embedding(Regularizer):
 
 
 @register("regularization", "weight_drop")
-class weight_drop(Regularizer):
+class WeightDrop(Regularizer):
     """DropConnect on the recurrent weights: each number of W_hh gone with probability p for a whole sequence (Merity et al. 2018).
 
     One mask per forward pass, layer and direction: the same at every time step, and for all sequences of a batch, as in AWD-LSTM's code.

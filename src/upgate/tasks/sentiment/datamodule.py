@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from upgate.config.schema import PositiveInt
-from upgate.data.bucketed_loader import Buckets
-from upgate.data.datamodule import FoldData
+from upgate.data.bucketed_loader import BucketedLoader
+from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.table import Reviews, leaked
 from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize, vocabulary_size
@@ -34,7 +34,7 @@ class SentimentTask:
         return dict(vars(self))
 
 
-class SentimentData(FoldData):
+class SentimentDataModule(FoldDataModule):
     """The tokens of one fold and their loaders; the tokenizer and the references are fitted on the training part only.
 
     `state`: plain values for the checkpoint, all that a prediction needs. What takes long lies in the folder `cache`.
@@ -63,16 +63,16 @@ class SentimentData(FoldData):
     def labels(self, part: str) -> Tensor:
         return self.y[self.rows[part]]
 
-    def _batches(self, part: str, batch_size: int, seed: int | None) -> Buckets:
-        return Buckets(take(self.corpus, self.y), self.rows[part], self.corpus.lengths, batch_size, seed)
+    def _batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
+        return BucketedLoader(take(self.corpus, self.y), self.rows[part], self.corpus.lengths, batch_size, seed)
 
-    def train_dataloader(self) -> Buckets:
+    def train_dataloader(self) -> BucketedLoader:
         return self._batches("train", self.batch_size, self.seed)
 
-    def val_dataloader(self) -> Buckets:
+    def val_dataloader(self) -> BucketedLoader:
         return self._batches("validation", EVALUATION_BATCH, None)
 
-    def part(self, name: str) -> Buckets:
+    def part(self, name: str) -> BucketedLoader:
         return self._batches(name, EVALUATION_BATCH, None)
 
     def references(self, part: str) -> dict[str, np.ndarray]:

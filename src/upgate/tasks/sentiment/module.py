@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upgate.model.backbone import Head, backbone_of, stack
-from upgate.model.module import Batch, Learner
-from upgate.recipe.layerwise.joint import Layers
+from upgate.model.module import Batch, RecipeModule
+from upgate.recipe.layerwise.base import Layers
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
 
@@ -34,7 +34,7 @@ class SentimentNet(nn.Module):
         return self.head(self.backbone(self.embedding(tokens), batch["lengths"]))
 
 
-class SentimentLearner(Learner):
+class SentimentModule(RecipeModule):
     """Classification; `spec` is a RunSpec's plain values, `state` what a prediction needs: the vocabulary's size, the classes' names."""
 
     net: SentimentNet

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from upgate.data.bucketed_loader import Buckets
+from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.reviews.formats import clean_text
 from upgate.data.reviews.reader import read_texts
 from upgate.data.reviews.tokenizer import take, tokenize
 from upgate.errors import UserError
-from upgate.tasks.sentiment.module import SentimentLearner
+from upgate.tasks.sentiment.module import SentimentModule
 
 KEYS = ("text", "data.path")
 BATCH = 256
@@ -39,11 +39,11 @@ def texts(asked: dict[str, str]) -> list[str]:
 def label(kept: dict[str, Any], found: list[str]) -> pd.DataFrame:
     """text, label, probability of that label, and of each class."""
     spec, state = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["state"]
-    learner = SentimentLearner(spec, state)
+    learner = SentimentModule(spec, state)
     learner.load_state_dict(kept["state_dict"])
     corpus = tokenize(state["tokenizer"], found, state["max_tokens"], None)
     rows = torch.arange(len(found))
-    batches = Buckets(take(corpus, torch.zeros_like(rows)), rows, corpus.lengths, BATCH, None)
+    batches = BucketedLoader(take(corpus, torch.zeros_like(rows)), rows, corpus.lengths, BATCH, None)
     with torch.inference_mode():
         logits = torch.cat([learner.eval().net(batch) for batch in batches])[batches.inverse()]
     p = logits.double().softmax(-1)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from upgate.stats.classification import item_bootstrap, mcnemar
 from upgate.store.store import Row
-from upgate.study.result import Second, Study
+from upgate.study.result import Significance, Study
 
 ITEMS, MCNEMAR = "item bootstrap", "McNemar, median over runs"
 Cells = Mapping[tuple[int, int], Row]
@@ -35,11 +35,11 @@ def answers(cells: Cells, tables: Tables) -> np.ndarray | None:
     return np.stack([(frame["predicted"] == frame["truth"]).to_numpy(bool) for frame in frames])
 
 
-def tests(own: np.ndarray, base: np.ndarray, alpha: float) -> list[Second]:
+def tests(own: np.ndarray, base: np.ndarray, alpha: float) -> list[Significance]:
     """Other items: the mean accuracy of all runs resampled by item; and the middle one of McNemar's p-values, model beside model."""
     found = item_bootstrap(own.astype(float), base.astype(float), alpha)
     p = median(mcnemar(mine, theirs) for mine, theirs in zip(own, base, strict=True))
     return [
-        Second(ITEMS, found.effect, found.low, found.high, float("nan")),
-        Second(MCNEMAR, found.effect, float("nan"), float("nan"), p),
+        Significance(ITEMS, found.effect, found.low, found.high, float("nan")),
+        Significance(MCNEMAR, found.effect, float("nan"), float("nan"), p),
     ]

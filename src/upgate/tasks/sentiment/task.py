@@ -14,9 +14,9 @@ from upgate.data.splits.stratified import check_split
 from upgate.tasks import figures
 from upgate.tasks.base import Judgement, Task, check_source
 from upgate.tasks.sentiment import figures as figures_text
-from upgate.tasks.sentiment.datamodule import SentimentData, SentimentTask
+from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.metrics import judge
-from upgate.tasks.sentiment.module import SentimentLearner
+from upgate.tasks.sentiment.module import SentimentModule
 
 
 class Sentiment(Task):
@@ -44,13 +44,13 @@ class Sentiment(Task):
 
     def data(
         self, table: Reviews, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]
-    ) -> SentimentData:
-        return SentimentData(table, task, split, fold, Path(config["cache"]))
+    ) -> SentimentDataModule:
+        return SentimentDataModule(table, task, split, fold, Path(config["cache"]))
 
-    def learner(self, spec: dict[str, Any], data: SentimentData) -> SentimentLearner:
-        return SentimentLearner(spec, data.state)
+    def learner(self, spec: dict[str, Any], data: SentimentDataModule) -> SentimentModule:
+        return SentimentModule(spec, data.state)
 
-    def judge(self, data: SentimentData, part: str, output: Tensor) -> Judgement:
+    def judge(self, data: SentimentDataModule, part: str, output: Tensor) -> Judgement:
         logits = output[data.part(part).inverse()]
         leaked = data.leaked if part == "test" else data.leaked[:0]
         judged = judge(logits, data.labels(part), data.references(part), leaked, data.reviews.classes, data.texts(part))

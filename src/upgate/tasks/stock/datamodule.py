@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from upgate.config.schema import PositiveInt, build
-from upgate.data.datamodule import FoldData
-from upgate.data.loader import Batches
+from upgate.data.datamodule import FoldDataModule
+from upgate.data.loader import DeterministicLoader
 from upgate.data.prices import windows
 from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Panel
 from upgate.data.prices.table import Prices
@@ -41,7 +41,7 @@ def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     return build(splits.SPLITS[knobs.pop("name")], {"n": n, **knobs}, "split")
 
 
-class StockData(FoldData):
+class StockDataModule(FoldDataModule):
     """The tensors of one fold and their loaders. Raises UserError where the data cannot give a sample."""
 
     def __init__(self, prices: Prices, task: dict[str, Any], split: dict[str, Any], fold: int, bad: Literal["refuse", "drop"]) -> None:
@@ -61,17 +61,17 @@ class StockData(FoldData):
             bad=bad,
         )
 
-    def _batches(self, part: str, batch_size: int, seed: int | None) -> Batches:
+    def _batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors
-        return Batches(windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed)
+        return DeterministicLoader(windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed)
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> DeterministicLoader:
         return self._batches("train", self.batch_size, self.seed)
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> DeterministicLoader:
         return self._batches("validation", EVALUATION_BATCH, None)
 
-    def part(self, name: str) -> Batches:
+    def part(self, name: str) -> DeterministicLoader:
         return self._batches(name, EVALUATION_BATCH, None)
 
     @property

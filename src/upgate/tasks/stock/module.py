@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upgate.model.backbone import Head, backbone_of, stack
-from upgate.model.module import Batch, Learner
-from upgate.recipe.layerwise.joint import Layers
+from upgate.model.module import Batch, RecipeModule
+from upgate.recipe.layerwise.base import Layers
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
 
@@ -26,7 +26,7 @@ class StockNet(nn.Module):
         return self.head(self.backbone(batch["x"])).squeeze(-1)
 
 
-class StockLearner(Learner):
+class StockModule(RecipeModule):
     """Regression of the scaled target; `spec` is a RunSpec's plain values, `scaling` the fitted transforms."""
 
     net: StockNet

@@ -13,7 +13,7 @@ from upgate.config import compose as config
 from upgate.data.prices.features import Panel
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.windows import apply_scaling, take, to_price, unscale
-from upgate.tasks.stock.module import StockLearner
+from upgate.tasks.stock.module import StockModule
 
 KEYS = ("data",)  # and all below it
 
@@ -34,7 +34,7 @@ def source(words: Sequence[str], fetch: Callable[[str], Path]) -> dict[str, Any]
 def forecast(kept: dict[str, Any], table: pd.DataFrame) -> pd.DataFrame:
     """Forecast from each ticker's last day: a row per ticker, in target units and, where the target means one, in price."""
     spec, scaling = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["scaling"]
-    learner = StockLearner(spec, scaling)
+    learner = StockModule(spec, scaling)
     learner.load_state_dict(kept["state_dict"])
     panel = Panel.of(table)
     x, origin = apply_scaling(panel, scaling, spec["task"]["window"])

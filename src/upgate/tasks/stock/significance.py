@@ -11,7 +11,7 @@ from upgate.stats.forecast import confidence_set, diebold_mariano, seeds_and_dat
 from upgate.stats.many import cluster_bootstrap
 from upgate.stats.paired import Floats, Interval
 from upgate.store.store import Row
-from upgate.study.result import Second, Study
+from upgate.study.result import Significance, Study
 
 Cells = Mapping[tuple[int, int], Row]
 Tables = Callable[[Row, str], pd.DataFrame]
@@ -63,7 +63,7 @@ def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(forecasts["label_date"], sort=True).mean()
 
 
-def tests(study: Study, own: list[pd.DataFrame], base: list[pd.DataFrame], horizon: int) -> list[Second]:
+def tests(study: Study, own: list[pd.DataFrame], base: list[pd.DataFrame], horizon: int) -> list[Significance]:
     """Against the baseline on the same dates and seeds, and against persistence, of which every forecast is an extension.
 
     Losses: a frame per seed. Diebold-Mariano takes their average over seeds, and so these trained models, for all that there is: two draws
@@ -77,12 +77,12 @@ def tests(study: Study, own: list[pd.DataFrame], base: list[pd.DataFrame], horiz
             (BOTH_WAYS, seeds_and_dates(mine, theirs, horizon), min(mine.shape)),
             (SEEDS_FIXED, diebold_mariano(mine, theirs, horizon), mine.shape[1]),
         ):
-            found.append(Second(name, gap, *around(gap, outcome.statistic, n, study.alpha), outcome.p))
+            found.append(Significance(name, gap, *around(gap, outcome.statistic, n, study.alpha), outcome.p))
     if own:
         skill = stacked(own, SKILL).mean(axis=0)
         statistic, gain = t_of_mean(skill, horizon), float(skill.mean())
         p = float(stats.norm.sf(statistic))
-        found.append(Second(OVER_PERSISTENCE, gain, *around(gain, statistic, len(skill), study.alpha), p))
+        found.append(Significance(OVER_PERSISTENCE, gain, *around(gain, statistic, len(skill), study.alpha), p))
     return found
 
 

@@ -13,9 +13,9 @@ from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import split_of
 from upgate.tasks import figures
 from upgate.tasks.base import Judgement, Task, check_source
-from upgate.tasks.stock.datamodule import StockData, StockTask
+from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.metrics import judge
-from upgate.tasks.stock.module import StockLearner
+from upgate.tasks.stock.module import StockModule
 
 
 class Stock(Task):
@@ -41,13 +41,15 @@ class Stock(Task):
         check_source(source, SOURCES, self.name)
         return load_prices(source)
 
-    def data(self, table: Prices, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]) -> StockData:
-        return StockData(table, dict(task), dict(split), fold, config["data"].get("bad", "refuse"))
+    def data(
+        self, table: Prices, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]
+    ) -> StockDataModule:
+        return StockDataModule(table, dict(task), dict(split), fold, config["data"].get("bad", "refuse"))
 
-    def learner(self, spec: dict[str, Any], data: StockData) -> StockLearner:
-        return StockLearner(spec, data.tensors.scaling)
+    def learner(self, spec: dict[str, Any], data: StockDataModule) -> StockModule:
+        return StockModule(spec, data.tensors.scaling)
 
-    def judge(self, data: StockData, part: str, output: Tensor) -> Judgement:
+    def judge(self, data: StockDataModule, part: str, output: Tensor) -> Judgement:
         judged = judge(data.tensors, part, output)
         return Judgement(judged.metrics, {"forecasts": judged.forecasts, "tickers": judged.tickers})
 
