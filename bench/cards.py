@@ -13,7 +13,10 @@ from upgate.cli.main import overridden
 from upgate.config.compose import PARTS, choices
 
 SCREENS = {"stock": "Stock (volatility of 8 tickers)", "sentiment": "Sentiment (SST-2, sentences)"}
-METRICS = {"val/mse_ratio": "MSE ratio to persistence, lower is better", "val/accuracy": "accuracy, higher is better"}
+METRICS = {
+    "val/mse_ratio": "MSE ratio to persistence, lower is better",
+    "val/accuracy": "accuracy, higher is better",
+}
 MEASURED = "**Measured.**"
 CLAIM = "**Claim.** "
 ABOUT = (
@@ -35,7 +38,10 @@ def read(results: Path) -> Found:
     for task in SCREENS:
         path = results / f"screen-{task}.json"
         if path.exists():
-            found |= {(task, row["group"], row["name"]): row for row in json.loads(path.read_text(encoding="utf-8"))}
+            found |= {
+                (task, row["group"], row["name"]): row
+                for row in json.loads(path.read_text(encoding="utf-8"))
+            }
     return found
 
 
@@ -46,12 +52,20 @@ def effect(row: Row) -> str:
 
 def sentence(task: str, row: Row | None) -> str:
     if row is None:
-        return f"- {SCREENS[task]}: not measured yet: `python bench/screen.py task={task}` fills this."
+        return (
+            f"- {SCREENS[task]}: not measured yet: `python bench/screen.py task={task}` fills this."
+        )
     if not row["seeds"]:
         return f"- {SCREENS[task]}: not measured: {row['engaged']}."
-    change = "no effect to tell" if row["effect"] is None else f"{effect(row)} in {METRICS[row['metric']]}"
+    change = (
+        "no effect to tell"
+        if row["effect"] is None
+        else f"{effect(row)} in {METRICS[row['metric']]}"
+    )
     compared = f"`{row['arm']}` against `{row['against']}`, {row['seeds']} seeds"
-    numbers = f"Engagement: {row['engaged']}. Seconds per step: ×{row['seconds_per_step_ratio']:.2f}."
+    numbers = (
+        f"Engagement: {row['engaged']}. Seconds per step: ×{row['seconds_per_step_ratio']:.2f}."
+    )
     return f"- {SCREENS[task]}: {change} ({compared}). {numbers} Data {row['data']}, code {row['code']}."
 
 
@@ -59,7 +73,15 @@ def filled(card: str, group: str, name: str, found: Found) -> str:
     """The card with what follows "Measured" written anew."""
     by_hand, mark, _ = card.partition(MEASURED)
     assert mark, f"the card of {group}={name} has no {MEASURED}"
-    return "\n".join([f"{by_hand}{MEASURED} {ABOUT}\n", *(sentence(task, found.get((task, group, name))) for task in SCREENS)]) + "\n"
+    return (
+        "\n".join(
+            [
+                f"{by_hand}{MEASURED} {ABOUT}\n",
+                *(sentence(task, found.get((task, group, name))) for task in SCREENS),
+            ]
+        )
+        + "\n"
+    )
 
 
 def short(row: Row | None) -> str:
@@ -81,8 +103,13 @@ def index(cards: Path, found: Found) -> str:
 def pages(cards: Path, results: Path) -> dict[Path, str]:
     """What each page should hold."""
     found = read(results)
-    there = {cards / f"{group}-{name}.md": (group, name) for group in PARTS for name in choices(group)}
-    texts = {path: filled(path.read_text(encoding="utf-8"), *choice, found) for path, choice in there.items()}
+    there = {
+        cards / f"{group}-{name}.md": (group, name) for group in PARTS for name in choices(group)
+    }
+    texts = {
+        path: filled(path.read_text(encoding="utf-8"), *choice, found)
+        for path, choice in there.items()
+    }
     return texts | {cards / "README.md": index(cards, found)}
 
 

@@ -110,7 +110,10 @@ class Seen:
 def main(given: Sequence[str]) -> int:
     asked = {"out": str(ROOT / "docs/results/cluster.md")} | pairs(given, ("out", "root"))
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="upgate-") as folder, places(Path(asked.get("root", folder)).resolve()) as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="upgate-") as folder,
+        places(Path(asked.get("root", folder)).resolve()) as place,
+    ):
         text, wrong = measured(place, load)
     print(text)
     for sentence in wrong:
@@ -132,8 +135,15 @@ def measured(place: Place, load: float) -> tuple[str, list[str]]:
     blocked.rmdir()
     second = tune(place)
     print(second.said, file=sys.stderr)
-    checks = of_optuna(seen) | of_mlflow(seen, place) | of_faults(seen) | of_second(seen, second, by_key(store), optuna_trials(place))
-    return page(seen, checks, second, load), [sentence for sentence, held in checks.items() if not held]
+    checks = (
+        of_optuna(seen)
+        | of_mlflow(seen, place)
+        | of_faults(seen)
+        | of_second(seen, second, by_key(store), optuna_trials(place))
+    )
+    return page(seen, checks, second, load), [
+        sentence for sentence, held in checks.items() if not held
+    ]
 
 
 def trials(place: Place) -> list[Asked]:
@@ -144,14 +154,24 @@ def trials(place: Place) -> list[Asked]:
     found = []
     for number in range(search.trials):
         values = point(search, arm, number, [])
-        job = job_at(trial_job(arm, values, search.blocks[0], None, library, f"trial={number}"), search.seeds[0], 0)
+        job = job_at(
+            trial_job(arm, values, search.blocks[0], None, library, f"trial={number}"),
+            search.seeds[0],
+            0,
+        )
         found.append(Asked(job.spec.key, job.name, (values or arm.baseline)["optimizer.lr"]))
     return found
 
 
 def words(place: Place) -> list[str]:
     shared = [f"executor.address='{place.ray}'", f"tune.storage={place.optuna}"]
-    return [*WORDS.split(), "executor=ray", *shared, f"root={place.root}", f"cache={place.root.parent / 'prepared'}"]
+    return [
+        *WORDS.split(),
+        "executor=ray",
+        *shared,
+        f"root={place.root}",
+        f"cache={place.root.parent / 'prepared'}",
+    ]
 
 
 def tune(place: Place) -> Ended:
@@ -182,12 +202,20 @@ def of_optuna(seen: Seen) -> dict[str, bool]:
     counted = Counter(f"{one.state.name} ({one.user_attrs['upgate.state']})" for one in seen.told)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counted.items()))
     numbers, whole = [one.user_attrs["upgate.number"] for one in seen.told], list(range(TRIALS))
-    true = all(one.user_attrs["upgate.state"] == truth(seen.row(number)) for number, one in zip(numbers, seen.told, strict=True))
+    true = all(
+        one.user_attrs["upgate.state"] == truth(seen.row(number))
+        for number, one in zip(numbers, seen.told, strict=True)
+    )
     values = [one.value for one in seen.told if one.user_attrs["upgate.state"] == "diverged"]
     return {
-        f"Optuna has {len(numbers)} trials, numbers {min(numbers)} to {max(numbers)}, none twice": sorted(numbers) == whole,
-        f"their states: {states}": counted == {"COMPLETE (complete)": TRIALS - 2, "COMPLETE (diverged)": 1, "FAIL (failed)": 1},
-        "each state is that of the trial's run in MLflow, and the diverged one's value is infinite": true and values == [math.inf],
+        f"Optuna has {len(numbers)} trials, numbers {min(numbers)} to {max(numbers)}, none twice": sorted(
+            numbers
+        )
+        == whole,
+        f"their states: {states}": counted
+        == {"COMPLETE (complete)": TRIALS - 2, "COMPLETE (diverged)": 1, "FAIL (failed)": 1},
+        "each state is that of the trial's run in MLflow, and the diverged one's value is infinite": true
+        and values == [math.inf],
     }
 
 
@@ -199,11 +227,17 @@ def of_mlflow(seen: Seen, place: Place) -> dict[str, bool]:
     """What MLflow has, and once more what its database says."""
     counted = Counter(row.status for row in seen.rows.values())
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(counted.items()))
-    ((runs, keys),) = place.server.sql("mlflow", "select count(*), count(distinct value) from tags where key = 'upgate.key'")
-    right = counted == {"FINISHED": TRIALS - 1, "FAILED": 1} and set(seen.rows) == {one.key for one in seen.asked}
+    ((runs, keys),) = place.server.sql(
+        "mlflow", "select count(*), count(distinct value) from tags where key = 'upgate.key'"
+    )
+    right = counted == {"FINISHED": TRIALS - 1, "FAILED": 1} and set(seen.rows) == {
+        one.key for one in seen.asked
+    }
     return {
         f"MLflow has {len(seen.rows)} runs of trials: {statuses}": right,
-        f"its database has {runs} runs of {keys} keys: the trials', the search's, its arm's": runs == keys == TRIALS + 2,
+        f"its database has {runs} runs of {keys} keys: the trials', the search's, its arm's": runs
+        == keys
+        == TRIALS + 2,
     }
 
 
@@ -215,41 +249,69 @@ def of_faults(seen: Seen) -> dict[str, bool]:
     told = said.count(f"failed {seen.asked[RAISES].name}: ") == 1
     count = Counter(map(seen.node, seen.rows.values()))
     return {
-        f"the first command ends with {seen.first.code}, as a search with a failed trial does": seen.first.code == 1,
+        f"the first command ends with {seen.first.code}, as a search with a failed trial does": seen.first.code
+        == 1,
         f"the killed worker's trial was tried once more, in another process, and is {dead.status}": (
             once and dead.status == "FINISHED" and int(dead.tags["upgate.pid"]) not in seen.killed
         ),
-        f"the trial that raised was told once and is {failed.status}": told and failed.status == "FAILED",
-        f"both nodes worked: {count[0]} runs ended on the first, {count[1]} on the second": min(count[0], count[1]) > 0,
+        f"the trial that raised was told once and is {failed.status}": told
+        and failed.status == "FAILED",
+        f"both nodes worked: {count[0]} runs ended on the first, {count[1]} on the second": min(
+            count[0], count[1]
+        )
+        > 0,
     }
 
 
 def of_second(seen: Seen, second: Ended, rows: dict[str, Row], told: list[Any]) -> dict[str, bool]:
     """What the same command does once more, the fault mended."""
     trained = [one.name for one in seen.asked if ended(rows[one.key]) != ended(seen.rows[one.key])]
-    right = second.code == 0 and trained == [seen.asked[RAISES].name] and rows[seen.asked[RAISES].key].status == "FINISHED"
+    right = (
+        second.code == 0
+        and trained == [seen.asked[RAISES].name]
+        and rows[seen.asked[RAISES].key].status == "FINISHED"
+    )
     numbers = sorted(one.user_attrs["upgate.number"] for one in told)
     return {
         f"the second command ends with {second.code}, and trained nothing but {', '.join(trained)}": right,
-        f"Optuna then has {len(told)} records, the failed trial's COMPLETE beside its FAIL": numbers == sorted([*range(TRIALS), RAISES]),
+        f"Optuna then has {len(told)} records, the failed trial's COMPLETE beside its FAIL": numbers
+        == sorted([*range(TRIALS), RAISES]),
     }
 
 
 def line(number: int, seen: Seen) -> str:
     """A trial's row of the table."""
     row, names = seen.row(number), ["first", "second"]
-    states = [f"{one.state.name}, {one.user_attrs['upgate.state']}" for one in seen.told if one.user_attrs["upgate.number"] == number]
-    nodes = [*((seen.nodes[pid] for pid in seen.killed) if number == KILLED else ()), seen.node(row)]
-    what = {KILLED: "worker killed -9, tried once more", RAISES: "its weights cannot be written"}.get(number, "")
+    states = [
+        f"{one.state.name}, {one.user_attrs['upgate.state']}"
+        for one in seen.told
+        if one.user_attrs["upgate.number"] == number
+    ]
+    nodes = [
+        *((seen.nodes[pid] for pid in seen.killed) if number == KILLED else ()),
+        seen.node(row),
+    ]
+    what = {
+        KILLED: "worker killed -9, tried once more",
+        RAISES: "its weights cannot be written",
+    }.get(number, "")
     where = ", then ".join(names[node] for node in nodes)
     return f"| {number} | {seen.asked[number].rate:g} | {'; '.join(states)} | {row.status} | {where} | {what} |"
 
 
 def page(seen: Seen, checks: Mapping[str, bool], second: Ended, load: float) -> str:
     state = git_state()
-    code = f"code {state['sha'][:7]}{' with uncommitted changes' if state['diff'] else ''}" if state else "an installed package"
-    packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "mlflow", "optuna", "psycopg", "torch"))
-    listed = "\n".join(f"- {sentence}: {'yes' if held else '**NO**'}" for sentence, held in checks.items())
+    code = (
+        f"code {state['sha'][:7]}{' with uncommitted changes' if state['diff'] else ''}"
+        if state
+        else "an installed package"
+    )
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("ray", "mlflow", "optuna", "psycopg", "torch")
+    )
+    listed = "\n".join(
+        f"- {sentence}: {'yes' if held else '**NO**'}" for sentence, held in checks.items()
+    )
     return PAGE.format(
         made=f"{code}, {packages}, Python {platform.python_version()}",
         machine=f"{os.cpu_count()} cores, load {load:.1f} when it began",
@@ -262,7 +324,9 @@ def page(seen: Seen, checks: Mapping[str, bool], second: Ended, load: float) -> 
 
 def write(path: Path, text: str) -> None:
     """Put the section in the place of the old one."""
-    _, mark, rest = path.read_text(encoding="utf-8").partition(END) if path.exists() else ("", "", "")
+    _, mark, rest = (
+        path.read_text(encoding="utf-8").partition(END) if path.exists() else ("", "", "")
+    )
     path.write_text(text + (mark + rest if mark else ""), encoding="utf-8")
 
 

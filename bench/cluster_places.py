@@ -44,38 +44,69 @@ class Place:
 @contextmanager
 def places(folder: Path) -> Iterator[Place]:
     """PostgreSQL, MLflow's server and two nodes, all up; afterwards, and on SIGTERM, no process of theirs is left."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # who loses its parent becomes ours, and is ended with the rest
+    ctypes.CDLL(None).prctl(
+        PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
+    )  # who loses its parent becomes ours, and is ended with the rest
     with sigterm_as_ctrl_c(), ExitStack() as stack:
         stack.callback(end_all)
         server = stack.enter_context(postgres())
         os.environ["MLFLOW_TRACKING_URI"] = mlflow = mlflow_server(server, folder / "artifacts")
-        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray would add 15, and on a busy machine its workers would hardly begin
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # Ray would add 15, and on a busy machine its workers would hardly begin
         started(None)
         from ray.cluster_utils import Cluster
 
-        with tempfile.TemporaryDirectory(prefix="upgate-ray-", ignore_cleanup_errors=True) as session:
-            two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "temp_dir": session})
+        with tempfile.TemporaryDirectory(
+            prefix="upgate-ray-", ignore_cleanup_errors=True
+        ) as session:
+            two = Cluster(
+                initialize_head=True,
+                head_node_args={"num_cpus": 1, "include_dashboard": False, "temp_dir": session},
+            )
             try:
                 nodes = (two.head_node, two.add_node(num_cpus=1))
                 two.wait_for_nodes()
-                signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has taken it for itself
-                wait_for(lambda: answers(f"{mlflow}/health"), PATIENCE, "the start of MLflow's server")
+                signal.signal(
+                    signal.SIGTERM, signal.default_int_handler
+                )  # Ray has taken it for itself
+                wait_for(
+                    lambda: answers(f"{mlflow}/health"), PATIENCE, "the start of MLflow's server"
+                )
                 raylets = tuple(int(node.all_processes["raylet"][0].process.pid) for node in nodes)
-                yield Place(server, mlflow, server.make("optuna"), two.address, raylets, folder / "runs")
+                yield Place(
+                    server, mlflow, server.make("optuna"), two.address, raylets, folder / "runs"
+                )
             finally:
                 two.shutdown()
 
 
 def mlflow_server(server: Postgres, artifacts: Path) -> str:
     """Start MLflow's server with the environment and the command that compose.yaml gives it, on another port; its address."""
-    service, port = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["mlflow"], free_port()
+    service, port = (
+        yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["mlflow"],
+        free_port(),
+    )
     server.make("mlflow")
-    told = service["environment"] | {"PGPASSWORD": PASSWORD, "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost:*,127.0.0.1:*"}
-    told["MLFLOW_BACKEND_STORE_URI"] = told["MLFLOW_BACKEND_STORE_URI"].replace("postgres:5432", f"127.0.0.1:{server.port}")
+    told = service["environment"] | {
+        "PGPASSWORD": PASSWORD,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost:*,127.0.0.1:*",
+    }
+    told["MLFLOW_BACKEND_STORE_URI"] = told["MLFLOW_BACKEND_STORE_URI"].replace(
+        "postgres:5432", f"127.0.0.1:{server.port}"
+    )
     own = {"--host=": "127.0.0.1", "--port=": str(port), "--artifacts-destination=": str(artifacts)}
-    words = [next((name + value for name, value in own.items() if word.startswith(name)), word) for word in service["command"][1:]]
+    words = [
+        next((name + value for name, value in own.items() if word.startswith(name)), word)
+        for word in service["command"][1:]
+    ]
     null = subprocess.DEVNULL
-    subprocess.Popen([sys.executable, "-m", "mlflow", *words], env={**os.environ, **told}, stdout=null, stderr=null)
+    subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words],
+        env={**os.environ, **told},
+        stdout=null,
+        stderr=null,
+    )
     return f"http://127.0.0.1:{port}"
 
 
@@ -95,7 +126,9 @@ def workers(nodes: Sequence[int]) -> Iterator[dict[int, int]]:
 
     def watch() -> None:
         while not over.wait(0.2):
-            found.update({pid: nodes.index(parent) for pid, parent in parents().items() if parent in nodes})
+            found.update(
+                {pid: nodes.index(parent) for pid, parent in parents().items() if parent in nodes}
+            )
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -46,8 +46,20 @@ OWN = {
     "hidden": "64,128",
     "clock": "processor",
 }
-PLACE = ("task=stock", "task.target=volatility", "twin=false", "threads=1", "trainer.accelerator=cpu")
-RECIPE = ("recipe=traditional", "clip=layer", "clip.max_norm=1", "regularization=[dropout,l2]", "init=orthogonal")  # any optimizer goes
+PLACE = (
+    "task=stock",
+    "task.target=volatility",
+    "twin=false",
+    "threads=1",
+    "trainer.accelerator=cpu",
+)
+RECIPE = (
+    "recipe=traditional",
+    "clip=layer",
+    "clip.max_norm=1",
+    "regularization=[dropout,l2]",
+    "init=orthogonal",
+)  # any optimizer goes
 WAYS = ("joint", "independent", "discriminative")
 L, WINDOW = 3, 20  # LSTM layers, and steps on one block
 TOP_FIRST = (2, 1, 0)
@@ -56,16 +68,38 @@ REAL = "S&P 500"
 State = dict[str, Tensor]
 
 
-def trained(optimizer: str, way: str, steps: str, library: Datasets) -> tuple[State, str, dict[str, float]]:
+def trained(
+    optimizer: str, way: str, steps: str, library: Datasets
+) -> tuple[State, str, dict[str, float]]:
     """Weights, their hash and the engagement after so many steps."""
-    words = [*PLACE, *RECIPE, f"optimizer={optimizer}", f"layerwise={way}", f"trainer.max_steps={steps}"]
+    words = [
+        *PLACE,
+        *RECIPE,
+        f"optimizer={optimizer}",
+        f"layerwise={way}",
+        f"trainer.max_steps={steps}",
+    ]
     job, _ = make_job(words, library, None)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = train(job.spec, library.fetch(job)[1], Path(folder), lambda point, step: None, Console(quiet=True), way, {})
+        outcome = train(
+            job.spec,
+            library.fetch(job)[1],
+            Path(folder),
+            lambda point, step: None,
+            Console(quiet=True),
+            way,
+            {},
+        )
         state = torch.load(Path(folder) / "best.ckpt", weights_only=True)["state_dict"]
     if outcome.diverged or outcome.metrics["steps"] != float(steps):
-        raise SystemExit(f"optimizer={optimizer} layerwise={way} took {outcome.metrics['steps']:g} whole steps, not {steps}")
-    return {name: w for name, w in state.items() if name.startswith("net.")}, outcome.weights, outcome.metrics
+        raise SystemExit(
+            f"optimizer={optimizer} layerwise={way} took {outcome.metrics['steps']:g} whole steps, not {steps}"
+        )
+    return (
+        {name: w for name, w in state.items() if name.startswith("net.")},
+        outcome.weights,
+        outcome.metrics,
+    )
 
 
 def largest(a: State, b: State) -> float:
@@ -74,7 +108,9 @@ def largest(a: State, b: State) -> float:
 
 def differences(optimizer: str, steps: str, library: Datasets) -> str:
     """A row of the first table."""
-    (joint, digest, metrics), (own, own_digest, _), (other, _, _) = (trained(optimizer, way, steps, library) for way in WAYS)
+    (joint, digest, metrics), (own, own_digest, _), (other, _, _) = (
+        trained(optimizer, way, steps, library) for way in WAYS
+    )
     equal = "equal" if digest == own_digest else "DIFFER"
     clipped = metrics["engagement/clipped_share"]
     return f"| {optimizer} | {largest(joint, own):g} | {equal}, {digest[:12]} | {largest(joint, other):.2g} | {clipped:.2f} |"
@@ -83,9 +119,13 @@ def differences(optimizer: str, steps: str, library: Datasets) -> str:
 def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
     """The layerwise part, and so its timing, after as many steps as `batches` has, on a fresh net."""
     plain = spec.plain()
-    learner = StockModule(plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {})
+    learner = StockModule(
+        plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {}
+    )
     with tempfile.TemporaryDirectory() as folder:
-        make_trainer(spec, {"limit_val_batches": 0, "max_epochs": 1}, Path(folder), []).fit(learner, train_dataloaders=batches)
+        make_trainer(spec, {"limit_val_batches": 0, "max_epochs": 1}, Path(folder), []).fit(
+            learner, train_dataloaders=batches
+        )
     assert isinstance(learner.recipe.layerwise, Blocks)
     return learner.recipe.layerwise
 
@@ -93,33 +133,59 @@ def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
 def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, Any]:
     """The number of features and as many batches as a cycle has steps: windows of prices, or noise as wide as a layer."""
     if real:
-        some = [batch for _, batch in zip(range(L * WINDOW), data.loads(spec.batch_size, 0).train_dataloader(), strict=False)]
+        some = [
+            batch
+            for _, batch in zip(
+                range(L * WINDOW), data.loads(spec.batch_size, 0).train_dataloader(), strict=False
+            )
+        ]
     else:
         g, shape = generator(0, "bench"), (spec.batch_size, spec.task["window"])
-        some = [{"x": torch.randn(*shape, hidden, generator=g), "y": torch.randn(shape[0], generator=g)} for _ in range(L * WINDOW)]
-    return some[0]["x"].shape[-1], DataLoader([some[i % len(some)] for i in range(L * WINDOW)], batch_size=None)  # type: ignore[arg-type]
+        some = [
+            {"x": torch.randn(*shape, hidden, generator=g), "y": torch.randn(shape[0], generator=g)}
+            for _ in range(L * WINDOW)
+        ]
+    return some[0]["x"].shape[-1], DataLoader(
+        [some[i % len(some)] for i in range(L * WINDOW)], batch_size=None
+    )  # type: ignore[arg-type]
 
 
-def ratios(spec: RunSpec, features: int, batches: Any, repeats: int) -> tuple[np.ndarray, np.ndarray, Blocks]:
+def ratios(
+    spec: RunSpec, features: int, batches: Any, repeats: int
+) -> tuple[np.ndarray, np.ndarray, Blocks]:
     """Seconds of a step on each block, top first, over a joint step's, (repeats, L), and a joint step's."""
-    joint = replace(spec, recipe=spec.recipe | {"layerwise": spec.recipe["layerwise"] | {"active": L}})
+    joint = replace(
+        spec, recipe=spec.recipe | {"layerwise": spec.recipe["layerwise"] | {"active": L}}
+    )
     found, whole = [], []
     for _ in range(repeats + 1):
         all_on, one = (timed(each, features, batches) for each in (joint, spec))
-        (seconds,) = (value for key, value in all_on.timing().items() if key.startswith("seconds_per_step/"))
+        (seconds,) = (
+            value for key, value in all_on.timing().items() if key.startswith("seconds_per_step/")
+        )
         whole.append(seconds)
-        found.append([one.timing()[f"seconds_per_step/lstm.{place}"] / seconds for place in TOP_FIRST])
+        found.append(
+            [one.timing()[f"seconds_per_step/lstm.{place}"] / seconds for place in TOP_FIRST]
+        )
     return np.array(found[1:]), np.array(whole[1:]), one  # the first pair is a warm-up
 
 
 def costs(real: bool, hidden: int, repeats: int, library: Datasets) -> str:
     """A row of the second table."""
-    words = [*PLACE, "recipe=traditional", "layerwise=cyclic", f"layerwise.steps={WINDOW}", f"model.num_layers={L}"]
+    words = [
+        *PLACE,
+        "recipe=traditional",
+        "layerwise=cyclic",
+        f"layerwise.steps={WINDOW}",
+        f"model.num_layers={L}",
+    ]
     job, _ = make_job([*words, f"model.hidden_size={hidden}"], library, None)
     features, batches = batches_of(real, hidden, job.spec, library.fetch(job)[1])
     found, whole, one = ratios(job.spec, features, batches, repeats)
     formula = [one.timing()[f"cost_share/lstm.{place}"] for place in TOP_FIRST]
-    kernel = [cost_share(one.sizes, range(place, L)) for place in TOP_FIRST]  # from the lowest that is trained on, all pay
+    kernel = [
+        cost_share(one.sizes, range(place, L)) for place in TOP_FIRST
+    ]  # from the lowest that is trained on, all pay
     cells = [cell(*numbers) for numbers in zip(found.T, formula, kernel, strict=True)]
     cycle = cell(found.mean(axis=1), float(np.mean(formula)), float(np.mean(kernel)))
     return f"| {REAL if real else EQUAL}, I={features}, H={hidden} | {1000 * np.median(whole):.1f} | {' | '.join([*cells, cycle])} |"
@@ -132,7 +198,10 @@ def cell(found: np.ndarray, formula: float, kernel: float) -> str:
 
 def frozen_backward(hidden: int, repeats: int) -> float:
     """Seconds of the backward pass through one LSTM with frozen weights over those with trained ones, median of pairs."""
-    lstm, x = nn.LSTM(hidden, hidden, batch_first=True), torch.randn(64, 60, hidden, generator=generator(0, "bench")).requires_grad_()
+    lstm, x = (
+        nn.LSTM(hidden, hidden, batch_first=True),
+        torch.randn(64, 60, hidden, generator=generator(0, "bench")).requires_grad_(),
+    )
 
     def seconds(trained: bool) -> float:
         lstm.requires_grad_(trained).zero_grad()
@@ -178,7 +247,11 @@ a frozen layer above saves nothing, so that the bottom layer alone costs what al
 def where() -> str:
     """Code and machine, in a phrase."""
     git = git_state()
-    code = f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}" if git else "code not in a checkout"
+    code = (
+        f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}"
+        if git
+        else "code not in a checkout"
+    )
     kind = torch.backends.cpu.get_cpu_capability()
     return f"{code}, torch {torch.__version__}, CPU ({kind}), {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when it began"
 
@@ -205,8 +278,15 @@ def page(asked: dict[str, str], words: list[str]) -> list[str]:
     for real in (False, True):
         for hidden in asked["hidden"].split(","):
             say(costs(real, int(hidden), int(asked["repeats"]), library))
-    shares = {hidden: frozen_backward(int(hidden), int(asked["repeats"])) for hidden in asked["hidden"].split(",")}
-    say(END.format(frozen=", ".join(f"{share:.2f} (H={hidden})" for hidden, share in shares.items())))
+    shares = {
+        hidden: frozen_backward(int(hidden), int(asked["repeats"]))
+        for hidden in asked["hidden"].split(",")
+    }
+    say(
+        END.format(
+            frozen=", ".join(f"{share:.2f} (H={hidden})" for hidden, share in shares.items())
+        )
+    )
     return lines
 
 

@@ -31,18 +31,41 @@ FOLDS, SEEDS = (0, 1, 2), (100, 101)  # seeds that no result is reported with
 def search(target: str, optimizer: str, root: str) -> dict[float, Floats]:
     """Log MSE ratios by learning rate, by fold and seed; what is in the store is not trained again."""
     rates = RATES[optimizer]
-    recipe = ["recipe=traditional"] if optimizer == "sgd" else ["recipe=upgraded", f"optimizer={optimizer}"]
-    axes = [f"optimizer.lr={','.join(map(str, rates))}", f"fold={','.join(map(str, FOLDS))}", f"seed={','.join(map(str, SEEDS))}"]
-    words = ["task=stock", f"task.target={target}", "split=development", "twin=false", "threads=1", *recipe, *axes, f"root={root}"]
+    recipe = (
+        ["recipe=traditional"]
+        if optimizer == "sgd"
+        else ["recipe=upgraded", f"optimizer={optimizer}"]
+    )
+    axes = [
+        f"optimizer.lr={','.join(map(str, rates))}",
+        f"fold={','.join(map(str, FOLDS))}",
+        f"seed={','.join(map(str, SEEDS))}",
+    ]
+    words = [
+        "task=stock",
+        f"task.target={target}",
+        "split=development",
+        "twin=false",
+        "threads=1",
+        *recipe,
+        *axes,
+        f"root={root}",
+    ]
     train_command(words, True, None, Console(quiet=True))
     rows = [r for r in Store(Path(root).resolve()).rows(status="FINISHED") if not r.is_parent]
     scores: dict[float, dict[tuple[str, str], float]] = {rate: {} for rate in rates}
     for run in rows:
         if run.params["optimizer"] == optimizer and run.params["task.target"] == target:
             place = run.params["fold"], run.params["seed"]
-            scores[float(run.params["optimizer.lr"])][place] = math.log(run.metrics["test/mse_ratio"])
-    assert all(len(found) == len(FOLDS) * len(SEEDS) for found in scores.values()), {k: len(v) for k, v in scores.items()}
-    return {rate: np.array([found[place] for place in sorted(found)]) for rate, found in scores.items()}
+            scores[float(run.params["optimizer.lr"])][place] = math.log(
+                run.metrics["test/mse_ratio"]
+            )
+    assert all(len(found) == len(FOLDS) * len(SEEDS) for found in scores.values()), {
+        k: len(v) for k, v in scores.items()
+    }
+    return {
+        rate: np.array([found[place] for place in sorted(found)]) for rate, found in scores.items()
+    }
 
 
 def best(scores: dict[float, Floats]) -> float:
@@ -53,7 +76,10 @@ def row(optimizer: str, scores: dict[float, Floats]) -> str:
     """A row of the table: MSE ratio by rate, from the lowest, the best in bold."""
     bold = {rate: "**" * (rate == best(scores)) for rate in scores}
     means = {rate: float(np.exp(found.mean())) for rate, found in scores.items()}
-    cells = [f"{rate:g}: {bold[rate]}{mean:{'.4f' if mean < 10 else '.4g'}}{bold[rate]}" for rate, mean in means.items()]
+    cells = [
+        f"{rate:g}: {bold[rate]}{mean:{'.4f' if mean < 10 else '.4g'}}{bold[rate]}"
+        for rate, mean in means.items()
+    ]
     return f"| {optimizer} | {' | '.join(cells)} |"
 
 
@@ -65,22 +91,35 @@ def at_edge(scores: dict[float, Floats]) -> bool:
 def as_good(scores: dict[float, Floats]) -> list[str]:
     """The rates that these runs cannot tell from the best: their mean paired difference is below two standard errors."""
     finite = {rate: found for rate, found in scores.items() if np.isfinite(found).all()}
-    gaps = {rate: found - finite[best(scores)] for rate, found in finite.items() if rate != best(scores)}
-    return [f"{rate:g}" for rate, gap in gaps.items() if gap.mean() < 2 * gap.std(ddof=1) / len(gap) ** 0.5]
+    gaps = {
+        rate: found - finite[best(scores)] for rate, found in finite.items() if rate != best(scores)
+    }
+    return [
+        f"{rate:g}"
+        for rate, gap in gaps.items()
+        if gap.mean() < 2 * gap.std(ddof=1) / len(gap) ** 0.5
+    ]
 
 
 def main(words: list[str]) -> None:
     asked = overridden({"targets": "return,level,volatility", "root": "runs/learning-rates"}, words)
     blank = " | ".join([""] * (len(RATES["sgd"]) - 2))
     for target in asked["targets"].split(","):
-        print(f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate |\n|---|{'--:|' * len(RATES['sgd'])}")
+        print(
+            f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate |\n|---|{'--:|' * len(RATES['sgd'])}"
+        )
         found = {}
         for optimizer in RATES:
             found[optimizer] = search(target, optimizer, asked["root"])
             print(row(optimizer, found[optimizer]), flush=True)
         edges = [optimizer for optimizer, scores in found.items() if at_edge(scores)]
-        ties = [f"{optimizer} {' '.join(as_good(scores)) or 'none'}" for optimizer, scores in found.items()]
-        print(f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the best: {'; '.join(ties)}.")
+        ties = [
+            f"{optimizer} {' '.join(as_good(scores)) or 'none'}"
+            for optimizer, scores in found.items()
+        ]
+        print(
+            f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the best: {'; '.join(ties)}."
+        )
 
 
 if __name__ == "__main__":

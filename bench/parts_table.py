@@ -85,7 +85,9 @@ class Recorder:
 
     def found(self) -> Iterator[Ran]:
         for test, (file, function, choices_of) in self.about.items():
-            kind = next((column for column, words in KINDS.items() if re.search(words, function)), REST)
+            kind = next(
+                (column for column, words in KINDS.items() if re.search(words, function)), REST
+            )
             passed = test in self.ran and test not in self.bad | self.skipped
             yield Ran(file, function, kind, choices_of, passed, test in self.skipped)
 
@@ -105,7 +107,11 @@ def about(item: Any) -> Iterator[Choice]:
     else:
         own = [group for group in PARTS if item.path.stem.startswith(f"test_part_{group}")]
         texts = list(map(str, given.values()))
-        yield from (choice for choice in EVERY if choice[0] in (own or PARTS) and said(choice, texts, bool(own), item))
+        yield from (
+            choice
+            for choice in EVERY
+            if choice[0] in (own or PARTS) and said(choice, texts, bool(own), item)
+        )
 
 
 def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool:
@@ -115,15 +121,23 @@ def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool
     if not in_own_file:
         return any(re.search(word, text) for text in texts)
     bare = any(re.search(rf"(?<![\w=]){name}(?![\w=])", text) for text in texts)
-    named = re.search(rf"(^|_){name}s?(_|$)", item.originalname) and "_layers_" not in item.originalname
-    return bare or bool(named) or bool(re.search(rf'"{name}"|{word}', "\n".join([*texts, lines(item)])))
+    named = (
+        re.search(rf"(^|_){name}s?(_|$)", item.originalname) and "_layers_" not in item.originalname
+    )
+    return (
+        bare
+        or bool(named)
+        or bool(re.search(rf'"{name}"|{word}', "\n".join([*texts, lines(item)])))
+    )
 
 
 def lines(item: Any) -> str:
     """The source of a test and of the functions of its file that it calls."""
     test, there = inspect.unwrap(item.function), vars(item.module)
     called = (there.get(name) for name in test.__code__.co_names)
-    helpers = (one for one in called if inspect.isfunction(one) and one.__module__ == item.module.__name__)
+    helpers = (
+        one for one in called if inspect.isfunction(one) and one.__module__ == item.module.__name__
+    )
     return "\n".join(inspect.getsource(one) for one in (test, *helpers))
 
 
@@ -135,13 +149,18 @@ def run(file: str) -> tuple[list[Ran], str]:
     torch.set_num_threads(1)
     recorder, heard = Recorder(), io.StringIO()
     with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
-        code = pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", str(REPO / "tests" / f"{file}.py")], plugins=[recorder])
+        code = pytest.main(
+            ["-p", "no:cacheprovider", "-p", "no:xdist", str(REPO / "tests" / f"{file}.py")],
+            plugins=[recorder],
+        )
     return list(recorder.found()), heard.getvalue() if code else ""
 
 
 def suite(processes: int) -> list[Ran]:
     """All files, the longest first."""
-    files = [path.stem for pattern in FILES for path in sorted((REPO / "tests").glob(f"{pattern}.py"))]
+    files = [
+        path.stem for pattern in FILES for path in sorted((REPO / "tests").glob(f"{pattern}.py"))
+    ]
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processes])
@@ -173,7 +192,9 @@ def cell(column: str, tests: list[Ran]) -> str:
     if not tests:
         return "**missing**" if column in NEEDED else "–"
     failed = sum(not ran.passed and not ran.skipped for ran in tests)
-    return f"**{failed} of {len(tests)} failed**" if failed else str(sum(ran.passed for ran in tests))
+    return (
+        f"**{failed} of {len(tests)} failed**" if failed else str(sum(ran.passed for ran in tests))
+    )
 
 
 HEAD = """# Every part against every kind of check
@@ -199,14 +220,24 @@ that takes its strength away, or its group no property that all share. What the 
 
 def page(found: list[Ran], about_run: dict[str, Any]) -> tuple[str, bool]:
     """The table, and whether it is whole."""
-    cells, states = kinds(found), Counter("passed" if r.passed else "skipped" if r.skipped else "failed" for r in found)
+    cells, states = (
+        kinds(found),
+        Counter("passed" if r.passed else "skipped" if r.skipped else "failed" for r in found),
+    )
     counts = {state: states[state] for state in ("passed", "failed", "skipped")}
-    columns = {"own": OWN, "group": GROUP, "columns": " | ".join(COLUMNS), "dashes": "--:|" * len(COLUMNS)}
+    columns = {
+        "own": OWN,
+        "group": GROUP,
+        "columns": " | ".join(COLUMNS),
+        "dashes": "--:|" * len(COLUMNS),
+    }
     rows = [HEAD.format(**about_run, **counts, **columns)]
     for group, name in EVERY:
         numbers = [cell(column, cells.get((column, (group, name)), [])) for column in COLUMNS]
         rows.append(f"| [{group}={name}](../parts/{group}-{name}.md) | {' | '.join(numbers)} |")
-    return "\n".join(rows) + "\n", not counts["failed"] and not any("**missing**" in row for row in rows)
+    return "\n".join(rows) + "\n", not counts["failed"] and not any(
+        "**missing**" in row for row in rows
+    )
 
 
 def main(words: list[str]) -> None:
@@ -216,7 +247,9 @@ def main(words: list[str]) -> None:
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     about_run = {
         "words": "".join(f" {word}" for word in words),
-        "code": f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}" if git else "code not in a checkout",
+        "code": f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}"
+        if git
+        else "code not in a checkout",
         "wall": time.perf_counter() - since,
         "cpu": spent.ru_utime + spent.ru_stime,
         "processes": asked["processes"],

@@ -40,7 +40,9 @@ def main(words: list[str]) -> None:
     files = [path for path in sorted(Path(asked["data"]).iterdir()) if path.is_file()]
     print("| file | as prices | as prices, `data.bad=drop` | as reviews |\n|---|---|---|---|")
     for path in files:
-        print(f"| {' | '.join([path.name, *as_prices(path), told(read_reviews, path)])} |", flush=True)
+        print(
+            f"| {' | '.join([path.name, *as_prices(path), told(read_reviews, path)])} |", flush=True
+        )
 
 
 if __name__ == "__main__":

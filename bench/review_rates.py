@@ -47,13 +47,29 @@ def corpora(folder: str) -> dict[str, list[str]]:
 
 def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[float, float]:
     """Validation accuracy by rate; what is in the store is not trained again."""
-    recipe = ["recipe=traditional"] if optimizer == "sgd" else ["recipe=upgraded", f"optimizer={optimizer}", *BESIDE.get(optimizer, [])]
+    recipe = (
+        ["recipe=traditional"]
+        if optimizer == "sgd"
+        else ["recipe=upgraded", f"optimizer={optimizer}", *BESIDE.get(optimizer, [])]
+    )
     axis = f"optimizer.lr={','.join(map(str, RATES[optimizer]))}"
-    words = ["task=sentiment", *source, "twin=false", f"seed={SEED}", f"threads={threads}", *recipe, axis, f"root={root}"]
+    words = [
+        "task=sentiment",
+        *source,
+        "twin=false",
+        f"seed={SEED}",
+        f"threads={threads}",
+        *recipe,
+        axis,
+        f"root={root}",
+    ]
     train_command(words, True, None, Console(quiet=True))
     jobs = wanted_jobs(words, True, None, Datasets())
     rows = Store(Path(root).resolve()).finished(job.spec.key for job in jobs)
-    return {job.config["optimizer"]["lr"]: rows[job.spec.key].metrics.get("val/accuracy", 0.0) for job in jobs}
+    return {
+        job.config["optimizer"]["lr"]: rows[job.spec.key].metrics.get("val/accuracy", 0.0)
+        for job in jobs
+    }
 
 
 def main(words: list[str]) -> None:
@@ -67,11 +83,17 @@ def main(words: list[str]) -> None:
     there = corpora(asked["data"])
     for optimizer in asked["optimizers"].split(","):
         rates = RATES[optimizer]
-        print(f"\n### {optimizer}\n\n| corpus | {' | '.join(f'{rate:g}' for rate in rates)} |\n|---|{'--:|' * len(rates)}", flush=True)
+        print(
+            f"\n### {optimizer}\n\n| corpus | {' | '.join(f'{rate:g}' for rate in rates)} |\n|---|{'--:|' * len(rates)}",
+            flush=True,
+        )
         found = {}
         for corpus, source in there.items():
             found[corpus] = search(optimizer, source, asked["root"], asked["threads"])
-            print(f"| {corpus} | {' | '.join(f'{score:.4f}' for score in found[corpus].values())} |", flush=True)
+            print(
+                f"| {corpus} | {' | '.join(f'{score:.4f}' for score in found[corpus].values())} |",
+                flush=True,
+            )
         means = [fmean(scores[rate] for scores in found.values()) for rate in rates]
         cells = [f"**{mean:.4f}**" if mean == max(means) else f"{mean:.4f}" for mean in means]
         print(f"| mean | {' | '.join(cells)} |", flush=True)

@@ -21,7 +21,10 @@ SETS = {
     "reviews": ("Generated reviews", ["data=reviews"]),
     "sst2": ("SST-2, sentences", ["data=texts", "data.path={data}/sst2_sentence.parquet"]),
     "chnsenticorp": ("ChnSentiCorp", ["data=texts", "data.path={data}/chnsenticorp_split.parquet"]),
-    "imdb": ("IMDb, official test", ["data=imdb", "data.path={data}/imdb_50k.parquet", "trainer.precision=bf16-mixed"]),
+    "imdb": (
+        "IMDb, official test",
+        ["data=imdb", "data.path={data}/imdb_50k.parquet", "trainer.precision=bf16-mixed"],
+    ),
 }
 COLUMNS = {
     "accuracy": "accuracy",
@@ -48,14 +51,29 @@ def cell(values: list[float], sign: str = "") -> str:
 
 def table(runs: list[Row], twins: list[Row]) -> None:
     shown = [key for key in COLUMNS if f"test/{key}" in runs[0].metrics]
-    print(f"| | {' | '.join(COLUMNS[key] for key in shown)} | seconds |\n|---|{'--:|' * (len(shown) + 1)}")
+    print(
+        f"| | {' | '.join(COLUMNS[key] for key in shown)} | seconds |\n|---|{'--:|' * (len(shown) + 1)}"
+    )
     for name, rows in (("run, upgraded", runs), ("twin, traditional", twins)):
         numbers = [cell([row.metrics[f"test/{key}"] for row in rows]) for key in shown]
-        print(f"| {name} | {' | '.join(numbers)} | {fmean(row.metrics['seconds'] for row in rows):.0f} |")
-    gaps = [cell([a.metrics[f"test/{key}"] - b.metrics[f"test/{key}"] for a, b in zip(runs, twins, strict=True)], "+") for key in shown]
+        print(
+            f"| {name} | {' | '.join(numbers)} | {fmean(row.metrics['seconds'] for row in rows):.0f} |"
+        )
+    gaps = [
+        cell(
+            [
+                a.metrics[f"test/{key}"] - b.metrics[f"test/{key}"]
+                for a, b in zip(runs, twins, strict=True)
+            ],
+            "+",
+        )
+        for key in shown
+    ]
     print(f"| difference | {' | '.join(gaps)} | |")
     for name in ("linear", "majority"):
-        print(f"| {name} | {' | '.join(cell([runs[0].metrics.get(f'test/{name}/{key}', float('nan'))]) for key in shown)} | |")
+        print(
+            f"| {name} | {' | '.join(cell([runs[0].metrics.get(f'test/{name}/{key}', float('nan'))]) for key in shown)} | |"
+        )
 
 
 def main(words: list[str]) -> None:
@@ -69,14 +87,21 @@ def main(words: list[str]) -> None:
     asked = overridden(asked, words)
     for name in asked["sets"].split(","):
         title, source = SETS[name]
-        shown = ["task=sentiment", *(word.format(**asked) for word in source), f"seed={asked['seeds']}", f"threads={asked['threads']}"]
+        shown = [
+            "task=sentiment",
+            *(word.format(**asked) for word in source),
+            f"seed={asked['seeds']}",
+            f"threads={asked['threads']}",
+        ]
         print(f"\n### {title}\n\n`upgate train -m {' '.join(shown)}`\n", flush=True)
         command = [*shown, f"root={asked['root']}"]
         train_command(command, True, None, Console(quiet=True))
         runs, twins = rows_of(wanted_jobs(command, True, None, Datasets()), asked["root"])
         leaked = runs[0].metrics.get("test/leaked", 0)
         note = f"; {leaked:.0f} of them are in the training part too" if leaked else ""
-        print(f"{len(runs)} seeds, {runs[0].metrics['test/samples']:,.0f} test reviews{note}. Mean ± standard error over seeds.\n")
+        print(
+            f"{len(runs)} seeds, {runs[0].metrics['test/samples']:,.0f} test reviews{note}. Mean ± standard error over seeds.\n"
+        )
         table(runs, twins)
 
 

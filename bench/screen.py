@@ -38,7 +38,10 @@ BESIDE = {  # what a choice needs, the smallest change that lets it stand; it is
     "layerwise=lars": "optimizer=sgd",
     "layerwise=independent": "clip=layer",
     "regularization=decay": "optimizer=adam",
-    **{f"layerwise={name}": "model.num_layers=2" for name in ("cyclic", "greedy", "local", "random_blocks")},
+    **{
+        f"layerwise={name}": "model.num_layers=2"
+        for name in ("cyclic", "greedy", "local", "random_blocks")
+    },
 }
 SHOWN = {  # by group, how the names of the numbers begin that show a choice at work
     "optimizer": ("averaged_steps", "update_ratio/lstm.0", "grad_norm_p50"),
@@ -46,7 +49,14 @@ SHOWN = {  # by group, how the names of the numbers begin that show a choice at 
     "clip": ("clipped_", "clip_"),
     "regularization": ("{name}_", "penalty_over_loss", "exact_zeros", "grad_norm_p50"),
     "init": ("forget_gate_mean", "gate_saturation", "grad_norm_p50"),
-    "layerwise": ("active_share", "passes_per_step", "trust_ratio", "auxiliary_loss", "learning_rate/lstm", "update_ratio"),
+    "layerwise": (
+        "active_share",
+        "passes_per_step",
+        "trust_ratio",
+        "auxiliary_loss",
+        "learning_rate/lstm",
+        "update_ratio",
+    ),
     "averaging": ("averaged_steps", "update_ratio/lstm.0"),
     "stopping": ("steps_saved",),
 }
@@ -66,12 +76,16 @@ class Contrast:
     base: Words
 
 
-def contrast(group: str, name: str, upgraded: Mapping[str, Any], traditional: Mapping[str, Any]) -> Contrast:
+def contrast(
+    group: str, name: str, upgraded: Mapping[str, Any], traditional: Mapping[str, Any]
+) -> Contrast:
     beside = tuple(BESIDE.get(f"{group}={name}", "").split())
     if group == REGULARIZATION:
         own = set(upgraded[group])
         arm, base = (own | {name}, own - {name}) if name != "none" else (set(), own)
-        return Contrast(group, name, (*beside, *regularizers(arm, own)), (*beside, *regularizers(base, own)))
+        return Contrast(
+            group, name, (*beside, *regularizers(arm, own)), (*beside, *regularizers(base, own))
+        )
     if name != upgraded[group]["name"]:
         return Contrast(group, name, (*beside, f"{group}={name}"), beside)
     null = traditional[group]["name"]
@@ -83,8 +97,14 @@ def regularizers(names: set[str], own: set[str]) -> Words:
 
 
 def contrasts(asked: Asked) -> list[Contrast]:
-    upgraded, traditional = (compose([*setting(asked), f"recipe={name}"]) for name in ("upgraded", "traditional"))
-    return [contrast(group, name, upgraded, traditional) for group in asked["groups"].split(",") for name in choices(group)]
+    upgraded, traditional = (
+        compose([*setting(asked), f"recipe={name}"]) for name in ("upgraded", "traditional")
+    )
+    return [
+        contrast(group, name, upgraded, traditional)
+        for group in asked["groups"].split(",")
+        for name in choices(group)
+    ]
 
 
 def setting(asked: Asked) -> list[str]:
@@ -94,7 +114,13 @@ def setting(asked: Asked) -> list[str]:
 
 def command(words: Words, asked: Asked) -> list[str]:
     """What `upgate train -m` is told for a recipe and all seeds."""
-    return [*setting(asked), *words, f"seed={asked['seeds']}", f"threads={asked['threads']}", f"root={asked['root']}"]
+    return [
+        *setting(asked),
+        *words,
+        f"seed={asked['seeds']}",
+        f"threads={asked['threads']}",
+        f"root={asked['root']}",
+    ]
 
 
 def refusal(words: Words, asked: Asked) -> str:
@@ -108,22 +134,41 @@ def refusal(words: Words, asked: Asked) -> str:
 
 def recipes(found: list[Contrast], asked: Asked) -> list[Words]:
     """The recipes to train, each once."""
-    wanted = dict.fromkeys(words for c in found if c.arm != c.base and not refusal(c.arm, asked) for words in (c.base, c.arm))
+    wanted = dict.fromkeys(
+        words
+        for c in found
+        if c.arm != c.base and not refusal(c.arm, asked)
+        for words in (c.base, c.arm)
+    )
     return list(wanted)
 
 
 def train_all(wanted: list[Words], asked: Asked) -> None:
     """In this process, or each share of the recipes in a process of its own: no key is trained by two."""
     if (processes := int(asked["processes"])) > 1:
-        call = [sys.executable, __file__, *(f"{key}={value}" for key, value in asked.items() if key not in ("processes", "share"))]
+        call = [
+            sys.executable,
+            __file__,
+            *(
+                f"{key}={value}"
+                for key, value in asked.items()
+                if key not in ("processes", "share")
+            ),
+        ]
         workers = [subprocess.Popen([*call, f"share={i}/{processes}"]) for i in range(processes)]
         codes = [worker.wait() for worker in workers]
         if any(codes):
-            print("a worker failed; what is in the store is reported, and the same command goes on from there", flush=True)
+            print(
+                "a worker failed; what is in the store is reported, and the same command goes on from there",
+                flush=True,
+            )
         return
     for i, words in enumerate(wanted):
         code = train_command(command(words, asked), True, None, Console(quiet=True))
-        print(f"{i + 1}/{len(wanted)} {' '.join(words) or 'upgraded'}{' FAILED' if code == 1 else ''}", flush=True)
+        print(
+            f"{i + 1}/{len(wanted)} {' '.join(words) or 'upgraded'}{' FAILED' if code == 1 else ''}",
+            flush=True,
+        )
         if code == 130:
             sys.exit(code)
 
@@ -131,8 +176,13 @@ def train_all(wanted: list[Words], asked: Asked) -> None:
 def stored(wanted: list[Words], asked: Asked) -> dict[Words, list[Row | None]]:
     """What the store holds of each recipe, by seed."""
     library = Datasets()
-    keys = {words: [job.spec.key for job in wanted_jobs(command(words, asked), True, None, library)] for words in wanted}
-    there = Store(Path(asked["root"]).resolve()).finished(key for some in keys.values() for key in some)
+    keys = {
+        words: [job.spec.key for job in wanted_jobs(command(words, asked), True, None, library)]
+        for words in wanted
+    }
+    there = Store(Path(asked["root"]).resolve()).finished(
+        key for some in keys.values() for key in some
+    )
     return {words: [there.get(key) for key in some] for words, some in keys.items()}
 
 
@@ -153,7 +203,9 @@ def measured(c: Contrast, pairs: list[tuple[Row, Row]], asked: Asked) -> dict[st
         "seeds": len(pairs),
         "engaged": engaged(c, pairs),
         "seconds_per_step_ratio": median(ratios) if ratios else None,
-        "data": ", ".join(sorted({a.tags["upgate.data"].removeprefix("sha256:")[:12] for a, _ in pairs})),
+        "data": ", ".join(
+            sorted({a.tags["upgate.data"].removeprefix("sha256:")[:12] for a, _ in pairs})
+        ),
     }
 
 
@@ -162,9 +214,15 @@ def engaged(c: Contrast, pairs: list[tuple[Row, Row]]) -> str:
     if not pairs:
         return "no run finished"
     diverged = sum(a.tags["upgate.diverged"] == "true" for a, _ in pairs)
-    same = sum(a.tags["upgate.weights"] == b.tags["upgate.weights"] != "" for a, b in pairs)  # a diverged run has none
+    same = sum(
+        a.tags["upgate.weights"] == b.tags["upgate.weights"] != "" for a, b in pairs
+    )  # a diverged run has none
     if same == len(pairs):
-        return "the same weights, as it must be: a negative control" if c.name in SAME else "never engaged: the same weights, bit for bit"
+        return (
+            "the same weights, as it must be: a negative control"
+            if c.name in SAME
+            else "never engaged: the same weights, bit for bit"
+        )
     counts = {"diverged": diverged, "never engaged": same}
     said = [f"{what} in {count} of {len(pairs)} seeds" for what, count in counts.items() if count]
     return "; ".join([*said, *numbers(c, pairs)]) or "the weights differ; no number says how"
@@ -173,13 +231,20 @@ def engaged(c: Contrast, pairs: list[tuple[Row, Row]]) -> str:
 def numbers(c: Contrast, pairs: list[tuple[Row, Row]]) -> Iterator[str]:
     """The first numbers of the group's that differ: means over seeds, and in brackets those without the choice."""
     starts = [f"engagement/{start.format(name=c.name)}" for start in SHOWN[c.group]]
-    names = [name for start in starts for name in sorted(pairs[0][0].metrics) if name.startswith(start)]
+    names = [
+        name for start in starts for name in sorted(pairs[0][0].metrics) if name.startswith(start)
+    ]
     left = MOST
     for name in dict.fromkeys(names):
-        ours, theirs = ([row.metrics[name] for row in side if name in row.metrics] for side in zip(*pairs, strict=True))
+        ours, theirs = (
+            [row.metrics[name] for row in side if name in row.metrics]
+            for side in zip(*pairs, strict=True)
+        )
         if left and ours != theirs:
             left -= 1
-            yield f"{name.removeprefix('engagement/')} {fmean(ours):.3g}" + (f" ({fmean(theirs):.3g})" if theirs else "")
+            yield f"{name.removeprefix('engagement/')} {fmean(ours):.3g}" + (
+                f" ({fmean(theirs):.3g})" if theirs else ""
+            )
 
 
 def rows(found: list[Contrast], asked: Asked) -> Iterator[dict[str, Any]]:
@@ -193,12 +258,18 @@ def rows(found: list[Contrast], asked: Asked) -> Iterator[dict[str, Any]]:
             row["engaged"] = f"refused: {reason}"
         elif c.arm == c.base:
             row["engaged"] = "the upgraded recipe's own choice, and the null one"
-        yield row | {"code": ", ".join(sorted({codes.get(a.parent or "", "") for a, _ in pairs} - {""}))}
+        yield row | {
+            "code": ", ".join(sorted({codes.get(a.parent or "", "") for a, _ in pairs} - {""}))
+        }
 
 
 def commits(root: str) -> dict[str, str]:
     """The commit of the code by the parent run's id."""
-    return {row.run_id: row.tags.get("upgate.git", "")[:7] for row in Store(Path(root).resolve()).rows() if row.is_parent}
+    return {
+        row.run_id: row.tags.get("upgate.git", "")[:7]
+        for row in Store(Path(root).resolve()).rows()
+        if row.is_parent
+    }
 
 
 def write(fresh: list[dict[str, Any]], asked: Asked) -> None:
@@ -228,7 +299,11 @@ def table(found: list[dict[str, Any]], asked: Asked) -> str:
 
 
 def line(row: Mapping[str, Any]) -> str:
-    effect = "" if row["effect"] is None else f"{row['effect']:+.4f}" + (f" ± {row['se']:.4f}" if row["se"] is not None else "")
+    effect = (
+        ""
+        if row["effect"] is None
+        else f"{row['effect']:+.4f}" + (f" ± {row['se']:.4f}" if row["se"] is not None else "")
+    )
     ratio = "" if row["seconds_per_step_ratio"] is None else f"×{row['seconds_per_step_ratio']:.2f}"
     return f"| {row['group']}={row['name']} | {row['against']} | {effect} | {row['engaged']} | {ratio} |"
 

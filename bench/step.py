@@ -34,9 +34,15 @@ OWN = {"task": "stock", "repeats": "20", "threads": "2"}
 FIXED = ("trainer.accelerator=cpu", "stopping=none", "twin=false")
 
 
-def bare(learner: RecipeModule, data: FoldDataModule, spec: RunSpec, epochs: int) -> Callable[[], None]:
+def bare(
+    learner: RecipeModule, data: FoldDataModule, spec: RunSpec, epochs: int
+) -> Callable[[], None]:
     """Return an epoch of the loop that one would write by hand for the same recipe."""
-    net, recipe, batches = learner.net.train(), learner.recipe, data.loads(spec.batch_size, spec.seed).train_dataloader()
+    net, recipe, batches = (
+        learner.net.train(),
+        learner.recipe,
+        data.loads(spec.batch_size, spec.seed).train_dataloader(),
+    )
     recipe.start(net, torch.device("cpu"), epochs * len(batches))
     optimizer = recipe.optimizer(learner.layers(), net)
     scheduler = recipe.scheduler(optimizer, epochs * len(batches))
@@ -87,14 +93,23 @@ class Neighbour(pl.Callback):
         self.since = end
 
 
-def measure(spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str) -> np.ndarray:
+def measure(
+    spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str
+) -> np.ndarray:
     """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
     task = task_of(spec.task["name"])
     ours, theirs = task.learner(spec.plain(), data), task.learner(spec.plain(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [EpochMetrics(lambda point, step: None), BestCheckpoint(Path(folder)), ProgressBar(console, name), neighbour]
-        make_trainer(spec, {}, Path(folder), callbacks).fit(ours, datamodule=data.loads(spec.batch_size, spec.seed))
+        callbacks = [
+            EpochMetrics(lambda point, step: None),
+            BestCheckpoint(Path(folder)),
+            ProgressBar(console, name),
+            neighbour,
+        ]
+        make_trainer(spec, {}, Path(folder), callbacks).fit(
+            ours, datamodule=data.loads(spec.batch_size, spec.seed)
+        )
     for (name, a), b in zip(ours.net.named_parameters(), theirs.net.parameters(), strict=True):
         if not torch.equal(a, b):
             raise SystemExit(f"{name} differs between the two loops: they did not do the same work")
@@ -120,17 +135,30 @@ def main(words: list[str]) -> None:
     asked = OWN | dict(word.split("=", 1) for word in words if word.split("=", 1)[0] in OWN)
     rest = [word for word in words if word.split("=", 1)[0] not in OWN]
     repeats, library, console = int(asked["repeats"]), Datasets(), Console(width=140)
-    table = Table(title=f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of {repeats} pairs of epochs")
-    for heading in ("recipe", "ours", "bare loop", "ratio (middle half)", "ratio of CPU seconds", "ours per second"):
+    table = Table(
+        title=f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of {repeats} pairs of epochs"
+    )
+    for heading in (
+        "recipe",
+        "ours",
+        "bare loop",
+        "ratio (middle half)",
+        "ratio of CPU seconds",
+        "ours per second",
+    ):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     torch.set_num_threads(int(asked["threads"]))
     with warnings.catch_warnings():
         quiet()
         for recipe in ("traditional", "upgraded"):
             budget = f"trainer.max_epochs={repeats + 1}"
-            job, _ = make_job([f"task={asked['task']}", f"recipe={recipe}", budget, *FIXED, *rest], library, None)
+            job, _ = make_job(
+                [f"task={asked['task']}", f"recipe={recipe}", budget, *FIXED, *rest], library, None
+            )
             data = library.fetch(job)[1]
-            table.add_row(recipe, *row(job.spec, data, measure(job.spec, data, repeats, console, recipe)))
+            table.add_row(
+                recipe, *row(job.spec, data, measure(job.spec, data, repeats, console, recipe))
+            )
     console.print(table)
 
 

@@ -37,8 +37,14 @@ class Stocks:
 EIGHT = "data.tickers=[AAPL,MSFT,XOM,KO,PG,GE,IBM,SPY]"
 SETS = {
     "index": Stocks("The S&P 500 index", "", ()),
-    "eight": Stocks("Eight US tickers from 2005", "us_daily_long_adj.parquet", (EIGHT, "data.start=2005")),
-    "sp500": Stocks("All 505 tickers", "sp500_all_stocks_5yr.parquet", ("data.bad=drop", "batch_size=512", "trainer.max_epochs=2")),
+    "eight": Stocks(
+        "Eight US tickers from 2005", "us_daily_long_adj.parquet", (EIGHT, "data.start=2005")
+    ),
+    "sp500": Stocks(
+        "All 505 tickers",
+        "sp500_all_stocks_5yr.parquet",
+        ("data.bad=drop", "batch_size=512", "trainer.max_epochs=2"),
+    ),
 }
 HEAD = (
     "target", "seed", "windows: train, validation, test", "tickers judged", "MSE: run", "twin", "persistence",
@@ -48,7 +54,9 @@ HEAD = (
 
 def command(stocks: Stocks, target: str, data: str) -> list[str]:
     """The words of `upgate train` that say what is trained on what; not where, and with which seed."""
-    source = ["data=prices", f"data.path={Path(data) / stocks.file}"] if stocks.file else ["data=sp500"]
+    source = (
+        ["data=prices", f"data.path={Path(data) / stocks.file}"] if stocks.file else ["data=sp500"]
+    )
     return ["task=stock", f"task.target={target}", *source, *stocks.words]
 
 
@@ -63,8 +71,12 @@ def describe(prices: Prices) -> str:
 def windows(prices: Prices, asked: dict[str, Any]) -> tuple[str, str]:
     """How many windows each part has, and what was left out or scaled otherwise."""
     task = build(StockTask, asked["task"], "task").plain()
-    tensors = StockDataModule(prices, task, asked["split"], asked["fold"], asked["data"]["bad"]).tensors
-    special = ", ".join(f"{what.replace('_', ' ')} {count:,}" for what, count in tensors.notes.items() if count)
+    tensors = StockDataModule(
+        prices, task, asked["split"], asked["fold"], asked["data"]["bad"]
+    ).tensors
+    special = ", ".join(
+        f"{what.replace('_', ' ')} {count:,}" for what, count in tensors.notes.items() if count
+    )
     return ", ".join(f"{len(rows):,}" for rows in tensors.origin.values()), special
 
 
@@ -73,7 +85,9 @@ def trained(words: list[str], asked: dict[str, Any], prices: Prices) -> tuple[Ro
     if code := train_command(words, False, None, Console(quiet=True)):
         sys.exit(code)  # interrupted, or failed: the store has the traceback
     store = Store(Path(asked["root"]).resolve())
-    run = next(row for row in store.rows(recipe="upgraded", status="FINISHED") if fits(row, asked, prices))
+    run = next(
+        row for row in store.rows(recipe="upgraded", status="FINISHED") if fits(row, asked, prices)
+    )
     return run, store.finished([run.tags["upgate.twin_key"]])[run.tags["upgate.twin_key"]]
 
 
@@ -86,15 +100,27 @@ def fits(row: Row, asked: dict[str, Any], prices: Prices) -> bool:
         "optimizer.lr": asked["optimizer"]["lr"],
         "trainer.max_epochs": asked["trainer"]["max_epochs"],
     }
-    return row.tags["upgate.data"] == prices.hash() and all(row.params[key] == str(value) for key, value in wanted.items())
+    return row.tags["upgate.data"] == prices.hash() and all(
+        row.params[key] == str(value) for key, value in wanted.items()
+    )
 
 
 def cells(run: Row, twin: Row, root: str) -> Iterator[str]:
     """The numbers of a line of the table, from the tickers judged on."""
     tickers = pd.read_parquet(Path(root) / run.key[:16] / "tickers.parquet")
     yield str(len(tickers))
-    yield from (shown(row, key) for row, key in ((run, "mse"), (twin, "mse"), (run, "persistence/mse")))
-    yield from (shown(row, key) for row, key in ((run, "mse_ratio"), (twin, "mse_ratio"), (run, "drift/mse_ratio"), (run, "har/mse_ratio")))
+    yield from (
+        shown(row, key) for row, key in ((run, "mse"), (twin, "mse"), (run, "persistence/mse"))
+    )
+    yield from (
+        shown(row, key)
+        for row, key in (
+            (run, "mse_ratio"),
+            (twin, "mse_ratio"),
+            (run, "drift/mse_ratio"),
+            (run, "har/mse_ratio"),
+        )
+    )
     for name in ("persistence", "har"):
         yield str(int((tickers["forecast"] < tickers[name]).sum())) if name in tickers else ""
     yield f"{run.metrics['seconds']:.0f}, {twin.metrics['seconds']:.0f}"
@@ -103,24 +129,45 @@ def cells(run: Row, twin: Row, root: str) -> Iterator[str]:
 def shown(row: Row, key: str) -> str:
     """A test metric of a run to four digits; blank where there is none."""
     value = row.metrics.get(f"test/{key}")
-    return "" if value is None else f"{value:.4f}" if key.endswith("ratio") and value < 10 else f"{value:.4g}"
+    return (
+        ""
+        if value is None
+        else f"{value:.4f}"
+        if key.endswith("ratio") and value < 10
+        else f"{value:.4g}"
+    )
 
 
 def measure(stocks: Stocks, asked: dict[str, str]) -> None:
     """Print the table of a set, a line per target and seed as it is trained."""
     words = command(stocks, "TARGET", asked["data"])
-    print(f"\n### {stocks.title}\n\n`upgate train {' '.join(words)} seed=SEED threads={asked['threads']}`\n")
+    print(
+        f"\n### {stocks.title}\n\n`upgate train {' '.join(words)} seed=SEED threads={asked['threads']}`\n"
+    )
     prices = load_prices(config.compose(command(stocks, "return", asked["data"]))["data"])
-    print(f"{describe(prices)}\n\n| {' | '.join(HEAD)} |\n|---|{'--:|' * (len(HEAD) - 1)}", flush=True)
+    print(
+        f"{describe(prices)}\n\n| {' | '.join(HEAD)} |\n|---|{'--:|' * (len(HEAD) - 1)}", flush=True
+    )
     notes = {}
     for target in asked["targets"].split(","):
         for seed in asked["seeds"].split(","):
-            words = [*command(stocks, target, asked["data"]), f"seed={seed}", f"threads={asked['threads']}", f"root={asked['root']}"]
+            words = [
+                *command(stocks, target, asked["data"]),
+                f"seed={seed}",
+                f"threads={asked['threads']}",
+                f"root={asked['root']}",
+            ]
             whole = config.compose(words)
             sizes, notes[target] = windows(prices, whole)
             pair = trained(words, whole, prices)
-            print(f"| {' | '.join([target, seed, sizes, *cells(*pair, asked['root'])])} |", flush=True)
-    print("\nTreated otherwise: " + "; ".join(f"{target}: {note or 'nothing'}" for target, note in notes.items()) + ".")
+            print(
+                f"| {' | '.join([target, seed, sizes, *cells(*pair, asked['root'])])} |", flush=True
+            )
+    print(
+        "\nTreated otherwise: "
+        + "; ".join(f"{target}: {note or 'nothing'}" for target, note in notes.items())
+        + "."
+    )
 
 
 def main(words: list[str]) -> None:

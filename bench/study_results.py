@@ -43,7 +43,14 @@ STUDIES = {  # name -> the words of its command
 def command(name: str, asked: Asked) -> list[str]:
     """What is typed after `upgate`."""
     words = shlex.split(STUDIES[name].format(data=asked["data"]))
-    return ["study", "--yes", *words, "study.seeds=6", "threads=1", f"root={asked['root']}/{name.partition('-')[0]}"]
+    return [
+        "study",
+        "--yes",
+        *words,
+        "study.seeds=6",
+        "threads=1",
+        f"root={asked['root']}/{name.partition('-')[0]}",
+    ]
 
 
 def run(name: str, asked: Asked) -> int:
@@ -56,7 +63,9 @@ def run(name: str, asked: Asked) -> int:
     print(f"{name}: exit code {code}", flush=True)
     if code == 0:
         page = folder / f"{name}.html"
-        subprocess.run([*upgate, "report", f"study={study_id(words)}", f"out={page}", words[-1]], check=True)
+        subprocess.run(
+            [*upgate, "report", f"study={study_id(words)}", f"out={page}", words[-1]], check=True
+        )
     return code
 
 
@@ -84,13 +93,24 @@ def result(name: str, asked: Asked) -> StudyResult | None:
 
 def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
     """A study as a table: A/A first, then the arms, the references, and each part's share."""
-    study, shown = found.study, " ".join(word for word in command(name, asked) if not word.startswith("root="))
+    study, shown = (
+        found.study,
+        " ".join(word for word in command(name, asked) if not word.startswith("root=")),
+    )
     arms = [("A/A", found.aa)] if found.aa else []
-    arms += [(one.arm, one) for one in found.verdicts] + [(f"share of {one.arm}", one) for one in found.parts]
+    arms += [(one.arm, one) for one in found.verdicts] + [
+        (f"share of {one.arm}", one) for one in found.parts
+    ]
     unit = "%" if study.unit == "%" else "points"
     rows = [f"| {arm} | {' | '.join(cells(study, one))} |" for arm, one in arms]
-    rows += [f"| {reference} | {score(value)} | | | reference |" for reference, value in sorted(found.references.items())]
-    rows.insert(len(arms) - len(found.parts), f"| {study.baseline} | {score(found.baseline_score)} | | | baseline |")
+    rows += [
+        f"| {reference} | {score(value)} | | | reference |"
+        for reference, value in sorted(found.references.items())
+    ]
+    rows.insert(
+        len(arms) - len(found.parts),
+        f"| {study.baseline} | {score(found.baseline_score)} | | | baseline |",
+    )
     runs = sum(len(keys) for keys in study.keys.values())
     return [
         f"## {name}\n\n`upgate {shown.replace(asked['data'], '../shared/data')}`\n",
@@ -117,7 +137,13 @@ def write(asked: Asked) -> None:
 
 
 def main(words: list[str]) -> None:
-    asked = {"studies": ",".join(STUDIES), "processes": "1", "data": "../shared/data", "root": "runs/studies", "out": "docs/results"}
+    asked = {
+        "studies": ",".join(STUDIES),
+        "processes": "1",
+        "data": "../shared/data",
+        "root": "runs/studies",
+        "out": "docs/results",
+    }
     asked = overridden(asked, words)
     Path(asked["root"]).mkdir(parents=True, exist_ok=True)
     lanes: dict[Path, list[str]] = {}  # studies that share runs go one after the other

@@ -50,7 +50,12 @@ def killer(root: Path, name: str, times: int) -> Iterator[list[int]]:
         while len(killed) < times and not over.wait(0.01):
             pid, folder = owners(root).get(name, (0, ""))
             last = root / folder / "last.ckpt"
-            if pid and pid not in (*killed, os.getpid()) and last.exists() and last.stat().st_mtime > began:
+            if (
+                pid
+                and pid not in (*killed, os.getpid())
+                and last.exists()
+                and last.stat().st_mtime > began
+            ):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 

@@ -21,14 +21,33 @@ from upgate.tasks.stock.module import StockModule
 
 torch.set_num_threads(1)  # tensors of this size gain nothing from more
 
-MODEL = {"name": "lstm", "hidden_size": 5, "num_layers": 2, "bidirectional": False, "pooling": "last"}
+MODEL = {
+    "name": "lstm",
+    "hidden_size": 5,
+    "num_layers": 2,
+    "bidirectional": False,
+    "pooling": "last",
+}
 VOCABULARY, CLASSES, EMBEDDING = 9, ["negative", "positive"], 4
 BESIDE = {"layerwise=lamb": "optimizer=adam"}
 TASKS = ("stock", "sentiment")
-TOKENS_ONLY = tuple(name for name in choices(REGULARIZATION) if name != "none" and lookup(REGULARIZATION, name).needs)  # prices refuse them
-needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no AVX-512, and oneDNN no bf16 LSTM without it")
-EVERY_CHOICE = [(group, name) for group in PARTS for name in choices(group)]  # a new yaml is a new test
-EVERY_RUN = [(task, *choice) for task in TASKS for choice in EVERY_CHOICE if task == "sentiment" or choice[1] not in TOKENS_ONLY]
+TOKENS_ONLY = tuple(
+    name
+    for name in choices(REGULARIZATION)
+    if name != "none" and lookup(REGULARIZATION, name).needs
+)  # prices refuse them
+needs_bf16 = pytest.mark.skipif(
+    not has_bf16(), reason="this processor has no AVX-512, and oneDNN no bf16 LSTM without it"
+)
+EVERY_CHOICE = [
+    (group, name) for group in PARTS for name in choices(group)
+]  # a new yaml is a new test
+EVERY_RUN = [
+    (task, *choice)
+    for task in TASKS
+    for choice in EVERY_CHOICE
+    if task == "sentiment" or choice[1] not in TOKENS_ONLY
+]
 
 
 def parts(*words: str) -> dict[str, Any]:
@@ -38,7 +57,9 @@ def parts(*words: str) -> dict[str, Any]:
     """
     given = any(word.startswith("optimizer=") for word in words)
     optimizer = () if given else (BESIDE[word] for word in words if word in BESIDE)
-    return recipe_of({key: value for key, value in _composed((*optimizer, *words)).items() if key != "task"})
+    return recipe_of(
+        {key: value for key, value in _composed((*optimizer, *words)).items() if key != "task"}
+    )
 
 
 def fits(*words: str) -> bool:
@@ -83,7 +104,9 @@ def texts(i: int = 0, n: int = 4, length: int = 6) -> dict[str, Tensor]:
     g = generator(0, "texts", i)
     lengths = torch.randint(1, length + 1, (n,), generator=g)
     lengths[0] = length
-    x = torch.randint(1, VOCABULARY, (n, length), generator=g).masked_fill(torch.arange(length) >= lengths[:, None], 0)
+    x = torch.randint(1, VOCABULARY, (n, length), generator=g).masked_fill(
+        torch.arange(length) >= lengths[:, None], 0
+    )
     return {"x": x, "lengths": lengths, "y": torch.randint(len(CLASSES), (n,), generator=g)}
 
 
@@ -91,7 +114,9 @@ def learner(task: str, recipe: dict[str, Any], seed: int = 0, **model: Any) -> R
     spec = {"seed": seed, "model": MODEL | model, "recipe": recipe}
     if task == "stock":
         return StockModule(spec | {"task": {"features": ["a", "b", "c"]}}, {})
-    return SentimentModule(spec | {"task": {"embedding": EMBEDDING}}, {"vocabulary": VOCABULARY, "classes": CLASSES})
+    return SentimentModule(
+        spec | {"task": {"embedding": EMBEDDING}}, {"vocabulary": VOCABULARY, "classes": CLASSES}
+    )
 
 
 class Loop:
@@ -106,14 +131,22 @@ class Loop:
         task: str = "stock",
         **model: Any,
     ):
-        self.learner, self.batch = learner(task, recipe, seed, **model), batch if task == "stock" else texts
-        self.learner.trainer = SimpleNamespace(estimated_stepping_batches=total, sanity_checking=False)  # type: ignore[assignment]
+        self.learner, self.batch = (
+            learner(task, recipe, seed, **model),
+            batch if task == "stock" else texts,
+        )
+        self.learner.trainer = SimpleNamespace(
+            estimated_stepping_batches=total, sanity_checking=False
+        )  # type: ignore[assignment]
         self.net, self.recipe, self.done = self.learner.net, self.learner.recipe, 0
         if checkpoint is not None:
             self.learner.load_state_dict(checkpoint["state_dict"])
             self.learner.on_load_checkpoint(checkpoint)
         configured = self.learner.configure_optimizers()
-        self.optimizer, self.scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+        self.optimizer, self.scheduler = (
+            configured["optimizer"],
+            configured["lr_scheduler"]["scheduler"],
+        )
         self.learner.on_fit_start()
         if checkpoint is not None:
             self.done = checkpoint["done"]
@@ -146,7 +179,9 @@ class Loop:
 
     def rates(self) -> dict[str, float]:
         """The learning rate in force for each layer."""
-        return {layer: g["lr"] for g in self.optimizer.param_groups for layer in g["layer"].split("+")}
+        return {
+            layer: g["lr"] for g in self.optimizer.param_groups for layer in g["layer"].split("+")
+        }
 
     def checkpoint(self) -> dict[str, Any]:
         """The whole state, through a file and back."""

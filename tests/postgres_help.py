@@ -16,7 +16,12 @@ from store_help import free_port
 
 PASSWORD = "s3cret/word@#"  # as people choose them: half of it means something in a URI
 QUOTED = "s3cret%2Fword%40%23"
-QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB", "max_wal_size": "64MB"}
+QUICK = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "16MB",
+    "max_wal_size": "64MB",
+}
 ROOM = 500e6  # bytes
 
 
@@ -43,9 +48,27 @@ class Postgres:
             return found.fetchall() if found.description else []
 
     def start(self) -> None:
-        asked = {**QUICK, "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
-        settings = " ".join(f"-c {name}={value}" if value != "" else f"-c {name}=''" for name, value in asked.items())
-        as_owner("pg_ctl", "-D", str(self.home / "data"), "-l", str(self.home / "log"), "-o", settings, "-w", "start")
+        asked = {
+            **QUICK,
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+        }
+        settings = " ".join(
+            f"-c {name}={value}" if value != "" else f"-c {name}=''"
+            for name, value in asked.items()
+        )
+        as_owner(
+            "pg_ctl",
+            "-D",
+            str(self.home / "data"),
+            "-l",
+            str(self.home / "log"),
+            "-o",
+            settings,
+            "-w",
+            "start",
+        )
 
     def stop(self, how: str = "fast") -> None:
         as_owner("pg_ctl", "-D", str(self.home / "data"), "-m", how, "-w", "stop")
@@ -57,12 +80,16 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server that is up; skips the test, and says why, where there can be none."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'upgate[postgres]'")
+    pytest.importorskip(
+        "psycopg", reason="psycopg is not installed: pip install 'upgate[postgres]'"
+    )
     if (program := found("postgres")) is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     if os.geteuid() == 0 and owner() is None:
         pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres to run it as")
-    home = Path(tempfile.mkdtemp(prefix="upgate-postgres-", dir=in_memory()))  # not pytest's folder: that is closed to other users
+    home = Path(
+        tempfile.mkdtemp(prefix="upgate-postgres-", dir=in_memory())
+    )  # not pytest's folder: that is closed to other users
     try:
         (home / "password").write_text(PASSWORD, encoding="utf-8")
         if (user := owner()) is not None:
@@ -71,7 +98,9 @@ def postgres() -> Iterator[Postgres]:
         server = Postgres(home, free_port())
         secret = ("-U", "upgate", "--auth=scram-sha-256", f"--pwfile={home / 'password'}")
         try:
-            as_owner("initdb", "-D", str(home / "data"), "-E", "UTF8", "--locale=C", "--no-sync", *secret)
+            as_owner(
+                "initdb", "-D", str(home / "data"), "-E", "UTF8", "--locale=C", "--no-sync", *secret
+            )
             server.start()
         except subprocess.CalledProcessError as error:
             pytest.skip(f"{program} does not start here: {error.output.strip()[-300:]}")
@@ -97,8 +126,14 @@ def owner() -> pwd.struct_passwd | None:
 
 def found(program: str) -> str | None:
     """Debian keeps all but psql in a folder of its own, by version."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
-    return shutil.which(program, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        key=lambda folder: int(folder.parent.name),
+        reverse=True,
+    )
+    return shutil.which(
+        program, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])
+    )
 
 
 def as_owner(program: str, *words: str) -> None:
@@ -107,7 +142,9 @@ def as_owner(program: str, *words: str) -> None:
     command = [found(program) or program, *words]
     # not a pipe: the server would hold it open for as long as it lives
     with tempfile.TemporaryFile("w+") as out:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", **who)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", **who
+        )
         out.seek(0)
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, program, out.read())

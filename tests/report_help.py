@@ -9,7 +9,17 @@ import pandas as pd
 from upgate.report.figures import Runs
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
-from upgate.study.result import Arm, ArmVerdict, Attributed, Control, Cost, Interaction, Significance, Study, StudyResult
+from upgate.study.result import (
+    Arm,
+    ArmVerdict,
+    Attributed,
+    Control,
+    Cost,
+    Interaction,
+    Significance,
+    Study,
+    StudyResult,
+)
 
 EVIL = "<script>alert(1)</script>"
 SEEDS, FOLDS, PARTS = list(range(6)), [0, 1], ["optimizer", "clip", "regularization", "init"]
@@ -18,10 +28,15 @@ WORDS = ["helps", "equivalent", "undecided", "hurts"]
 
 def arms(task: str, design: str) -> list[Arm]:
     words = [f"task={task}", "data=sp500"]
-    found = [Arm("traditional", [*words, "recipe=traditional"]), Arm("upgraded", [*words, "recipe=upgraded"], PARTS)]
+    found = [
+        Arm("traditional", [*words, "recipe=traditional"]),
+        Arm("upgraded", [*words, "recipe=upgraded"], PARTS),
+    ]
     if design == "parts":
         found[1:1] = [Arm(f"traditional + {part}", [*words, f"{part}=x"], [part]) for part in PARTS]
-        found[5:5] = [Arm(f"upgraded - {part}", words, [p for p in PARTS if p != part]) for part in PARTS]
+        found[5:5] = [
+            Arm(f"upgraded - {part}", words, [p for p in PARTS if p != part]) for part in PARTS
+        ]
     return found
 
 
@@ -60,24 +75,39 @@ def study(task: str, design: str = "parts", source: str = "S&P 500 (arch)") -> S
         data="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         source=source,
         frozen=frozen,
-        commands=[f"upgate study --yes study={design} task={task}", f"upgate report study={task}-{design}-1a2b3c4d"],
+        commands=[
+            f"upgate study --yes study={design} task={task}",
+            f"upgate report study={task}-{design}-1a2b3c4d",
+        ],
     )
 
 
-def result(task: str = "stock", design: str = "parts", source: str = "S&P 500 (arch)", diverged: bool = False) -> StudyResult:
+def result(
+    task: str = "stock",
+    design: str = "parts",
+    source: str = "S&P 500 (arch)",
+    diverged: bool = False,
+) -> StudyResult:
     """Numbers of the sizes that real studies have."""
     asked, rng = study(task, design, source), np.random.default_rng(0)
     sign, size, start = (1, 0.02, 0.82) if asked.higher_is_better else (-1, 0.06, math.log(0.93))
-    effects = {arm.name: sign * size * (len(arm.on) / 4 if len(arm.on) != 1 else 0.3) for arm in asked.arms[1:]}
+    effects = {
+        arm.name: sign * size * (len(arm.on) / 4 if len(arm.on) != 1 else 0.3)
+        for arm in asked.arms[1:]
+    }
     gaps = {name: mean + rng.normal(0, size / 5, len(SEEDS)) for name, mean in effects.items()}
     base = start + rng.normal(0, size / 4, len(SEEDS))
     if diverged:
         gaps["upgraded"][2] = -sign * math.inf
     back = math.exp if asked.scale == "log" else float
     scores = {"traditional": {str(s): back(v) for s, v in zip(SEEDS, base, strict=True)}}
-    scores |= {name: {str(s): back(b + g) for s, b, g in zip(SEEDS, base, gap, strict=True)} for name, gap in gaps.items()}
+    scores |= {
+        name: {str(s): back(b + g) for s, b, g in zip(SEEDS, base, gap, strict=True)}
+        for name, gap in gaps.items()
+    }
     judged = [
-        verdict(name, gap, "helps" if name == "upgraded" else WORDS[i % 4], back(start)) for i, (name, gap) in enumerate(gaps.items())
+        verdict(name, gap, "helps" if name == "upgraded" else WORDS[i % 4], back(start))
+        for i, (name, gap) in enumerate(gaps.items())
     ]
     aa = verdict("A/A: traditional again", rng.normal(0, size / 5, 6), "undecided", back(start))
     own = (
@@ -90,24 +120,50 @@ def result(task: str = "stock", design: str = "parts", source: str = "S&P 500 (a
     )
     dates = [f"{d:%Y-%m-%d}" for d in pd.bdate_range("2015-01-05", periods=600)]
     named = [arm.name for arm in asked.arms]
-    losses = {n: (rng.chisquare(1, 600) * (1 + 0.05 * i)).tolist() for i, n in enumerate([*reversed(named), "har", "persistence"])}
+    losses = {
+        n: (rng.chisquare(1, 600) * (1 + 0.05 * i)).tolist()
+        for i, n in enumerate([*reversed(named), "har", "persistence"])
+    }
     stock = task == "stock"
     return StudyResult(
         study=asked,
         sentence=f"upgraded helps: its metric is better than traditional's on {len(SEEDS)} seeds.",
         verdicts=judged,
-        parts=[verdict(part, rng.normal(sign * size / 4, size / 9, 6), WORDS[i], math.nan) for i, part in enumerate(asked.parts)],
+        parts=[
+            verdict(part, rng.normal(sign * size / 4, size / 9, 6), WORDS[i], math.nan)
+            for i, part in enumerate(asked.parts)
+        ],
         aa=aa,
-        controls=[Control("zero: layerwise=independent", ["layerwise=independent"], "not a bit differs", 0.0, True)],
+        controls=[
+            Control(
+                "zero: layerwise=independent",
+                ["layerwise=independent"],
+                "not a bit differs",
+                0.0,
+                True,
+            )
+        ],
         attribution=attributed(sign * size) if asked.parts else None,
         baseline_score=back(start),
         references=own,
         scores=scores,
-        differences={name: {str(s): float(g) for s, g in zip(SEEDS, gap, strict=True)} for name, gap in gaps.items()},
-        folds={name: {str(f): float(np.mean(gap[np.isfinite(gap)])) * (0.8 + 0.4 * f) for f in FOLDS} for name, gap in gaps.items()},
+        differences={
+            name: {str(s): float(g) for s, g in zip(SEEDS, gap, strict=True)}
+            for name, gap in gaps.items()
+        },
+        folds={
+            name: {str(f): float(np.mean(gap[np.isfinite(gap)])) * (0.8 + 0.4 * f) for f in FOLDS}
+            for name, gap in gaps.items()
+        },
         second={
             "upgraded": [
-                Significance("Diebold-Mariano" if stock else "McNemar", sign * 0.03, sign * 0.03 - 0.02, sign * 0.03 + 0.02, 0.012)
+                Significance(
+                    "Diebold-Mariano" if stock else "McNemar",
+                    sign * 0.03,
+                    sign * 0.03 - 0.02,
+                    sign * 0.03 + 0.02,
+                    0.012,
+                )
             ]
         },
         confidence_set={"traditional": 0.04, "upgraded": 1.0} if stock else {},
@@ -116,7 +172,10 @@ def result(task: str = "stock", design: str = "parts", source: str = "S&P 500 (a
         dates=dates if stock else [],
         losses=losses if stock else {},
         engagement={n: engagement(i) for i, n in enumerate(named)},
-        cost={n: Cost(12.0 + i, 1 + i / 12, 0.004 + i / 3000, 3000.0, 12.0) for i, n in enumerate(named)},
+        cost={
+            n: Cost(12.0 + i, 1 + i / 12, 0.004 + i / 3000, 3000.0, 12.0)
+            for i, n in enumerate(named)
+        },
         diverged={"upgraded": int(diverged)},
         missing={},
         looks=133,
@@ -128,7 +187,20 @@ def verdict(name: str, gap: np.ndarray, word: str, score: float) -> ArmVerdict:
     finite = gap[np.isfinite(gap)]
     mean, half = float(finite.mean()), float(2.571 * finite.std(ddof=1) / math.sqrt(len(finite)))
     lost = len(gap) - len(finite)
-    return ArmVerdict(name, word, mean, mean - half, math.inf if lost else mean + half, 0.003, 0.031, 0.012, len(gap), 9, lost, score)
+    return ArmVerdict(
+        name,
+        word,
+        mean,
+        mean - half,
+        math.inf if lost else mean + half,
+        0.003,
+        0.031,
+        0.012,
+        len(gap),
+        9,
+        lost,
+        score,
+    )
 
 
 def attributed(whole: float) -> Attributed:
@@ -140,7 +212,9 @@ def attributed(whole: float) -> Attributed:
         for part, s in zip(PARTS, (0.6, 0.05, 0.3, 0.05), strict=True)
     }
     pairs = [Interaction([["optimizer", "clip"], ["regularization", "init"]], near(0.002))]
-    return Attributed(near(whole), shares, near(0.0), pairs, 0, {part: near(0.02) for part in PARTS})
+    return Attributed(
+        near(whole), shares, near(0.0), pairs, 0, {part: near(0.02) for part in PARTS}
+    )
 
 
 def engagement(i: int) -> dict[str, float]:
@@ -161,11 +235,21 @@ class Tables:
 
     def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
         shift = 0.0 if arm == "traditional" else 0.2
-        return {(s, f): getattr(self, name)(np.random.default_rng([s, f, 7]), shift) for s in SEEDS for f in FOLDS if fold in (None, f)}
+        return {
+            (s, f): getattr(self, name)(np.random.default_rng([s, f, 7]), shift)
+            for s in SEEDS
+            for f in FOLDS
+            if fold in (None, f)
+        }
 
     def curve(self, rng: np.random.Generator, shift: float) -> pd.DataFrame:
         epochs = np.arange(12 - int(rng.integers(4)))
-        loss = 0.6 + np.exp(-epochs / 3) - shift * (1 - np.exp(-epochs / 4)) + rng.normal(0, 0.02, len(epochs))
+        loss = (
+            0.6
+            + np.exp(-epochs / 3)
+            - shift * (1 - np.exp(-epochs / 4))
+            + rng.normal(0, 0.02, len(epochs))
+        )
         return pd.DataFrame({"train/loss": loss, "val/loss": loss})
 
     def forecasts(self, rng: np.random.Generator, shift: float) -> pd.DataFrame:
@@ -173,12 +257,27 @@ class Tables:
         truth = np.cumsum(np.random.default_rng(5).normal(0, 0.1, 201))
         past, now = truth[:-1], truth[1:]
         guess = past + (0.3 + 2 * shift) * (now - past) + rng.normal(0, 0.05, 200)
-        return pd.DataFrame({"ticker": f"ABC{self.evil}", "label_date": days, "truth": now, "forecast": guess, "persistence": past})
+        return pd.DataFrame(
+            {
+                "ticker": f"ABC{self.evil}",
+                "label_date": days,
+                "truth": now,
+                "forecast": guess,
+                "persistence": past,
+            }
+        )
 
     def tickers(self, rng: np.random.Generator, shift: float) -> pd.DataFrame:
         names = [f"T{i}{self.evil}" for i in range(self.count)]
-        ratio = 0.97 - shift / 4 + 0.1 * np.random.default_rng(3).normal(0, 1, self.count) + rng.normal(0, 0.01, self.count)
-        return pd.DataFrame({"ticker": names, "samples": 200, "forecast": ratio, "persistence": 1.0})
+        ratio = (
+            0.97
+            - shift / 4
+            + 0.1 * np.random.default_rng(3).normal(0, 1, self.count)
+            + rng.normal(0, 0.01, self.count)
+        )
+        return pd.DataFrame(
+            {"ticker": names, "samples": 200, "forecast": ratio, "persistence": 1.0}
+        )
 
     def predictions(self, rng: np.random.Generator, shift: float) -> pd.DataFrame:
         n = 400

@@ -54,7 +54,9 @@ def train(root: Path, *words: str, sweep: bool = False) -> tuple[int, str]:
 def start(root: Path, *words: str) -> subprocess.Popen[str]:
     """Start `upgate train` as a process of its own."""
     command = [sys.executable, "-m", "upgate.cli", "train", *small(*words, *places(root))]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent)
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent
+    )
 
 
 def results(root: Path) -> dict[str, dict[str, Any]]:

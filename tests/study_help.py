@@ -19,21 +19,33 @@ def study(root: Path, *words: str, yes: bool = True, width: int = 80) -> tuple[i
 
 
 def tiny(root: Path, *words: str) -> list[str]:
-    more = [] if any(word.startswith("trainer.max_epochs") for word in words) else ["trainer.max_epochs=1"]
+    more = (
+        []
+        if any(word.startswith("trainer.max_epochs") for word in words)
+        else ["trainer.max_epochs=1"]
+    )
     return small(*words, *more, *places(root))
 
 
 def results(root: Path) -> dict[str, dict[str, Any]]:
     """Every study's result.json below a root, by the study's id."""
-    return {path.parent.name: json.loads(path.read_text()) for path in root.glob("studies/*/result.json")}
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in root.glob("studies/*/result.json")
+    }
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
     """A result's numbers without its clock's, and without words that name places."""
     kept = {key: value for key, value in result.items() if key not in ("study", "cost", "seconds")}
     if kept["attribution"]:
-        kept["attribution"] = {key: value for key, value in kept["attribution"].items() if key != "seconds"}
-    kept["controls"] = [{key: value for key, value in control.items() if key != "words"} for control in kept["controls"]]
+        kept["attribution"] = {
+            key: value for key, value in kept["attribution"].items() if key != "seconds"
+        }
+    kept["controls"] = [
+        {key: value for key, value in control.items() if key != "words"}
+        for control in kept["controls"]
+    ]
     clock = ("second", "memory", "time")
     kept["engagement"] = {
         arm: {key: value for key, value in found.items() if not any(word in key for word in clock)}

@@ -19,18 +19,42 @@ from test_cards import CARDS, script
 from test_readme import REPO, called, shrunk
 
 PAGE = REPO / "docs" / "adding-a-part.md"
-TREE = ("src", "conf", "tests", "bench", "docs", "README.md", "README.zh-CN.md", "Makefile", "pyproject.toml", "constraints.txt")
-NEW, LIKE = ("regularization", "noise"), ("regularization", "l2")  # the new part, and one that is there for the same tasks
+TREE = (
+    "src",
+    "conf",
+    "tests",
+    "bench",
+    "docs",
+    "README.md",
+    "README.zh-CN.md",
+    "Makefile",
+    "pyproject.toml",
+    "constraints.txt",
+)
+NEW, LIKE = (
+    ("regularization", "noise"),
+    ("regularization", "l2"),
+)  # the new part, and one that is there for the same tasks
 pytestmark = [
-    pytest.mark.skipif(shutil.which("make") is None or shutil.which("sed") is None, reason="make or sed is not installed"),
+    pytest.mark.skipif(
+        shutil.which("make") is None or shutil.which("sed") is None,
+        reason="make or sed is not installed",
+    ),
     pytest.mark.skipif(not PAGE.exists(), reason="no docs: not a checkout"),
 ]
 
 
 def blocks() -> list[tuple[str, str, str]]:
     """Each fenced block of the page: the file named before it, its language and its text."""
-    found = re.finditer(r"^(`{3,})(\w+)\n(.*?)\n\1$", text := PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [(re.findall(r"`([^`\n]+)`", text[: block.start()])[-1], block[2], block[3] + "\n") for block in found]
+    found = re.finditer(
+        r"^(`{3,})(\w+)\n(.*?)\n\1$",
+        text := PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    return [
+        (re.findall(r"`([^`\n]+)`", text[: block.start()])[-1], block[2], block[3] + "\n")
+        for block in found
+    ]
 
 
 def copied(to: Path) -> Path:
@@ -46,30 +70,69 @@ def run(line: str, tree: Path, folder: Path, *more: str) -> None:
     """Run a line of the page in the tree: make's as a small budget, python's and pytest's with this interpreter."""
     words = shlex.split(line)
     if words[0] == "make":
-        words = [sys.executable, "-m", "upgate.cli", *shrunk(called(line, folder)), f"cache={folder / 'prepared'}"]
+        words = [
+            sys.executable,
+            "-m",
+            "upgate.cli",
+            *shrunk(called(line, folder)),
+            f"cache={folder / 'prepared'}",
+        ]
     elif words[0] in ("python", "pytest"):
-        words = [sys.executable, *(["-m", "pytest", "-p", "no:cacheprovider", *words[1:], *more] if words[0] == "pytest" else words[1:])]
+        words = [
+            sys.executable,
+            *(
+                ["-m", "pytest", "-p", "no:cacheprovider", *words[1:], *more]
+                if words[0] == "pytest"
+                else words[1:]
+            ),
+        ]
     env = {**os.environ, "PYTHONPATH": str(tree / "src")}  # goes before an editable install
-    done = subprocess.run(words, cwd=tree, env=env, capture_output=True, text=True, encoding="utf-8", timeout=180)
-    assert done.returncode == 0, f"{line}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = subprocess.run(
+        words, cwd=tree, env=env, capture_output=True, text=True, encoding="utf-8", timeout=180
+    )
+    assert done.returncode == 0, (
+        f"{line}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
 
 
 def cases(choice: tuple[str, str]) -> Counter[str]:
     """How often each test of test_parts.py that takes its choices from conf/ is run with a choice."""
-    marks = [(name, mark) for name, f in vars(test_parts).items() for mark in getattr(f, "pytestmark", []) if mark.name == "parametrize"]
-    return Counter(name for name, mark in marks for case in mark.args[1] if isinstance(case, tuple) and case[-2:] == choice)
+    marks = [
+        (name, mark)
+        for name, f in vars(test_parts).items()
+        for mark in getattr(f, "pytestmark", [])
+        if mark.name == "parametrize"
+    ]
+    return Counter(
+        name
+        for name, mark in marks
+        for case in mark.args[1]
+        if isinstance(case, tuple) and case[-2:] == choice
+    )
 
 
 def difference(tree: Path) -> dict[str, tuple[int, int]]:
     """Lines added and lines changed in each file of the tree that is not as it was, the cards taken as their command fills them."""
     found, cards = {}, script("cards")["pages"](CARDS, REPO / "docs" / "results")
-    for path in sorted(p for name in TREE for p in ([tree / name] if (tree / name).is_file() else (tree / name).rglob("*")) if p.is_file()):
+    for path in sorted(
+        p
+        for name in TREE
+        for p in ([tree / name] if (tree / name).is_file() else (tree / name).rglob("*"))
+        if p.is_file()
+    ):
         place = path.relative_to(tree)
         if "__pycache__" in place.parts or path.suffix not in (".py", ".yaml", ".md"):
             continue
-        old = cards.get(REPO / place) or ((REPO / place).read_text(encoding="utf-8") if (REPO / place).exists() else "")
-        spans = SequenceMatcher(None, old.splitlines(), path.read_text(encoding="utf-8").splitlines(), autojunk=False).get_opcodes()
-        added, changed = (sum(b2 - b1 for kind, _, _, b1, b2 in spans if kind == what) for what in ("insert", "replace"))
+        old = cards.get(REPO / place) or (
+            (REPO / place).read_text(encoding="utf-8") if (REPO / place).exists() else ""
+        )
+        spans = SequenceMatcher(
+            None, old.splitlines(), path.read_text(encoding="utf-8").splitlines(), autojunk=False
+        ).get_opcodes()
+        added, changed = (
+            sum(b2 - b1 for kind, _, _, b1, b2 in spans if kind == what)
+            for what in ("insert", "replace")
+        )
         if any(kind != "equal" for kind, *_ in spans):
             found[place.as_posix()] = (added, changed)
     return found
@@ -84,14 +147,26 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
             continue
         for line in text.splitlines():
             run(line, tree, folder, f"--junitxml={report}")
-    (result,) = (one for one in results(tree / "runs").values() if one["metrics"].get("engagement/noise_norm"))
+    (result,) = (
+        one
+        for one in results(tree / "runs").values()
+        if one["metrics"].get("engagement/noise_norm")
+    )
     assert result["metrics"]["engagement/noise_norm"] > 0 and not result["diverged"]
 
     names = [case.attrib["name"] for case in ElementTree.parse(report).iter("testcase")]
     by_function = Counter(name.partition("[")[0] for name in names)
-    assert cases(NEW) == Counter() != cases(LIKE)  # here it is not; there it is found as often as the other is here
+    assert (
+        cases(NEW) == Counter() != cases(LIKE)
+    )  # here it is not; there it is found as often as the other is here
     assert {name: by_function[name] for name in cases(LIKE)} == cases(LIKE)
-    run("pytest tests/test_cards.py tests/test_readme.py -k 'noise or each_choice or as_the_command or table_of_choices'", tree, folder)
+    run(
+        "pytest tests/test_cards.py tests/test_readme.py -k 'noise or each_choice or as_the_command or table_of_choices'",
+        tree,
+        folder,
+    )
 
-    rows = re.findall(r"^\| `(\S+)` \| (\d+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\S+)` \| (\d+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert difference(tree) == {place: (int(added), int(changed)) for place, added, changed in rows}

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from upgate.errors import UserError
-from upgate.stats.attribution import attribute, main_weights, pair_weights, shapley_weights, whole_weights
+from upgate.stats.attribution import (
+    attribute,
+    main_weights,
+    pair_weights,
+    shapley_weights,
+    whole_weights,
+)
 from upgate.study.design import two_level
 
 NAMES = "abcdefgh"
@@ -29,7 +35,11 @@ def truth(levels: np.ndarray, main: np.ndarray, pair: np.ndarray) -> np.ndarray:
     return x @ main + np.einsum("ri,ij,rj->r", x, pair, x)
 
 
-DESIGNS = {f"{name}{k}": make for k in (1, 2, 3, 5, 7, 8) for name, make in (("factorial", two_level(k) > 0), ("parts", one_at_a_time(k)))}
+DESIGNS = {
+    f"{name}{k}": make
+    for k in (1, 2, 3, 5, 7, 8)
+    for name, make in (("factorial", two_level(k) > 0), ("parts", one_at_a_time(k)))
+}
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
@@ -53,8 +63,12 @@ def test_the_shares_sum_to_the_whole_in_every_seed(name: str) -> None:
     assert shapley_weights(levels).sum(axis=0) == pytest.approx(whole_weights(levels), abs=1e-12)
     scores = RNG.normal(size=(len(levels), 6)) * 100
     found = attribute(NAMES[:k], sets(levels), scores)
-    assert found.whole.effect == pytest.approx((scores[levels.all(axis=1)] - scores[~levels.any(axis=1)]).mean())
-    assert sum(share.share.effect for share in found.shares.values()) == pytest.approx(found.whole.effect, abs=1e-10)
+    assert found.whole.effect == pytest.approx(
+        (scores[levels.all(axis=1)] - scores[~levels.any(axis=1)]).mean()
+    )
+    assert sum(share.share.effect for share in found.shares.values()) == pytest.approx(
+        found.whole.effect, abs=1e-10
+    )
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -67,12 +81,16 @@ def test_with_interactions_of_two_the_share_is_the_main_effect(name: str) -> Non
     assert found.remainder.effect == pytest.approx(0, abs=1e-12)
     for i, share in enumerate(found.shares.values()):
         if share.add_one and share.leave_one_out and share.interaction:
-            assert share.share.effect == pytest.approx((share.add_one.effect + share.leave_one_out.effect) / 2)
+            assert share.share.effect == pytest.approx(
+                (share.add_one.effect + share.leave_one_out.effect) / 2
+            )
             assert share.interaction.effect == pytest.approx((pair + pair.T)[i].sum())
         else:
             assert name in ("factorial5", "factorial7", "factorial8")
     for pairs, estimate in found.interactions.items():
-        assert estimate.effect == pytest.approx(sum(pair[NAMES.index(a), NAMES.index(b)] for a, b in pairs))
+        assert estimate.effect == pytest.approx(
+            sum(pair[NAMES.index(a), NAMES.index(b)] for a, b in pairs)
+        )
 
 
 def test_which_interactions_can_be_told_apart() -> None:
@@ -88,7 +106,11 @@ def test_an_interaction_of_three_shows_in_the_remainder() -> None:
     triple = x[:, 0] * x[:, 1] * x[:, 2] * 0.5
     found = attribute(NAMES[:5], sets(levels), np.tile(triple[:, None], 6))
     assert abs(found.remainder.effect) > 0.5
-    assert sum(share.share.effect for share in found.shares.values()) == pytest.approx(found.whole.effect) == 1
+    assert (
+        sum(share.share.effect for share in found.shares.values())
+        == pytest.approx(found.whole.effect)
+        == 1
+    )
 
 
 def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
@@ -101,22 +123,41 @@ def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
         shares = [
             share.share
             for _ in range(studies)
-            for share in attribute(NAMES[:k], sets(levels), truth(levels, main, pair)[:, None] + RNG.normal(size=(16, 6))).shares.values()
+            for share in attribute(
+                NAMES[:k],
+                sets(levels),
+                truth(levels, main, pair)[:, None] + RNG.normal(size=(16, 6)),
+            ).shares.values()
         ]
         width[name] = np.mean([one.high - one.low for one in shares])
-        covered[name] = np.mean([one.low <= 2 * m <= one.high for one, m in zip(shares, np.tile(main, studies), strict=True)])
+        covered[name] = np.mean(
+            [
+                one.low <= 2 * m <= one.high
+                for one, m in zip(shares, np.tile(main, studies), strict=True)
+            ]
+        )
     add = RNG.normal(size=(2, studies * k, 12))
     width["add one"] = np.mean(2 * 2.201 * (add[1] - add[0]).std(axis=1, ddof=1) / np.sqrt(12))
-    assert width["factorial"] < 0.8 * width["parts"] and width["factorial"] < 0.65 * width["add one"]
-    assert all(rate == pytest.approx(0.95, abs=0.025) for rate in covered.values())  # seven correlated shares a study
+    assert (
+        width["factorial"] < 0.8 * width["parts"] and width["factorial"] < 0.65 * width["add one"]
+    )
+    assert all(
+        rate == pytest.approx(0.95, abs=0.025) for rate in covered.values()
+    )  # seven correlated shares a study
 
 
 def test_variances_are_those_of_the_design() -> None:
     """In variances of one run: main effects of a 16-run factorial 4/16, of one-at-a-time 1: half the standard error (PROTOCOL)."""
     fraction, single = two_level(7) > 0, one_at_a_time(7)
-    assert (main_weights(fraction) ** 2).sum(axis=1) == pytest.approx(0.25) and (main_weights(single) ** 2).sum(axis=1) == pytest.approx(1)
-    assert (shapley_weights(fraction) ** 2).sum(axis=1) == pytest.approx(1 / 4 + 1 / 4 / 49)  # holding the sum costs next to nothing here
-    assert (shapley_weights(single) ** 2).sum(axis=1) == pytest.approx(1 / 2 * 6 / 7 + 2 / 49)  # and helps one-at-a-time
+    assert (main_weights(fraction) ** 2).sum(axis=1) == pytest.approx(0.25) and (
+        main_weights(single) ** 2
+    ).sum(axis=1) == pytest.approx(1)
+    assert (shapley_weights(fraction) ** 2).sum(axis=1) == pytest.approx(
+        1 / 4 + 1 / 4 / 49
+    )  # holding the sum costs next to nothing here
+    assert (shapley_weights(single) ** 2).sum(axis=1) == pytest.approx(
+        1 / 2 * 6 / 7 + 2 / 49
+    )  # and helps one-at-a-time
 
 
 def test_what_a_seed_does_to_all_arms_cancels() -> None:
@@ -125,7 +166,9 @@ def test_what_a_seed_does_to_all_arms_cancels() -> None:
     shifted = attribute("abc", sets(levels), scores + 100 * RNG.normal(size=6))
     found = attribute("abc", sets(levels), scores)
     for part in "abc":
-        assert tuple(shifted.shares[part].share) == pytest.approx(tuple(found.shares[part].share), abs=1e-9)
+        assert tuple(shifted.shares[part].share) == pytest.approx(
+            tuple(found.shares[part].share), abs=1e-9
+        )
 
 
 def test_diverged_runs_count_as_the_worst_one() -> None:
@@ -149,7 +192,9 @@ def test_arms_that_do_not_tell_parts_apart_are_refused() -> None:
         with pytest.raises(UserError, match="each arm once, its opposite"):
             attribute("abc", wrong, scores[: len(wrong)])
     with pytest.raises(UserError, match="do not tell the parts apart"):
-        attribute("abc", [frozenset(), frozenset("a"), frozenset("bc"), frozenset("abc")], scores[:4])
+        attribute(
+            "abc", [frozenset(), frozenset("a"), frozenset("bc"), frozenset("abc")], scores[:4]
+        )
 
 
 def test_one_seed_gives_shares_without_intervals() -> None:

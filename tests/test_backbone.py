@@ -31,7 +31,9 @@ def tokens() -> Tensor:  # (B, T, I)
     return torch.randn(B, T, I, generator=generator(0, "tokens"))
 
 
-def states(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:  # (B, T, D), before pooling
+def states(
+    backbone: Backbone, x: Tensor, lengths: Tensor | None
+) -> Tensor:  # (B, T, D), before pooling
     for layer in backbone.layers:
         x = layer(x, lengths)
     return x
@@ -45,7 +47,10 @@ def plain(backbone: Backbone) -> nn.LSTM:
     for i, layer in enumerate(backbone.layers):
         for part, suffix in ((layer.forth, ""), (layer.back, "_reverse")):
             if part is not None:
-                weights |= {name.replace("_l0", f"_l{i}{suffix}"): value for name, value in part.state_dict().items()}
+                weights |= {
+                    name.replace("_l0", f"_l{i}{suffix}"): value
+                    for name, value in part.state_dict().items()
+                }
     lstm.load_state_dict(weights)
     return lstm
 
@@ -59,8 +64,12 @@ def test_right_padded_input_gives_what_packing_gives() -> None:
     packed = nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
     out, (h, _) = plain(backbone)(packed)
     expected, _ = nn.utils.rnn.pad_packed_sequence(out, batch_first=True)
-    torch.testing.assert_close(states(backbone, x, LENGTHS)[~padding()], expected[~padding()], rtol=0, atol=1e-6)
-    torch.testing.assert_close(backbone(x, LENGTHS), torch.cat([h[-2], h[-1]], dim=-1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        states(backbone, x, LENGTHS)[~padding()], expected[~padding()], rtol=0, atol=1e-6
+    )
+    torch.testing.assert_close(
+        backbone(x, LENGTHS), torch.cat([h[-2], h[-1]], dim=-1), rtol=0, atol=1e-6
+    )
 
 
 @both_ways
@@ -76,7 +85,9 @@ def test_without_padding_it_is_the_plain_stacked_lstm(bidirectional: bool, num_l
 def test_reverse_is_its_own_inverse_and_leaves_the_padding() -> None:
     x = tokens()
     once = reverse(x, LENGTHS)
-    assert torch.equal(reverse(once, LENGTHS), x) and torch.equal(reverse(reverse(x, None), None), x)
+    assert torch.equal(reverse(once, LENGTHS), x) and torch.equal(
+        reverse(reverse(x, None), None), x
+    )
     assert torch.equal(once[padding()], x[padding()])
     for row, n in enumerate(LENGTHS.tolist()):
         assert torch.equal(once[row, :n], x[row, :n].flip(0))
@@ -120,7 +131,9 @@ def test_poolings_are_their_formulas(bidirectional: bool) -> None:
 @every_pooling
 @both_ways
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "padded"])
-def test_gradients_reach_every_parameter(pooling: Pooling, bidirectional: bool, lengths: Tensor | None) -> None:
+def test_gradients_reach_every_parameter(
+    pooling: Pooling, bidirectional: bool, lengths: Tensor | None
+) -> None:
     backbone = made(pooling, bidirectional)
     backbone(tokens(), lengths).square().sum().backward()
     for name, p in backbone.named_parameters():
@@ -128,7 +141,10 @@ def test_gradients_reach_every_parameter(pooling: Pooling, bidirectional: bool, 
 
 
 @both_ways
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch is built without oneDNN, CPU's fused LSTM")
+@pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(),
+    reason="this PyTorch is built without oneDNN, CPU's fused LSTM",
+)
 def test_training_runs_on_the_fused_kernel(bidirectional: bool) -> None:
     backbone = made(bidirectional=bidirectional).train()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
@@ -171,10 +187,14 @@ def test_the_head_stays_float32_under_bf16_autocast(pooling: Pooling) -> None:
     net.head.register_forward_hook(lambda head, args, out: passed.append((args[0], out)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         forecast = net({"x": tokens()})
-        assert nn.functional.linear(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.bfloat16  # autocast is on
+        assert (
+            nn.functional.linear(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.bfloat16
+        )  # autocast is on
     ((pooled, out),) = passed
     assert out.dtype == forecast.dtype == torch.float32
-    assert torch.equal(forecast, nn.functional.linear(pooled.float(), net.head.weight, net.head.bias).squeeze(-1))
+    assert torch.equal(
+        forecast, nn.functional.linear(pooled.float(), net.head.weight, net.head.bias).squeeze(-1)
+    )
 
 
 def test_a_head_is_a_linear_layer_in_full_precision() -> None:

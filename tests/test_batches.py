@@ -11,7 +11,9 @@ from upgate.data.loader import DeterministicLoader
 from upgate.seeds import derive, generator
 
 # Lightning 2.6.6's CombinedLoader meets torch 2.13's pytree
-pytestmark = pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
+)
 
 ROWS, SIZE, EPOCHS = 20, 3, 4  # 7 batches an epoch, the last one short
 
@@ -57,7 +59,9 @@ def test_without_a_seed_the_order_is_the_index() -> None:
 
 def test_drop_last_drops_the_short_batch_of_that_order() -> None:
     whole, dropped = batches(), batches(drop_last=True)
-    assert len(whole) == 7 and len(dropped) == 6 and len(batches(drop_last=True)) == len(list(dropped))
+    assert (
+        len(whole) == 7 and len(dropped) == 6 and len(batches(drop_last=True)) == len(list(dropped))
+    )
     assert passes(batches(drop_last=True), 2) == [epoch[:6] for epoch in passes(batches(), 2)]
 
 
@@ -77,11 +81,15 @@ def test_a_state_continues_its_epoch(position: int) -> None:
     for _ in range(position):
         next(iterator)
     state = loader.state_dict()
-    assert state == ({"epoch": 1, "position": position} if position else {"epoch": 0, "position": 7})
+    assert state == (
+        {"epoch": 1, "position": position} if position else {"epoch": 0, "position": 7}
+    )
     other = batches()
     other.load_state_dict(state)
     assert other.state_dict() == state
-    rest = [] if position == 0 else reference[1][position:]  # taken at the end of epoch 0: of that, nothing is left
+    rest = (
+        [] if position == 0 else reference[1][position:]
+    )  # taken at the end of epoch 0: of that, nothing is left
     assert passes(other, 2) == [rest, reference[2] if position else reference[1]]
 
 
@@ -130,7 +138,9 @@ class Validating(Recorder):
 
 
 def trainer(**changed) -> pl.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
     return pl.Trainer(**{"max_epochs": EPOCHS, "accelerator": "cpu", **quiet, **changed})
 
 
@@ -140,13 +150,19 @@ def fit(module: Recorder, checkpoint: Path | None = None, **changed) -> Recorder
     return module
 
 
-STEPS = {"batch": (1, 5, 6, 7, 8, 14, 20), "epoch": (7, 14), "validation": (7, 14)}  # 7 and 14 end an epoch
+STEPS = {
+    "batch": (1, 5, 6, 7, 8, 14, 20),
+    "epoch": (7, 14),
+    "validation": (7, 14),
+}  # 7 and 14 end an epoch
 CUTS = [(hook, step, Validating) for hook in STEPS for step in STEPS[hook]]
 CUTS += [(hook, step, Recorder) for hook in ("batch", "epoch") for step in STEPS[hook]]
 
 
 @pytest.mark.parametrize(("hook", "step", "kind"), CUTS)
-def test_a_resumed_run_sees_the_remaining_batches(hook: str, step: int, kind: type[Recorder], tmp_path: Path) -> None:
+def test_a_resumed_run_sees_the_remaining_batches(
+    hook: str, step: int, kind: type[Recorder], tmp_path: Path
+) -> None:
     cut = fit(kind(hook, step, tmp_path / "cut.ckpt"))
     assert cut.saved_after == step and len(cut.rows) == 7 * EPOCHS
     assert [cut.rows[i : i + 7] for i in range(0, 28, 7)] == passes(batches(), EPOCHS)
@@ -164,7 +180,11 @@ def test_resuming_inside_shortened_epochs(tmp_path: Path) -> None:
 def test_one_loader_in_two_fits_gives_the_same_run_twice() -> None:
     loader = batches()
     runs = []
-    for epochs in (1, 2, 1):  # ends within epoch 0, so that the next fit asks for that very epoch again
+    for epochs in (
+        1,
+        2,
+        1,
+    ):  # ends within epoch 0, so that the next fit asks for that very epoch again
         module = Recorder()
         trainer(max_epochs=epochs).fit(module, loader)
         runs.append(module.rows)
@@ -175,12 +195,19 @@ def test_one_loader_in_two_fits_gives_the_same_run_twice() -> None:
 
 
 def test_seeds_are_derived_by_purpose() -> None:
-    assert derive(0, "order", 3) == 2723741169552378311  # sha256("0/order/3"): the same on every machine
-    purposes = [(s, p, e) for s in (0, 1, 2**40) for p in ("init", "order", "dropout") for e in (0, 1)]
+    assert (
+        derive(0, "order", 3) == 2723741169552378311
+    )  # sha256("0/order/3"): the same on every machine
+    purposes = [
+        (s, p, e) for s in (0, 1, 2**40) for p in ("init", "order", "dropout") for e in (0, 1)
+    ]
     assert len({derive(*purpose) for purpose in purposes}) == len(purposes)
     assert all(0 <= derive(*purpose) < 2**63 for purpose in purposes)
 
 
 def test_generators_are_fresh_and_independent() -> None:
-    a, b, c = (torch.randn(10_000, generator=generator(*p)) for p in ((0, "init"), (0, "init"), (0, "order")))
+    a, b, c = (
+        torch.randn(10_000, generator=generator(*p))
+        for p in ((0, "init"), (0, "init"), (0, "order"))
+    )
     assert torch.equal(a, b) and abs(torch.corrcoef(torch.stack([a, c]))[0, 1]) < 0.05

@@ -22,13 +22,19 @@ def same(rows: Tensor) -> Tensor:
 
 def lengths_of(seed: int = 0) -> Tensor:
     """Lengths as in reviews: median 173, some a tenth and some ten times of it."""
-    return (173 * torch.randn(1001, generator=torch.Generator().manual_seed(seed)).mul(0.7).exp()).long().clamp(1, 512)
+    return (
+        (173 * torch.randn(1001, generator=torch.Generator().manual_seed(seed)).mul(0.7).exp())
+        .long()
+        .clamp(1, 512)
+    )
 
 
 LENGTHS = lengths_of()
 
 
-def buckets(seed: int | None = 0, index: Tensor = INDEX, size: int = SIZE, **more) -> BucketedLoader:
+def buckets(
+    seed: int | None = 0, index: Tensor = INDEX, size: int = SIZE, **more
+) -> BucketedLoader:
     return BucketedLoader(same, index, LENGTHS, size, seed, **more)
 
 
@@ -47,13 +53,17 @@ def padding(loader: DeterministicLoader, lengths: Tensor = LENGTHS) -> float:
 def test_a_pass_holds_every_row_once(n: int, seed: int | None) -> None:
     loader = buckets(seed, INDEX[:n])
     for epoch in passes(loader, 2):
-        assert [len(batch) for batch in epoch] == [SIZE] * (n // SIZE) + [n % SIZE] * (n % SIZE > 0) and len(epoch) == len(loader)
+        assert [len(batch) for batch in epoch] == [SIZE] * (n // SIZE) + [n % SIZE] * (
+            n % SIZE > 0
+        ) and len(epoch) == len(loader)
         assert sorted(row for batch in epoch for row in batch) == sorted(INDEX[:n].tolist())
 
 
 def test_batches_hold_like_lengths_in_random_order() -> None:
     means = torch.tensor([LENGTHS[batch].float().mean() for batch in buckets()][:-1])
-    within = sum(LENGTHS[batch].float().var(correction=0) for batch in list(buckets())[:-1]) / (len(means) * means.var())
+    within = sum(LENGTHS[batch].float().var(correction=0) for batch in list(buckets())[:-1]) / (
+        len(means) * means.var()
+    )
     assert within < 0.02  # of the variance of lengths: nearly all is between batches
     neighbours = torch.corrcoef(torch.stack([means[:-1], means[1:]]))[0, 1]
     assert abs(neighbours) < 0.3  # and from one batch to the next nothing is left of the sorting
@@ -63,9 +73,16 @@ def test_batches_hold_like_lengths_in_random_order() -> None:
 def test_epochs_differ_in_the_company_a_row_is_in_and_in_order() -> None:
     first, second, third = passes(buckets(), 3)
     company = [{frozenset(batch) for batch in epoch} for epoch in (first, second, third)]
-    assert all(len(one & other) <= 5 for one, other in ((company[0], company[1]), (company[1], company[2])))
-    one, other = (torch.tensor([LENGTHS[batch].float().mean() for batch in epoch[:-1]]) for epoch in (first, second))
-    assert abs(torch.corrcoef(torch.stack([one, other]))[0, 1]) < 0.3  # long texts do not come at the same steps again
+    assert all(
+        len(one & other) <= 5 for one, other in ((company[0], company[1]), (company[1], company[2]))
+    )
+    one, other = (
+        torch.tensor([LENGTHS[batch].float().mean() for batch in epoch[:-1]])
+        for epoch in (first, second)
+    )
+    assert (
+        abs(torch.corrcoef(torch.stack([one, other]))[0, 1]) < 0.3
+    )  # long texts do not come at the same steps again
     assert passes(buckets(seed=1), 1) != [first]
 
 
@@ -111,16 +128,24 @@ def test_a_state_continues_its_epoch(position: int) -> None:
     assert passes(other, 2) == [reference[1][position:], reference[2]]
 
 
-@pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning")  # Lightning 2.6 on torch 2.13
-@pytest.mark.parametrize(("hook", "step"), [("batch", 1), ("batch", 9), ("batch", 10), ("validation", 5), ("epoch", 10)])
+@pytest.mark.filterwarnings(
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
+)  # Lightning 2.6 on torch 2.13
+@pytest.mark.parametrize(
+    ("hook", "step"), [("batch", 1), ("batch", 9), ("batch", 10), ("validation", 5), ("epoch", 10)]
+)
 def test_a_resumed_training_is_the_undisturbed_one(hook: str, step: int, tmp_path: Path) -> None:
     def fit(module: Recorder, checkpoint: Path | None = None) -> Recorder:
         validation = buckets(None, INDEX[20:25])
-        trainer(max_epochs=3).fit(module, buckets(0, INDEX[:18]), validation, ckpt_path=checkpoint, weights_only=True)
+        trainer(max_epochs=3).fit(
+            module, buckets(0, INDEX[:18]), validation, ckpt_path=checkpoint, weights_only=True
+        )
         return module
 
     cut = fit(Validating(hook, step, tmp_path / "cut.ckpt"))
-    assert cut.saved_after == step and cut.rows == [batch for epoch in passes(buckets(0, INDEX[:18]), 3) for batch in epoch]
+    assert cut.saved_after == step and cut.rows == [
+        batch for epoch in passes(buckets(0, INDEX[:18]), 3) for batch in epoch
+    ]
     resumed = fit(Validating(), tmp_path / "cut.ckpt")
     assert resumed.rows == cut.rows[step:] and resumed.weight == cut.weight  # bit for bit
 
@@ -134,5 +159,8 @@ def test_padding_on_real_reviews() -> None:
     load = take(corpus, torch.zeros(len(reviews), dtype=torch.int64))
     assert padding(DeterministicLoader(load, index, 64, 0), corpus.lengths) > 0.45
     assert padding(BucketedLoader(load, index, corpus.lengths, 64, 0), corpus.lengths) < 0.05
-    shares = [(batch["x"] == 0).float().mean() for batch in BucketedLoader(load, index, corpus.lengths, 64, None)]
+    shares = [
+        (batch["x"] == 0).float().mean()
+        for batch in BucketedLoader(load, index, corpus.lengths, 64, None)
+    ]
     assert sum(shares) / len(shares) < 0.02

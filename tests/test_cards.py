@@ -20,7 +20,9 @@ from upgate.run.spec import recipe_of
 
 REPO = Path(__file__).resolve().parents[1]
 CARDS = REPO / "docs" / "parts"
-CHOICES = sorted((path.parent.name, path.stem) for group in PARTS for path in (conf_dir() / group).glob("*.yaml"))
+CHOICES = sorted(
+    (path.parent.name, path.stem) for group in PARTS for path in (conf_dir() / group).glob("*.yaml")
+)
 SECTIONS = ["Claim", "Equation", "Default", "When to use it", "What to watch", "Cost", "Measured"]
 RUN = [  # of the commands, a sample over groups and tasks that is run whole
     ("clip", "agc"),
@@ -48,7 +50,9 @@ def script(name: str) -> dict[str, Any]:
 
 def command(group: str, name: str) -> str:
     blocks = re.findall(r"^```bash\n(.*?)\n```$", card(group, name), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1 and "\n" not in blocks[0], f"{group}-{name}: one command in one bash block"
+    assert len(blocks) == 1 and "\n" not in blocks[0], (
+        f"{group}-{name}: one command in one bash block"
+    )
     return str(blocks[0])
 
 
@@ -69,23 +73,35 @@ def test_a_card_has_its_sections_in_order_and_is_short(group: str, name: str) ->
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_the_defaults_of_a_card_are_those_of_its_yaml(group: str, name: str) -> None:
     """All of its knobs, as they can be typed; a rate that tasks tune has its fallback."""
-    knobs: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"), resolve=True)
+    knobs: Any = OmegaConf.to_container(
+        OmegaConf.load(conf_dir() / group / f"{name}.yaml"), resolve=True
+    )
     prefix = f"{group}.{name}" if group == REGULARIZATION else group
     mine = knobs.get(name, {}) if group == REGULARIZATION else knobs
-    wanted = {f"{prefix}.{key}": value for key, value in mine.items() if key not in ("name", "search")}
+    wanted = {
+        f"{prefix}.{key}": value for key, value in mine.items() if key not in ("name", "search")
+    }
     line = re.search(r"^\*\*Default\.\*\* (.*)$", card(group, name), re.MULTILINE)
     assert line is not None
     first = re.match(rf"`({prefix}\.[^`]*)`\.", line[1])
     assert bool(first) == bool(wanted) and (wanted or "No knobs." in line[1])
-    assert {o.key_or_group: o.value() for o in parsed(first[1].split() if first else []).values()} == wanted
+    assert {
+        o.key_or_group: o.value() for o in parsed(first[1].split() if first else []).values()
+    } == wanted
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
-def test_the_command_of_a_card_composes_and_builds_its_choice(group: str, name: str, folder: Path) -> None:
+def test_the_command_of_a_card_composes_and_builds_its_choice(
+    group: str, name: str, folder: Path
+) -> None:
     train, *words = called(command(group, name), folder)
     recipe = recipe_of(compose(words))
     assert train == "train"
-    assert set(recipe[group]) == {name} - {"none"} if group == REGULARIZATION else recipe[group]["name"] == name
+    assert (
+        set(recipe[group]) == {name} - {"none"}
+        if group == REGULARIZATION
+        else recipe[group]["name"] == name
+    )
     Recipe(recipe, seed=0)
 
 
@@ -98,43 +114,80 @@ def test_the_commands_of_cards_run(folder: Path, capfd: pytest.CaptureFixture[st
 
 def test_cards_and_their_table_are_as_the_command_fills_them() -> None:
     pages = script("cards")["pages"](CARDS, REPO / "docs" / "results")
-    assert [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text] == [], "run python bench/cards.py"
+    assert [
+        path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text
+    ] == [], "run python bench/cards.py"
 
 
 def test_numbers_refusals_and_gaps_reach_the_card(tmp_path: Path) -> None:
-    row = {"group": "clip", "name": "agc", "metric": "val/accuracy", "arm": "clip=agc", "against": "upgraded", "effect": 0.01234}
-    row |= {"se": 0.002, "seeds": 3, "engaged": "clipped_rows 0.3", "seconds_per_step_ratio": 1.054, "data": "abc", "code": "def"}
+    row = {
+        "group": "clip",
+        "name": "agc",
+        "metric": "val/accuracy",
+        "arm": "clip=agc",
+        "against": "upgraded",
+        "effect": 0.01234,
+    }
+    row |= {
+        "se": 0.002,
+        "seeds": 3,
+        "engaged": "clipped_rows 0.3",
+        "seconds_per_step_ratio": 1.054,
+        "data": "abc",
+        "code": "def",
+    }
     (tmp_path / "screen-sentiment.json").write_text(json.dumps([row]), encoding="utf-8")
-    refused = row | {"effect": None, "se": None, "seeds": 0, "engaged": "refused: it needs tokens", "seconds_per_step_ratio": None}
+    refused = row | {
+        "effect": None,
+        "se": None,
+        "seeds": 0,
+        "engaged": "refused: it needs tokens",
+        "seconds_per_step_ratio": None,
+    }
     (tmp_path / "screen-stock.json").write_text(json.dumps([refused]), encoding="utf-8")
     cards = script("cards")
     found = cards["read"](tmp_path)
     once = cards["filled"](card("clip", "agc"), "clip", "agc", found)
-    assert "+0.0123 ± 0.0020 in accuracy" in once and "Data abc, code def." in once and "×1.05" in once
+    assert (
+        "+0.0123 ± 0.0020 in accuracy" in once and "Data abc, code def." in once and "×1.05" in once
+    )
     assert "not measured: refused: it needs tokens." in once
     assert cards["filled"](once, "clip", "agc", found) == once
     assert once.partition("**Measured.**")[0] == card("clip", "agc").partition("**Measured.**")[0]
-    assert cards["filled"](once, "clip", "agc", {}).count("not measured yet: `python bench/screen.py") == 2
+    assert (
+        cards["filled"](once, "clip", "agc", {}).count("not measured yet: `python bench/screen.py")
+        == 2
+    )
 
 
 def chosen(words: tuple[str, ...], recipe: dict[str, Any]) -> dict[str, Any]:
     """Each group's choice once these words have changed the recipe; a set for regularization."""
     told = dict(word.split("=", 1) for word in words)
     names = {group: told.get(group, recipe[group].get("name")) for group in PARTS}
-    several = told[REGULARIZATION].strip("[]").split(",") if REGULARIZATION in told else recipe[REGULARIZATION]
+    several = (
+        told[REGULARIZATION].strip("[]").split(",")
+        if REGULARIZATION in told
+        else recipe[REGULARIZATION]
+    )
     return names | {REGULARIZATION: set(several) - {"none"}}
 
 
 def test_the_screen_compares_recipes_that_differ_in_one_choice() -> None:
     contrast = script("screen")["contrast"]
-    upgraded, traditional = (compose(["task=sentiment", f"recipe={name}"]) for name in ("upgraded", "traditional"))
+    upgraded, traditional = (
+        compose(["task=sentiment", f"recipe={name}"]) for name in ("upgraded", "traditional")
+    )
     for group, name in CHOICES:
         c = contrast(group, name, upgraded, traditional)
         arm, base = chosen(c.arm, upgraded), chosen(c.base, upgraded)
         changed = [key for key in PARTS if arm[key] != base[key]]
-        assert changed == [group] or (c.arm == c.base and (group, name) in {("layerwise", "joint"), ("averaging", "none")})
+        assert changed == [group] or (
+            c.arm == c.base and (group, name) in {("layerwise", "joint"), ("averaging", "none")}
+        )
         if group == REGULARIZATION:
-            assert arm[group] - base[group] == {name} - {"none"} and (base[group] <= arm[group] or not arm[group])
+            assert arm[group] - base[group] == {name} - {"none"} and (
+                base[group] <= arm[group] or not arm[group]
+            )
         else:
             assert arm[group] == name
 
@@ -153,7 +206,9 @@ def refused(task: str, choice: str) -> bool:
     return False
 
 
-def test_the_screen_measures_resumes_and_keeps_other_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_screen_measures_resumes_and_keeps_other_groups(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     screen = script("screen")
     screen["TASKS"]["sentiment"] = f"{TINY} trainer.accelerator=cpu cache={tmp_path / 'prepared'}"
     places = [f"root={tmp_path / 'runs'}", f"out={tmp_path}"]
@@ -161,11 +216,23 @@ def test_the_screen_measures_resumes_and_keeps_other_groups(tmp_path: Path, caps
     first = json.loads((tmp_path / "screen-sentiment.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in first] == ["ema", "none", "swa"]
     ema, none, _ = first
-    assert ema["seeds"] == 2 and ema["against"] == "upgraded" and abs(ema["effect"]) <= 1 and ema["se"] >= 0
-    assert ema["seconds_per_step_ratio"] > 0 and ema["data"] and none["effect"] is None and "null" in none["engaged"]
+    assert (
+        ema["seeds"] == 2
+        and ema["against"] == "upgraded"
+        and abs(ema["effect"]) <= 1
+        and ema["se"] >= 0
+    )
+    assert (
+        ema["seconds_per_step_ratio"] > 0
+        and ema["data"]
+        and none["effect"] is None
+        and "null" in none["engaged"]
+    )
     screen["main"](["task=sentiment", "groups=stopping", "seeds=0,1", *places])
     both = json.loads((tmp_path / "screen-sentiment.json").read_text(encoding="utf-8"))
     assert both[:3] == first and [row["name"] for row in both[3:]] == ["early", "none"]
-    assert both[3]["effect"] == -both[4]["effect"]  # early against none is none against early, turned round
+    assert (
+        both[3]["effect"] == -both[4]["effect"]
+    )  # early against none is none against early, turned round
     table = (tmp_path / "screen-sentiment.md").read_text(encoding="utf-8")
     assert table.count("\n| ") == 1 + len(both) and "FAILED" not in capsys.readouterr().out

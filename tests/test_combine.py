@@ -15,7 +15,10 @@ from upgate.recipe.compatibility import RULES, check_allowed
 from upgate.run.spec import recipe_of
 
 EVERY = sorted(pairs(), key=lambda pair: (pair[0][0], pair[1][0]))
-BY_GROUPS = {groups: list(found) for groups, found in groupby(EVERY, key=lambda pair: (pair[0][0], pair[1][0]))}
+BY_GROUPS = {
+    groups: list(found)
+    for groups, found in groupby(EVERY, key=lambda pair: (pair[0][0], pair[1][0]))
+}
 
 
 def test_every_choice_is_in_a_pair_with_every_other() -> None:
@@ -23,7 +26,9 @@ def test_every_choice_is_in_a_pair_with_every_other() -> None:
     counts[REGULARIZATION] -= 1  # none is in every recipe without one
     total = sum(counts.values())
     across = (total**2 - sum(n**2 for n in counts.values())) // 2
-    assert len(EVERY) == len(set(EVERY)) == across + math.comb(counts[REGULARIZATION], 2) + total  # and each with prices
+    assert (
+        len(EVERY) == len(set(EVERY)) == across + math.comb(counts[REGULARIZATION], 2) + total
+    )  # and each with prices
 
 
 @pytest.mark.parametrize("groups", BY_GROUPS, ids="+".join)
@@ -33,7 +38,9 @@ def test_a_pair_trains_or_is_refused_in_a_sentence_that_names_both(groups: tuple
             config = configuration(a, b)
         except UserError as error:
             told = str(error)
-            assert "\n" not in told and said(a) in told and said(b) in told and "take " in told, told
+            assert "\n" not in told and said(a) in told and said(b) in told and "take " in told, (
+                told
+            )
             continue
         loop = Loop(recipe_of(config), total=4, task=config["task"]["name"])
         losses = loop.steps(2)
@@ -56,7 +63,9 @@ def test_a_choice_alone_is_allowed() -> None:
 def test_the_nearest_allowed_choice_is_allowed() -> None:
     """Each `group=choice` that a refusal advises does away with that refusal, in place of its group's choice."""
     for (a, b), sentence in refused().items():
-        advised = [word.strip(",;:. ") for word in sentence.partition("take ")[2].split() if "=" in word]
+        advised = [
+            word.strip(",;:. ") for word in sentence.partition("take ")[2].split() if "=" in word
+        ]
         assert advised or "take one of these" in sentence or "leave" in sentence, sentence
         for word in advised:
             group, _, name = word.partition("=")
@@ -67,15 +76,32 @@ def test_the_nearest_allowed_choice_is_allowed() -> None:
 
 
 LAYERWISE_AND_OTHERS = [
-    (["layerwise=gauss_seidel", "trainer.accumulate_grad_batches=2"], "gauss_seidel", "trainer.accumulate_grad_batches"),
-    (["layerwise=gauss_seidel", "trainer.precision=16-mixed"], "gauss_seidel", "trainer.precision=16-mixed"),
-    *(([f"layerwise={n}", "model.num_layers=1"], n, "model.num_layers=1") for n in ("cyclic", "random_blocks", "greedy", "local")),
+    (
+        ["layerwise=gauss_seidel", "trainer.accumulate_grad_batches=2"],
+        "gauss_seidel",
+        "trainer.accumulate_grad_batches",
+    ),
+    (
+        ["layerwise=gauss_seidel", "trainer.precision=16-mixed"],
+        "gauss_seidel",
+        "trainer.precision=16-mixed",
+    ),
+    *(
+        ([f"layerwise={n}", "model.num_layers=1"], n, "model.num_layers=1")
+        for n in ("cyclic", "random_blocks", "greedy", "local")
+    ),
 ]
 
 
-@pytest.mark.parametrize(("words", "one", "other"), LAYERWISE_AND_OTHERS, ids=[" ".join(w) for w, _, _ in LAYERWISE_AND_OTHERS])
+@pytest.mark.parametrize(
+    ("words", "one", "other"),
+    LAYERWISE_AND_OTHERS,
+    ids=[" ".join(w) for w, _, _ in LAYERWISE_AND_OTHERS],
+)
 def test_what_no_pair_of_choices_tells(words: list[str], one: str, other: str) -> None:
-    with pytest.raises(UserError, match=rf"^layerwise={one} .*{other}.*; take .* or layerwise=joint$"):
+    with pytest.raises(
+        UserError, match=rf"^layerwise={one} .*{other}.*; take .* or layerwise=joint$"
+    ):
         recipe_of(compose(["recipe=traditional", *words]))
     recipe_of(compose(["recipe=traditional", words[0]]))
     recipe_of(compose(["recipe=traditional", words[1]]))
@@ -91,6 +117,12 @@ def test_the_table_is_what_the_rules_say(capsys: Any) -> None:
     assert main(["train", "--combinations"]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     why = refused()
-    assert first == f"{len(EVERY) - len(why)} of {len(EVERY)} pairs of choices work together; these {len(why)} do not:"
+    assert (
+        first
+        == f"{len(EVERY) - len(why)} of {len(EVERY)} pairs of choices work together; these {len(why)} do not:"
+    )
     assert lines == [f"{'='.join(a)} {'='.join(b)}: {sentence}" for (a, b), sentence in why.items()]
-    assert "clip=norm layerwise=independent: layerwise=independent steps inside the backward pass" in "\n".join(lines)
+    assert (
+        "clip=norm layerwise=independent: layerwise=independent steps inside the backward pass"
+        in "\n".join(lines)
+    )

@@ -42,14 +42,28 @@ def test_the_recipes_differ_in_parts_only() -> None:
     upgraded, traditional = compose(["recipe=upgraded"]), compose(["recipe=traditional"])
     assert upgraded.keys() == traditional.keys()
     different = {key for key in upgraded if upgraded[key] != traditional[key]}
-    assert different == {"optimizer", "schedule", "clip", "regularization", "init", "stopping", "recipe"}
+    assert different == {
+        "optimizer",
+        "schedule",
+        "clip",
+        "regularization",
+        "init",
+        "stopping",
+        "recipe",
+    }
     assert traditional["regularization"] == {} and traditional["clip"] == {"name": "none"}
 
 
 def test_a_part_beside_a_recipe_wins_in_either_order() -> None:
-    for words in itertools.permutations(["recipe=traditional", "optimizer=adam", "clip=norm", "clip.max_norm=0.5"]):
+    for words in itertools.permutations(
+        ["recipe=traditional", "optimizer=adam", "clip=norm", "clip.max_norm=0.5"]
+    ):
         found = compose(words)
-        assert (found["optimizer"]["name"], found["clip"]["name"], found["clip"]["max_norm"]) == ("adam", "norm", 0.5)
+        assert (found["optimizer"]["name"], found["clip"]["name"], found["clip"]["max_norm"]) == (
+            "adam",
+            "norm",
+            0.5,
+        )
         assert found["schedule"]["name"] == "constant"
 
 
@@ -95,11 +109,15 @@ def test_a_value_passes_through_exactly(word: str, expected: Any) -> None:
 
 
 def test_tickers_need_no_quotes() -> None:
-    tickers = value("data.tickers", "data=yahoo", "data.tickers=[^GSPC,BRK-B,0700.HK,平安,EURUSD=X]")
+    tickers = value(
+        "data.tickers", "data=yahoo", "data.tickers=[^GSPC,BRK-B,0700.HK,平安,EURUSD=X]"
+    )
     assert tickers == ["^GSPC", "BRK-B", "0700.HK", "平安", "EURUSD=X"]
 
 
-@pytest.mark.parametrize("word", ["regularization=[]", "regularization=none", "regularization=[none]"])
+@pytest.mark.parametrize(
+    "word", ["regularization=[]", "regularization=none", "regularization=[none]"]
+)
 def test_no_regularization(word: str) -> None:
     assert value("regularization", word) == {}
 
@@ -118,17 +136,38 @@ def test_a_trainer_argument_need_not_stand_in_the_yaml() -> None:
 
 
 def test_twin_words_drop_the_parts_and_nothing_else() -> None:
-    parts = [f"{part}={choices(part)[0]}" for part in PARTS] + ["clip.max_norm=0.5", "regularization.l1.lam=1", "optimizer.lr=0.1"]
-    others = ["seed=3", "model.hidden_size=8", "task.horizon=5", "data=prices", "data.path=/a b=c", "trainer.max_epochs=1", "fold=1"]
+    parts = [f"{part}={choices(part)[0]}" for part in PARTS] + [
+        "clip.max_norm=0.5",
+        "regularization.l1.lam=1",
+        "optimizer.lr=0.1",
+    ]
+    others = [
+        "seed=3",
+        "model.hidden_size=8",
+        "task.horizon=5",
+        "data=prices",
+        "data.path=/a b=c",
+        "trainer.max_epochs=1",
+        "fold=1",
+    ]
     words = [word for pair in itertools.zip_longest(parts, others) for word in pair if word]
     assert twin_words([*words, "recipe=upgraded"]) == [*others, "recipe=traditional"]
     assert changes([*words, "recipe=upgraded"]) == parts
 
 
 def test_a_twin_shares_all_but_the_parts() -> None:
-    words = ["seed=3", "optimizer=adam", "optimizer.lr=0.5", "model.hidden_size=8", "split=walk_forward", "averaging=ema"]
+    words = [
+        "seed=3",
+        "optimizer=adam",
+        "optimizer.lr=0.5",
+        "model.hidden_size=8",
+        "split=walk_forward",
+        "averaging=ema",
+    ]
     run, twin = compose(words), compose(twin_words(words))
     assert {key: run[key] for key in run if key not in (*PARTS, "recipe")} == {
         key: twin[key] for key in run if key not in (*PARTS, "recipe")
     }
-    assert {key: twin[key] for key in PARTS} == {key: compose(["recipe=traditional"])[key] for key in PARTS}
+    assert {key: twin[key] for key in PARTS} == {
+        key: compose(["recipe=traditional"])[key] for key in PARTS
+    }

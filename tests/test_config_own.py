@@ -39,7 +39,11 @@ def test_an_explicit_rate_wins_over_the_tasks_tuned_one(mine: Path) -> None:
         return float(compose(["task=own", *words], str(mine))["optimizer"]["lr"])
 
     shipped = 0.001  # the choice's own, where the task has none
-    assert (lr("optimizer=sgd"), lr("recipe=traditional"), lr("optimizer=adam")) == (0.25, 0.25, shipped)
+    assert (lr("optimizer=sgd"), lr("recipe=traditional"), lr("optimizer=adam")) == (
+        0.25,
+        0.25,
+        shipped,
+    )
     assert lr("optimizer=sgd", "optimizer.lr=0.5") == lr("optimizer.lr=0.5", "optimizer=sgd") == 0.5
 
 
@@ -67,14 +71,20 @@ def test_a_broken_yaml_is_one_sentence(mine: Path, text: str) -> None:
 def test_a_folder_that_is_not_there_and_a_name_that_is_taken(mine: Path) -> None:
     assert "not a folder" in refusal(extra=str(mine / "none"))
     (mine / "optimizer" / "adam.yaml").write_text("name: adam\n")
-    assert "adam.yaml" in refusal("optimizer=adam", extra=str(mine)) and "rename" in refusal("seed=1", extra=str(mine))
+    assert "adam.yaml" in refusal("optimizer=adam", extra=str(mine)) and "rename" in refusal(
+        "seed=1", extra=str(mine)
+    )
 
 
-@pytest.mark.parametrize("words", [[], ["optimizer=lynx"], ["optimzer=lynx"], ["schedule.wramup=1"]])
+@pytest.mark.parametrize(
+    "words", [[], ["optimizer=lynx"], ["optimzer=lynx"], ["schedule.wramup=1"]]
+)
 def test_a_folder_that_is_no_group_is_told_whatever_was_asked(mine: Path, words: list[str]) -> None:
     (mine / "optimzer").mkdir()
     (mine / "optimzer" / "lynx.yaml").write_text("name: lynx\n")
-    assert refusal(*words, extra=str(mine)).endswith("optimzer is not a group, so nothing would use its choices, did you mean 'optimizer'?")
+    assert refusal(*words, extra=str(mine)).endswith(
+        "optimzer is not a group, so nothing would use its choices, did you mean 'optimizer'?"
+    )
     (mine / "optimzer").rename(mine / ".hidden")
     assert "lynx" in choices("optimizer", str(mine)) and "optimzer" not in groups()
 
@@ -88,11 +98,19 @@ def test_trainer_values_in_a_yaml_of_ones_own_are_checked_too(mine: Path) -> Non
         "trainer: 3": "trainer",
     }
     for i, (text, told) in enumerate(wrong.items()):
-        (mine / "task" / f"own{i}.yaml").write_text(f"# @package _global_\ntask:\n  name: own\n{text}\n")
+        (mine / "task" / f"own{i}.yaml").write_text(
+            f"# @package _global_\ntask:\n  name: own\n{text}\n"
+        )
         assert told in refusal(f"task=own{i}", extra=str(mine))
 
 
-@pytest.mark.parametrize(("word", "key"), [("search.batch_size=[1,2]", "batch_size"), ("optimizer.search.lr=[1,2]", "optimizer.lr")])
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [("search.batch_size=[1,2]", "batch_size"), ("optimizer.search.lr=[1,2]", "optimizer.lr")],
+)
 def test_a_range_that_nothing_would_read_is_refused(word: str, key: str) -> None:
-    with pytest.raises(UserError, match=rf"a range is for upgate tune alone; give it as tune\.space\.{re.escape(key)}="):
+    with pytest.raises(
+        UserError,
+        match=rf"a range is for upgate tune alone; give it as tune\.space\.{re.escape(key)}=",
+    ):
         compose(["task=stock", word])

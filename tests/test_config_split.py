@@ -13,15 +13,27 @@ def split(*words: str, horizon: int = 5) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_no_gap_is_the_horizon(name: str) -> None:
-    assert split(f"split={name}") == split(f"split={name}", "split.gap=null") == split(f"split={name}", "split.gap=5")
+    assert (
+        split(f"split={name}")
+        == split(f"split={name}", "split.gap=null")
+        == split(f"split={name}", "split.gap=5")
+    )
     assert split(f"split={name}")["gap"] == 5 and split(f"split={name}", "split.gap=7")["gap"] == 7
 
 
 def test_every_split_of_prices_has_its_yaml_and_its_knobs_stay() -> None:
     assert set(SPLITS) <= set(choices("split"))
-    asked = compose(["split=walk_forward", "split.folds=4", "split.validation=0", "split.test=0.25"])["split"]
+    asked = compose(
+        ["split=walk_forward", "split.folds=4", "split.validation=0", "split.test=0.25"]
+    )["split"]
     before = dict(asked)
-    assert split_of(asked, 1) == {"name": "walk_forward", "folds": 4, "validation": 0.0, "test": 0.25, "gap": 1}
+    assert split_of(asked, 1) == {
+        "name": "walk_forward",
+        "folds": 4,
+        "validation": 0.0,
+        "test": 0.25,
+        "gap": 1,
+    }
     assert type(split_of(asked, 1)["validation"]) is float and asked == before
     assert split_of(split_of(asked, 1), 1) == split_of(asked, 1)
 
@@ -31,7 +43,10 @@ def test_every_split_of_prices_has_its_yaml_and_its_knobs_stay() -> None:
     [
         ("split.gap=abc", "split.gap=abc must be a whole number"),
         ("split.gap=-1", "split.gap=-1 must be 0 or more"),
-        ("split.gap=4", "split.gap=4 is shorter than task.horizon=5; labels would overlap, take 5 or more"),
+        (
+            "split.gap=4",
+            "split.gap=4 is shorter than task.horizon=5; labels would overlap, take 5 or more",
+        ),
         ("split.validation=1", "split.validation=1 must be between 0 and 1, 1 excluded"),
         ("split.test=half", "split.test=half must be a number"),
         ("split.folds=0", "split.folds=0 must be 1 or more"),
@@ -45,7 +60,10 @@ def test_a_knob_that_cannot_be_is_told(word: str, told: str) -> None:
 
 
 def test_a_split_of_other_data_or_without_a_knob_is_told() -> None:
-    with pytest.raises(UserError, match=r"^split=own does not cut by date, as prices need; there is holdout, walk_forward, development$"):
+    with pytest.raises(
+        UserError,
+        match=r"^split=own does not cut by date, as prices need; there is holdout, walk_forward, development$",
+    ):
         split_of({"name": "own"}, 1)
     with pytest.raises(UserError, match=r"^split\.folds is missing"):
         split_of({"name": "walk_forward", "validation": 0.1, "test": 0.1}, 1)

@@ -58,7 +58,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "parts"), REFUSED, ids=[" ".join(words) for words, _ in REFUSED])
-def test_one_sentence_says_what_is_wrong_and_what_is_right(words: list[str], parts: list[str]) -> None:
+def test_one_sentence_says_what_is_wrong_and_what_is_right(
+    words: list[str], parts: list[str]
+) -> None:
     sentence = refusal(*words)
     assert not [part for part in parts if part not in sentence], sentence
 
@@ -73,17 +75,32 @@ def test_one_job_without_a_sweep() -> None:
 
 
 def test_order_is_that_of_hydras_basic_sweeper() -> None:
-    jobs = expand(["seed=range(0,3)", "twin=false", "optimizer=sgd,adam", "clip=norm,none"], multirun=True)
-    seeds, optimizers, clips = [f"seed={s}" for s in range(3)], ["optimizer=sgd", "optimizer=adam"], ["clip=norm", "clip=none"]
-    assert jobs == [list(job) for job in itertools.product(seeds, ["twin=false"], optimizers, clips)]
+    jobs = expand(
+        ["seed=range(0,3)", "twin=false", "optimizer=sgd,adam", "clip=norm,none"], multirun=True
+    )
+    seeds, optimizers, clips = (
+        [f"seed={s}" for s in range(3)],
+        ["optimizer=sgd", "optimizer=adam"],
+        ["clip=norm", "clip=none"],
+    )
+    assert jobs == [
+        list(job) for job in itertools.product(seeds, ["twin=false"], optimizers, clips)
+    ]
 
 
 def test_jobs_are_hydras_own() -> None:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    words = ["seed=range(5,0,-2)", "optimizer.lr=1e-3,-0.5,null", "regularization=[l1],[l1,l2],none", "clip=choice(none,norm)"]
-    hydras = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), max_batch_size=None)
+    words = [
+        "seed=range(5,0,-2)",
+        "optimizer.lr=1e-3,-0.5,null",
+        "regularization=[l1],[l1,l2],none",
+        "clip=choice(none,norm)",
+    ]
+    hydras = BasicSweeper.split_arguments(
+        OverridesParser.create().parse_overrides(words), max_batch_size=None
+    )
     assert expand(words, multirun=True) == hydras[0] and len(hydras[0]) == 3 * 3 * 3 * 2
 
 
@@ -98,15 +115,32 @@ def test_glob_takes_the_choices_by_name() -> None:
 
 
 def test_lists_sweep_as_lists() -> None:
-    jobs = expand(["regularization=[l1],[l1,l2],none", "optimizer.betas=[0.9,0.99],[0.8,0.9]"], multirun=True)
+    jobs = expand(
+        ["regularization=[l1],[l1,l2],none", "optimizer.betas=[0.9,0.99],[0.8,0.9]"], multirun=True
+    )
     found = [compose(job) for job in jobs]
-    assert [list(one["regularization"]) for one in found] == [["l1"], ["l1"], ["l1", "l2"], ["l1", "l2"], [], []]
+    assert [list(one["regularization"]) for one in found] == [
+        ["l1"],
+        ["l1"],
+        ["l1", "l2"],
+        ["l1", "l2"],
+        [],
+        [],
+    ]
     assert [one["optimizer"]["betas"] for one in found] == [[0.9, 0.99], [0.8, 0.9]] * 3
 
 
 def test_swept_values_are_as_exact_as_single_ones() -> None:
     jobs = expand(["root='a,b',c d,/数据/图,null,-1e-3,\"x=y\",runs/${seed}"], multirun=True)
-    assert [compose(job)["root"] for job in jobs] == ["a,b", "c d", "/数据/图", None, -1e-3, "x=y", "runs/0"]
+    assert [compose(job)["root"] for job in jobs] == [
+        "a,b",
+        "c d",
+        "/数据/图",
+        None,
+        -1e-3,
+        "x=y",
+        "runs/0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,14 +161,19 @@ def test_a_sweep_that_cannot_be_done(word: str, part: str) -> None:
 
 def test_compose_takes_no_sweep() -> None:
     """upgate predict composes its words as they are, and has no -m to advise."""
-    with pytest.raises(UserError, match=r"^root=a,b holds several values, .*; one list is root=\[a,b\], one text 'root=\"a,b\"'$"):
+    with pytest.raises(
+        UserError,
+        match=r"^root=a,b holds several values, .*; one list is root=\[a,b\], one text 'root=\"a,b\"'$",
+    ):
         compose(["root=a,b"])
 
 
 def test_a_sweep_over_250_seeds_is_quick() -> None:
     def seconds(first: int) -> float:
         start = time.process_time()
-        jobs = expand(["clip=norm", f"seed=range({first},{first + 250})"], multirun=True)  # seeds not seen before
+        jobs = expand(
+            ["clip=norm", f"seed=range({first},{first + 250})"], multirun=True
+        )  # seeds not seen before
         assert [compose(job)["seed"] for job in jobs] == list(range(first, first + 250))
         return time.process_time() - start
 

@@ -10,10 +10,27 @@ import pytest
 from upgate.config.compose import PARTS, compose
 from upgate.errors import UserError
 from upgate.run.spec import recipe_of
-from upgate.study.design import Arm, arms, contrast, factorial, generated, pair, parts, resolution, two_level
+from upgate.study.design import (
+    Arm,
+    arms,
+    contrast,
+    factorial,
+    generated,
+    pair,
+    parts,
+    resolution,
+    two_level,
+)
 
 TASKS = [("task=stock",), ("task=stock", "task.target=volatility"), ("task=sentiment",)]
-TUNED = ("task=sentiment", "clip=value", "clip.max_value=0.3", "regularization=[l1,locked]", "regularization.l1.lam=0.001", "stopping=none")
+TUNED = (
+    "task=sentiment",
+    "clip=value",
+    "clip.max_value=0.3",
+    "regularization=[l1,locked]",
+    "regularization.l1.lam=0.001",
+    "stopping=none",
+)
 
 
 def composed(arm: Arm, extra: str | None = None) -> dict[str, Any]:
@@ -26,7 +43,9 @@ def test_every_arm_is_the_recipe_that_its_parts_say(words: tuple[str, ...]) -> N
     differing = contrast(words).parts
     assert differing == [group for group in PARTS if low[group] != high[group]]
     for arm in (*parts(words), *factorial(words)):
-        assert composed(arm) == {group: (high if group in arm.on else low)[group] for group in PARTS}, arm.name
+        assert composed(arm) == {
+            group: (high if group in arm.on else low)[group] for group in PARTS
+        }, arm.name
         assert not {"seed", "fold"} & {word.partition("=")[0] for word in arm.words}
 
 
@@ -37,7 +56,10 @@ def test_add_one_and_leave_one_out(words: tuple[str, ...]) -> None:
     assert k > 2 and len(found) == 2 * k + 2 == len({arm.name for arm in found})
     assert [len(arm.on) for arm in found] == [0] + [1] * k + [k - 1] * k + [k]
     assert (found[0].name, found[-1].name) == ("traditional", "upgraded")
-    assert (found[1].name, found[1 + k].name) == (f"traditional + {every[0]}", f"upgraded - {every[0]}")
+    assert (found[1].name, found[1 + k].name) == (
+        f"traditional + {every[0]}",
+        f"upgraded - {every[0]}",
+    )
 
 
 @pytest.mark.parametrize("words", TASKS)
@@ -52,19 +74,36 @@ def test_a_factorial_holds_both_recipes_and_every_arms_opposite(words: tuple[str
 def test_words_of_parts_belong_to_the_upgraded_recipe() -> None:
     low, high = pair(["task=sentiment", "clip=value", "batch_size=32"])
     assert low.words == ("task=sentiment", "batch_size=32", "recipe=traditional")
-    assert (high.name, high.words) == ("upgraded clip=value", ("task=sentiment", "clip=value", "batch_size=32"))
+    assert (high.name, high.words) == (
+        "upgraded clip=value",
+        ("task=sentiment", "clip=value", "batch_size=32"),
+    )
     assert "clip" not in contrast(["clip=none"]).parts
 
 
 def test_a_recipe_of_the_users_own_with_knobs_and_several_regularizers(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     body = "# @package _global_\ndefaults:\n  - override /clip: norm\n  - override /regularization: [l2, dropout]\n"
-    (tmp_path / "recipe" / "mine.yaml").write_text(body + "clip: {max_norm: 0.25}\nrecipe: mine\n", encoding="utf-8")
+    (tmp_path / "recipe" / "mine.yaml").write_text(
+        body + "clip: {max_norm: 0.25}\nrecipe: mine\n", encoding="utf-8"
+    )
     found = parts(["recipe=mine"], str(tmp_path))
-    assert [arm.name for arm in found] == ["traditional", "traditional + clip", "traditional + regularization", "mine"]  # 2 parts: 4 cells
+    assert [arm.name for arm in found] == [
+        "traditional",
+        "traditional + clip",
+        "traditional + regularization",
+        "mine",
+    ]  # 2 parts: 4 cells
     assert "clip.max_norm=0.25" in found[1].words
-    assert [composed(arm, str(tmp_path))["clip"].get("max_norm") for arm in found] == [None, 0.25, None, 0.25]
-    (tmp_path / "recipe" / "more.yaml").write_text(body + "batch_size: 8\nrecipe: more\n", encoding="utf-8")
+    assert [composed(arm, str(tmp_path))["clip"].get("max_norm") for arm in found] == [
+        None,
+        0.25,
+        None,
+        0.25,
+    ]
+    (tmp_path / "recipe" / "more.yaml").write_text(
+        body + "batch_size: 8\nrecipe: more\n", encoding="utf-8"
+    )
     with pytest.raises(UserError, match="recipe=more changes batch_size too, which is no part"):
         pair(["recipe=more"], str(tmp_path))
 
@@ -75,8 +114,14 @@ def test_a_recipe_that_differs_in_nothing_is_told() -> None:
 
 
 def test_arms_as_the_user_names_them() -> None:
-    found = arms(["traditional", "upgraded clip=value", "regularization=[l1,l2]"], ["task=sentiment"])
-    assert [arm.name for arm in found] == ["traditional", "upgraded clip=value", "regularization=[l1,l2]"]
+    found = arms(
+        ["traditional", "upgraded clip=value", "regularization=[l1,l2]"], ["task=sentiment"]
+    )
+    assert [arm.name for arm in found] == [
+        "traditional",
+        "upgraded clip=value",
+        "regularization=[l1,l2]",
+    ]
     assert found[1].words == ("task=sentiment", "recipe=upgraded", "clip=value")
     with pytest.raises(UserError, match="name at least two"):
         arms(["traditional"])
@@ -103,7 +148,9 @@ def test_arms_as_the_user_names_them() -> None:
         (6, ["abcd", "abef"], 5),
     ],
 )
-def test_resolutions_are_the_published_ones(base: int, generators: list[str], published: int) -> None:
+def test_resolutions_are_the_published_ones(
+    base: int, generators: list[str], published: int
+) -> None:
     levels = generated(base, generators)
     assert levels.shape == (2**base, base + len(generators)) and resolution(levels) == published
 
@@ -126,4 +173,6 @@ def test_resolution_of_a_design_without_generators() -> None:
     first = [1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1]
     levels = np.vstack([np.roll(first, i) for i in range(11)] + [-np.ones((1, 11))]).astype(int)
     assert resolution(levels) == 3
-    assert all(resolution(levels[:, :k]) <= resolution(levels[:, :j]) for j, k in pairwise(range(3, 8)))
+    assert all(
+        resolution(levels[:, :k]) <= resolution(levels[:, :j]) for j, k in pairwise(range(3, 8))
+    )

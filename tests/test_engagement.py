@@ -55,13 +55,18 @@ def test_gate_numbers_are_means_and_shares(loud: float) -> None:
     net, x = lstm(loud=loud), torch.randn(5, 7, 3, generator=generator(0, "x"))
     i, f, _, o = by_hand(net, x)
     wanted = {"forget_gate_mean/only": float(f.mean())}
-    wanted |= {f"gate_saturation/only/{n}": float(((g < 0.05) | (g > 0.95)).float().mean()) for n, g in zip("ifo", (i, f, o), strict=True)}
+    wanted |= {
+        f"gate_saturation/only/{n}": float(((g < 0.05) | (g > 0.95)).float().mean())
+        for n, g in zip("ifo", (i, f, o), strict=True)
+    }
 
     class Net(nn.Module):
         def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
             return net(batch["x"])[0]
 
-    assert gate_numbers(Net(), [("only", net)], {"x": x, "y": torch.zeros(5)}) == pytest.approx(wanted)
+    assert gate_numbers(Net(), [("only", net)], {"x": x, "y": torch.zeros(5)}) == pytest.approx(
+        wanted
+    )
     assert (wanted["gate_saturation/only/f"] > 0.3) == (loud > 1)
 
 
@@ -79,7 +84,9 @@ def test_padding_takes_no_part() -> None:
 
 def test_the_forget_gates_bias_is_seen() -> None:
     for bias, low, high in ((-4.0, 0.0, 0.1), (0.0, 0.4, 0.6), (4.0, 0.9, 1.0)):
-        module = learner("stock", parts("init=pytorch", f"init.forget_bias={bias}"), num_layers=2).eval()
+        module = learner(
+            "stock", parts("init=pytorch", f"init.forget_bias={bias}"), num_layers=2
+        ).eval()
         numbers = gate_numbers(module.net, module.layers(), batch(n=40))
         assert all(low < numbers[f"forget_gate_mean/lstm.{i}"] < high for i in range(2))
         assert all((numbers[f"gate_saturation/lstm.{i}/f"] > 0.5) == (bias != 0) for i in range(2))
@@ -107,14 +114,20 @@ def test_update_ratios_of_layers_and_gates_are_those_of_the_first_step(task: str
     after = loop.weights()
     found = {k: v for k, v in loop.learner.measured.items() if k.startswith("update_ratio/")}
     names = [name for name, _ in loop.learner.layers()]
-    assert set(found) == {f"update_ratio/{n}" for n in names} | {f"update_ratio/lstm.{i}/{g}" for i in range(3) for g in GATES}
+    assert set(found) == {f"update_ratio/{n}" for n in names} | {
+        f"update_ratio/lstm.{i}/{g}" for i in range(3) for g in GATES
+    }
     for k, gate in enumerate(GATES):
         own = [n for n in before if n.startswith("backbone.layers.1.")]
         w, moved = (torch.cat([s[n].chunk(4)[k].flatten() for n in own]) for s in (before, after))
-        assert found[f"update_ratio/lstm.1/{gate}"] == pytest.approx(float((moved - w).norm() / w.norm()), rel=1e-5)
+        assert found[f"update_ratio/lstm.1/{gate}"] == pytest.approx(
+            float((moved - w).norm() / w.norm()), rel=1e-5
+        )
     head = [n for n in before if n.startswith("head")]
     w, moved = (torch.cat([s[n].flatten() for n in head]) for s in (before, after))
-    assert found["update_ratio/head"] == pytest.approx(float((moved - w).norm() / w.norm()), rel=1e-5)
+    assert found["update_ratio/head"] == pytest.approx(
+        float((moved - w).norm() / w.norm()), rel=1e-5
+    )
     loop.steps(2)  # not the first of an epoch
     assert found.items() <= loop.learner.measured.items()
     loop.learner.on_train_epoch_start()
@@ -124,11 +137,21 @@ def test_update_ratios_of_layers_and_gates_are_those_of_the_first_step(task: str
 
 def test_learning_rates_are_those_of_the_last_step() -> None:
     total, lr = 5, 0.1
-    loop = Loop(parts("schedule=cosine", "layerwise=discriminative", f"optimizer.lr={lr}"), total=total, num_layers=2)
+    loop = Loop(
+        parts("schedule=cosine", "layerwise=discriminative", f"optimizer.lr={lr}"),
+        total=total,
+        num_layers=2,
+    )
     loop.steps(total)
-    share = (1 + math.cos(math.pi * (total - 1) / total)) / 2  # the schedule has moved on to 0 meanwhile
+    share = (
+        1 + math.cos(math.pi * (total - 1) / total)
+    ) / 2  # the schedule has moved on to 0 meanwhile
     wanted = {"head": lr * share, "lstm.1": lr * share / 2.6, "lstm.0": lr * share / 2.6**2}
-    rates = {k.removeprefix("learning_rate/"): v for k, v in loop.learner.measured.items() if k.startswith("learning_rate/")}
+    rates = {
+        k.removeprefix("learning_rate/"): v
+        for k, v in loop.learner.measured.items()
+        if k.startswith("learning_rate/")
+    }
     assert rates == pytest.approx(wanted)
 
 
@@ -136,20 +159,30 @@ def trained(task: str, **trainer: Any) -> RecipeModule:
     """One epoch of four batches, and two to validate on, by Lightning."""
     module, data = learner(task, parts()), batch if task == "stock" else texts
     quiet()
-    silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    loaders = [DataLoader([data(i) for i in numbers], batch_size=None) for numbers in (range(4), (9, 10))]
-    pl.Trainer(max_epochs=1, accelerator="cpu", num_sanity_val_steps=0, **silent, **trainer).fit(module, *loaders)
+    silent: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    loaders = [
+        DataLoader([data(i) for i in numbers], batch_size=None) for numbers in (range(4), (9, 10))
+    ]
+    pl.Trainer(max_epochs=1, accelerator="cpu", num_sanity_val_steps=0, **silent, **trainer).fit(
+        module, *loaders
+    )
     return module
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning"
+)  # Lightning's; `quiet` says which
 def test_the_first_step_is_found_where_gradients_accumulate() -> None:
     plain, accumulated = (trained("stock", accumulate_grad_batches=n).measured for n in (1, 2))
     assert plain.keys() == accumulated.keys() and accumulated["update_ratio/lstm.0/f"] > 0
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning"
+)  # Lightning's; `quiet` says which
 def test_lightnings_loop_measures_the_same(task: str) -> None:
     loop, other = Loop(parts(), total=4, task=task), trained(task)
     loop.steps(4)
@@ -161,7 +194,10 @@ def test_lightnings_loop_measures_the_same(task: str) -> None:
 
 def test_a_hash_is_of_the_weights_alone() -> None:
     first, second, third = (learner("stock", parts(), seed=seed).net for seed in (0, 0, 1))
-    assert weights_hash(first) == weights_hash(second) != weights_hash(third) and len(weights_hash(first)) == 64
+    assert (
+        weights_hash(first) == weights_hash(second) != weights_hash(third)
+        and len(weights_hash(first)) == 64
+    )
     with torch.no_grad():
         first.head.bias += 1e-6
     assert weights_hash(first) != weights_hash(second)
@@ -178,8 +214,14 @@ def ended(name: str, *words: str, seed: int = 0, task: str = "stock", steps: int
 
 
 def test_a_clip_that_never_engages_is_told_of() -> None:
-    runs = [ended("plain"), ended("wide", "clip=norm", "clip.max_norm=1e9"), ended("tight", "clip=norm", "clip.max_norm=0.01")]
-    wanted = "clip=norm had no effect: wide ends with the same weights as plain, which has clip=none"
+    runs = [
+        ended("plain"),
+        ended("wide", "clip=norm", "clip.max_norm=1e9"),
+        ended("tight", "clip=norm", "clip.max_norm=0.01"),
+    ]
+    wanted = (
+        "clip=norm had no effect: wide ends with the same weights as plain, which has clip=none"
+    )
     assert no_effect(runs) == no_effect(runs[::-1]) == [wanted]
     assert no_effect(runs[1:]) == no_effect(runs[:1]) == no_effect([]) == []
 
@@ -197,12 +239,26 @@ IDLE = {
 def test_parts_that_did_nothing_are_found(words: str) -> None:
     told = no_effect([ended("plain"), ended("idle", *words.split())])
     choice = words.split()[0]
-    wanted = [f"{choice} had no effect: idle ends with the same weights as plain, which has {IDLE[words]}"] if IDLE[words] else []
+    wanted = (
+        [
+            f"{choice} had no effect: idle ends with the same weights as plain, which has {IDLE[words]}"
+        ]
+        if IDLE[words]
+        else []
+    )
     assert told == wanted
 
 
 @pytest.mark.parametrize(
-    "words", ["clip=agc", "clip=percentile", "clip=layer clip.max_norm=0.1", "init=lecun", "init=chrono", "optimizer=adam"]
+    "words",
+    [
+        "clip=agc",
+        "clip=percentile",
+        "clip=layer clip.max_norm=0.1",
+        "init=lecun",
+        "init=chrono",
+        "optimizer=adam",
+    ],
 )
 def test_parts_that_did_something_are_not(words: str) -> None:
     assert no_effect([ended("plain"), ended("busy", *words.split())]) == []

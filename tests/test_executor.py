@@ -71,7 +71,13 @@ class Stub(Executor):
 
 
 def fine(job: Job, task: dict[str, Any]) -> dict[str, Any]:
-    return {"result": asdict(result_of(job, "", Path(task["root"]), "FINISHED", {"test/mse_ratio": 1.0 + job.spec.seed}))}
+    return {
+        "result": asdict(
+            result_of(
+                job, "", Path(task["root"]), "FINISHED", {"test/mse_ratio": 1.0 + job.spec.seed}
+            )
+        )
+    }
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +106,18 @@ def store(tmp_path: Path) -> Store:
     return fresh(tmp_path / "runs")
 
 
-def go(jobs: list[Job], library: Datasets, store: Store, executor: Executor, **more: Any) -> tuple[list[Any], str]:
+def go(
+    jobs: list[Job], library: Datasets, store: Store, executor: Executor, **more: Any
+) -> tuple[list[Any], str]:
     console = Console(file=io.StringIO(), width=300)
     with store.parent("stock", "sweep", "f" * 64, {}) as parent:
         found = execute(jobs, library.fetch, store, parent, console, executor=executor, **more)
     return found, console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, library: Datasets, store: Store) -> None:
+def test_results_come_in_the_order_of_jobs_and_twins_go_first(
+    pairs: Any, library: Datasets, store: Store
+) -> None:
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
         time.sleep(0.01 * (5 - job.spec.seed))  # the last ones are the fastest
         return fine(job, task)
@@ -117,18 +127,24 @@ def test_results_come_in_the_order_of_jobs_and_twins_go_first(pairs: Any, librar
     assert [result.name for result in found] == [job.name for job in jobs]
     assert stub.most <= 4 and len(stub.order) == 10
     for seed in range(5):
-        assert stub.order.index(f"traditional seed={seed}") < stub.order.index(f"upgraded seed={seed}")
+        assert stub.order.index(f"traditional seed={seed}") < stub.order.index(
+            f"upgraded seed={seed}"
+        )
         assert stub.twins[f"upgraded seed={seed}"]["metrics"] == {"test/mse_ratio": 1.0 + seed}
         assert f"done: upgraded seed={seed}" in said
     assert stub.twins["traditional seed=0"] is None
 
 
-def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any, library: Datasets, store: Store) -> None:
+def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(
+    pairs: Any, library: Datasets, store: Store
+) -> None:
     deaths: dict[str, int] = {}
 
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
         deaths[job.name] = deaths.get(job.name, 0) + 1
-        if job.name == "upgraded seed=1" or (job.name == "traditional seed=0" and deaths[job.name] == 1):
+        if job.name == "upgraded seed=1" or (
+            job.name == "traditional seed=0" and deaths[job.name] == 1
+        ):
             raise WorkerDied("killed by SIGKILL")
         return fine(job, task)
 
@@ -140,21 +156,33 @@ def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(pairs: Any,
     }
     assert (deaths["traditional seed=0"], deaths["upgraded seed=1"]) == (2, 2)
     assert "traditional seed=0: killed by SIGKILL; it is tried once more" in said
-    assert "failed upgraded seed=1: WorkerDied: its worker died 2 times, now killed by SIGKILL" in said
+    assert (
+        "failed upgraded seed=1: WorkerDied: its worker died 2 times, now killed by SIGKILL" in said
+    )
 
 
-def test_three_failures_of_a_kind_stop_the_rest(pairs: Any, library: Datasets, store: Store) -> None:
+def test_three_failures_of_a_kind_stop_the_rest(
+    pairs: Any, library: Datasets, store: Store
+) -> None:
     def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
-        return {"result": asdict(result_of(job, "", Path(task["root"]), "FAILED", {}, error="ValueError: no"))}
+        return {
+            "result": asdict(
+                result_of(job, "", Path(task["root"]), "FAILED", {}, error="ValueError: no")
+            )
+        }
 
     stub = Stub(2, answer)
     found, said = go(pairs(20), library, store, stub)
     assert 3 <= len(found) == len(stub.order) <= 4 and "3 runs failed with ValueError" in said
-    found, said = go(pairs(3), library, store, Stub(2, answer), tolerant=True)  # a search: a trial of three folds costs itself only
+    found, said = go(
+        pairs(3), library, store, Stub(2, answer), tolerant=True
+    )  # a search: a trial of three folds costs itself only
     assert len(found) == 6 and "so this stops here" not in said
 
 
-def test_what_a_worker_refuses_ends_the_command_with_its_sentence(pairs: Any, library: Datasets, store: Store) -> None:
+def test_what_a_worker_refuses_ends_the_command_with_its_sentence(
+    pairs: Any, library: Datasets, store: Store
+) -> None:
     stub = Stub(2, lambda job, task: {"refused": "the data cannot be read"})
     with pytest.raises(UserError, match="the data cannot be read"):
         go(pairs(3), library, store, stub)
@@ -185,9 +213,14 @@ def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
     progress.begun(jobs[1], stub)
     now[0] = 20.0
     result = result_of(jobs[0], "", Path(), "FINISHED", {})
-    progress.ended(jobs[0], result, stub)  # it took twice as long as expected; the other one should end now
+    progress.ended(
+        jobs[0], result, stub
+    )  # it took twice as long as expected; the other one should end now
     assert progress.left(2) == 60
-    assert f"run 1 of 8 done: {jobs[0].name}, 20 seconds; about 60 seconds left" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert (
+        f"run 1 of 8 done: {jobs[0].name}, 20 seconds; about 60 seconds left"
+        in console.file.getvalue()
+    )  # type: ignore[attr-defined]
 
 
 def test_processes_that_log_the_same_new_dataset_at_once_both_get_through(store: Store) -> None:
@@ -209,7 +242,9 @@ def test_processes_that_log_the_same_new_dataset_at_once_both_get_through(store:
 
 TABLES: dict[str, Callable[[], Any]] = {
     "prices": lambda: load_prices({"source": "sp500", "start": "2015"}),
-    "reviews": lambda: load_reviews({"source": "reviews", "language": "both", "train": 60, "test": 20, "noise": 0.05, "seed": 0}),
+    "reviews": lambda: load_reviews(
+        {"source": "reviews", "language": "both", "train": 60, "test": 20, "noise": 0.05, "seed": 0}
+    ),
 }
 
 
@@ -228,9 +263,15 @@ def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) ->
 
 
 def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:
-    one, other = load_prices({"source": "sp500", "start": "2017"}), load_prices({"source": "sp500", "start": "2018"})
+    one, other = (
+        load_prices({"source": "sp500", "start": "2017"}),
+        load_prices({"source": "sp500", "start": "2018"}),
+    )
     shelf = TableCache.at(str(tmp_path))
-    with pytest.raises(UserError, match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share"):
+    with pytest.raises(
+        UserError,
+        match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share",
+    ):
         shelf.take(one.hash())
     shelf.put(one)
     Path(shelf.path(one.hash())).write_bytes(packed(other))
@@ -261,7 +302,10 @@ def test_workers_are_as_many_as_cores_and_memory_hold() -> None:
 
 def test_each_gpu_has_one_run() -> None:
     assert places_of(3, []) == [{}, {}, {}]
-    assert places_of(4, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert places_of(4, ["0", "1"]) == [
+        {"CUDA_VISIBLE_DEVICES": "0"},
+        {"CUDA_VISIBLE_DEVICES": "1"},
+    ]
     assert places_of(1, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}]
     assert gpus({"CUDA_VISIBLE_DEVICES": "3, GPU-8932f937"}) == ["3", "GPU-8932f937"]
     assert gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
@@ -272,18 +316,26 @@ def test_each_gpu_has_one_run() -> None:
     [
         (["executor=loca"], "did you mean 'local'?"),
         (["executor=local", "executor.workers=0"], "executor.workers=0 must be 1 or more"),
-        (["executor=inline", "executor.workers=2"], "workers belongs to executor=local and executor=ray"),
+        (
+            ["executor=inline", "executor.workers=2"],
+            "workers belongs to executor=local and executor=ray",
+        ),
         (["executor=local", "trainer.devices=[0]"], "executor=local gives each run its own"),
         (["executor=ray", "executor.gpus=-1"], "executor.gpus=-1 must be 0 or more"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(words: list[str], told: str, library: Datasets) -> None:
+def test_what_cannot_be_asked_is_one_sentence(
+    words: list[str], told: str, library: Datasets
+) -> None:
     with pytest.raises(UserError) as error:
         make_job(small(*words), library, None)
     assert told in str(error.value)
 
 
 def test_an_executor_is_no_part_of_a_run(library: Datasets) -> None:
-    keys = {make_job(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key for name in ("inline", "local", "ray")}
+    keys = {
+        make_job(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key
+        for name in ("inline", "local", "ray")
+    }
     assert len(keys) == 1
     assert check_executor({"name": "local", "workers": 3}, {"devices": 1}).workers == 3

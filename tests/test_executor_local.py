@@ -20,7 +20,10 @@ LONG = ["trainer.max_epochs=20", "data.start=2016"]
 
 def kept(root: Path) -> dict[str, tuple[str, str, dict[str, float]]]:
     """What must be the same wherever a run ran."""
-    return {name: (found["key"], found["weights"], numbers(found)) for name, found in results(root).items()}
+    return {
+        name: (found["key"], found["weights"], numbers(found))
+        for name, found in results(root).items()
+    }
 
 
 def statuses(root: Path) -> dict[str, str]:
@@ -38,7 +41,9 @@ def test_the_same_numbers_as_inline(words: list[str], tmp_path: Path) -> None:
     assert "run 4 of 4 done: upgraded seed=" in said
     rows = [row for row in Store(there).rows() if not row.is_parent]
     assert {row.status for row in rows} == {"FINISHED"} and len({row.parent for row in rows}) == 1
-    assert len({row.tags["upgate.pid"] for row in rows}) == 2 and str(os.getpid()) not in {row.tags["upgate.pid"] for row in rows}
+    assert len({row.tags["upgate.pid"] for row in rows}) == 2 and str(os.getpid()) not in {
+        row.tags["upgate.pid"] for row in rows
+    }
     for name, found in results(there).items():
         assert found["difference"] == results(here)[name]["difference"]
     artifacts = {a.path for a in Store(there).client.list_artifacts(rows[0].run_id)}
@@ -68,7 +73,9 @@ def test_a_worker_killed_twice_is_a_failure_and_the_rest_go_on(tmp_path: Path) -
         code, said = train(root, *LONG, *LOCAL, "seed=0", sweep=True)
     told = " ".join(said.split())
     assert len(killed) == 2 and code == 1
-    assert "failed upgraded seed=0: WorkerDied: its worker died 2 times, now killed by SIGKILL" in told
+    assert (
+        "failed upgraded seed=0: WorkerDied: its worker died 2 times, now killed by SIGKILL" in told
+    )
     found = statuses(root)
     assert found.pop("upgraded seed=0") == "FAILED" and found == {"traditional seed=0": "FINISHED"}
     (row,) = Store(root).rows(status="FAILED", task="stock", recipe="upgraded")
@@ -84,24 +91,35 @@ def test_an_exception_in_a_run_is_recorded_and_not_tried_again(tmp_path: Path) -
     key = make_job([*small(*words), "seed=0"], Datasets(), None)[0].spec.key
     (root / key[:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     code, said = train(root, *words, "seed=0,1", *LOCAL, sweep=True)
-    assert code == 1 and statuses(root) == {"upgraded seed=0": "FAILED", "upgraded seed=1": "FINISHED"}
+    assert code == 1 and statuses(root) == {
+        "upgraded seed=0": "FAILED",
+        "upgraded seed=1": "FINISHED",
+    }
     assert said.count("failed upgraded seed=0: ") == 1 and "tried once more" not in said
 
 
 def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path) -> None:
     words = ["-m", "seed=0,1", "trainer.max_epochs=400", "data.start=2016", *LOCAL]
-    drivers = {how: start(tmp_path / how.name / "runs", *words) for how in (signal.SIGINT, signal.SIGKILL)}
+    drivers = {
+        how: start(tmp_path / how.name / "runs", *words) for how in (signal.SIGINT, signal.SIGKILL)
+    }
     workers: list[int] = []
     for how in drivers:
         root = tmp_path / how.name / "runs"
-        wait_for(lambda root=root: len(owners(root)) == 2 and len(list(root.glob("*/last.ckpt"))) == 2, 200, "two runs at once")
+        wait_for(
+            lambda root=root: len(owners(root)) == 2 and len(list(root.glob("*/last.ckpt"))) == 2,
+            200,
+            "two runs at once",
+        )
         workers += [pid for pid, _ in owners(root).values()]
     assert len({*workers, *(driver.pid for driver in drivers.values())}) == 6
     for how, driver in drivers.items():
         os.killpg(driver.pid, how)  # as a terminal does it: to the driver and all in its group
     said = {how: driver.communicate(timeout=60)[0] for how, driver in drivers.items()}
     assert [driver.returncode for driver in drivers.values()] == [130, -9], said
-    assert "the same command goes on" in said[signal.SIGINT] and "Traceback" not in said[signal.SIGINT]
+    assert (
+        "the same command goes on" in said[signal.SIGINT] and "Traceback" not in said[signal.SIGINT]
+    )
     wait_for(lambda: not any(map(alive, workers)), 20, "the workers' end")
     for how in drivers:
         root = tmp_path / how.name / "runs"
@@ -113,4 +131,6 @@ def start(root: Path, *words: str) -> subprocess.Popen[str]:
     """`upgate train` in a process group of its own."""
     fresh(root)
     command = [sys.executable, "-m", "upgate.cli", "train", *small(*words), *places(root)]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )

@@ -15,8 +15,12 @@ from upgate.execution.ray import started
 from upgate.store.store import Store
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'upgate[ray]'"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray leaves files and sockets of its processes to the garbage collector
+    pytest.mark.skipif(
+        find_spec("ray") is None, reason="ray is not installed: pip install 'upgate[ray]'"
+    ),
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning"
+    ),  # Ray leaves files and sockets of its processes to the garbage collector
 ]
 
 
@@ -33,16 +37,28 @@ def cluster() -> Iterator[str]:
     two.shutdown()
 
 
-def test_two_nodes_answer_everything_and_tell_the_truth(cluster: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_nodes_answer_everything_and_tell_the_truth(
+    cluster: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     root, other = tmp_path / "ray" / "runs", tmp_path / "inline" / "runs"
     fresh(root)
     fresh(other)
-    words = ["twin=false", "trainer.max_epochs=12", "data.start=2016", "task.target=level", "recipe=traditional"]
-    raising = make_job([*small(*words, "optimizer.lr=0.01"), "seed=1"], Datasets(), None)[0].spec.key
+    words = [
+        "twin=false",
+        "trainer.max_epochs=12",
+        "data.start=2016",
+        "task.target=level",
+        "recipe=traditional",
+    ]
+    raising = make_job([*small(*words, "optimizer.lr=0.01"), "seed=1"], Datasets(), None)[
+        0
+    ].spec.key
     (root / raising[:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     sweep = ["optimizer.lr=0.01,1e6", "seed=0,1"]
     with killer(root, "traditional optimizer.lr=0.01 seed=0", 1) as killed:
-        code, said = train(root, *words, *sweep, "executor=ray", f"executor.address='{cluster}'", sweep=True)
+        code, said = train(
+            root, *words, *sweep, "executor=ray", f"executor.address='{cluster}'", sweep=True
+        )
     told = " ".join(said.split())
     assert code == 1 and len(killed) == 1, told
     assert "optimizer.lr=0.01 seed=0: WorkerCrashedError of Ray's; it is tried once more" in told
@@ -54,11 +70,17 @@ def test_two_nodes_answer_everything_and_tell_the_truth(cluster: str, tmp_path: 
         "optimizer.lr=1000000.0 seed=1": "FINISHED",
     }
     assert said.count("failed traditional") == 1
-    spans = sorted((row.start.timestamp(), row.start.timestamp() + row.seconds) for row in rows.values())
-    assert any(second[0] < first[1] for first, second in pairwise(spans))  # a node has one CPU: at the same time is on both
+    spans = sorted(
+        (row.start.timestamp(), row.start.timestamp() + row.seconds) for row in rows.values()
+    )
+    assert any(
+        second[0] < first[1] for first, second in pairwise(spans)
+    )  # a node has one CPU: at the same time is on both
     train(other, *words, "optimizer.lr=0.01", "seed=0")
     name = "traditional optimizer.lr=0.01 seed=0"
     assert results(root)[name]["weights"] == results(other)[name]["weights"]
     assert numbers(results(root)[name]) == numbers(results(other)[name])
     out, err = capfd.readouterr()
-    assert err == "" and all("A worker died" in line for line in out.splitlines())  # the raylet's one line on the kill
+    assert err == "" and all(
+        "A worker died" in line for line in out.splitlines()
+    )  # the raylet's one line on the kill

@@ -15,7 +15,12 @@ from upgate.tasks.sentiment.figures import confusion, disagreements, drawable, i
 CLASSES = ("negative", "positive")
 
 
-def predictions(truth: str, predicted: str, probability: list[float] | None = None, classes: tuple[str, ...] = CLASSES) -> pd.DataFrame:
+def predictions(
+    truth: str,
+    predicted: str,
+    probability: list[float] | None = None,
+    classes: tuple[str, ...] = CLASSES,
+) -> pd.DataFrame:
     """Reviews `a`, `b`, ... from strings of class numbers."""
     return pd.DataFrame(
         {
@@ -33,7 +38,10 @@ def written(figure: Figure) -> list[str]:
 
 
 def ticks(figure: Figure) -> list[list[str]]:
-    return [[label.get_text() for label in labels] for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels())]
+    return [
+        [label.get_text() for label in labels]
+        for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels())
+    ]
 
 
 def test_a_cell_holds_the_count_and_its_share_of_the_true_class() -> None:
@@ -49,7 +57,13 @@ def test_a_cell_holds_the_count_and_its_share_of_the_true_class() -> None:
 def test_a_class_that_never_occurs_has_its_row_and_column() -> None:
     classes = ("a", "b", "c")
     figure = confusion(predictions("0011", "0110", classes=classes), classes, "run")
-    assert written(figure) == [*(["1\n50.0%"] * 2), "0\n0.0%", *(["1\n50.0%"] * 2), "0\n0.0%", *(["0\n0.0%"] * 3)]
+    assert written(figure) == [
+        *(["1\n50.0%"] * 2),
+        "0\n0.0%",
+        *(["1\n50.0%"] * 2),
+        "0\n0.0%",
+        *(["0\n0.0%"] * 3),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +95,9 @@ def test_names_without_glyphs_become_numbers_and_all_of_them() -> None:
         assert figure.axes[0].get_title(loc="left") == "run: 100.00% of 2 right"
 
 
-def test_a_glyph_comes_from_the_first_font_that_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_glyph_comes_from_the_first_font_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     poor = "STIXSizeFourSym"  # comes with matplotlib and has brackets only
     assert poor in {font.name for font in fontManager.ttflist}
     monkeypatch.setattr(figures_text, "FONTS", (poor, "no such font"))
@@ -96,7 +112,15 @@ def test_disagreements_are_shown_surest_first_with_who_is_right() -> None:
     run = predictions("01010", "00110", [0.6, 0.9, 0.8, 0.7, 0.99])
     twin = predictions("01010", "01001", [0.99, 0.8, 0.6, 0.9, 0.99])
     got = disagreements(run, twin)
-    assert got.columns.tolist() == ["text", "truth", "run", "run_probability", "twin", "twin_probability", "right"]
+    assert got.columns.tolist() == [
+        "text",
+        "truth",
+        "run",
+        "run_probability",
+        "twin",
+        "twin_probability",
+        "right",
+    ]
     assert got["text"].tolist() == ["e", "b", "d", "c"]  # sums 1.98, 1.7, 1.6, 1.4; on a both agree
     assert got["right"].tolist() == ["run", "twin", "run", "twin"]
     assert got.loc[0].tolist() == ["e", "negative", "negative", 0.99, "positive", 0.99, "run"]
@@ -106,14 +130,21 @@ def test_disagreements_are_shown_surest_first_with_who_is_right() -> None:
 
 def test_neither_is_right_where_both_are_wrong_in_different_ways() -> None:
     classes = ("a", "b", "c")
-    got = disagreements(predictions("012", "100", classes=classes), predictions("012", "220", classes=classes))
+    got = disagreements(
+        predictions("012", "100", classes=classes), predictions("012", "220", classes=classes)
+    )
     assert got["right"].tolist() == ["neither", "neither"]
     assert got["text"].tolist() == ["a", "b"]  # equally sure: in their order
 
 
 def test_at_most_count_are_shown_and_none_where_all_agree() -> None:
     run, twin = predictions("0" * 90, "0" * 90), predictions("0" * 90, "1" * 90)
-    assert disagreements(run, twin, count=4)["text"].tolist() == ["a", "b", "c", "d"]  # equally sure: the first ones
+    assert disagreements(run, twin, count=4)["text"].tolist() == [
+        "a",
+        "b",
+        "c",
+        "d",
+    ]  # equally sure: the first ones
     assert len(disagreements(run, twin)) == 50
     none = disagreements(run, run)
     assert none.empty and "right" in none

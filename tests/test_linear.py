@@ -10,7 +10,16 @@ from threadpoolctl import threadpool_limits
 from upgate.data.reviews.baselines import linear, majority
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
-ENGLISH = ["good film", "not good film", "bad film", "not bad film", "a good plot", "a plot not good", "bad plot", "plot not bad"] * 5
+ENGLISH = [
+    "good film",
+    "not good film",
+    "bad film",
+    "not bad film",
+    "a good plot",
+    "a plot not good",
+    "bad plot",
+    "plot not bad",
+] * 5
 SIGNS = np.array([1, 0, 0, 1, 1, 0, 0, 1] * 5)
 
 
@@ -26,7 +35,9 @@ def test_majority_is_the_training_frequencies() -> None:
 
 
 def test_two_grams_tell_what_words_cannot() -> None:
-    got = linear(ENGLISH, SIGNS, ["good film", "not good film", "bad film", "not bad film"], 2, None)
+    got = linear(
+        ENGLISH, SIGNS, ["good film", "not good film", "bad film", "not bad film"], 2, None
+    )
     assert got.shape == (4, 2) and got.dtype == np.float64
     assert got.argmax(axis=1).tolist() == [1, 0, 0, 1]
 
@@ -42,7 +53,9 @@ def test_two_grams_tell_what_words_cannot() -> None:
         (["It is GOOD", "It is BAD"], ["good", "bad"]),
     ],
 )
-def test_chinese_characters_apostrophes_marks_and_emoji_are_read(texts: list[str], new: list[str]) -> None:
+def test_chinese_characters_apostrophes_marks_and_emoji_are_read(
+    texts: list[str], new: list[str]
+) -> None:
     got = linear(texts * 3, np.array([0, 1] * 3), new, 2, None)
     assert got.argmax(axis=1).tolist() == [0, 1]
 
@@ -51,11 +64,15 @@ def test_probabilities_sum_to_1_and_average_to_the_frequencies_in_training() -> 
     texts, y = random_texts(400, 0), np.random.default_rng(1).choice(3, 400, p=[0.6, 0.3, 0.1])
     got = linear(texts, y, texts, 3, None)
     np.testing.assert_allclose(got.sum(axis=1), 1)
-    np.testing.assert_allclose(got.mean(axis=0), np.bincount(y) / 400, atol=1e-5)  # the intercept's normal equation: an optimum
+    np.testing.assert_allclose(
+        got.mean(axis=0), np.bincount(y) / 400, atol=1e-5
+    )  # the intercept's normal equation: an optimum
 
 
 def test_a_class_without_training_reviews_gets_0() -> None:
-    got = linear(["a good one", "a bad one"] * 3, np.array([0, 3] * 3), ["good", "bad", "neither"], 5, None)
+    got = linear(
+        ["a good one", "a bad one"] * 3, np.array([0, 3] * 3), ["good", "bad", "neither"], 5, None
+    )
     assert (got[:, [1, 2, 4]] == 0).all() and got.argmax(axis=1)[:2].tolist() == [0, 3]
 
 
@@ -69,7 +86,10 @@ def test_what_is_predicted_for_one_text_does_not_depend_on_the_other_new_ones() 
 
 
 def test_the_same_numbers_twice_and_with_any_number_of_threads() -> None:
-    texts, y = random_texts(4000, 0), np.random.default_rng(1).integers(0, 2, 4000)  # enough features for BLAS to split its sums
+    texts, y = (
+        random_texts(4000, 0),
+        np.random.default_rng(1).integers(0, 2, 4000),
+    )  # enough features for BLAS to split its sums
     got = []
     for threads in (1, 2, 1):
         with threadpool_limits(threads):
@@ -80,13 +100,19 @@ def test_the_same_numbers_twice_and_with_any_number_of_threads() -> None:
 def test_the_cache_is_written_once_and_read_after(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "here"
     first = linear(ENGLISH, SIGNS, ["good", "bad"], 2, folder)
-    (file,) = (path for path in folder.iterdir() if path.suffix != ".lock")  # and no partial file beside it
-    assert (np.load(file) == first).all() and (first == linear(ENGLISH, SIGNS, ["good", "bad"], 2, None)).all()
+    (file,) = (
+        path for path in folder.iterdir() if path.suffix != ".lock"
+    )  # and no partial file beside it
+    assert (np.load(file) == first).all() and (
+        first == linear(ENGLISH, SIGNS, ["good", "bad"], 2, None)
+    ).all()
     np.save(file, first + 1)
     assert (linear(ENGLISH, SIGNS, ["good", "bad"], 2, folder) == first + 1).all()
 
 
-def test_whatever_the_numbers_depend_on_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_the_numbers_depend_on_names_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flipped = 1 - SIGNS
     asked = [
         (ENGLISH, SIGNS, ["good", "bad"], 2),
@@ -99,7 +125,10 @@ def test_whatever_the_numbers_depend_on_names_another_file(tmp_path: Path, monke
     for repeat in range(2):
         for texts, y, new, classes in asked:
             got = linear(texts, y, new, classes, tmp_path)
-            assert got.shape == (len(new), classes) and (got == linear(texts, y, new, classes, None)).all()
+            assert (
+                got.shape == (len(new), classes)
+                and (got == linear(texts, y, new, classes, None)).all()
+            )
         assert len(list(tmp_path.glob("*.npy"))) == len(asked), f"in round {repeat}"
     monkeypatch.setattr("upgate.data.reviews.baselines.LOGISTIC", {"C": 1, "solver": "newton-cg"})
     linear(*asked[0], tmp_path)
@@ -107,9 +136,16 @@ def test_whatever_the_numbers_depend_on_names_another_file(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the real reviews in ../shared/data")
-@pytest.mark.parametrize(("name", "column", "score"), [("sst2_sentence", "sentence", 0.8221), ("chnsenticorp_split", "text", 0.9242)])
-def test_on_real_reviews_it_gets_what_is_published_of_bags_of_words(name: str, column: str, score: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "column", "score"),
+    [("sst2_sentence", "sentence", 0.8221), ("chnsenticorp_split", "text", 0.9242)],
+)
+def test_on_real_reviews_it_gets_what_is_published_of_bags_of_words(
+    name: str, column: str, score: float
+) -> None:
     table = pd.read_parquet(DATA / f"{name}.parquet")
     train, test = (table[table["split"] == split] for split in ("train", "test"))
-    got = linear(train[column].tolist(), train["label"].to_numpy(np.int64), test[column].tolist(), 2, None)
+    got = linear(
+        train[column].tolist(), train["label"].to_numpy(np.int64), test[column].tolist(), 2, None
+    )
     assert (got.argmax(axis=1) == test["label"]).mean() == pytest.approx(score, abs=0.003)

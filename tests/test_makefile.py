@@ -37,7 +37,15 @@ def make(folder: Path, *words: str, **env: str) -> str:
     outer = ("MAKE", "MFLAGS", "ARGS", "VENV", "PYTHON")  # of a `make test` that runs this
     kept = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
     command = ["make", "--no-print-directory", "VENV=stub", *words]
-    done = subprocess.run(command, cwd=folder, env={**kept, **env}, capture_output=True, text=True, encoding="utf-8", timeout=30)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**kept, **env},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+    )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
@@ -79,17 +87,31 @@ def test_a_word_reaches_upgate_intact(folder: Path, word: str) -> None:
 
 
 def test_all_words_at_once_are_all_there(folder: Path) -> None:
-    words = ["optimizer=sgd,adam", "clip=none,norm", "root=a b's $HOME", "trainer.max_epochs=1", "data.path=数据 1.csv"]
+    words = [
+        "optimizer=sgd,adam",
+        "clip=none,norm",
+        "root=a b's $HOME",
+        "trainer.max_epochs=1",
+        "data.path=数据 1.csv",
+    ]
     assert sorted(argv(folder, "train", *words)) == sorted(["train", *words])
 
 
 @pytest.mark.parametrize("target", ["train", "runs", "predict"])
 def test_flags_come_before_the_words(folder: Path, target: str) -> None:
-    assert argv(folder, target, "seed=0,1", "ARGS=-m --config-dir 'my conf'") == [target, "-m", "--config-dir", "my conf", "seed=0,1"]
+    assert argv(folder, target, "seed=0,1", "ARGS=-m --config-dir 'my conf'") == [
+        target,
+        "-m",
+        "--config-dir",
+        "my conf",
+        "seed=0,1",
+    ]
 
 
 def test_the_environment_gives_no_words(folder: Path) -> None:
-    assert argv(folder, "train", "PYTHON=python3", seed="7", task="nothing", CFLAGS="-O2") == ["train"]
+    assert argv(folder, "train", "PYTHON=python3", seed="7", task="nothing", CFLAGS="-O2") == [
+        "train"
+    ]
 
 
 def test_ui_takes_words(folder: Path) -> None:
@@ -97,8 +119,12 @@ def test_ui_takes_words(folder: Path) -> None:
 
 
 def test_help_lists_every_described_target_and_is_the_default(folder: Path) -> None:
-    described = dict(re.findall(r"^([a-z]+):[^\n#]*## (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert {"help", "setup", "train", "runs", "predict", "ui", "test", "bench", "clean"} <= set(described)
+    described = dict(
+        re.findall(r"^([a-z]+):[^\n#]*## (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert {"help", "setup", "train", "runs", "predict", "ui", "test", "bench", "clean"} <= set(
+        described
+    )
     assert "audit" in described
     listed = [line.split(maxsplit=2)[1:] for line in make(folder, "help").splitlines()]
     assert listed == [[target, text] for target, text in described.items()]
@@ -107,7 +133,9 @@ def test_help_lists_every_described_target_and_is_the_default(folder: Path) -> N
 
 def test_a_failure_of_upgate_fails_make(folder: Path) -> None:
     (folder / "stub" / "bin" / "upgate").write_text("#!/bin/sh\nexit 2\n")
-    done = subprocess.run(["make", "VENV=stub", "train"], cwd=folder, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["make", "VENV=stub", "train"], cwd=folder, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 2
 
 

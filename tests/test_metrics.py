@@ -23,22 +23,40 @@ def walk(ticker: str, seed: int) -> pd.DataFrame:
     close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01 * seed, DAYS)))
     high, low = close * np.exp(rng.uniform(0.001, 0.02, (2, DAYS)) * [[1], [-1]])
     bars = {"open": close, "high": high, "low": low, "close": close, "volume": 1000.0}
-    return pd.DataFrame({"ticker": ticker, "date": pd.bdate_range("2015-01-01", periods=DAYS), **bars})
+    return pd.DataFrame(
+        {"ticker": ticker, "date": pd.bdate_range("2015-01-01", periods=DAYS), **bars}
+    )
 
 
 @pytest.fixture(scope="module")
 def panel() -> Panel:
-    return Panel.of(pd.concat([walk(name, i) for i, name in enumerate(("AAA", "BBB", "CCC"), 1)], ignore_index=True))
+    return Panel.of(
+        pd.concat(
+            [walk(name, i) for i, name in enumerate(("AAA", "BBB", "CCC"), 1)], ignore_index=True
+        )
+    )
 
 
 def made(panel: Panel, target: str) -> StockTensors:
     fold = holdout(DAYS, gap=HORIZON)[0]
-    return build(panel, fold=fold, window=8, horizon=HORIZON, target=target, features=DEFAULT_FEATURES[target], bad="drop")
+    return build(
+        panel,
+        fold=fold,
+        window=8,
+        horizon=HORIZON,
+        target=target,
+        features=DEFAULT_FEATURES[target],
+        bad="drop",
+    )
 
 
 def unscaled(tensors: StockTensors) -> StockTensors:
     """The same tensors whose scaled forecasts are in target units, so that no rounding stands between."""
-    return dataclasses.replace(tensors, scaling=tensors.scaling | {"y": {"tickers": {}, "pooled": {"centre": [0.0], "scale": [1.0]}}})
+    return dataclasses.replace(
+        tensors,
+        scaling=tensors.scaling
+        | {"y": {"tickers": {}, "pooled": {"centre": [0.0], "scale": [1.0]}}},
+    )
 
 
 def noisy(tensors: StockTensors) -> torch.Tensor:
@@ -49,15 +67,25 @@ def noisy(tensors: StockTensors) -> torch.Tensor:
 
 def in_units(tensors: StockTensors, scaled: torch.Tensor) -> Floats:
     row = tensors.origin["test"].numpy()
-    fits = [tensors.scaling["y"]["tickers"][tensors.panel.tickers[i]] for i in tensors.panel.ticker[row]]
-    return np.array([s * fit["scale"][0] + fit["centre"][0] for s, fit in zip(scaled.tolist(), fits, strict=True)])
+    fits = [
+        tensors.scaling["y"]["tickers"][tensors.panel.tickers[i]] for i in tensors.panel.ticker[row]
+    ]
+    return np.array(
+        [
+            s * fit["scale"][0] + fit["centre"][0]
+            for s, fit in zip(scaled.tolist(), fits, strict=True)
+        ]
+    )
 
 
 def ratio(tensors: StockTensors, forecast: Floats, other: Floats) -> float:
     """The geometric mean over tickers of the MSEs' ratios."""
     row = tensors.origin["test"].numpy()
     of, truth = tensors.panel.ticker[row], tensors.target[row]
-    ratios = [np.mean((forecast - truth)[of == i] ** 2) / np.mean((other - truth)[of == i] ** 2) for i in np.unique(of)]
+    ratios = [
+        np.mean((forecast - truth)[of == i] ** 2) / np.mean((other - truth)[of == i] ** 2)
+        for i in np.unique(of)
+    ]
     assert len(ratios) == 3
     return float(np.prod(ratios) ** (1 / 3))
 
@@ -67,7 +95,11 @@ def test_metrics_are_their_formulas(panel: Panel, target: str) -> None:
     tensors = made(panel, target)
     scaled = noisy(tensors)
     row, train = tensors.origin["test"].numpy(), tensors.origin["train"].numpy()
-    forecast, truth, others = in_units(tensors, scaled), tensors.target[row], references(panel, tensors)
+    forecast, truth, others = (
+        in_units(tensors, scaled),
+        tensors.target[row],
+        references(panel, tensors),
+    )
     base, drift, error = others["persistence"][row], others["drift"][row], forecast - truth
     expected = {
         "samples": len(row),
@@ -77,7 +109,8 @@ def test_metrics_are_their_formulas(panel: Panel, target: str) -> None:
         "r2_oos": 1 - np.sum(error**2) / np.sum((drift - truth) ** 2),
         "direction": np.mean((forecast > base) == (truth > base)),
         "mse_ratio": ratio(tensors, forecast, base),
-        "mase": np.mean(np.abs(error)) / np.mean(np.abs(tensors.target[train] - others["persistence"][train])),
+        "mase": np.mean(np.abs(error))
+        / np.mean(np.abs(tensors.target[train] - others["persistence"][train])),
         "persistence/mse": np.mean((base - truth) ** 2),
         "drift/mse_ratio": ratio(tensors, drift, base),
     }
@@ -95,15 +128,27 @@ def test_price_metrics_are_in_units_of_the_price(panel: Panel, target: str) -> N
     got = judge(tensors, "test", scaled)
     assert got.metrics["price_mse"] == pytest.approx(np.mean(error**2))
     assert got.metrics["price_mae"] == pytest.approx(np.mean(np.abs(error)))
-    assert got.metrics["persistence/price_mae"] == pytest.approx(np.mean(np.abs(panel.close[row] - panel.close[row + HORIZON])))
+    assert got.metrics["persistence/price_mae"] == pytest.approx(
+        np.mean(np.abs(panel.close[row] - panel.close[row + HORIZON]))
+    )
     np.testing.assert_allclose(got.forecasts["price_truth"], panel.close[row + HORIZON])
 
 
 @every_target
 def test_a_perfect_forecast_has_no_error(panel: Panel, target: str) -> None:
     tensors = unscaled(made(panel, target))
-    got = judge(tensors, "test", torch.from_numpy(tensors.target[tensors.origin["test"].numpy()])).metrics
-    errors = {"mse", "mae", "mse_ratio", "mse_ratio_har", "mase", "price_mse", "price_mae"} & got.keys()
+    got = judge(
+        tensors, "test", torch.from_numpy(tensors.target[tensors.origin["test"].numpy()])
+    ).metrics
+    errors = {
+        "mse",
+        "mae",
+        "mse_ratio",
+        "mse_ratio_har",
+        "mase",
+        "price_mse",
+        "price_mae",
+    } & got.keys()
     assert {name: got[name] for name in errors} == dict.fromkeys(errors, 0.0)
     assert len(errors) == (5 if target == "volatility" else 6)
     assert got["r2_oos"] == got["direction"] == 1
@@ -115,12 +160,16 @@ def test_to_forecast_persistence_is_to_have_its_ratio_of_1(panel: Panel, target:
     base = references(panel, tensors)["persistence"][tensors.origin["test"].numpy()]
     got = judge(tensors, "test", torch.from_numpy(base)).metrics
     assert got["mse_ratio"] == got["persistence/mse_ratio"] == 1
-    assert {got[name] == got[f"persistence/{name}"] for name in ("mse", "mae", "r2_oos", "direction")} == {True}
+    assert {
+        got[name] == got[f"persistence/{name}"] for name in ("mse", "mae", "r2_oos", "direction")
+    } == {True}
     assert got["direction"] == pytest.approx(1 - got["always_up"])  # no change is never up
 
 
 @every_target
-def test_har_is_there_for_volatility_only_and_prices_for_the_others(panel: Panel, target: str) -> None:
+def test_har_is_there_for_volatility_only_and_prices_for_the_others(
+    panel: Panel, target: str
+) -> None:
     tensors = made(panel, target)
     got = judge(tensors, "test", noisy(tensors))
     har = [name for name in (*got.metrics, *got.forecasts, *got.tickers) if "har" in name]
@@ -129,7 +178,9 @@ def test_har_is_there_for_volatility_only_and_prices_for_the_others(panel: Panel
     if har:
         assert {"har", "har/mse", "har/mse_ratio", "mse_ratio_har"} <= set(har)
         har_forecast = references(panel, tensors)["har"][tensors.origin["test"].numpy()]
-        assert got.metrics["mse_ratio_har"] == pytest.approx(ratio(tensors, in_units(tensors, noisy(tensors)), har_forecast))
+        assert got.metrics["mse_ratio_har"] == pytest.approx(
+            ratio(tensors, in_units(tensors, noisy(tensors)), har_forecast)
+        )
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -140,4 +191,7 @@ def test_the_tables_have_a_row_per_sample_and_per_ticker(panel: Panel, part: str
     assert (got.forecasts["ticker"] == np.array(panel.tickers)[panel.ticker[row]]).all()
     assert (got.forecasts["date"] == panel.dates[panel.date[row]]).all()
     assert (got.forecasts["label_date"] == panel.dates[panel.date[row + HORIZON]]).all()
-    assert got.tickers["ticker"].tolist() == panel.tickers and got.tickers["samples"].sum() == len(row) == got.metrics["samples"]
+    assert (
+        got.tickers["ticker"].tolist() == panel.tickers
+        and got.tickers["samples"].sum() == len(row) == got.metrics["samples"]
+    )

@@ -13,7 +13,9 @@ from upgate.recipe.averaging import fitted_decay
 EVERY = choices("averaging")
 
 
-def averages(name: str, weights: list[Tensor], total: int | None = None, **knobs: float) -> list[Tensor]:
+def averages(
+    name: str, weights: list[Tensor], total: int | None = None, **knobs: float
+) -> list[Tensor]:
     """The average after each step of a weight that takes these values; the first is its value before the first step."""
     w = nn.Parameter(weights[0].clone())
     averaging = made("averaging", name, **knobs)
@@ -64,7 +66,9 @@ def test_the_average_lies_among_the_weights(name: str) -> None:
 
 def test_none_is_the_weights_bit_for_bit_and_leaves_them() -> None:
     w = [torch.randn(4, generator=torch.Generator().manual_seed(i)) for i in range(6)]
-    assert all(torch.equal(average, one) for average, one in zip(averages("none", w), w[1:], strict=True))
+    assert all(
+        torch.equal(average, one) for average, one in zip(averages("none", w), w[1:], strict=True)
+    )
     loop = Loop(parts("averaging=none"))
     loop.steps(3)
     trained = loop.weights()
@@ -92,14 +96,30 @@ def test_ema_averages_plainly_at_first() -> None:
 
 def test_ema_with_decay_0_is_the_weights() -> None:
     w = [torch.randn(4, generator=torch.Generator().manual_seed(i)) for i in range(6)]
-    assert all(torch.equal(average, one) for average, one in zip(averages("ema", w, decay=0.0), w[1:], strict=True))
+    assert all(
+        torch.equal(average, one)
+        for average, one in zip(averages("ema", w, decay=0.0), w[1:], strict=True)
+    )
 
 
-@pytest.mark.parametrize(("total", "begin", "first"), [(40, 0.75, 31), (40, 0.0, 1), (10, 0.75, 8), (10, 0.99, 10), (1, 0.75, 1)])
-def test_swa_is_the_plain_mean_of_the_last_steps_weights(total: int, begin: float, first: int) -> None:
-    w = [torch.randn(4, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in range(total + 1)]
+@pytest.mark.parametrize(
+    ("total", "begin", "first"),
+    [(40, 0.75, 31), (40, 0.0, 1), (10, 0.75, 8), (10, 0.99, 10), (1, 0.75, 1)],
+)
+def test_swa_is_the_plain_mean_of_the_last_steps_weights(
+    total: int, begin: float, first: int
+) -> None:
+    w = [
+        torch.randn(4, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
+        for i in range(total + 1)
+    ]
     for t, average in enumerate(averages("swa", w, begin=begin), start=1):
-        torch.testing.assert_close(average, torch.stack(w[first : t + 1]).mean(0) if t >= first else w[t], rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(
+            average,
+            torch.stack(w[first : t + 1]).mean(0) if t >= first else w[t],
+            rtol=1e-12,
+            atol=1e-14,
+        )
 
 
 def test_swa_says_over_how_many_steps_it_averaged() -> None:
@@ -121,7 +141,12 @@ def test_swa_goes_on_across_its_beginning() -> None:
         resumed = Loop(parts("averaging=swa"), total=20, checkpoint=first.checkpoint())
         resumed.steps(20 - cut)
         assert same(whole.weights(), resumed.weights())
-        torch.testing.assert_close(whole.recipe.averaging.state_dict(), resumed.recipe.averaging.state_dict(), rtol=0, atol=0)
+        torch.testing.assert_close(
+            whole.recipe.averaging.state_dict(),
+            resumed.recipe.averaging.state_dict(),
+            rtol=0,
+            atol=0,
+        )
 
 
 def test_the_fitted_decay() -> None:

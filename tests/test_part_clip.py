@@ -29,7 +29,10 @@ def clipped(name: str, scale: float, times: int = 1, **knobs: float) -> tuple[Te
     params = with_gradients(*gradients(scale))
     raw = flat(params).clone()
     clip = made("clip", name, **knobs)
-    engaged = [clip(params, nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])) for _ in range(times)]
+    engaged = [
+        clip(params, nn.utils.get_total_norm([p.grad for p in params if p.grad is not None]))
+        for _ in range(times)
+    ]
     return raw, flat(params), engaged[0]
 
 
@@ -46,14 +49,18 @@ def test_norm_bounds_the_length_and_keeps_the_direction(scale: float, c: float) 
     norm = float(raw.double().norm())
     assert engaged == (norm > c)
     assert float(after.double().norm()) <= c * (1 + 1e-6)
-    assert float(torch.cosine_similarity(raw.double(), after.double(), dim=0)) == pytest.approx(1.0, abs=1e-12)
+    assert float(torch.cosine_similarity(raw.double(), after.double(), dim=0)) == pytest.approx(
+        1.0, abs=1e-12
+    )
     torch.testing.assert_close(after, raw * min(1.0, c / (norm + 1e-6)))
     if not engaged:
         assert torch.equal(raw, after)
 
 
 def test_norm_is_idempotent_and_a_huge_bound_changes_nothing() -> None:
-    torch.testing.assert_close(clipped("norm", 100.0, times=2)[1], clipped("norm", 100.0)[1], rtol=2e-6, atol=0)
+    torch.testing.assert_close(
+        clipped("norm", 100.0, times=2)[1], clipped("norm", 100.0)[1], rtol=2e-6, atol=0
+    )
     raw, after, engaged = clipped("norm", 1e6, max_norm=1e30)
     assert torch.equal(raw, after) and not engaged
 
@@ -69,7 +76,9 @@ def test_value_bounds_each_element(scale: float, c: float) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e5])
-def test_a_clip_shortens_never_turns_round_and_says_whether_it_engaged(name: str, scale: float) -> None:
+def test_a_clip_shortens_never_turns_round_and_says_whether_it_engaged(
+    name: str, scale: float
+) -> None:
     raw, after, engaged = clipped(name, scale)
     assert float(after.norm()) <= float(raw.norm()) * (1 + 1e-6)
     assert (raw * after >= 0).all()
@@ -97,7 +106,10 @@ def test_the_share_of_clipped_steps_and_the_norms_before_are_reported() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters(seed: int) -> None:
-    layers = [("lstm.0", nn.ModuleList([nn.LSTM(7, 33), nn.LSTM(7, 33)])), ("head", nn.Linear(66, 2))]
+    layers = [
+        ("lstm.0", nn.ModuleList([nn.LSTM(7, 33), nn.LSTM(7, 33)])),
+        ("head", nn.Linear(66, 2)),
+    ]
     ordered = [p for _, layer in layers for p in layer.parameters()]
     found = []
     for params in (ordered, sorted(ordered, key=lambda p: p.ndim), ordered[::-1]):
@@ -121,11 +133,19 @@ def test_layers_that_come_one_by_one_are_one_step() -> None:
     assert meter.norms == [5.0]
 
 
-SKIPS = ("optimizer=adamw", "optimizer.weight_decay=0.1", "regularization=[l1]", "regularization.l1.lam=0.1", "averaging=ema")
+SKIPS = (
+    "optimizer=adamw",
+    "optimizer.weight_decay=0.1",
+    "regularization=[l1]",
+    "regularization.l1.lam=0.1",
+    "averaging=ema",
+)
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
-@pytest.mark.parametrize("words", [*((f"clip={name}",) for name in EVERY), ("layerwise=independent",)], ids=str)
+@pytest.mark.parametrize(
+    "words", [*((f"clip={name}",) for name in EVERY), ("layerwise=independent",)], ids=str
+)
 def test_a_gradient_that_is_not_finite_moves_nothing(bad: float, words: tuple[str, ...]) -> None:
     """Neither weights (decay and l1's shrinkage included) nor the optimizer's state nor the average; the next step is a step again."""
     loop = Loop(parts(*SKIPS, *words))
@@ -136,7 +156,9 @@ def test_a_gradient_that_is_not_finite_moves_nothing(bad: float, words: tuple[st
     assert same(loop.weights(), before)
     after = loop.checkpoint()
     torch.testing.assert_close(states(after), states(kept), rtol=0, atol=0)
-    torch.testing.assert_close(after["recipe"]["averaging"], kept["recipe"]["averaging"], rtol=0, atol=0)
+    torch.testing.assert_close(
+        after["recipe"]["averaging"], kept["recipe"]["averaging"], rtol=0, atol=0
+    )
     assert loop.recipe.engagement()["skipped_steps"] == 1.0
     for handle in handles:
         handle.remove()
@@ -153,7 +175,9 @@ def states(checkpoint: dict) -> list:
 
 @pytest.mark.parametrize("layerwise", ["joint", "independent"])
 @pytest.mark.parametrize("where", ["net.backbone.layers.0.forth.weight_hh_l0", "net.head.weight"])
-def test_one_bad_element_in_any_layer_counts_once_a_step_and_ends_the_run(layerwise: str, where: str) -> None:
+def test_one_bad_element_in_any_layer_counts_once_a_step_and_ends_the_run(
+    layerwise: str, where: str
+) -> None:
     loop = Loop(parts(f"layerwise={layerwise}"), num_layers=3)
     poison(loop.learner.get_parameter(where), math.nan)
     for i in range(1, GIVE_UP):
@@ -170,7 +194,9 @@ def test_only_a_row_of_bad_steps_ends_the_run() -> None:
         loop.steps(GIVE_UP - 1)
         handle.remove()
         loop.steps(1)
-    assert loop.recipe.gradients.skipped == 2 * (GIVE_UP - 1) and loop.recipe.gradients.in_a_row == 0
+    assert (
+        loop.recipe.gradients.skipped == 2 * (GIVE_UP - 1) and loop.recipe.gradients.in_a_row == 0
+    )
 
 
 def test_the_count_of_bad_steps_survives_a_checkpoint() -> None:

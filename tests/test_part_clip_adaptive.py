@@ -19,13 +19,20 @@ def pushed(clip: Clip, length: float) -> float:
     (param,) = with_gradients(torch.tensor([0.6, -0.8], dtype=torch.float64) * length)
     clip([param], torch.tensor(length, dtype=torch.float64))
     assert param.grad is not None
-    assert param.grad[0] * -0.8 == pytest.approx(float(param.grad[1]) * 0.6)  # shortened, not turned
+    assert param.grad[0] * -0.8 == pytest.approx(
+        float(param.grad[1]) * 0.6
+    )  # shortened, not turned
     return float(param.grad.norm())
 
 
 def stream(n: int, seed: int = 0) -> list[float]:
     """Lengths of gradients as a run has them: around 1, some much longer."""
-    return torch.randn(n, generator=generator(seed, "stream"), dtype=torch.float64).mul(0.5).exp().tolist()
+    return (
+        torch.randn(n, generator=generator(seed, "stream"), dtype=torch.float64)
+        .mul(0.5)
+        .exp()
+        .tolist()
+    )
 
 
 def loop_with_gradients(*words: str, scale: float, task: str = "sentiment") -> Loop:
@@ -39,7 +46,9 @@ def loop_with_gradients(*words: str, scale: float, task: str = "sentiment") -> L
 
 def clip_all(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Gradients by name before and after what stands between backward and step."""
-    before, after = ({n: p.grad for n, p in loop.net.named_parameters() if p.grad is not None} for _ in range(2))
+    before, after = (
+        {n: p.grad for n, p in loop.net.named_parameters() if p.grad is not None} for _ in range(2)
+    )
     before = {n: g.clone() for n, g in before.items()}
     loop.learner.configure_gradient_clipping(loop.optimizer)
     return before, after
@@ -48,7 +57,10 @@ def clip_all(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 def by_layer(loop: Loop, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     names = {id(p): n for n, p in loop.net.named_parameters()}
     layers = loop.learner.layers()
-    return {layer: torch.cat([gradients[names[id(p)]].flatten() for p in m.parameters()]).double() for layer, m in layers}
+    return {
+        layer: torch.cat([gradients[names[id(p)]].flatten() for p in m.parameters()]).double()
+        for layer, m in layers
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -61,7 +73,9 @@ def test_layer_bounds_each_and_so_the_whole(task: str, scale: float, c: float) -
     own = c / math.sqrt(len(raw))
     numbers = loop.recipe.gradients.clip.engagement()
     for name, g in raw.items():
-        torch.testing.assert_close(clipped[name], g * min(1.0, own / (float(g.norm()) + 1e-6)), rtol=1e-5, atol=0)
+        torch.testing.assert_close(
+            clipped[name], g * min(1.0, own / (float(g.norm()) + 1e-6)), rtol=1e-5, atol=0
+        )
         assert numbers[f"clipped_share/{name}"] == float(g.norm() > own)
         if g.norm() <= own:
             assert torch.equal(clipped[name], g)
@@ -81,12 +95,24 @@ def test_layer_lets_a_loud_layer_shorten_itself_alone() -> None:
 
 @pytest.mark.parametrize("clip", ["layer", "agc", "value"])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_clip_that_needs_one_layer_is_the_same_inside_the_backward_pass(clip: str, task: str) -> None:
-    strong = {"layer": "clip.max_norm=0.01", "agc": "clip.lam=0.001", "value": "clip.max_value=0.001"}[clip]
-    joint, independent = (Loop(parts(f"clip={clip}", strong, f"layerwise={w}"), task=task) for w in ("joint", "independent"))
+def test_a_clip_that_needs_one_layer_is_the_same_inside_the_backward_pass(
+    clip: str, task: str
+) -> None:
+    strong = {
+        "layer": "clip.max_norm=0.01",
+        "agc": "clip.lam=0.001",
+        "value": "clip.max_value=0.001",
+    }[clip]
+    joint, independent = (
+        Loop(parts(f"clip={clip}", strong, f"layerwise={w}"), task=task)
+        for w in ("joint", "independent")
+    )
     assert joint.steps(5) == independent.steps(5) and same(joint.weights(), independent.weights())
     numbers = [loop.recipe.gradients.clip.engagement() for loop in (joint, independent)]
-    assert numbers[0] == numbers[1] and joint.recipe.gradients.clipped == independent.recipe.gradients.clipped > 0
+    assert (
+        numbers[0] == numbers[1]
+        and joint.recipe.gradients.clipped == independent.recipe.gradients.clipped > 0
+    )
 
 
 def agc_by_hand(w: np.ndarray, g: np.ndarray, lam: float, eps: float) -> np.ndarray:
@@ -104,7 +130,9 @@ def held_by_agc(w: Tensor, g: Tensor, **changed: float) -> Tensor:
 
 def pair(*shape: int) -> tuple[Tensor, Tensor]:
     g = generator(0, "agc")
-    return torch.randn(*shape, generator=g, dtype=torch.float64), 0.02 * torch.randn(*shape, generator=g, dtype=torch.float64)
+    return torch.randn(*shape, generator=g, dtype=torch.float64), 0.02 * torch.randn(
+        *shape, generator=g, dtype=torch.float64
+    )
 
 
 @pytest.mark.parametrize("shape", [(40, 7), (40,)])
@@ -112,12 +140,18 @@ def pair(*shape: int) -> tuple[Tensor, Tensor]:
 def test_agc_holds_each_row_to_its_weights(shape: tuple[int, ...], lam: float) -> None:
     w, g = pair(*shape)
     held = held_by_agc(w, g, lam=lam)
-    np.testing.assert_allclose(held.numpy(), agc_by_hand(w.numpy(), g.numpy(), lam, 1e-3), rtol=1e-12)
+    np.testing.assert_allclose(
+        held.numpy(), agc_by_hand(w.numpy(), g.numpy(), lam, 1e-3), rtol=1e-12
+    )
     if len(shape) == 2 and lam == 0.01:
         kept = (held == g).all(dim=1)
-        assert 0 < int(kept.sum()) < 40  # some rows each way; those within their bound stay bit for bit
+        assert (
+            0 < int(kept.sum()) < 40
+        )  # some rows each way; those within their bound stay bit for bit
         bound = lam * w.norm(dim=1)
-        assert (held.norm(dim=1) <= bound * (1 + 1e-12)).all() and torch.equal(kept, g.norm(dim=1) <= bound)
+        assert (held.norm(dim=1) <= bound * (1 + 1e-12)).all() and torch.equal(
+            kept, g.norm(dim=1) <= bound
+        )
 
 
 @pytest.mark.parametrize("k", [1e-2, 0.5, 3.0, 1e3])
@@ -145,10 +179,16 @@ def test_agc_leaves_the_head_and_embeddings_alone_and_counts_rows() -> None:
 @pytest.mark.parametrize("layerwise", ["joint", "local"])
 def test_agc_holds_the_lstms_and_nothing_else(layerwise: str) -> None:
     """Neither the attention of the pooling nor auxiliary heads."""
-    loop = Loop(parts("clip=agc", "clip.lam=1e-9", f"layerwise={layerwise}"), pooling="attention", bidirectional=True)
+    loop = Loop(
+        parts("clip=agc", "clip.lam=1e-9", f"layerwise={layerwise}"),
+        pooling="attention",
+        bidirectional=True,
+    )
     loop.steps(1)
     lstms = {id(p) for m in loop.net.modules() if isinstance(m, nn.LSTM) for p in m.parameters()}
-    held = {id(p) for group in loop.optimizer.param_groups for p in group["params"]} - loop.recipe.gradients.clip.free
+    held = {
+        id(p) for group in loop.optimizer.param_groups for p in group["params"]
+    } - loop.recipe.gradients.clip.free
     assert held == lstms
 
 
@@ -159,8 +199,12 @@ def test_agc_shortens_a_gate_without_touching_the_others() -> None:
     h = matrix.shape[1]
     matrix.grad[h : 2 * h] *= 1e9  # the forget gate
     raw, held = ({n: g for n, g in gs.items() if n.startswith("backbone")} for gs in clip_all(loop))
-    assert {n for n in raw if not torch.equal(raw[n], held[n])} == {"backbone.layers.0.forth.weight_hh_l0"}
-    rows = (raw["backbone.layers.0.forth.weight_hh_l0"] != held["backbone.layers.0.forth.weight_hh_l0"]).any(dim=1)
+    assert {n for n in raw if not torch.equal(raw[n], held[n])} == {
+        "backbone.layers.0.forth.weight_hh_l0"
+    }
+    rows = (
+        raw["backbone.layers.0.forth.weight_hh_l0"] != held["backbone.layers.0.forth.weight_hh_l0"]
+    ).any(dim=1)
     assert rows.nonzero().flatten().tolist() == list(range(h, 2 * h))
 
 
@@ -169,7 +213,9 @@ def test_percentile_is_the_quantile_of_all_norms_so_far(quantile: float) -> None
     clip, seen = made("clip", "percentile", quantile=quantile), []
     for length in stream(200):
         seen.append(length)
-        assert pushed(clip, length) == pytest.approx(min(length, np.quantile(seen, quantile)), rel=1e-5)
+        assert pushed(clip, length) == pytest.approx(
+            min(length, np.quantile(seen, quantile)), rel=1e-5
+        )
     assert clip.engagement()["clip_threshold"] == pytest.approx(np.quantile(seen, quantile))
 
 
@@ -213,7 +259,9 @@ def test_zclip_holds_a_spike_below_its_bound_and_forgets_it() -> None:
     bound = clip.mean + 2.5 * math.sqrt(clip.variance)
     after = pushed(clip, 100 * fmean(calm))
     assert fmean(calm) * 0.5 < after < bound
-    assert clip.mean + 2.5 * math.sqrt(clip.variance) < bound * 1.01  # the moments have seen what was left of it
+    assert (
+        clip.mean + 2.5 * math.sqrt(clip.variance) < bound * 1.01
+    )  # the moments have seen what was left of it
 
 
 def test_zclip_shortens_a_larger_spike_further() -> None:
@@ -232,7 +280,10 @@ def test_zclip_touches_nothing_in_its_warmup() -> None:
     assert [pushed(clip, length) for length in lengths] == pytest.approx(lengths, rel=1e-15)
 
 
-HISTORY = {"zclip": ("clip=zclip", "clip.warmup=3", "clip.z=0.5"), "percentile": ("clip=percentile",)}
+HISTORY = {
+    "zclip": ("clip=zclip", "clip.warmup=3", "clip.z=0.5"),
+    "percentile": ("clip=percentile",),
+}
 
 
 @pytest.mark.parametrize("name", HISTORY)

@@ -16,7 +16,9 @@ I, H = 192, 320  # large: a block's std is known to 1%; unequal: fan_in is told 
 EVERY = choices("init")
 
 
-def lstm(name: str, seed: int = 0, sizes: tuple[int, int] = (I, H), **changed: float | None) -> nn.LSTM:
+def lstm(
+    name: str, seed: int = 0, sizes: tuple[int, int] = (I, H), **changed: float | None
+) -> nn.LSTM:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         net = nn.LSTM(*sizes, batch_first=True)
@@ -25,7 +27,10 @@ def lstm(name: str, seed: int = 0, sizes: tuple[int, int] = (I, H), **changed: f
 
 
 def blocks(net: nn.LSTM) -> dict[str, tuple[Tensor, ...]]:
-    return {"input": net.weight_ih_l0.detach().chunk(4), "recurrent": net.weight_hh_l0.detach().chunk(4)}
+    return {
+        "input": net.weight_ih_l0.detach().chunk(4),
+        "recurrent": net.weight_hh_l0.detach().chunk(4),
+    }
 
 
 STD = {  # of the input blocks and of the recurrent ones
@@ -47,7 +52,9 @@ def test_each_gate_block_has_the_formulas_spread(name: str) -> None:
             assert abs(float(gate.mean())) < 4 * wanted / math.sqrt(gate.numel())
 
 
-@pytest.mark.parametrize(("name", "kind"), [("xavier", "input"), ("xavier", "recurrent"), ("orthogonal", "input")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("xavier", "input"), ("xavier", "recurrent"), ("orthogonal", "input")]
+)
 def test_xavier_is_uniform_up_to_its_bound(name: str, kind: str) -> None:
     a = math.sqrt(6 / ((I if kind == "input" else H) + H))
     for gate in blocks(lstm(name))[kind]:
@@ -85,7 +92,9 @@ def test_the_two_forget_biases_add_up_to_what_was_asked(name: str, bias: float) 
     others = torch.ones(4 * H, dtype=torch.bool)
     others[H : 2 * H] = False
     assert torch.equal(total[others], bare[others])
-    assert torch.equal(net.weight_ih_l0, without.weight_ih_l0) and torch.equal(net.weight_hh_l0, without.weight_hh_l0)
+    assert torch.equal(net.weight_ih_l0, without.weight_ih_l0) and torch.equal(
+        net.weight_hh_l0, without.weight_hh_l0
+    )
 
 
 def biases(net: nn.LSTM) -> tuple[Tensor, ...]:
@@ -96,7 +105,9 @@ def biases(net: nn.LSTM) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("t_max", [3, 20, 60, 1000])
 def test_chrono_spreads_the_memories_up_to_t_max(t_max: int) -> None:
     """f / (1 - f) is uniform over [1, t_max - 1]; a memory that a unit keeps for t steps is one it needs t steps to fill."""
-    many = [biases(lstm("chrono", seed, t_max=t_max, sizes=(4, H))) for seed in range(13)]  # 4,160 units
+    many = [
+        biases(lstm("chrono", seed, t_max=t_max, sizes=(4, H))) for seed in range(13)
+    ]  # 4,160 units
     i, f, g, o = (torch.cat(gate) for gate in zip(*many, strict=True))
     assert torch.equal(i, -f) and not g.any() and not o.any()
     keep = f.double().sigmoid()
@@ -121,7 +132,9 @@ def test_chrono_differs_from_orthogonal_in_two_biases_only() -> None:
             assert same[2 * H :].all() and not same[: 2 * H].any()
 
 
-@pytest.mark.parametrize(("words", "t_max"), [((), 60), (("task.window=20",), 20), (("task=sentiment",), 512)])
+@pytest.mark.parametrize(
+    ("words", "t_max"), [((), 60), (("task.window=20",), 20), (("task=sentiment",), 512)]
+)
 def test_chronos_memory_is_the_tasks_length(words: tuple[str, ...], t_max: int) -> None:
     assert recipe_of(compose(["init=chrono", *words]))["init"] == {"name": "chrono", "t_max": t_max}
 
@@ -143,9 +156,13 @@ def test_a_draw_depends_on_the_seed_alone_and_gates_differ(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_layer_direction_and_seed_has_a_draw_of_its_own(name: str) -> None:
-    loops = [Loop(parts(f"init={name}"), seed=seed, num_layers=3, bidirectional=True) for seed in (0, 1)]
+    loops = [
+        Loop(parts(f"init={name}"), seed=seed, num_layers=3, bidirectional=True) for seed in (0, 1)
+    ]
     drawn = [w for loop in loops for key, w in loop.weights().items() if "weight_hh" in key]
-    assert len(drawn) == 12 and not any(torch.equal(drawn[i], drawn[j]) for i in range(12) for j in range(i))
+    assert len(drawn) == 12 and not any(
+        torch.equal(drawn[i], drawn[j]) for i in range(12) for j in range(i)
+    )
 
 
 @pytest.mark.parametrize("name", EVERY)

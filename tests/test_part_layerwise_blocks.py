@@ -34,8 +34,16 @@ def fits(*words: str) -> bool:
         return False
 
 
-def loop_of(name: str, *words: str, total: int = 20, task: str = "stock", layers: int = L, **model: Any) -> Loop:
-    return Loop(parts(f"layerwise={name}", f"model.num_layers={layers}", *words), total=total, task=task, num_layers=layers, **model)
+def loop_of(
+    name: str, *words: str, total: int = 20, task: str = "stock", layers: int = L, **model: Any
+) -> Loop:
+    return Loop(
+        parts(f"layerwise={name}", f"model.num_layers={layers}", *words),
+        total=total,
+        task=task,
+        num_layers=layers,
+        **model,
+    )
 
 
 def block(parameter: str) -> str:
@@ -58,12 +66,20 @@ def moved(loop: Loop, n: int = 1) -> list[set[str]]:
     return found
 
 
-EVERY = [(one, name) for one in choices("optimizer") for name in ALL_ON if fits(f"optimizer={one}", f"layerwise={name}")]
+EVERY = [
+    (one, name)
+    for one in choices("optimizer")
+    for name in ALL_ON
+    if fits(f"optimizer={one}", f"layerwise={name}")
+]
 
 
 @pytest.mark.parametrize(("optimizer", "name"), EVERY, ids=[f"{one} {name}" for one, name in EVERY])
 def test_with_all_blocks_on_it_is_joint_bit_for_bit(optimizer: str, name: str) -> None:
-    words = (f"optimizer={optimizer}", *(OTHERS if optimizer not in ("schedule_free", "nt_asgd") else ()))
+    words = (
+        f"optimizer={optimizer}",
+        *(OTHERS if optimizer not in ("schedule_free", "nt_asgd") else ()),
+    )
     joint, own = Loop(parts(*words), num_layers=L), loop_of(name, *ALL_ON[name], *words)
     assert joint.steps(5) == own.steps(5)
     assert same(joint.weights(), own.weights())
@@ -71,7 +87,10 @@ def test_with_all_blocks_on_it_is_joint_bit_for_bit(optimizer: str, name: str) -
 
 @pytest.mark.parametrize("name", ALL_ON)
 def test_with_all_blocks_on_it_is_joint_for_texts_too(name: str) -> None:
-    words, shape = ("optimizer=adamw", "regularization=[locked,l1]"), {"bidirectional": True, "pooling": "attention"}
+    words, shape = (
+        ("optimizer=adamw", "regularization=[locked,l1]"),
+        {"bidirectional": True, "pooling": "attention"},
+    )
     joint, own = (
         Loop(parts(*words), task="sentiment", num_layers=L, **shape),
         loop_of(name, *ALL_ON[name], *words, task="sentiment", **shape),
@@ -87,7 +106,11 @@ MOVERS = [one for one in choices("optimizer") if fits(f"optimizer={one}", "layer
 @pytest.mark.parametrize("task", TASKS)
 def test_cyclic_moves_a_block_and_the_head_and_nothing_else(optimizer: str, task: str) -> None:
     """From the top down, K steps each; neither momentum nor decay, l1, or a penalty moves what is frozen."""
-    shrinks = "regularization=[l1,l2]" if fits(f"optimizer={optimizer}", "regularization=[l1]") else "regularization=[l2]"
+    shrinks = (
+        "regularization=[l1,l2]"
+        if fits(f"optimizer={optimizer}", "regularization=[l1]")
+        else "regularization=[l2]"
+    )
     loop = loop_of("cyclic", "layerwise.steps=2", f"optimizer={optimizer}", shrinks, task=task)
     windows = [{f"lstm.{i}", "head"} for i in (2, 1, 0, 2) for _ in range(2)]
     if task == "stock":
@@ -96,11 +119,19 @@ def test_cyclic_moves_a_block_and_the_head_and_nothing_else(optimizer: str, task
     for window in windows:  # of an embedding only the batch's rows move
         before = loop.weights()
         loop.steps(1)
-        assert {block(n) for n, w in loop.weights().items() if not torch.equal(before[n], w)} == window
+        assert {
+            block(n) for n, w in loop.weights().items() if not torch.equal(before[n], w)
+        } == window
 
 
 def test_a_decay_passes_over_what_is_frozen() -> None:
-    loop = loop_of("cyclic", "layerwise.steps=3", "optimizer=momentum", "regularization=[decay]", "regularization.decay.lam=10")
+    loop = loop_of(
+        "cyclic",
+        "layerwise.steps=3",
+        "optimizer=momentum",
+        "regularization=[decay]",
+        "regularization.decay.lam=10",
+    )
     assert moved(loop, 9) == [{f"lstm.{i}", "head"} for i in (2, 1, 0) for _ in range(3)]
 
 
@@ -134,23 +165,43 @@ def test_cyclic_clears_the_state_of_a_block_whose_window_ends(optimizer: str) ->
 
 
 def test_unfreeze_goes_down_from_the_head() -> None:
-    on = [{"head"}, {"head", "lstm.2"}, {"head", "lstm.2", "lstm.1"}, {"head", "lstm.2", "lstm.1", "lstm.0"}]
-    assert moved(loop_of("unfreeze"), 10) == [one for one in on for _ in range(2)] + [on[-1]] * 2  # .1 of 20 steps
+    on = [
+        {"head"},
+        {"head", "lstm.2"},
+        {"head", "lstm.2", "lstm.1"},
+        {"head", "lstm.2", "lstm.1", "lstm.0"},
+    ]
+    assert (
+        moved(loop_of("unfreeze"), 10) == [one for one in on for _ in range(2)] + [on[-1]] * 2
+    )  # .1 of 20 steps
 
 
 def test_chain_thaw_takes_each_by_itself_and_then_all() -> None:
     one = [{"head"}, {"lstm.0"}, {"lstm.1"}, {"lstm.2"}]
-    assert moved(loop_of("chain_thaw", "optimizer=adamw"), 12) == [s for s in one for _ in range(2)] + [set().union(*one)] * 4
+    assert (
+        moved(loop_of("chain_thaw", "optimizer=adamw"), 12)
+        == [s for s in one for _ in range(2)] + [set().union(*one)] * 4
+    )
 
 
 def test_random_blocks_draws_evenly_by_the_runs_seed() -> None:
-    draws = [moved(Loop(parts("layerwise=random_blocks", "layerwise.steps=1"), num_layers=L, seed=seed), 60) for seed in (0, 0, 1)]
+    draws = [
+        moved(
+            Loop(parts("layerwise=random_blocks", "layerwise.steps=1"), num_layers=L, seed=seed), 60
+        )
+        for seed in (0, 0, 1)
+    ]
     assert draws[0] == draws[1] != draws[2]
     counts = Counter(b for blocks in draws[0] for b in blocks)
-    assert counts["head"] == 60 and all(abs(counts[f"lstm.{i}"] - 20) < 4 * (60 * 2 / 9) ** 0.5 for i in range(L))
+    assert counts["head"] == 60 and all(
+        abs(counts[f"lstm.{i}"] - 20) < 4 * (60 * 2 / 9) ** 0.5 for i in range(L)
+    )
     window = moved(loop_of("random_blocks", "layerwise.steps=5", "layerwise.active=2"), 20)
     assert all(len(blocks) == 3 for blocks in window)
-    assert all(window[i] == window[i - i % 5] for i in range(20)) and len({frozenset(b) for b in window}) > 1
+    assert (
+        all(window[i] == window[i - i % 5] for i in range(20))
+        and len({frozenset(b) for b in window}) > 1
+    )
 
 
 def test_greedy_takes_the_block_of_the_largest_gradient() -> None:
@@ -187,7 +238,11 @@ def test_results_change_with_the_number_of_active_blocks(name: str) -> None:
         loop = loop_of(name, f"layerwise.active={active}")
         loop.steps(8)
         results.append(loop.weights())
-    assert not same(results[0], results[1]) and not same(results[1], results[2]) and not same(results[0], results[2])
+    assert (
+        not same(results[0], results[1])
+        and not same(results[1], results[2])
+        and not same(results[0], results[2])
+    )
 
 
 @pytest.mark.parametrize("name", ["unfreeze", "cyclic", "random_blocks"])
@@ -208,11 +263,18 @@ def test_backward_stops_below_the_lowest_block_on(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*SUBSETS, "gauss_seidel"])
-@pytest.mark.parametrize(("task", "optimizer"), [("stock", "adam"), ("stock", "adagrad"), ("sentiment", "adamw")])
+@pytest.mark.parametrize(
+    ("task", "optimizer"), [("stock", "adam"), ("stock", "adagrad"), ("sentiment", "adamw")]
+)
 @pytest.mark.parametrize("at", [3, 5])
-def test_a_run_goes_on_in_the_middle_of_a_window(name: str, task: str, optimizer: str, at: int) -> None:
+def test_a_run_goes_on_in_the_middle_of_a_window(
+    name: str, task: str, optimizer: str, at: int
+) -> None:
     recipe = parts(
-        f"layerwise={name}", *(("layerwise.steps=3",) if name in WINDOWS else ()), f"optimizer={optimizer}", "regularization=[dropout,l1]"
+        f"layerwise={name}",
+        *(("layerwise.steps=3",) if name in WINDOWS else ()),
+        f"optimizer={optimizer}",
+        "regularization=[dropout,l1]",
     )
     whole = Loop(recipe, num_layers=L, task=task)
     whole.steps(at)
@@ -220,15 +282,31 @@ def test_a_run_goes_on_in_the_middle_of_a_window(name: str, task: str, optimizer
     assert whole.steps(6) == resumed.steps(6)
     assert same(whole.weights(), resumed.weights())
     assert whole.recipe.engagement() == resumed.recipe.engagement()
-    held = [{n: one.optimizer.state[p] for n, p in one.net.named_parameters() if p in one.optimizer.state} for one in (whole, resumed)]
+    held = [
+        {
+            n: one.optimizer.state[p]
+            for n, p in one.net.named_parameters()
+            if p in one.optimizer.state
+        }
+        for one in (whole, resumed)
+    ]
     torch.testing.assert_close(*held, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "words", [("unfreeze",), ("chain_thaw",), *((n, "layerwise.steps=2") for n in WINDOWS), ("greedy",), ("gauss_seidel",)]
+    "words",
+    [
+        ("unfreeze",),
+        ("chain_thaw",),
+        *((n, "layerwise.steps=2") for n in WINDOWS),
+        ("greedy",),
+        ("gauss_seidel",),
+    ],
 )
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning"
+)  # Lightning's; `quiet` says which
 def test_under_lightning_it_is_the_same(task: str, words: tuple[str, ...]) -> None:
     loop = loop_of(*words, "optimizer=adam", "clip=norm", total=10, task=task, layers=2)
     net = fitted(loop, task, 10)
@@ -241,7 +319,9 @@ def fitted(loop: Loop, task: str, batches: int, **trainer: Any) -> nn.Module:
     spec = loop.learner.hparams["spec"]
     other = learner(task, spec["recipe"], num_layers=spec["model"]["num_layers"])
     quiet()
-    silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    silent: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
     fit = pl.Trainer(max_epochs=1, accelerator="cpu", **silent, **trainer)
     fit.fit(other, DataLoader([loop.batch(i) for i in range(batches)], batch_size=None))
     return other.net
@@ -251,15 +331,25 @@ def fitted(loop: Loop, task: str, batches: int, **trainer: Any) -> nn.Module:
 def test_gradients_accumulate_for_the_block_whose_turn_it_is() -> None:
     """With SGD and two batches a step: the active blocks' step is the joint one, the first batch's share of it included."""
     recipes = [("joint",), ("cyclic", "layerwise.steps=1")]
-    joint, own = (dict(fitted(loop_of(*words), "stock", 2, accumulate_grad_batches=2).named_parameters()) for words in recipes)
+    joint, own = (
+        dict(fitted(loop_of(*words), "stock", 2, accumulate_grad_batches=2).named_parameters())
+        for words in recipes
+    )
     start = Loop(parts(), num_layers=L).weights()
     for name, w in own.items():
-        assert torch.equal(w, joint[name] if block(name) in ("lstm.2", "head") else start[name]), name
-    later = dict(fitted(loop_of(*recipes[1]), "stock", 4, accumulate_grad_batches=2).named_parameters())
+        assert torch.equal(w, joint[name] if block(name) in ("lstm.2", "head") else start[name]), (
+            name
+        )
+    later = dict(
+        fitted(loop_of(*recipes[1]), "stock", 4, accumulate_grad_batches=2).named_parameters()
+    )
     assert {block(n) for n, w in later.items() if not torch.equal(w, own[n])} == {"lstm.1", "head"}
 
 
-@pytest.mark.parametrize(("name", "first"), [("unfreeze", {"head"}), ("chain_thaw", {"head"}), ("gauss_seidel", {"head", "lstm.0"})])
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("unfreeze", {"head"}), ("chain_thaw", {"head"}), ("gauss_seidel", {"head", "lstm.0"})],
+)
 def test_one_lstm_layer_and_its_head_are_two_blocks(name: str, first: set[str]) -> None:
     """Sentiment's default: the embedding goes with the layer."""
     loop = loop_of(name, task="sentiment", layers=1)

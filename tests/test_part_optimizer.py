@@ -94,7 +94,9 @@ def rmsprop(w: Array, lr: float, alpha: float, eps: float) -> Iterator[Array]:
         yield w
 
 
-def adam(w: Array, lr: float, betas: list[float], eps: float, weight_decay: float = 0.0) -> Iterator[Array]:
+def adam(
+    w: Array, lr: float, betas: list[float], eps: float, weight_decay: float = 0.0
+) -> Iterator[Array]:
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t, g in enumerate(GRADS, start=1):
         m = betas[0] * m + (1 - betas[0]) * g
@@ -132,17 +134,23 @@ def test_the_rule_over_one_step_and_twenty(name: str, default: bool, exempt: boo
     rule, changed = RULES[name]
     asked = knobs("optimizer", name) | ({} if default else changed)
     w = nn.Parameter(torch.tensor(W0))
-    optimizer = made("optimizer", name, **asked)([{"params": [w], "layer": "all", "exempt": exempt, "rate": 0.5}])
+    optimizer = made("optimizer", name, **asked)(
+        [{"params": [w], "layer": "all", "exempt": exempt, "rate": 0.5}]
+    )
     asked["lr"] *= 0.5
     if exempt and "weight_decay" in asked:
         asked["weight_decay"] = 0.0
     for got, wanted in zip(run(optimizer, w), rule(W0, **asked), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-6 if name == "nadam" else 1e-12, atol=1e-14)  # it keeps a float32 product
+        np.testing.assert_allclose(
+            got, wanted, rtol=1e-6 if name == "nadam" else 1e-12, atol=1e-14
+        )  # it keeps a float32 product
 
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("layerwise", ["joint", "independent", "discriminative"])
-def test_every_parameter_is_in_one_group_that_holds_what_was_asked(name: str, layerwise: str) -> None:
+def test_every_parameter_is_in_one_group_that_holds_what_was_asked(
+    name: str, layerwise: str
+) -> None:
     recipe = parts(f"optimizer={name}", "optimizer.lr=0.0123", f"layerwise={layerwise}")
     loop = Loop(recipe, num_layers=3, bidirectional=True, pooling="attention")
     groups = loop.optimizer.param_groups
@@ -150,12 +158,16 @@ def test_every_parameter_is_in_one_group_that_holds_what_was_asked(name: str, la
     assert sorted(held) == sorted(id(p) for p in loop.net.parameters())
     for group in groups:
         assert group["lr"] == 0.0123 * group["rate"]
-        assert {p.ndim >= 2 for p in group["params"]} == {not group["exempt"]}  # there is no embedding in this net
+        assert {p.ndim >= 2 for p in group["params"]} == {
+            not group["exempt"]
+        }  # there is no embedding in this net
         for key, value in recipe["optimizer"].items():
             if key in group and key not in ("lr", "weight_decay"):
                 assert (list(group[key]) if isinstance(group[key], tuple) else group[key]) == value
         if "weight_decay" in recipe["optimizer"]:
-            assert group["weight_decay"] == (0.0 if group["exempt"] else recipe["optimizer"]["weight_decay"])
+            assert group["weight_decay"] == (
+                0.0 if group["exempt"] else recipe["optimizer"]["weight_decay"]
+            )
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -167,7 +179,9 @@ def test_a_difference_between_asked_and_got_raises(name: str) -> None:
         check_effective(loop.optimizer, recipe["optimizer"], loop.net)
         if key in group:
             group[key] = (0.123, 0.456) if isinstance(group[key], tuple) else 0.123
-            with pytest.raises(UserError, match=rf"^optimizer\.{key}=.* was asked for and layer .* got "):
+            with pytest.raises(
+                UserError, match=rf"^optimizer\.{key}=.* was asked for and layer .* got "
+            ):
                 check_effective(loop.optimizer, recipe["optimizer"], loop.net)
 
 
@@ -192,7 +206,9 @@ def test_a_forgotten_or_a_strange_parameter_raises() -> None:
 
 def test_a_knob_that_reaches_no_group_raises() -> None:
     loop = Loop(parts())
-    with pytest.raises(UserError, match=r"^optimizer\.alpha=0\.9 was asked for and reached no layer$"):
+    with pytest.raises(
+        UserError, match=r"^optimizer\.alpha=0\.9 was asked for and reached no layer$"
+    ):
         check_effective(loop.optimizer, parts()["optimizer"] | {"alpha": 0.9}, loop.net)
 
 
@@ -204,7 +220,9 @@ def test_radams_first_steps_are_by_the_momentum_alone() -> None:
 
 
 def test_nesterov_without_momentum_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^optimizer\.momentum=0 leaves nesterov nothing .* or optimizer=sgd$"):
+    with pytest.raises(
+        UserError, match=r"^optimizer\.momentum=0 leaves nesterov nothing .* or optimizer=sgd$"
+    ):
         made("optimizer", "nesterov", momentum=0.0)
 
 
@@ -221,7 +239,9 @@ def test_decay_touches_neither_biases_nor_embeddings() -> None:
     """With a gradient of 0, AdamW moves what it decays and nothing else."""
     recipe = parts("optimizer=adamw", "optimizer.lr=0.1", "optimizer.weight_decay=0.5")
     loop = Loop(recipe)
-    net = nn.ModuleDict({"embedding": nn.Embedding(5, 3), "lstm": nn.LSTM(3, 4), "head": nn.Linear(4, 1)})
+    net = nn.ModuleDict(
+        {"embedding": nn.Embedding(5, 3), "lstm": nn.LSTM(3, 4), "head": nn.Linear(4, 1)}
+    )
     optimizer = loop.recipe.optimizer([*net.items()], net)
     before = {n: p.detach().clone() for n, p in net.named_parameters()}
     for p in net.parameters():
@@ -236,7 +256,9 @@ def test_decay_touches_neither_biases_nor_embeddings() -> None:
 def test_a_quadratic_falls(name: str) -> None:
     """|w - 1|^2 from w = 0 with the yaml's own knobs."""
     w = nn.Parameter(torch.zeros(4, 4))
-    optimizer = made("optimizer", name)([{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}])
+    optimizer = made("optimizer", name)(
+        [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
+    )
     losses = []
     for _ in range(50):
         optimizer.zero_grad()
@@ -244,10 +266,14 @@ def test_a_quadratic_falls(name: str) -> None:
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[1] < losses[0] and losses[-1] < losses[0]  # between the two a momentum may overshoot
+    assert (
+        losses[1] < losses[0] and losses[-1] < losses[0]
+    )  # between the two a momentum may overshoot
 
 
 @pytest.mark.parametrize("betas", [[0.9], [0.9, 0.99, 0.999], [0.9, 1.0], [-0.1, 0.9], 0.9])
 def test_betas_are_two_fractions(betas: object) -> None:
     with pytest.raises(UserError, match=r"optimizer\.betas"):
-        made("optimizer", "adam", betas=betas)([{"params": [nn.Parameter(torch.zeros(1))], "layer": "a", "exempt": False, "rate": 1.0}])
+        made("optimizer", "adam", betas=betas)(
+            [{"params": [nn.Parameter(torch.zeros(1))], "layer": "a", "exempt": False, "rate": 1.0}]
+        )

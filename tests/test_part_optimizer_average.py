@@ -42,11 +42,17 @@ def schedule_free(x, betas, eps, weight_decay) -> Iterator[tuple[np.ndarray, np.
         yield y, x
 
 
-@pytest.mark.parametrize("changed", [{}, {"betas": [0.6, 0.9], "eps": 1e-3, "weight_decay": 0.5}], ids=["yaml", "other knobs"])
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"betas": [0.6, 0.9], "eps": 1e-3, "weight_decay": 0.5}],
+    ids=["yaml", "other knobs"],
+)
 def test_schedule_free_is_the_papers_sequences(changed: dict[str, Any]) -> None:
     asked = knobs("optimizer", "schedule_free") | changed
     w = nn.Parameter(torch.tensor(W0))
-    optimizer = made("optimizer", "schedule_free", **asked)([{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}])
+    optimizer = made("optimizer", "schedule_free", **asked)(
+        [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
+    )
     rule = schedule_free(W0, asked["betas"], asked["eps"], asked["weight_decay"])
     for g, lr, (y, x) in zip(GRADS, RATES, rule, strict=True):
         w.grad, optimizer.param_groups[0]["lr"] = torch.tensor(g), lr
@@ -60,13 +66,17 @@ def test_schedule_free_is_the_papers_sequences(changed: dict[str, Any]) -> None:
 def test_schedule_frees_average_is_plain_where_the_rate_is() -> None:
     """With b2 = 0, which needs no correction, and a constant rate, x is the mean of z_1..z_t."""
     w = nn.Parameter(torch.tensor(W0))
-    optimizer = made("optimizer", "schedule_free", betas=[0.9, 0.0])([{"params": [w], "layer": "all", "exempt": True, "rate": 1.0}])
+    optimizer = made("optimizer", "schedule_free", betas=[0.9, 0.0])(
+        [{"params": [w], "layer": "all", "exempt": True, "rate": 1.0}]
+    )
     zs = []
     for g in GRADS:
         w.grad = torch.tensor(g)
         optimizer.step()
         zs.append(optimizer.state[w]["z"].clone())
-    torch.testing.assert_close(optimizer.state[w]["x"], torch.stack(zs).mean(0), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        optimizer.state[w]["x"], torch.stack(zs).mean(0), rtol=1e-10, atol=1e-12
+    )
 
 
 def trigger(losses: list[float], n: int) -> int | None:
@@ -91,7 +101,11 @@ nan = math.nan
     [
         ([9, 8, 7, 6, 5, 4, 3, 2], 2, None),  # falls on
         ([5, 6, 7, 8], 2, 3),  # 8 > min(5); at 7 there were only two losses before
-        ([5, 4, 3, 3.5, 3.6, 3.7], 2, 5),  # all three are worse than 3, but only at 3.7 is 3 not among the last two
+        (
+            [5, 4, 3, 3.5, 3.6, 3.7],
+            2,
+            5,
+        ),  # all three are worse than 3, but only at 3.7 is 3 not among the last two
         ([5, 4, 3, 3, 3, 3, 3], 2, None),  # a tie is not worse
         ([5, 4, 3, 4.5, 2, 1, 0.5], 2, None),  # a bad one right after the best is forgiven
         ([5, 4, 3, 9, 2, 1, 0.5], 2, 3),  # unless it is worse than the older ones too
@@ -117,14 +131,18 @@ def merity(losses: list[float], n: int) -> int | None:
 
 
 def test_nt_asgd_is_sgd_that_is_judged_at_the_mean_of_its_weights_since_the_trigger() -> None:
-    loop, plain = (Loop(parts(f"optimizer={name}", "optimizer.lr=0.1")) for name in ("nt_asgd", "sgd"))
+    loop, plain = (
+        Loop(parts(f"optimizer={name}", "optimizer.lr=0.1")) for name in ("nt_asgd", "sgd")
+    )
     since = []
     for i in range(20):
         assert loop.step(batch(i)) == plain.step(batch(i))
         if i >= 10:
             since.append(loop.weights())
         elif i >= 4:
-            loop.recipe.validated(float(i))  # the sixth is worse than the first, but five before it are too few; the next would be
+            loop.recipe.validated(
+                float(i)
+            )  # the sixth is worse than the first, but five before it are too few; the next would be
         if i == 9:
             assert loop.recipe.averaging.after is None
             loop.recipe.validated(10.0)
@@ -132,7 +150,9 @@ def test_nt_asgd_is_sgd_that_is_judged_at_the_mean_of_its_weights_since_the_trig
         trained = loop.weights()
         assert same(trained, plain.weights())
         loop.recipe.evaluate(True)
-        mean = {n: torch.stack([w[n] for w in since]).mean(0) if since else trained[n] for n in trained}
+        mean = {
+            n: torch.stack([w[n] for w in since]).mean(0) if since else trained[n] for n in trained
+        }
         torch.testing.assert_close(loop.weights(), mean, rtol=1e-5, atol=1e-7)
         loop.recipe.evaluate(False)
         assert same(loop.weights(), trained)
@@ -188,7 +208,10 @@ def test_the_average_goes_on_from_a_checkpoint_bit_for_bit(name: str, task: str,
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", ["schedule_free", "nt_asgd", "muon"])
 def test_independent_is_joint_bit_for_bit_in_the_average_too(name: str, task: str) -> None:
-    joint, own = (Loop(parts(f"optimizer={name}", f"layerwise={how}"), num_layers=3, task=task) for how in ("joint", "independent"))
+    joint, own = (
+        Loop(parts(f"optimizer={name}", f"layerwise={how}"), num_layers=3, task=task)
+        for how in ("joint", "independent")
+    )
     for loop in (joint, own):
         loop.steps(4)
         triggered(loop)
@@ -235,30 +258,56 @@ class Seen(pl.Callback):
             raise KeyboardInterrupt
 
 
-def fit(folder: Path, words: tuple[str, ...], epochs: int, until: int | None = None) -> tuple[RecipeModule, Seen, dict[str, torch.Tensor]]:
+def fit(
+    folder: Path, words: tuple[str, ...], epochs: int, until: int | None = None
+) -> tuple[RecipeModule, Seen, dict[str, torch.Tensor]]:
     """Train under Lightning as a run does, with a validation batch per epoch; return the best.ckpt's weights as well."""
     quiet()
     module, seen, keeper = learner("stock", parts(*words)), Seen(until), BestCheckpoint(folder)
-    silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", num_sanity_val_steps=0, callbacks=[keeper, seen], **silent)
-    loaders = DataLoader([batch(i) for i in range(4)], batch_size=None), DataLoader([batch(9)], batch_size=None)
+    silent: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        num_sanity_val_steps=0,
+        callbacks=[keeper, seen],
+        **silent,
+    )
+    loaders = (
+        DataLoader([batch(i) for i in range(4)], batch_size=None),
+        DataLoader([batch(9)], batch_size=None),
+    )
     resume = keeper.last if keeper.last.exists() else None
     if until is None:
         trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
         state = torch.load(keeper.best, weights_only=True)["state_dict"]
-        return module, seen, {n.removeprefix("net."): w for n, w in state.items() if n.startswith("net.")}
+        return (
+            module,
+            seen,
+            {n.removeprefix("net."): w for n, w in state.items() if n.startswith("net.")},
+        )
     with pytest.raises(SystemExit):
         trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
     return module, seen, {}
 
 
 TRIGGERS = ("optimizer=nt_asgd", "optimizer.n=1", "optimizer.lr=0.05")
-WAYS = (("optimizer=schedule_free",), TRIGGERS, ("averaging=swa", "averaging.begin=0.5"), ("schedule=plateau", "schedule.patience=1"))
+WAYS = (
+    ("optimizer=schedule_free",),
+    TRIGGERS,
+    ("averaging=swa", "averaging.begin=0.5"),
+    ("schedule=plateau", "schedule.patience=1"),
+)
 
 
 @pytest.mark.parametrize("words", WAYS, ids=" ".join)
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
-def test_a_run_validates_and_keeps_the_average_and_goes_on_from_its_checkpoint(words: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning"
+)  # Lightning's; `quiet` says which
+def test_a_run_validates_and_keeps_the_average_and_goes_on_from_its_checkpoint(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
     whole, seen, kept = fit(tmp_path / "whole", words, epochs=5)
     averages = not words[0].startswith("schedule=")
     assert len(seen.validated) == len(seen.trained) == 5
@@ -293,14 +342,27 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "named"), REFUSED)
-def test_what_schedule_free_cannot_go_with_is_refused_in_one_sentence(words: list[str], named: str) -> None:
-    with pytest.raises(UserError, match=rf"^optimizer=schedule_free .*{named}\b.*; take .* with it, or optimizer=adamw?$") as told:
+def test_what_schedule_free_cannot_go_with_is_refused_in_one_sentence(
+    words: list[str], named: str
+) -> None:
+    with pytest.raises(
+        UserError,
+        match=rf"^optimizer=schedule_free .*{named}\b.*; take .* with it, or optimizer=adamw?$",
+    ) as told:
         recipe_of(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
     assert "\n" not in str(told.value)
     recipe_of(compose(["recipe=traditional", "optimizer=adamw", *words]))
 
 
-@pytest.mark.parametrize("words", [["schedule=warmup"], ["regularization=[l2,dropout]"], ["layerwise=independent"], ["stopping=early"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["schedule=warmup"],
+        ["regularization=[l2,dropout]"],
+        ["layerwise=independent"],
+        ["stopping=early"],
+    ],
+)
 def test_what_schedule_free_can_go_with(words: list[str]) -> None:
     recipe_of(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
 
@@ -308,6 +370,9 @@ def test_what_schedule_free_can_go_with(words: list[str]) -> None:
 @pytest.mark.parametrize("averaging", ["ema", "swa"])
 def test_nt_asgd_averages_alone(averaging: str) -> None:
     words = ["recipe=traditional", f"averaging={averaging}"]
-    with pytest.raises(UserError, match=rf"^optimizer=nt_asgd .*averaging={averaging}; take averaging=none with it, or optimizer=sgd$"):
+    with pytest.raises(
+        UserError,
+        match=rf"^optimizer=nt_asgd .*averaging={averaging}; take averaging=none with it, or optimizer=sgd$",
+    ):
         recipe_of(compose([*words, "optimizer=nt_asgd"]))
     recipe_of(compose([*words, "optimizer=sgd"]))

@@ -20,7 +20,11 @@ def stepped(*words: str, task: str = "stock") -> tuple[Loop, dict[str, Tensor], 
         nn.init.zeros_(p)
         gradients[name] = p.grad = torch.randn(p.shape, generator=g)
     loop.optimizer.step()
-    return loop, {n: w.clone() for n, w in gradients.items()}, {n: -w for n, w in loop.weights().items()}
+    return (
+        loop,
+        {n: w.clone() for n, w in gradients.items()},
+        {n: -w for n, w in loop.weights().items()},
+    )
 
 
 def is_matrix(name: str) -> bool:
@@ -33,8 +37,12 @@ def test_muon_takes_the_lstms_matrices_and_adamw_the_rest(task: str) -> None:
     gates, rest = loop.optimizer.parts
     assert isinstance(gates, Gates) and isinstance(rest, torch.optim.AdamW)
     held = {id(p) for g in gates.param_groups for p in g["params"]}
-    assert held == {id(p) for n, p in loop.net.named_parameters() if is_matrix(n)} and len(held) == 8
-    assert {"backbone.score.weight", "head.weight"} <= {n for n, p in loop.net.named_parameters() if id(p) not in held}
+    assert (
+        held == {id(p) for n, p in loop.net.named_parameters() if is_matrix(n)} and len(held) == 8
+    )
+    assert {"backbone.score.weight", "head.weight"} <= {
+        n for n, p in loop.net.named_parameters() if id(p) not in held
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -45,7 +53,9 @@ def test_each_gates_step_is_orthogonal_on_its_own(task: str) -> None:
         if is_matrix(name):
             for gate in step.chunk(4):
                 values = torch.linalg.svdvals(gate / (0.2 * LR * max(gate.shape) ** 0.5))
-                middle = values.sort().values[1:-1] if len(values) > 8 else values  # a random square matrix is nearly singular
+                middle = (
+                    values.sort().values[1:-1] if len(values) > 8 else values
+                )  # a random square matrix is nearly singular
                 assert middle.min() > 0.6 and values.max() < 1.3, (name, values)
 
 
@@ -55,7 +65,9 @@ def test_a_stacked_matrix_as_a_whole_would_not_be() -> None:
     w = nn.Parameter(torch.zeros_like(g))
     w.grad = g
     torch.optim.Muon([w], lr=LR, adjust_lr_fn="match_rms_adamw").step()
-    values = torch.stack([torch.linalg.svdvals(gate / (0.2 * LR * 8)) for gate in w.detach().chunk(4)])
+    values = torch.stack(
+        [torch.linalg.svdvals(gate / (0.2 * LR * 8)) for gate in w.detach().chunk(4)]
+    )
     assert (values < 0.6).float().mean() > 0.5
 
 
@@ -67,9 +79,17 @@ def test_the_root_mean_square_of_a_step_is_that_of_adamws() -> None:
 
 
 def test_twenty_steps_are_pytorchs_muon_on_each_gate_and_adamw_on_the_rest() -> None:
-    words = ("optimizer=muon", "optimizer.lr=0.02", "optimizer.weight_decay=0.3", "optimizer.momentum=0.8")
+    words = (
+        "optimizer=muon",
+        "optimizer.lr=0.02",
+        "optimizer.weight_decay=0.3",
+        "optimizer.momentum=0.8",
+    )
     loop = Loop(parts(*words), **WIDE)
-    copies = {n: [nn.Parameter(gate.clone()) for gate in w.chunk(4 if is_matrix(n) else 1)] for n, w in loop.weights().items()}
+    copies = {
+        n: [nn.Parameter(gate.clone()) for gate in w.chunk(4 if is_matrix(n) else 1)]
+        for n, w in loop.weights().items()
+    }
     muon = torch.optim.Muon(
         [gate for n, split in copies.items() if is_matrix(n) for gate in split],
         lr=0.02,
@@ -78,7 +98,13 @@ def test_twenty_steps_are_pytorchs_muon_on_each_gate_and_adamw_on_the_rest() -> 
         adjust_lr_fn="match_rms_adamw",
     )
     rest = [(n, split[0]) for n, split in copies.items() if not is_matrix(n)]
-    kinds = [{"params": [p for n, p in rest if ("bias" in n) == exempt], "weight_decay": 0.3 * (not exempt)} for exempt in (False, True)]
+    kinds = [
+        {
+            "params": [p for n, p in rest if ("bias" in n) == exempt],
+            "weight_decay": 0.3 * (not exempt),
+        }
+        for exempt in (False, True)
+    ]
     adamw = torch.optim.AdamW(kinds, lr=0.02)
     for i in range(20):
         loop.step(loop.batch(i))
@@ -99,16 +125,26 @@ def test_the_groups_are_real_ones() -> None:
     resumed = Loop(parts(*words), checkpoint=loop.checkpoint(), **WIDE)
     for one in (loop, resumed):
         assert isinstance(one.optimizer, CompositeOptimizer)
-        assert [id(g) for g in one.optimizer.param_groups] == [id(g) for part in one.optimizer.parts for g in part.param_groups]
-        assert {round(g["lr"] / g["rate"], 12) for g in one.optimizer.param_groups} == {round(0.02 * one.recipe.schedule(5 / 20), 12)}
+        assert [id(g) for g in one.optimizer.param_groups] == [
+            id(g) for part in one.optimizer.parts for g in part.param_groups
+        ]
+        assert {round(g["lr"] / g["rate"], 12) for g in one.optimizer.param_groups} == {
+            round(0.02 * one.recipe.schedule(5 / 20), 12)
+        }
     assert loop.steps(5) == resumed.steps(5)
-    assert [g["lr"] for g in resumed.optimizer.param_groups] == [g["lr"] for g in loop.optimizer.param_groups]
+    assert [g["lr"] for g in resumed.optimizer.param_groups] == [
+        g["lr"] for g in loop.optimizer.param_groups
+    ]
 
 
 def test_a_layer_of_one_kind_needs_one_rule() -> None:
     """Under layerwise=independent the head's optimizer is AdamW, an LSTM layer's both."""
     loop = Loop(parts("optimizer=muon", "layerwise=independent"))
-    assert [type(one) for one in loop.optimizer.layers] == [CompositeOptimizer, CompositeOptimizer, torch.optim.AdamW]
+    assert [type(one) for one in loop.optimizer.layers] == [
+        CompositeOptimizer,
+        CompositeOptimizer,
+        torch.optim.AdamW,
+    ]
 
 
 def test_a_skipped_step_moves_nothing() -> None:

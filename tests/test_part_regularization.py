@@ -6,12 +6,30 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import TASKS, TOKENS_ONLY, Loop, batch, knobs, made, needs_bf16, parts, same, texts, word
+from parts_help import (
+    TASKS,
+    TOKENS_ONLY,
+    Loop,
+    batch,
+    knobs,
+    made,
+    needs_bf16,
+    parts,
+    same,
+    texts,
+    word,
+)
 from upgate.config.compose import choices
 from upgate.recipe.regularization.weights import Regularizer, exact_zeros, keep_mask, penalised
 
 EVERY = [name for name in choices("regularization") if name != "none"]
-DROPS = [(t, name) for name in EVERY if "p" in knobs("regularization", name) for t in TASKS if t == "sentiment" or name not in TOKENS_ONLY]
+DROPS = [
+    (t, name)
+    for name in EVERY
+    if "p" in knobs("regularization", name)
+    for t in TASKS
+    if t == "sentiment" or name not in TOKENS_ONLY
+]
 
 
 def sgd(lr: float, *weights: nn.Parameter, exempt: bool = False) -> torch.optim.SGD:
@@ -34,7 +52,9 @@ def test_l1_reaches_exactly_0_after_the_steps_it_should_take(w: float) -> None:
     n = math.ceil(abs(w) / (lr * lam))
     param = nn.Parameter(torch.full((3, 2), w, dtype=torch.float64))
     left = shrink(made("regularization", "l1", lam=lam), param, lr, n - 1)
-    torch.testing.assert_close(left, torch.full_like(left, math.copysign(abs(w) - (n - 1) * lr * lam, w)))
+    torch.testing.assert_close(
+        left, torch.full_like(left, math.copysign(abs(w) - (n - 1) * lr * lam, w))
+    )
     assert (left != 0).all()
     assert (shrink(made("regularization", "l1", lam=lam), param, lr, 1) == 0).all()
     assert exact_zeros([param]) == 1.0
@@ -42,8 +62,14 @@ def test_l1_reaches_exactly_0_after_the_steps_it_should_take(w: float) -> None:
 
 
 def test_l1_is_the_proximal_map_at_each_groups_own_rate() -> None:
-    a, b, c = (nn.Parameter(torch.randn(50, 4, generator=torch.Generator().manual_seed(i))) for i in range(3))
-    groups = [{"params": [p], "lr": lr, "exempt": e} for p, lr, e in ((a, 1.0, False), (b, 0.5, False), (c, 1.0, True))]
+    a, b, c = (
+        nn.Parameter(torch.randn(50, 4, generator=torch.Generator().manual_seed(i)))
+        for i in range(3)
+    )
+    groups = [
+        {"params": [p], "lr": lr, "exempt": e}
+        for p, lr, e in ((a, 1.0, False), (b, 0.5, False), (c, 1.0, True))
+    ]
     before = [p.detach().clone() for p in (a, b, c)]
     made("regularization", "l1", lam=0.4).after_step(torch.optim.SGD(groups, lr=1.0))
     for p, old, threshold in zip((a, b, c), before, (0.4, 0.2, 0.0), strict=True):
@@ -67,16 +93,24 @@ def test_the_gradient_of_l2_is_its_closed_form_and_biases_are_exempt() -> None:
         one.learner.training_step(batch(), 0).backward()
         grads.append({n: p.grad for n, p in one.net.named_parameters()})
     for name, p in plain.net.named_parameters():
-        torch.testing.assert_close(grads[1][name], grads[0][name] + (lam * p.detach() if p.ndim >= 2 else 0))
+        torch.testing.assert_close(
+            grads[1][name], grads[0][name] + (lam * p.detach() if p.ndim >= 2 else 0)
+        )
 
 
 def test_the_penalty_is_half_lam_the_squared_norm_and_its_share_is_reported() -> None:
     loop = Loop(parts("regularization=[l2]", "regularization.l2.lam=0.3"))
-    size = sum(float(p.detach().double().square().sum()) for p in loop.net.parameters() if p.ndim >= 2)
+    size = sum(
+        float(p.detach().double().square().sum()) for p in loop.net.parameters() if p.ndim >= 2
+    )
     loss = float(loop.learner.loss(loop.net(batch(0)), batch(0)).detach())
     assert loop.step(batch(0)) == pytest.approx(loss + 0.15 * size, rel=1e-6)
-    assert loop.recipe.engagement()["penalty_over_loss"] == pytest.approx(0.15 * size / loss, rel=1e-6)
-    assert float(loop.learner.train_loss.compute()) == pytest.approx(loss)  # the curve's loss is without it
+    assert loop.recipe.engagement()["penalty_over_loss"] == pytest.approx(
+        0.15 * size / loss, rel=1e-6
+    )
+    assert float(loop.learner.train_loss.compute()) == pytest.approx(
+        loss
+    )  # the curve's loss is without it
 
 
 def test_l2_is_sgds_weight_decay() -> None:
@@ -96,7 +130,9 @@ def test_under_adam_l2_is_not_weight_decay() -> None:
     left = {}
     for name, decay in (("adam", {}), ("adamw", {"weight_decay": lam})):
         w = nn.Parameter(torch.ones(2, 1, dtype=torch.float64))
-        optimizer = made("optimizer", name, lr=lr, **decay)([{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}])
+        optimizer = made("optimizer", name, lr=lr, **decay)(
+            [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
+        )
         penalty = made("regularization", "l2", lam=0.0 if decay else lam)
         for t in range(steps):
             optimizer.zero_grad()
@@ -104,7 +140,9 @@ def test_under_adam_l2_is_not_weight_decay() -> None:
             (noise + penalty.penalty([w])).backward()
             optimizer.step()
         left[name] = w.detach().flatten().tolist()
-    assert left["adamw"] == pytest.approx([(1 - lr * lam) ** steps] * 2, abs=0.02)  # the noise does not cancel in the first steps
+    assert left["adamw"] == pytest.approx(
+        [(1 - lr * lam) ** steps] * 2, abs=0.02
+    )  # the noise does not cancel in the first steps
     assert left["adamw"][0] == pytest.approx(left["adamw"][1], rel=1e-5)
     assert left["adam"][0] > 0.95 and left["adam"][1] < 0.1, left
 
@@ -115,13 +153,20 @@ def test_a_dropout_mask_keeps_the_mean(p: float) -> None:
     mask = keep_mask(torch.zeros(n // 100, 100), p, torch.Generator().manual_seed(0))
     kept = 1 / (1 - p)
     assert set(mask.unique().tolist()) <= {0.0, torch.tensor(kept).item()}
-    assert float((mask == 0).double().mean()) == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / n))
-    assert float(mask.double().mean()) == pytest.approx(1.0, abs=4 * math.sqrt(p / (1 - p) / n) + 1e-7)
+    assert float((mask == 0).double().mean()) == pytest.approx(
+        p, abs=4 * math.sqrt(p * (1 - p) / n)
+    )
+    assert float(mask.double().mean()) == pytest.approx(
+        1.0, abs=4 * math.sqrt(p / (1 - p) / n) + 1e-7
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_dropout_mask_has_the_activations_type_and_the_same_draws(dtype: torch.dtype) -> None:
-    mask, reference = (keep_mask(torch.zeros(9, 7, dtype=t), 0.5, torch.Generator().manual_seed(3)) for t in (dtype, torch.float32))
+    mask, reference = (
+        keep_mask(torch.zeros(9, 7, dtype=t), 0.5, torch.Generator().manual_seed(3))
+        for t in (dtype, torch.float32)
+    )
     assert mask.dtype == dtype and torch.equal(mask.float(), reference)
 
 
@@ -131,9 +176,15 @@ def test_dropout_stands_between_layers_and_before_the_head_in_training_only() ->
     for place in ("between", "head"):
         loop.net.taps[place].append(lambda h: (seen.append(h), h)[1])
     loop.net.train()(batch(n=8))
-    assert [h.shape for h in seen] == [(8, 6, 5), (8, 6, 5), (8, 5)]  # two gaps between three layers; the head
+    assert [h.shape for h in seen] == [
+        (8, 6, 5),
+        (8, 6, 5),
+        (8, 5),
+    ]  # two gaps between three layers; the head
     assert all(0.2 < float((h == 0).float().mean()) < 0.8 for h in seen)
-    assert not torch.equal(seen[0] == 0, seen[1] == 0) and not torch.equal(seen[0][:, 0] == 0, seen[0][:, 1] == 0)
+    assert not torch.equal(seen[0] == 0, seen[1] == 0) and not torch.equal(
+        seen[0][:, 0] == 0, seen[0][:, 1] == 0
+    )
     loop.net.eval()(batch(n=8))
     assert len(seen) == 3
 
@@ -152,20 +203,37 @@ def through(loop: Loop, data: dict[str, Tensor]) -> list[tuple[str, Tensor, Tens
     for place, taps in loop.net.taps.items():
         before: list[Tensor] = []
         taps.insert(0, lambda h, before=before: (before.append(h), h)[1])
-        taps.append(lambda h, place=place, before=before: (seen.append((place, before[-1], h)), h)[1])
+        taps.append(
+            lambda h, place=place, before=before: (seen.append((place, before[-1], h)), h)[1]
+        )
     loop.net.train()(data)
     return seen
 
 
 @pytest.mark.parametrize(
-    ("task", "places"), [("stock", ["between"] * 2 + ["output"]), ("sentiment", ["input"] + ["between"] * 2 + ["output"])]
+    ("task", "places"),
+    [
+        ("stock", ["between"] * 2 + ["output"]),
+        ("sentiment", ["input"] + ["between"] * 2 + ["output"]),
+    ],
 )
 @pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
-def test_locked_draws_one_mask_for_all_time_steps_of_a_sequence(task: str, places: list[str], both_ways: bool) -> None:
+def test_locked_draws_one_mask_for_all_time_steps_of_a_sequence(
+    task: str, places: list[str], both_ways: bool
+) -> None:
     """On learned activations: the features of prices, the tokens themselves and the pooled state pass as they are."""
-    loop = Loop(parts("regularization=[locked]", "regularization.locked.p=0.25"), task=task, num_layers=3, bidirectional=both_ways)
+    loop = Loop(
+        parts("regularization=[locked]", "regularization.locked.p=0.25"),
+        task=task,
+        num_layers=3,
+        bidirectional=both_ways,
+    )
     data = loop.batch(n=32)
-    changed = [(place, h / x) for place, x, h in through(loop, data | {"x": data["x"].clamp_min(1)}) if not torch.equal(x, h)]
+    changed = [
+        (place, h / x)
+        for place, x, h in through(loop, data | {"x": data["x"].clamp_min(1)})
+        if not torch.equal(x, h)
+    ]
     assert [place for place, _ in changed] == places
     for _, mask in changed:  # (B, T, D)
         torch.testing.assert_close(mask, torch.where(mask == 0, 0, 1 / 0.75))
@@ -179,14 +247,28 @@ def test_more_padding_changes_nothing_under_locked() -> None:
     """Its masks do not depend on how long the longest text of a batch is."""
     losses = []
     for padding in (0, 5):
-        loop = Loop(parts("regularization=[locked]"), task="sentiment", num_layers=2, bidirectional=True, pooling="concat")
-        losses.append([loop.step(d | {"x": nn.functional.pad(d["x"], (0, padding))}) for d in map(texts, range(5))])
+        loop = Loop(
+            parts("regularization=[locked]"),
+            task="sentiment",
+            num_layers=2,
+            bidirectional=True,
+            pooling="concat",
+        )
+        losses.append(
+            [
+                loop.step(d | {"x": nn.functional.pad(d["x"], (0, padding))})
+                for d in map(texts, range(5))
+            ]
+        )
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def dropped(data: dict[str, Tensor], p: float) -> Tensor:
     """The tokens of one training batch as they come out of word dropout."""
-    loop, seen = Loop(parts("regularization=[word]", f"regularization.word.p={p}"), task="sentiment"), []
+    loop, seen = (
+        Loop(parts("regularization=[word]", f"regularization.word.p={p}"), task="sentiment"),
+        [],
+    )
     loop.net.taps["tokens"].append(lambda tokens: (seen.append(tokens), tokens)[1])
     loop.net.train()(data)
     return seen[0]
@@ -195,13 +277,22 @@ def dropped(data: dict[str, Tensor], p: float) -> Tensor:
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.7])
 def test_word_drops_each_occurrence_on_its_own_and_leaves_the_others_as_they_are(p: float) -> None:
     n, length = 200, 100
-    data = {"x": torch.full((n, length), 3), "lengths": torch.full((n,), length), "y": torch.zeros(n, dtype=torch.int64)}
+    data = {
+        "x": torch.full((n, length), 3),
+        "lengths": torch.full((n,), length),
+        "y": torch.zeros(n, dtype=torch.int64),
+    }
     tokens = dropped(data, p)
     assert tokens.dtype == torch.int64 and set(tokens.unique().tolist()) <= {0, 3}
     gone = (tokens == 0).double()
     assert float(gone.mean()) == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / gone.numel()))
-    for share in (gone.mean(0), gone.mean(1)):  # over texts and over time alike: neither is dropped as a whole
-        assert float(share.std()) == pytest.approx(math.sqrt(p * (1 - p) / (gone.numel() / len(share))), rel=0.35)
+    for share in (
+        gone.mean(0),
+        gone.mean(1),
+    ):  # over texts and over time alike: neither is dropped as a whole
+        assert float(share.std()) == pytest.approx(
+            math.sqrt(p * (1 - p) / (gone.numel() / len(share))), rel=0.35
+        )
 
 
 def test_word_is_a_zero_in_the_place_of_the_tokens_vector() -> None:
@@ -220,7 +311,9 @@ def test_parts_that_draw_shift_no_draw_of_each_other() -> None:
     for name in names:
         alone = Loop(parts(word("regularization", name)), task="sentiment")
         alone.steps(3)
-        assert torch.equal(*(loop.recipe.regularizers[name].generator.get_state() for loop in (alone, together)))
+        assert torch.equal(
+            *(loop.recipe.regularizers[name].generator.get_state() for loop in (alone, together))
+        )
 
 
 def test_dropout_draws_from_its_own_stream() -> None:
@@ -229,9 +322,19 @@ def test_dropout_draws_from_its_own_stream() -> None:
     first = Loop(parts(*words)).steps(3)
     torch.rand(5)
     assert Loop(parts(*words)).steps(3) == first
-    streams = [loop.recipe.regularizers["dropout"].generator for loop in (Loop(parts(*words)), Loop(parts(*words), seed=1))]
+    streams = [
+        loop.recipe.regularizers["dropout"].generator
+        for loop in (Loop(parts(*words)), Loop(parts(*words), seed=1))
+    ]
     assert not torch.equal(*(keep_mask(torch.zeros(50), 0.5, g) for g in streams))
-    beside = Loop(parts("regularization=[dropout,l1,l2]", "regularization.l1.lam=0", "regularization.l2.lam=0", "init=he"))
+    beside = Loop(
+        parts(
+            "regularization=[dropout,l1,l2]",
+            "regularization.l1.lam=0",
+            "regularization.l2.lam=0",
+            "init=he",
+        )
+    )
     alone = Loop(parts(*words))
     beside.steps(3)
     alone.steps(3)
@@ -261,13 +364,26 @@ def test_under_bf16_every_part_trains(task: str, name: str) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert all(math.isfinite(loss) for loss in loop.steps(3))
         assert loop.net.train()(loop.batch(0)).dtype == torch.float32
-    assert all(w.dtype == torch.float32 and not torch.equal(w, start[n]) for n, w in loop.weights().items())
+    assert all(
+        w.dtype == torch.float32 and not torch.equal(w, start[n]) for n, w in loop.weights().items()
+    )
 
 
 def test_what_penalties_touch() -> None:
-    net = nn.ModuleDict({"embedding": nn.Embedding(5, 3), "lstm": nn.LSTM(3, 4), "norm": nn.LayerNorm(4), "head": nn.Linear(4, 1)})
+    net = nn.ModuleDict(
+        {
+            "embedding": nn.Embedding(5, 3),
+            "lstm": nn.LSTM(3, 4),
+            "norm": nn.LayerNorm(4),
+            "head": nn.Linear(4, 1),
+        }
+    )
     touched = {id(p) for p in penalised(net)}
-    assert {n for n, p in net.named_parameters() if id(p) in touched} == {"lstm.weight_ih_l0", "lstm.weight_hh_l0", "head.weight"}
+    assert {n for n, p in net.named_parameters() if id(p) in touched} == {
+        "lstm.weight_ih_l0",
+        "lstm.weight_hh_l0",
+        "head.weight",
+    }
 
 
 PENALTIES = (
@@ -282,7 +398,9 @@ PENALTIES = (
 def test_penalties_and_decay_leave_embeddings_and_biases_alone(words: tuple[str, ...]) -> None:
     """One step of a penalty that drowns the loss: what is exempt moves as it does without it, what is not moves otherwise."""
     rate = ("optimizer=adamw", "optimizer.weight_decay=0") if "optimizer=adamw" in words else ()
-    plain, loop = (Loop(parts(*w, "optimizer.lr=0.001"), task="sentiment", num_layers=2) for w in (rate, words))
+    plain, loop = (
+        Loop(parts(*w, "optimizer.lr=0.001"), task="sentiment", num_layers=2) for w in (rate, words)
+    )
     plain.steps(1)
     loop.steps(1)
     exempt = {n for n, w in loop.weights().items() if w.ndim < 2 or "embedding" in n}

@@ -31,7 +31,11 @@ def activation(raw: Tensor, dropped: Tensor, batch: dict[str, Tensor], **knobs: 
 def test_activation_is_its_closed_form_over_what_is_no_padding() -> None:
     raw, dropped = ragged()
     ar = [h for row, n in zip(dropped.numpy(), LENGTHS, strict=True) for h in row[:n].ravel()]
-    tar = [d for row, n in zip(raw.numpy(), LENGTHS, strict=True) for d in np.diff(row[:n], axis=0).ravel()]
+    tar = [
+        d
+        for row, n in zip(raw.numpy(), LENGTHS, strict=True)
+        for d in np.diff(row[:n], axis=0).ravel()
+    ]
     expected = 2 * np.mean(np.square(ar)) + np.mean(np.square(tar))
     assert activation(raw, dropped, {"lengths": LENGTHS}) == pytest.approx(expected, rel=1e-6)
     padded = [F.pad(h, (0, 0, 0, 3), value=100.0) for h in (raw, dropped)]
@@ -45,12 +49,16 @@ def test_activation_of_zeros_is_0_and_a_constant_has_no_temporal_part() -> None:
     assert activation(zeros, zeros, {"lengths": LENGTHS}) == 0
     assert activation(constant, constant, {"lengths": LENGTHS}, alpha=0.0) == 0
     assert activation(constant, constant, {"lengths": LENGTHS}, beta=0.0) > 0
-    assert activation(*ragged(), {"lengths": torch.ones(3, dtype=torch.int64)}, alpha=0.0) == 0  # texts of one token
+    assert (
+        activation(*ragged(), {"lengths": torch.ones(3, dtype=torch.int64)}, alpha=0.0) == 0
+    )  # texts of one token
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_activation_takes_the_last_layers_sequence_before_and_after_its_mask(task: str) -> None:
-    loop = Loop(parts("regularization=[activation,locked]"), task=task, num_layers=2, bidirectional=True)
+    loop = Loop(
+        parts("regularization=[activation,locked]"), task=task, num_layers=2, bidirectional=True
+    )
     part, seen = loop.recipe.regularizers["activation"], {}
     taps = loop.net.taps["output"]
     taps.insert(0, lambda h: seen.setdefault("raw", h))
@@ -58,15 +66,26 @@ def test_activation_takes_the_last_layers_sequence_before_and_after_its_mask(tas
     data = loop.batch(0)
     loss = loop.learner.train().training_step(data, 0)
     assert not torch.equal(seen["raw"], seen["dropped"])
-    task_loss, term = float(loop.learner.train_loss.compute()), activation(seen["raw"], seen["dropped"], data)
+    task_loss, term = (
+        float(loop.learner.train_loss.compute()),
+        activation(seen["raw"], seen["dropped"], data),
+    )
     assert float(loss.detach()) == pytest.approx(task_loss + term, rel=1e-6)
-    assert loop.recipe.engagement()["activation_over_loss"] == pytest.approx(term / task_loss, rel=1e-6)
+    assert loop.recipe.engagement()["activation_over_loss"] == pytest.approx(
+        term / task_loss, rel=1e-6
+    )
     assert not part.h  # no graph outlives its step
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
 def test_label_smoothing_is_the_cross_entropy_with_a_mixed_target(smoothing: float) -> None:
-    loop = Loop(parts("regularization=[label_smoothing]", f"regularization.label_smoothing.smoothing={smoothing}"), task="sentiment")
+    loop = Loop(
+        parts(
+            "regularization=[label_smoothing]",
+            f"regularization.label_smoothing.smoothing={smoothing}",
+        ),
+        task="sentiment",
+    )
     data = texts(n=8)
     loss = loop.learner.train().training_step(data, 0)
     logits = loop.net(data)
@@ -74,9 +93,14 @@ def test_label_smoothing_is_the_cross_entropy_with_a_mixed_target(smoothing: flo
     torch.testing.assert_close(loss, -(target * logits.log_softmax(-1)).sum(-1).mean())
     torch.testing.assert_close(loss, F.cross_entropy(logits, data["y"], label_smoothing=smoothing))
     weights = list(loop.net.parameters())
-    ours, theirs = torch.autograd.grad(loss, weights), torch.autograd.grad(-(target * logits.log_softmax(-1)).sum(-1).mean(), weights)
+    ours, theirs = (
+        torch.autograd.grad(loss, weights),
+        torch.autograd.grad(-(target * logits.log_softmax(-1)).sum(-1).mean(), weights),
+    )
     torch.testing.assert_close(ours, theirs)
-    assert float(loop.learner.train_loss.compute()) == pytest.approx(float(F.cross_entropy(logits, data["y"]).detach()))
+    assert float(loop.learner.train_loss.compute()) == pytest.approx(
+        float(F.cross_entropy(logits, data["y"]).detach())
+    )
 
 
 def passes(loop: Loop, data: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -93,12 +117,18 @@ def passes(loop: Loop, data: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
 def adversary(*more: str, **knobs: Any) -> Loop:
     words = [f"regularization.adversarial.{key}={value}" for key, value in knobs.items()]
     names = ",".join(["adversarial", *(name for name in more if "=" not in name)])
-    return Loop(parts(f"regularization=[{names}]", *words, *(w for w in more if "=" in w)), task="sentiment")
+    return Loop(
+        parts(f"regularization=[{names}]", *words, *(w for w in more if "=" in w)), task="sentiment"
+    )
 
 
 @pytest.mark.parametrize("mode", ["plain", "virtual"])
-@pytest.mark.parametrize("others", [(), ("locked", "word", "embedding", "weight_drop")], ids=["alone", "masked"])
-def test_the_perturbation_of_each_text_has_the_norm_asked_for_and_spares_padding(mode: str, others: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "others", [(), ("locked", "word", "embedding", "weight_drop")], ids=["alone", "masked"]
+)
+def test_the_perturbation_of_each_text_has_the_norm_asked_for_and_spares_padding(
+    mode: str, others: tuple[str, ...]
+) -> None:
     loop, data = adversary(*others, mode=mode, eps=0.3), texts(n=16)
     seen, std = passes(loop, data)
     assert len(seen) == {"plain": 2, "virtual": 3}[mode]
@@ -107,9 +137,16 @@ def test_the_perturbation_of_each_text_has_the_norm_asked_for_and_spares_padding
     assert (r * (torch.arange(6) >= data["lengths"][:, None])[..., None] == 0).all()
     gradless = norms < 1e-6  # every unit that a text's gradient passes through may be masked
     assert gradless.float().mean() < 0.5
-    torch.testing.assert_close(norms[~gradless], torch.full_like(norms[~gradless], 0.3), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        norms[~gradless], torch.full_like(norms[~gradless], 0.3), rtol=1e-4, atol=0
+    )
     if mode == "virtual":
-        torch.testing.assert_close(((seen[1] - seen[0]) / std).flatten(1).norm(dim=1), torch.full((16,), 0.1), rtol=1e-4, atol=0)
+        torch.testing.assert_close(
+            ((seen[1] - seen[0]) / std).flatten(1).norm(dim=1),
+            torch.full((16,), 0.1),
+            rtol=1e-4,
+            atol=0,
+        )
 
 
 @pytest.mark.parametrize("mode", ["plain", "virtual"])
@@ -129,14 +166,19 @@ def test_the_gain_is_eps_times_the_gradients_norm_to_first_order() -> None:
     std = spread(x.detach(), (data["x"] != 0)[..., None])
 
     def losses(x: Tensor) -> Tensor:
-        return F.cross_entropy(loop.net.head(loop.net.backbone.eval()(x, data["lengths"])), data["y"], reduction="none")
+        return F.cross_entropy(
+            loop.net.head(loop.net.backbone.eval()(x, data["lengths"])), data["y"], reduction="none"
+        )
 
     (g,) = torch.autograd.grad(losses(x).sum(), x)
     loop.train().training_step(data, 0)
     gain = loop.recipe.engagement()["adversarial_gain"]
     assert gain == pytest.approx(eps * float((g * std).flatten(1).norm(dim=1).mean()), rel=1e-2)
     for seed in range(20):
-        d = unit(torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).double() * (data["x"] != 0)[..., None])
+        d = unit(
+            torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).double()
+            * (data["x"] != 0)[..., None]
+        )
         assert float((losses(x.detach() + eps * d * std) - losses(x)).mean().detach()) < gain
 
 
@@ -165,12 +207,17 @@ def test_the_virtual_guess_is_drawn_anew_at_each_step() -> None:
 def test_a_perturbation_of_nothing_gains_nothing_under_any_mask() -> None:
     """The passes of one step share their masks, and take no draw from them."""
     names = ("locked", "word", "embedding", "weight_drop", "dropout")
-    loop, plain = adversary(*names, eps=1e-7), Loop(parts(f"regularization=[{','.join(names)}]"), task="sentiment")
+    loop, plain = (
+        adversary(*names, eps=1e-7),
+        Loop(parts(f"regularization=[{','.join(names)}]"), task="sentiment"),
+    )
     for one in (loop, plain):
         one.learner.train().training_step(texts(n=8), 0)
     assert abs(loop.recipe.engagement()["adversarial_gain"]) < 1e-5
     for name in names:
-        assert torch.equal(*(one.recipe.regularizers[name].generator.get_state() for one in (loop, plain)))
+        assert torch.equal(
+            *(one.recipe.regularizers[name].generator.get_state() for one in (loop, plain))
+        )
 
 
 def test_embeddings_cannot_outgrow_the_perturbation() -> None:
@@ -194,7 +241,10 @@ def test_a_frozen_embedding_is_perturbed_too() -> None:
 
 
 def test_the_weight_of_a_term_is_its_factor() -> None:
-    totals = [float(adversary(weight=w).learner.train().training_step(texts(), 0).detach()) for w in (0.0, 1.0, 3.0)]
+    totals = [
+        float(adversary(weight=w).learner.train().training_step(texts(), 0).detach())
+        for w in (0.0, 1.0, 3.0)
+    ]
     assert totals[2] - totals[0] == pytest.approx(3 * (totals[1] - totals[0]), rel=1e-4)
 
 

@@ -19,8 +19,13 @@ ALL = [name for name in choices("regularization") if name != "none"]
 EVERY = {"sentiment": ALL, "stock": [name for name in ALL if name not in TOKENS_ONLY]}
 
 
-def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_exempt_or_frozen() -> None:
-    a, b, bias, frozen = (nn.Parameter(torch.randn(20, 3, generator=torch.Generator().manual_seed(i)).double()) for i in range(4))
+def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_exempt_or_frozen() -> (
+    None
+):
+    a, b, bias, frozen = (
+        nn.Parameter(torch.randn(20, 3, generator=torch.Generator().manual_seed(i)).double())
+        for i in range(4)
+    )
     frozen.requires_grad_(False)
     groups = [
         {"params": [a], "lr": 0.1, "exempt": False},
@@ -39,25 +44,38 @@ def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_ex
 
 def test_l1_passes_over_what_is_frozen() -> None:
     w, frozen = nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(3, 2), requires_grad=False)
-    made("regularization", "l1", lam=0.5).after_step(torch.optim.SGD([{"params": [w, frozen], "lr": 1.0, "exempt": False}], lr=1.0))
+    made("regularization", "l1", lam=0.5).after_step(
+        torch.optim.SGD([{"params": [w, frozen], "lr": 1.0, "exempt": False}], lr=1.0)
+    )
     assert (w == 0.5).all() and (frozen == 1).all()
 
 
 def test_adam_and_decay_is_adamw_but_for_the_order_within_a_step() -> None:
     lr, lam = 1e-3, 0.5
-    ours = Loop(parts("optimizer=adam", f"optimizer.lr={lr}", "regularization=[decay]", f"regularization.decay.lam={lam}"))
+    ours = Loop(
+        parts(
+            "optimizer=adam",
+            f"optimizer.lr={lr}",
+            "regularization=[decay]",
+            f"regularization.decay.lam={lam}",
+        )
+    )
     theirs = Loop(parts("optimizer=adamw", f"optimizer.lr={lr}", f"optimizer.weight_decay={lam}"))
     plain = Loop(parts("optimizer=adam", f"optimizer.lr={lr}"))
     for loop in (ours, theirs, plain):
         loop.steps(20)
-    apart, moved = (max(float((w - other.weights()[n]).abs().max()) for n, w in ours.weights().items()) for other in (theirs, plain))
+    apart, moved = (
+        max(float((w - other.weights()[n]).abs().max()) for n, w in ours.weights().items())
+        for other in (theirs, plain)
+    )
     assert apart < 20 * 2 * lr**2 * lam < moved
 
 
 def test_two_decays_are_refused_and_one_is_not() -> None:
     words = ["recipe=traditional", "optimizer=adamw", "regularization=[decay]"]
     with pytest.raises(
-        UserError, match=r"^regularization=decay and optimizer=adamw, weight_decay=0.01, .*optimizer.weight_decay=0 .*$"
+        UserError,
+        match=r"^regularization=decay and optimizer=adamw, weight_decay=0.01, .*optimizer.weight_decay=0 .*$",
     ) as told:
         recipe_of(compose(words))
     assert "\n" not in str(told.value)
@@ -76,9 +94,13 @@ def masks(loop: Loop, p: float) -> list[Tensor]:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
-def test_weight_drop_is_an_lstm_of_the_masked_weights_and_their_gradient_is_exactly_0(task: str, both_ways: bool) -> None:
+def test_weight_drop_is_an_lstm_of_the_masked_weights_and_their_gradient_is_exactly_0(
+    task: str, both_ways: bool
+) -> None:
     """Of every layer and direction; its mask is one for the whole pass."""
-    loop = Loop(parts("regularization=[weight_drop]"), task=task, num_layers=3, bidirectional=both_ways)
+    loop = Loop(
+        parts("regularization=[weight_drop]"), task=task, num_layers=3, bidirectional=both_ways
+    )
     reference = Loop(parts(), task=task, num_layers=3, bidirectional=both_ways)
     drawn = masks(loop, 0.5)
     for lstm, mask in zip(lstms(reference), drawn, strict=True):
@@ -113,14 +135,26 @@ def test_weight_drop_keeps_the_fused_kernel(precision: torch.dtype) -> None:
     lstm, x = lstms(loop)[0].train(), torch.randn(4, 6, 3)
     used = []
     for way in (run, loop.recipe.regularizers["weight_drop"].run):
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16), torch.profiler.profile() as profile:
+        with (
+            torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16),
+            torch.profiler.profile() as profile,
+        ):
             assert way(lstm, x).dtype == precision
-        used.append({event.key for event in profile.key_averages() if "lstm" in event.key or "rnn" in event.key})
+        used.append(
+            {
+                event.key
+                for event in profile.key_averages()
+                if "lstm" in event.key or "rnn" in event.key
+            }
+        )
     assert used[0] == used[1] != set()
 
 
 def test_embedding_drops_rows_as_a_masked_embedding_matrix_does() -> None:
-    loop, reference = (Loop(parts(*w), task="sentiment") for w in (("regularization=[embedding]", "regularization.embedding.p=0.4"), ()))
+    loop, reference = (
+        Loop(parts(*w), task="sentiment")
+        for w in (("regularization=[embedding]", "regularization.embedding.p=0.4"), ())
+    )
     g = loop.recipe.regularizers["embedding"].generator.clone_state()
     mask = keep_mask(torch.zeros(VOCABULARY), 0.4, g)
     data, weight = texts(n=8), reference.net.embedding.weight
@@ -143,12 +177,16 @@ def test_embedding_drops_rows_as_a_masked_embedding_matrix_does() -> None:
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
-def test_embedding_drops_the_share_it_should_of_the_vocabulary_and_scales_the_rest(p: float) -> None:
+def test_embedding_drops_the_share_it_should_of_the_vocabulary_and_scales_the_rest(
+    p: float,
+) -> None:
     part, n, batches = made("regularization", "embedding", p=p), 1000, 50
     part.generator = torch.Generator().manual_seed(0)
     table = nn.Embedding.from_pretrained(torch.ones(n, 2))
     tokens = torch.arange(n)[None]
-    kept = torch.stack([part.drop(table.train(), (tokens,), table(tokens))[0] for _ in range(batches)])  # (batches, n, 2)
+    kept = torch.stack(
+        [part.drop(table.train(), (tokens,), table(tokens))[0] for _ in range(batches)]
+    )  # (batches, n, 2)
     assert set(np.round(kept.unique().tolist(), 5)) == {0.0, round(1 / (1 - p), 5)}
     gone = (kept[..., 0] == 0).double()
     assert float(gone.mean()) == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / gone.numel()))
@@ -158,7 +196,9 @@ def test_embedding_drops_the_share_it_should_of_the_vocabulary_and_scales_the_re
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_all_at_once_train_and_go_on_from_a_checkpoint_bit_for_bit(task: str, precision: torch.dtype) -> None:
+def test_all_at_once_train_and_go_on_from_a_checkpoint_bit_for_bit(
+    task: str, precision: torch.dtype
+) -> None:
     recipe = parts(f"regularization=[{','.join(EVERY[task])}]")
 
     def steps(loop: Loop) -> list[float]:
@@ -180,7 +220,9 @@ def test_all_at_once_train_and_go_on_from_a_checkpoint_bit_for_bit(task: str, pr
 @pytest.mark.parametrize("task", TASKS)
 def test_all_at_once_step_in_the_backward_pass_as_they_do_after_it(task: str) -> None:
     words = (f"regularization=[{','.join(EVERY[task])}]", "optimizer=rmsprop")
-    joint, independent = (Loop(parts(*words, f"layerwise={name}"), task=task) for name in ("joint", "independent"))
+    joint, independent = (
+        Loop(parts(*words, f"layerwise={name}"), task=task) for name in ("joint", "independent")
+    )
     assert joint.steps(5) == independent.steps(5)
     assert same(joint.weights(), independent.weights())
 
@@ -195,4 +237,6 @@ def test_the_curves_loss_is_the_plain_one_of_the_step_itself(task: str, name: st
     outputs: list[Tensor] = []
     loop.net.register_forward_hook(lambda module, inputs, output: outputs.append(output.detach()))
     loop.step(loop.batch(0))
-    assert float(loop.learner.train_loss.compute()) == pytest.approx(float(loop.learner.loss(outputs[0], loop.batch(0))))
+    assert float(loop.learner.train_loss.compute()) == pytest.approx(
+        float(loop.learner.loss(outputs[0], loop.batch(0)))
+    )

@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from parts_help import Loop, made, parts
 from upgate.config.compose import choices
@@ -52,19 +59,27 @@ def test_cosine_is_pytorchs(final: float) -> None:
     assert got[0] == PEAK and got[-1] == pytest.approx(final * PEAK)
     assert got == sorted(got, reverse=True)
     assert got[N // 2] == pytest.approx(PEAK * (1 + final) / 2)
-    assert got == pytest.approx(rates(lambda o: CosineAnnealingLR(o, T_max=N, eta_min=final * PEAK)), rel=1e-9, abs=1e-12)
+    assert got == pytest.approx(
+        rates(lambda o: CosineAnnealingLR(o, T_max=N, eta_min=final * PEAK)), rel=1e-9, abs=1e-12
+    )
 
 
 def onecycle(total: int, peak_at: float) -> Callable[[SGD], LRScheduler]:
     """PyTorch's, which is at its peak after total * pct_start - 1 steps and at its end after total - 1."""
-    return lambda o: OneCycleLR(o, max_lr=PEAK, total_steps=total, pct_start=(peak_at + 1) / total, cycle_momentum=False)
+    return lambda o: OneCycleLR(
+        o, max_lr=PEAK, total_steps=total, pct_start=(peak_at + 1) / total, cycle_momentum=False
+    )
 
 
 @pytest.mark.parametrize("warmup", [0.1, 0.3, 0.5])
 def test_onecycle_is_pytorchs_over_the_same_steps(warmup: float) -> None:
     got = ours("onecycle", warmup=warmup)
     top = int(warmup * N)
-    assert got[0] == pytest.approx(PEAK / 25) and got[top] == pytest.approx(PEAK) and got[-1] == pytest.approx(PEAK / 250_000)
+    assert (
+        got[0] == pytest.approx(PEAK / 25)
+        and got[top] == pytest.approx(PEAK)
+        and got[-1] == pytest.approx(PEAK / 250_000)
+    )
     assert got[: top + 1] == sorted(got[: top + 1]) and got[top:] == sorted(got[top:], reverse=True)
     theirs = rates(onecycle(N + 1, warmup * N))
     assert got == pytest.approx(theirs, rel=1e-9)
@@ -88,7 +103,9 @@ def test_warmup_is_pytorchs(warmup: float) -> None:
     got = ours("warmup", warmup=warmup)
     assert got[0] == pytest.approx(PEAK / 25) and got == sorted(got)
     assert got[int(warmup * N) :] == [PEAK] * (N + 1 - int(warmup * N))
-    assert got == pytest.approx(rates(lambda o: LinearLR(o, start_factor=1 / 25, total_iters=int(warmup * N))), rel=1e-9)
+    assert got == pytest.approx(
+        rates(lambda o: LinearLR(o, start_factor=1 / 25, total_iters=int(warmup * N))), rel=1e-9
+    )
 
 
 def test_warmup_over_nothing_is_constant() -> None:
@@ -136,7 +153,14 @@ def test_plateau_goes_on_where_it_was_cut() -> None:
 
 
 def test_plateau_lowers_the_rates_in_force_and_a_checkpoint_keeps_them() -> None:
-    loop = Loop(parts("schedule=plateau", "schedule.patience=1", "optimizer.lr=0.2", "layerwise=discriminative"))
+    loop = Loop(
+        parts(
+            "schedule=plateau",
+            "schedule.patience=1",
+            "optimizer.lr=0.2",
+            "layerwise=discriminative",
+        )
+    )
     before = loop.rates()
     loop.recipe.validated(1.0)
     loop.recipe.validated(2.0)
@@ -144,7 +168,13 @@ def test_plateau_lowers_the_rates_in_force_and_a_checkpoint_keeps_them() -> None
     loop.steps(1)
     assert loop.rates() == {layer: rate / 2 for layer, rate in before.items()}
     resumed = Loop(
-        parts("schedule=plateau", "schedule.patience=1", "optimizer.lr=0.2", "layerwise=discriminative"), checkpoint=loop.checkpoint()
+        parts(
+            "schedule=plateau",
+            "schedule.patience=1",
+            "optimizer.lr=0.2",
+            "layerwise=discriminative",
+        ),
+        checkpoint=loop.checkpoint(),
     )
     for one in (loop, resumed):
         one.recipe.validated(2.0)
@@ -155,7 +185,9 @@ def test_plateau_lowers_the_rates_in_force_and_a_checkpoint_keeps_them() -> None
 
 @pytest.mark.parametrize("factor", [0.0, 1.0, -0.5, 2.0])
 def test_a_factor_that_does_not_lower_is_refused(factor: float) -> None:
-    with pytest.raises(UserError, match=r"^schedule\.factor=.* must be between 0 and 1, both excluded$"):
+    with pytest.raises(
+        UserError, match=r"^schedule\.factor=.* must be between 0 and 1, both excluded$"
+    ):
         made("schedule", "plateau", factor=factor)
 
 
@@ -164,4 +196,6 @@ def test_a_schedule_has_no_jumps(name: str) -> None:
     share = made("schedule", name)
     values = [share(i / 10_000) for i in range(10_001)]
     steepest = max(abs(b - a) for a, b in itertools.pairwise(values))
-    assert steepest <= math.pi / 2 / (0.1 * 10_000)  # a half cosine over a tenth of the run would be as steep
+    assert steepest <= math.pi / 2 / (
+        0.1 * 10_000
+    )  # a half cosine over a tenth of the run would be as steep

@@ -36,9 +36,18 @@ from upgate.seeds import derive
 from upgate.tasks.sentiment.module import SentimentNet
 from upgate.tasks.stock.module import StockNet
 
-every_choice = pytest.mark.parametrize(("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE])
-every_run = pytest.mark.parametrize(("task", "group", "name"), EVERY_RUN, ids=[f"{t} {g}={n}" for t, g, n in EVERY_RUN])
-NULL = {g: {"optimizer": "sgd", "schedule": "constant", "init": "pytorch", "layerwise": "joint"}.get(g, "none") for g in PARTS}
+every_choice = pytest.mark.parametrize(
+    ("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE]
+)
+every_run = pytest.mark.parametrize(
+    ("task", "group", "name"), EVERY_RUN, ids=[f"{t} {g}={n}" for t, g, n in EVERY_RUN]
+)
+NULL = {
+    g: {"optimizer": "sgd", "schedule": "constant", "init": "pytorch", "layerwise": "joint"}.get(
+        g, "none"
+    )
+    for g in PARTS
+}
 STEPS = 6
 
 
@@ -89,7 +98,9 @@ def test_a_choice_trains(task: str, group: str, name: str) -> None:
     moved = [not torch.equal(start[n], w) for n, w in loop.weights().items()]
     assert any(moved) if group == "layerwise" else all(moved)
     engagement = loop.recipe.engagement()
-    assert engagement and all(isinstance(v, float) and math.isfinite(v) for v in engagement.values()), engagement
+    assert engagement and all(
+        isinstance(v, float) and math.isfinite(v) for v in engagement.values()
+    ), engagement
 
 
 @every_run
@@ -110,9 +121,14 @@ def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(task: str, group: str, n
 @every_run
 def test_a_choice_shifts_no_other_draw(task: str, group: str, name: str) -> None:
     """Weights start as with the null recipe, whatever is chosen; but for the LSTM and the embedding, which an init may change."""
-    null, chosen = Loop(parts(), task=task).weights(), Loop(parts(word(group, name)), task=task).weights()
+    null, chosen = (
+        Loop(parts(), task=task).weights(),
+        Loop(parts(word(group, name)), task=task).weights(),
+    )
     if group == "init":
-        null, chosen = ({n: w for n, w in ws.items() if n.startswith("head")} for ws in (null, chosen))
+        null, chosen = (
+            {n: w for n, w in ws.items() if n.startswith("head")} for ws in (null, chosen)
+        )
     assert same(null, chosen)
 
 
@@ -127,7 +143,9 @@ def test_the_validation_loss_is_free_of_the_recipe(task: str, group: str, name: 
     data = loop.batch(9)
     with torch.no_grad():
         loop.learner.validation_step(data, 0)
-        assert float(loop.learner.validation_loss.compute()) == pytest.approx(float(loss(plain.eval()(data), data["y"])), rel=1e-6)
+        assert float(loop.learner.validation_loss.compute()) == pytest.approx(
+            float(loss(plain.eval()(data), data["y"])), rel=1e-6
+        )
 
 
 def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
@@ -170,20 +188,34 @@ def test_the_null_recipe_is_a_plain_sgd_loop_bit_for_bit() -> None:
     assert same(loop.weights(), dict(net.named_parameters()))
 
 
-BUSY = ("optimizer=adamw", "schedule=onecycle", "clip=norm", "regularization=[dropout,l1,l2]", "init=orthogonal", "averaging=ema")
+BUSY = (
+    "optimizer=adamw",
+    "schedule=onecycle",
+    "clip=norm",
+    "regularization=[dropout,l1,l2]",
+    "init=orthogonal",
+    "averaging=ema",
+)
 
 
 BACKWARD = ("layerwise=independent", "clip=value", "clip.max_value=0.01", "optimizer=rmsprop")
 TEXT = ("optimizer=adamw", "clip=norm", "regularization=[locked,word,l2]", "averaging=ema")
 
 
-@pytest.mark.parametrize(("task", "words"), [("stock", BUSY), ("stock", BACKWARD), ("sentiment", TEXT), ("sentiment", BACKWARD)])
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # Lightning's; `quiet` says which
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [("stock", BUSY), ("stock", BACKWARD), ("sentiment", TEXT), ("sentiment", BACKWARD)],
+)
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning"
+)  # Lightning's; `quiet` says which
 def test_the_loop_of_these_tests_is_lightnings(task: str, words: tuple[str, ...]) -> None:
     loop = Loop(parts(*words), total=8, task=task)
     other = learner(task, parts(*words))
     quiet()
-    silent: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    silent: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
     trainer = pl.Trainer(max_epochs=1, accelerator="cpu", **silent)
     trainer.fit(other, DataLoader([loop.batch(i) for i in range(8)], batch_size=None))
     loop.steps(8)
@@ -200,7 +232,9 @@ def test_the_loop_of_these_tests_is_lightnings(task: str, words: tuple[str, ...]
     ],
 )
 def test_what_cannot_be_combined_is_refused_in_one_sentence(words: list[str], named: str) -> None:
-    with pytest.raises(UserError, match=rf"^layerwise=independent .*{named}.*; take .* or layerwise=joint$") as told:
+    with pytest.raises(
+        UserError, match=rf"^layerwise=independent .*{named}.*; take .* or layerwise=joint$"
+    ) as told:
         recipe_of(compose(["recipe=traditional", "layerwise=independent", *words]))
     assert "\n" not in str(told.value)
     recipe_of(compose(["recipe=traditional", *words]))
@@ -208,4 +242,7 @@ def test_what_cannot_be_combined_is_refused_in_one_sentence(words: list[str], na
 
 def test_a_recipe_on_its_own_refuses_the_same() -> None:
     with pytest.raises(UserError, match="clip=norm"):
-        Loop(parts() | {"layerwise": {"name": "independent"}, "clip": {"name": "norm", "max_norm": 1.0}})
+        Loop(
+            parts()
+            | {"layerwise": {"name": "independent"}, "clip": {"name": "norm", "max_norm": 1.0}}
+        )

@@ -139,7 +139,9 @@ def test_every_form_of_the_same_bars_is_the_same_table(form, tmp_path):
     assert same(prices)
     assert prices.table.dtypes[["open", "high", "low", "close", "volume"]].eq("float64").all()
     assert str(prices.table["date"].dtype) == "datetime64[s]"
-    assert prices.dropped == ({"dividend": 1, "split": 1, "blank": 1} if form == "yahoo web export" else {})
+    assert prices.dropped == (
+        {"dividend": 1, "split": 1, "blank": 1} if form == "yahoo web export" else {}
+    )
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-8", "utf-8-sig", "utf-16"])
@@ -150,7 +152,11 @@ def test_encodings(encoding, tmp_path):
 @pytest.mark.parametrize("name", ["000858.csv.gz", "000858.CSV.GZ", "000858.txt", "000858"])
 def test_the_content_tells_what_a_file_is_and_the_name_tells_the_ticker(name, tmp_path):
     text = FORMS["sina"][1].encode()
-    assert same(read_prices(write(tmp_path, name, gzip.compress(text) if name.lower().endswith("gz") else text)))
+    assert same(
+        read_prices(
+            write(tmp_path, name, gzip.compress(text) if name.lower().endswith("gz") else text)
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,11 +169,30 @@ def test_the_content_tells_what_a_file_is_and_the_name_tells_the_ticker(name, tm
         BARS.assign(date=BARS["date"].dt.strftime("%Y%m%d").astype(int)),
         BARS.assign(date=BARS["date"].dt.date),
         BARS.assign(ticker=BARS["ticker"].astype("category")).iloc[::-1],
-        BARS.set_index("date").set_axis(["ticker", *PRICES, "volume"], axis=1).astype({"open": "float32"}),
-        pd.concat({"000858": BARS.set_index("date")[[*PRICES, "volume"]]}, axis=1, names=["Ticker", "Price"]),
-        pd.concat({"000858": BARS.set_index("date")[[*PRICES, "volume"]]}, axis=1).swaplevel(axis=1),
+        BARS.set_index("date")
+        .set_axis(["ticker", *PRICES, "volume"], axis=1)
+        .astype({"open": "float32"}),
+        pd.concat(
+            {"000858": BARS.set_index("date")[[*PRICES, "volume"]]},
+            axis=1,
+            names=["Ticker", "Price"],
+        ),
+        pd.concat({"000858": BARS.set_index("date")[[*PRICES, "volume"]]}, axis=1).swaplevel(
+            axis=1
+        ),
     ],
-    ids=["plain", "title", "index", "zone", "int", "object", "category", "float32", "two-level", "swapped"],
+    ids=[
+        "plain",
+        "title",
+        "index",
+        "zone",
+        "int",
+        "object",
+        "category",
+        "float32",
+        "two-level",
+        "swapped",
+    ],
 )
 def test_parquet(table, tmp_path):
     table.to_parquet(tmp_path / "x.parquet")
@@ -190,7 +215,9 @@ Date,,,,,,,,,,
 
 def test_no_volume_is_nan_and_wide_numbers_stay_exact(tmp_path):
     row = "1992-05-21,17.65999984741211,18,17,17.1"
-    prices = read_prices(write(tmp_path, "BRK.B.csv", lines(row, header="date,open,high,low,close")))
+    prices = read_prices(
+        write(tmp_path, "BRK.B.csv", lines(row, header="date,open,high,low,close"))
+    )
     assert prices.table["ticker"].tolist() == ["BRK.B"]
     assert prices.table["volume"].isna().all()
     assert prices.table["open"][0] == 17.65999984741211
@@ -218,7 +245,10 @@ def test_two_digit_years_over_more_than_70_years_are_not_guessed(tmp_path):
 FINE = "2020-01-02,10,12,9,11,5,A"
 WRONG = {
     "price <= 0": ("2020-01-03,-10,12,-11,11,5,A", "open is -10, but a price is above 0"),
-    "impossible bar": ("2020-01-03,10,12,10.5,11,5,A", "open 10 and close 11 do not both lie between low 10.5 and high 12"),
+    "impossible bar": (
+        "2020-01-03,10,12,10.5,11,5,A",
+        "open 10 and close 11 do not both lie between low 10.5 and high 12",
+    ),
     "volume < 0": ("2020-01-03,10,12,9,11,-5,A", "the volume -5 is below 0"),
     "unreadable date": ("2020-13-03,10,12,9,11,5,A", "no date, or not in the form of the others"),
     "unreadable number": ('2020-01-03,10,12,9,"11,5",5,A', "not a number: close '11,5'"),
@@ -244,17 +274,35 @@ def test_what_cannot_be_right_is_refused_in_one_sentence_or_dropped_and_counted(
 
 @pytest.mark.parametrize("low, high", [(11.0, 10.0), (10.5, 12.0), (9.0, 10.5)])
 def test_a_bar_is_impossible_beyond_rounding_only(low, high):
-    bar = {"ticker": "A", "date": "2020-01-02", "open": 10.0, "high": high, "low": low, "close": 11.0}
+    bar = {
+        "ticker": "A",
+        "date": "2020-01-02",
+        "open": 10.0,
+        "high": high,
+        "low": low,
+        "close": 11.0,
+    }
     with pytest.raises(UserError, match="do not both lie"):
         clean(pd.DataFrame([bar]), where="x")
-    float32_high = float(np.float32(11.1)) - 5e-7  # a price of 11.1 printed from float32, and its high from float64
-    assert len(clean(pd.DataFrame([{**bar, "low": 9, "high": float32_high, "close": 11.1}]), where="x").table) == 1
+    float32_high = (
+        float(np.float32(11.1)) - 5e-7
+    )  # a price of 11.1 printed from float32, and its high from float64
+    assert (
+        len(
+            clean(
+                pd.DataFrame([{**bar, "low": 9, "high": float32_high, "close": 11.1}]), where="x"
+            ).table
+        )
+        == 1
+    )
 
 
 def test_repeated_rows_go_and_days_that_disagree_are_refused(tmp_path):
     path = write(tmp_path, "x.csv", lines(FINE, FINE, FINE.replace("-02", "-03")))
     assert read_prices(path).dropped == {"repeated": 1}
-    path = write(tmp_path, "x.csv", lines(FINE, FINE.replace(",11,", ",10,"), FINE.replace("-02", "-03")))
+    path = write(
+        tmp_path, "x.csv", lines(FINE, FINE.replace(",11,", ",10,"), FINE.replace("-02", "-03"))
+    )
     with pytest.raises(UserError, match="row 2, A 2020-01-02: this day occurs twice"):
         read_prices(path)
     prices = read_prices(path, bad="drop")
@@ -263,7 +311,13 @@ def test_repeated_rows_go_and_days_that_disagree_are_refused(tmp_path):
 
 
 def test_incomplete_rows_are_always_dropped_and_counted(tmp_path):
-    text = lines(FINE, "2020-01-03,None,12,9,11,5,A", "2020-01-04,10,12,9,null,5,A", "", "2020-01-05,10,12,9,11,,A")
+    text = lines(
+        FINE,
+        "2020-01-03,None,12,9,11,5,A",
+        "2020-01-04,10,12,9,null,5,A",
+        "",
+        "2020-01-05,10,12,9,11,,A",
+    )
     prices = read_prices(write(tmp_path, "x.csv", text))
     assert prices.dropped == {"incomplete": 2, "blank": 1}
     assert prices.table["volume"].isna().tolist() == [False, True]
@@ -272,11 +326,26 @@ def test_incomplete_rows_are_always_dropped_and_counted(tmp_path):
 UNREADABLE = {
     "empty": (b"", "is empty"),
     "header only": (b"date,open,high,low,close\n", "holds no row of prices"),
-    "no row left": (b"date,open,high,low,close\n2020-01-02,,,,\n", r"holds no row of prices \(dropped: 1 incomplete\)"),
-    "no close": (b"date,open,high,low,adj close\n", "it has no column for close, only 'date', 'open'"),
-    "a review": (b"label,review\n1,good\n", "no column for close, date, high, low, open, only 'label', 'review'"),
-    "more cells than header": (b"date,open,high,low,close\n2020-01-02,1,1,1,1,000\n", "line 2 has more cells"),
-    "many more cells": (b"date,open,high,low,close\n2020-01-02,1,1,1,1,0,0,0\n", "cannot be read as csv or parquet"),
+    "no row left": (
+        b"date,open,high,low,close\n2020-01-02,,,,\n",
+        r"holds no row of prices \(dropped: 1 incomplete\)",
+    ),
+    "no close": (
+        b"date,open,high,low,adj close\n",
+        "it has no column for close, only 'date', 'open'",
+    ),
+    "a review": (
+        b"label,review\n1,good\n",
+        "no column for close, date, high, low, open, only 'label', 'review'",
+    ),
+    "more cells than header": (
+        b"date,open,high,low,close\n2020-01-02,1,1,1,1,000\n",
+        "line 2 has more cells",
+    ),
+    "many more cells": (
+        b"date,open,high,low,close\n2020-01-02,1,1,1,1,0,0,0\n",
+        "cannot be read as csv or parquet",
+    ),
     "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv or parquet"),
     "half a gzip": (gzip.compress(b"date,open" * 99)[:30], "cannot be read as csv or parquet"),
     "binary": (b"PK\x03\x04\0\0\0\0", "neither text nor parquet"),
@@ -308,13 +377,19 @@ def test_missing_files_and_empty_folders(tmp_path):
 def test_a_folder_is_one_table_and_names_the_file_of_a_fault(tmp_path):
     header = "date,open,high,low,close,volume"
     write(tmp_path, "AAPL.csv", lines("2/27/2026,1,1,1,1,1", header=header))
-    write(tmp_path, "^GSPC.csv.gz", gzip.compress(lines("27-Feb-26,2,2,2,2,2", header=header).encode()))
+    write(
+        tmp_path,
+        "^GSPC.csv.gz",
+        gzip.compress(lines("27-Feb-26,2,2,2,2,2", header=header).encode()),
+    )
     write(tmp_path, ".hidden.csv", "not a table")
     prices = read_prices(tmp_path)
     assert prices.table["ticker"].tolist() == ["AAPL", "^GSPC"]
     assert prices.table["date"].nunique() == 1
     write(tmp_path, "more.csv", lines("2026-02-27,3,3,3,3,3,AAPL"))
-    with pytest.raises(UserError, match=r"AAPL\.csv, row 2, AAPL 2026-02-27: this day occurs twice"):
+    with pytest.raises(
+        UserError, match=r"AAPL\.csv, row 2, AAPL 2026-02-27: this day occurs twice"
+    ):
         read_prices(tmp_path)
     write(tmp_path, "more.csv", lines("2026-02-28,3,3,-3,3,3,AAPL"))
     with pytest.raises(UserError, match=r"more\.csv, row 2, AAPL 2026-02-28: low is -3"):
@@ -331,7 +406,9 @@ def test_tickers_and_days_are_chosen_before_the_checks(tmp_path):
         read_prices(path, tickers=["A", "GSPC"])
     with pytest.raises(UserError, match="no ticker 'a', did you mean 'A'"):
         read_prices(path, tickers=["a"])
-    with pytest.raises(UserError, match="no row from 2022 to its end; its days are 2020-01-02 to 2021-01-02"):
+    with pytest.raises(
+        UserError, match="no row from 2022 to its end; its days are 2020-01-02 to 2021-01-02"
+    ):
         read_prices(path, start=2022)
     for odd in ("soon", "nan", 0, 99999999, "1/2/2020", "2020-02-30"):
         with pytest.raises(UserError, match=rf"data\.end is '{odd}', which is no day"):
@@ -342,7 +419,9 @@ def test_tickers_and_days_are_chosen_before_the_checks(tmp_path):
 
 def test_the_hash_is_of_the_values():
     first = clean(BARS, where="a").hash()
-    assert first == "e4023a743980183d182d04669d194db3aec3ef597c216255334f43ba95d9106a"  # the same on every machine
+    assert (
+        first == "e4023a743980183d182d04669d194db3aec3ef597c216255334f43ba95d9106a"
+    )  # the same on every machine
     assert clean(BARS.iloc[::-1], where="b").hash() == first
     assert clean(BARS.assign(volume=np.nan), where="c").hash() != first
     assert clean(BARS.assign(ticker="000859"), where="d").hash() != first

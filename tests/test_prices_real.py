@@ -12,14 +12,18 @@ from upgate.data.prices.reader import read_prices
 from upgate.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real files in ../shared/data are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the real files in ../shared/data are not here"
+)
 
 
 def price_rows(path: Path) -> int:
     """Count, in another way, the lines that hold five numbers after their first cell."""
     text = path.read_text("utf-8-sig")
     rows = [[cell.replace(",", "") for cell in row[1:6]] for row in csv.reader(io.StringIO(text))]
-    return sum(all(cell.replace(".", "", 1).isdigit() for cell in row) and len(row) == 5 for row in rows)
+    return sum(
+        all(cell.replace(".", "", 1).isdigit() for cell in row) and len(row) == 5 for row in rows
+    )
 
 
 RAW = {
@@ -80,7 +84,15 @@ def test_the_same_prices_as_csv_have_the_same_hash(tmp_path):
 
 
 def test_one_ticker_of_a_file_with_faults_elsewhere():
-    prices = read_prices(SHARED / "stock" / "sp500_all_stocks_5yr.parquet", tickers=["AAPL", "T"], start="2014", end="2017-06")
+    prices = read_prices(
+        SHARED / "stock" / "sp500_all_stocks_5yr.parquet",
+        tickers=["AAPL", "T"],
+        start="2014",
+        end="2017-06",
+    )
     assert prices.table["ticker"].unique().tolist() == ["AAPL", "T"]
     assert prices.dropped == {}
-    assert f"{prices.table['date'].min():%F} {prices.table['date'].max():%F}" == "2014-01-02 2017-06-30"
+    assert (
+        f"{prices.table['date'].min():%F} {prices.table['date'].max():%F}"
+        == "2014-01-02 2017-06-30"
+    )

@@ -29,8 +29,17 @@ TRAINS = {  # commands that take the small budget, and what makes them short
     "study": ["study.seeds=1", "study.aa=false", "study.zero=false"],
     "tune": ["tune.trials=2", "tune.folds=2", "tune.top=0"],
 }
-SMALL = ["model.hidden_size=4", "trainer.max_epochs=1", "trainer.limit_train_batches=4", "trainer.accelerator=cpu", "threads=1"]
-LITTLE = {"stock": ["data.start=2016", "task.window=10"], "sentiment": ["task.vocabulary=200", "task.embedding=4"]}
+SMALL = [
+    "model.hidden_size=4",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=4",
+    "trainer.accelerator=cpu",
+    "threads=1",
+]
+LITTLE = {
+    "stock": ["data.start=2016", "task.window=10"],
+    "sentiment": ["task.vocabulary=200", "task.embedding=4"],
+}
 CORPUS = ["data.train=200", "data.test=100"]  # of the generated reviews
 
 pytestmark = [
@@ -43,7 +52,10 @@ def fences(readme: str) -> list[tuple[str, list[str]]]:
     """Each fenced block: its language and its lines."""
     text = (REPO / readme).read_text(encoding="utf-8")
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [(language, [line for line in block.splitlines() if line.strip()]) for language, block in found]
+    return [
+        (language, [line for line in block.splitlines() if line.strip()])
+        for language, block in found
+    ]
 
 
 def commands(readme: str) -> list[str]:
@@ -59,8 +71,19 @@ def called(line: str, folder: Path) -> list[str]:
     assert program == "make", f"{line}: this test knows make and upgate; teach it the new command"
     outer = ("MAKE", "MFLAGS", "ARGS", "VENV", "PYTHON")  # of a `make test` that runs this
     kept = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
-    make = ["make", "-n", "--no-print-directory", "-f", str(REPO / "Makefile"), "-C", str(REPO), f"VENV={folder / 'venv'}"]
-    done = subprocess.run([*make, *words], env=kept, capture_output=True, text=True, encoding="utf-8", timeout=30)
+    make = [
+        "make",
+        "-n",
+        "--no-print-directory",
+        "-f",
+        str(REPO / "Makefile"),
+        "-C",
+        str(REPO),
+        f"VENV={folder / 'venv'}",
+    ]
+    done = subprocess.run(
+        [*make, *words], env=kept, capture_output=True, text=True, encoding="utf-8", timeout=30
+    )
     assert done.returncode == 0 and done.stdout, f"{line}: {done.stderr}"
     if words[0] in NOT_RUN:
         return []
@@ -74,11 +97,20 @@ def shrunk(words: list[str]) -> list[str]:
     """The words with a small budget, where they say nothing else, and with two values of each list that is swept."""
     if words[0] not in TRAINS:
         return words
-    words = [re.sub(r"^([\w.]+=[^,\[(]+,[^,]+),.*", r"\1", word) for word in words if not re.match(r"study.seeds|tune.trials", word)]
+    words = [
+        re.sub(r"^([\w.]+=[^,\[(]+,[^,]+),.*", r"\1", word)
+        for word in words
+        if not re.match(r"study.seeds|tune.trials", word)
+    ]
     given = dict(word.partition("=")[::2] for word in words)
     task = given.get("task", "stock")
     assert task in LITTLE, f"task={task}: this test knows no small words for it"
-    little = [*TRAINS[words[0]], *SMALL, *LITTLE[task], *(CORPUS if task == "sentiment" and "data" not in given else [])]
+    little = [
+        *TRAINS[words[0]],
+        *SMALL,
+        *LITTLE[task],
+        *(CORPUS if task == "sentiment" and "data" not in given else []),
+    ]
     return [*words, *(word for word in little if word.partition("=")[0] not in given)]
 
 
@@ -89,10 +121,19 @@ def supply(words: list[str], folder: Path) -> None:
             spec = find_spec("arch")
             assert spec is not None and spec.origin is not None
             source = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
-            (folder / name).write_bytes(source.read_bytes())  # gzipped or not is seen by its content
+            (folder / name).write_bytes(
+                source.read_bytes()
+            )  # gzipped or not is seen by its content
         else:
-            films = [(f"a {word} film, part {i}", label) for i in range(60) for word, label in (("fine", "pos"), ("dull", "neg"))]
-            (folder / name).write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in films), encoding="utf-8")
+            films = [
+                (f"a {word} film, part {i}", label)
+                for i in range(60)
+                for word, label in (("fine", "pos"), ("dull", "neg"))
+            ]
+            (folder / name).write_text(
+                "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in films),
+                encoding="utf-8",
+            )
 
 
 def test_every_command_of_the_readme_works(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -110,29 +151,47 @@ def test_every_command_of_the_readme_works(folder: Path, capfd: pytest.CaptureFi
 @pytest.mark.parametrize("readme", READMES)
 def test_commands_stand_in_bash_blocks_only(readme: str) -> None:
     assert {language for language, _ in fences(readme)} <= {"bash", ""}
-    assert not [line for language, block in fences(readme) if not language for line in block if re.match(r"\$|make |upgate ", line)]
+    assert not [
+        line
+        for language, block in fences(readme)
+        if not language
+        for line in block
+        if re.match(r"\$|make |upgate ", line)
+    ]
 
 
 def test_the_readmes_have_the_same_blocks() -> None:
     first, second = (fences(readme) for readme in READMES)
-    assert [block for language, block in first if language == "bash"] == [block for language, block in second if language == "bash"]
+    assert [block for language, block in first if language == "bash"] == [
+        block for language, block in second if language == "bash"
+    ]
     assert [language for language, _ in first] == [language for language, _ in second]
 
 
 @pytest.mark.parametrize("readme", READMES)
 def test_links_and_pictures_are_there(readme: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", (REPO / readme).read_text(encoding="utf-8"))
-    assert links and not [link for link in links if "://" not in link and not (REPO / link).exists()]
+    assert links and not [
+        link for link in links if "://" not in link and not (REPO / link).exists()
+    ]
 
 
 def test_targets_that_are_not_run_are_targets() -> None:
-    targets = re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert set(NOT_RUN) <= set(targets)
-    assert all(line.split()[1] in targets for line in commands("README.md") if line.startswith("make "))
+    assert all(
+        line.split()[1] in targets for line in commands("README.md") if line.startswith("make ")
+    )
 
 
 @pytest.mark.parametrize("readme", READMES)
 @pytest.mark.parametrize("group", PARTS)
 def test_the_table_of_choices_is_whole(readme: str, group: str) -> None:
-    (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", (REPO / readme).read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(choices(group)) <= set(re.findall(r"`(\w+)`", row)) <= {*choices(group), "forget_bias"}
+    (row,) = re.findall(
+        rf"^\| `{group}` \| (.*) \|$", (REPO / readme).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert (
+        set(choices(group)) <= set(re.findall(r"`(\w+)`", row)) <= {*choices(group), "forget_bias"}
+    )

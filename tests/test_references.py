@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from upgate.data.prices.baselines import HAR_ENOUGH, drifts, har_coefficients, har_inputs, log_volatility, references
+from upgate.data.prices.baselines import (
+    HAR_ENOUGH,
+    drifts,
+    har_coefficients,
+    har_inputs,
+    log_volatility,
+    references,
+)
 from upgate.data.prices.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
 from upgate.data.prices.windows import StockTensors, build
 from upgate.data.splits.chronological import holdout
@@ -15,16 +22,26 @@ from upgate.data.splits.chronological import holdout
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"
 
 
-def bars(ticker: str, log_return: np.ndarray, volatility: np.ndarray, start: str = "2010-01-01") -> pd.DataFrame:
+def bars(
+    ticker: str, log_return: np.ndarray, volatility: np.ndarray, start: str = "2010-01-01"
+) -> pd.DataFrame:
     """Bars with these close returns, and with these ranges (daily standard deviations) exactly."""
     close = 100 * np.exp(np.cumsum(log_return))
     spread = np.exp(volatility * np.sqrt(np.log(2)))  # ln(H/L) = 2 sigma sqrt(ln 2)
     days = pd.bdate_range(start, periods=len(close))
-    table = {"open": close, "high": close * spread, "low": close / spread, "close": close, "volume": 1.0}
+    table = {
+        "open": close,
+        "high": close * spread,
+        "low": close / spread,
+        "close": close,
+        "volume": 1.0,
+    }
     return pd.DataFrame({"ticker": ticker, "date": days, **table})
 
 
-def random_bars(ticker: str, n: int, seed: int, drift: float = 0.0, start: str = "2010-01-01") -> pd.DataFrame:
+def random_bars(
+    ticker: str, n: int, seed: int, drift: float = 0.0, start: str = "2010-01-01"
+) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     return bars(ticker, rng.normal(drift, 0.01, n), 0.01 * np.exp(rng.normal(0, 0.4, n)), start)
 
@@ -35,7 +52,9 @@ def har_bars(ticker: str, n: int, seed: int, b: tuple[float, ...]) -> pd.DataFra
     variance = np.empty(n)
     variance[:22] = 1e-4
     for t in range(21, n - 1):
-        averages = [0.5 * np.log(variance[t - days + 1 : t + 1].mean() + FLOOR) for days in (1, 5, 22)]
+        averages = [
+            0.5 * np.log(variance[t - days + 1 : t + 1].mean() + FLOOR) for days in (1, 5, 22)
+        ]
         variance[t + 1] = np.exp(2 * (b[0] + np.dot(b[1:], averages) + rng.normal(0, 0.2)))
     return bars(ticker, rng.normal(0, 1, n) * np.sqrt(variance), np.sqrt(variance))
 
@@ -43,14 +62,24 @@ def har_bars(ticker: str, n: int, seed: int, b: tuple[float, ...]) -> pd.DataFra
 def tensors(panel: Panel, target: str, horizon: int = 1, window: int = 5) -> StockTensors:
     fold = holdout(len(panel.dates), gap=horizon)[0]
     features = DEFAULT_FEATURES[target]
-    return build(panel, fold=fold, window=window, horizon=horizon, target=target, features=features, bad="drop")
+    return build(
+        panel,
+        fold=fold,
+        window=window,
+        horizon=horizon,
+        target=target,
+        features=features,
+        bad="drop",
+    )
 
 
 @pytest.fixture(scope="module")
 def panel() -> Panel:
     """Two whole tickers of opposite drift, and one seen for 20 days of the training part only."""
     tables = [random_bars("DOWN", 500, 1, -0.002), random_bars("UP", 500, 2, 0.002)]
-    return Panel.of(pd.concat([*tables, random_bars("YOUNG", 180, 3, start="2011-04-01")], ignore_index=True))
+    return Panel.of(
+        pd.concat([*tables, random_bars("YOUNG", 180, 3, start="2011-04-01")], ignore_index=True)
+    )
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -60,7 +89,9 @@ def test_persistence_is_the_last_value(panel: Panel, horizon: int) -> None:
     got = references(panel, tensors(panel, "volatility", horizon))["persistence"]
     variance = parkinson(panel)
     for t in (600, 750, 999):  # of UP
-        assert got[t] == pytest.approx(0.5 * np.log(variance[t - horizon + 1 : t + 1].mean() + FLOOR))
+        assert got[t] == pytest.approx(
+            0.5 * np.log(variance[t - horizon + 1 : t + 1].mean() + FLOOR)
+        )
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -72,18 +103,26 @@ def test_drift_is_the_mean_training_label_of_the_ticker(panel: Panel, horizon: i
         assert got[i] == pytest.approx(np.log(panel.close[row + horizon] / panel.close[row]).mean())
     assert got[0] < -0.001 * horizon and got[1] > 0.001 * horizon
     few = (panel.ticker[train] == 2).sum()
-    assert 0 < few < 30 and got[2] == pytest.approx(made.target[train].mean())  # too few of its own: everyone's
+    assert 0 < few < 30 and got[2] == pytest.approx(
+        made.target[train].mean()
+    )  # too few of its own: everyone's
     assert (references(panel, made)["drift"] == got[panel.ticker]).all()
 
 
 def test_drift_of_a_level_compounds_and_of_a_volatility_is_its_mean(panel: Panel) -> None:
-    level, change, volatility = (tensors(panel, name, 5) for name in ("level", "return", "volatility"))
+    level, change, volatility = (
+        tensors(panel, name, 5) for name in ("level", "return", "volatility")
+    )
     got = references(panel, level)["drift"]
     train = level.origin["train"].numpy()
     row = train[panel.ticker[train] == 1]
     drift = np.log(panel.close[row + 5] / panel.close[row]).mean()
-    np.testing.assert_allclose(got[panel.ticker == 1], panel.close[panel.ticker == 1] * np.exp(drift))
-    assert drift == pytest.approx(drifts(panel, change)[1], rel=0.05)  # the same label, a window more or less
+    np.testing.assert_allclose(
+        got[panel.ticker == 1], panel.close[panel.ticker == 1] * np.exp(drift)
+    )
+    assert drift == pytest.approx(
+        drifts(panel, change)[1], rel=0.05
+    )  # the same label, a window more or less
     train = volatility.origin["train"].numpy()
     mean = volatility.target[train[panel.ticker[train] == 1]].mean()
     np.testing.assert_allclose(references(panel, volatility)["drift"][panel.ticker == 1], mean)
@@ -94,7 +133,9 @@ def test_log_volatility_averages_what_there_is_at_a_start(panel: Panel) -> None:
     for start in panel.first[:-1]:
         for age in (0, 2, 4, 5, 50):
             t = start + age
-            assert got[t] == pytest.approx(0.5 * np.log(variance[max(start, t - 4) : t + 1].mean() + FLOOR))
+            assert got[t] == pytest.approx(
+                0.5 * np.log(variance[max(start, t - 4) : t + 1].mean() + FLOOR)
+            )
 
 
 def test_har_is_least_squares_on_the_training_samples(panel: Panel) -> None:
@@ -113,14 +154,21 @@ def test_har_is_least_squares_on_the_training_samples(panel: Panel) -> None:
 
 def test_har_recovers_planted_coefficients_and_beats_the_others() -> None:
     planted = {"A": (-0.5, 0.35, 0.3, 0.25), "B": (-1.0, 0.1, 0.5, 0.2)}
-    panel = Panel.of(pd.concat([har_bars(name, 8000, i, b) for i, (name, b) in enumerate(planted.items())]))
+    panel = Panel.of(
+        pd.concat([har_bars(name, 8000, i, b) for i, (name, b) in enumerate(planted.items())])
+    )
     made = tensors(panel, "volatility")
     got = har_coefficients(panel, made)
     for i, name in enumerate(panel.tickers):
-        np.testing.assert_allclose(got[i, 1:], planted[name][1:], atol=0.06)  # 3 standard errors and less
+        np.testing.assert_allclose(
+            got[i, 1:], planted[name][1:], atol=0.06
+        )  # 3 standard errors and less
         np.testing.assert_allclose(got[i, 0], planted[name][0], atol=0.25)
     row = made.origin["test"].numpy()
-    mse = {name: np.mean((y[row] - made.target[row]) ** 2) for name, y in references(panel, made).items()}
+    mse = {
+        name: np.mean((y[row] - made.target[row]) ** 2)
+        for name, y in references(panel, made).items()
+    }
     assert mse["har"] == pytest.approx(0.2**2, rel=0.05)  # the noise is all that is left
     assert mse["har"] < mse["persistence"] and mse["har"] < mse["drift"]
 
@@ -131,18 +179,27 @@ def test_there_is_a_forecast_at_every_row(panel: Panel, target: str) -> None:
     got = references(panel, made)
     assert set(got) == {"persistence", "drift"} | ({"har"} if target == "volatility" else set())
     for values in got.values():
-        assert values.shape == panel.close.shape and values.dtype == np.float64 and np.isfinite(values).all()
+        assert (
+            values.shape == panel.close.shape
+            and values.dtype == np.float64
+            and np.isfinite(values).all()
+        )
 
 
 def gspc() -> Panel:
     table = pd.read_parquet(DATA / "us_daily_long_adj.parquet")
-    return Panel.of(table[(table["ticker"] == "GSPC") & (table["date"] >= "1985-01-01")].sort_values("date"))
+    return Panel.of(
+        table[(table["ticker"] == "GSPC") & (table["date"] >= "1985-01-01")].sort_values("date")
+    )
 
 
 def error(panel: Panel, made: StockTensors) -> dict[str, float]:
     row = made.origin["test"]
     assert torch.isfinite(made.y[row]).all()
-    return {name: np.mean((y[row] - made.target[row]) ** 2) for name, y in references(panel, made).items()}
+    return {
+        name: np.mean((y[row] - made.target[row]) ** 2)
+        for name, y in references(panel, made).items()
+    }
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
@@ -153,7 +210,9 @@ def test_on_the_s_and_p_500_har_beats_persistence_beats_the_mean(horizon: int) -
     mse = error(panel, made)
     assert mse["har"] < 0.8 * mse["persistence"] and mse["har"] < mse["drift"]
     slopes = har_coefficients(panel, made)[0, 1:]
-    assert (slopes > 0).all() and 0.7 < slopes.sum() < 1  # volatility is persistent, and returns to its mean
+    assert (
+        slopes > 0
+    ).all() and 0.7 < slopes.sum() < 1  # volatility is persistent, and returns to its mean
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")

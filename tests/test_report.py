@@ -35,7 +35,18 @@ def test_a_page_has_every_section_and_its_tags_match(task: str, language: str) -
     found = outline(html)
     said = "".join(found.text)
     mine = {"stock": ("forecast", "lead", "tickers"), "sentiment": ("confusion", "disagree")}[task]
-    for key in ("effects", "scores", "attribution", "curves", "engagement", "cost", "controls", "frozen", "commands", *mine):
+    for key in (
+        "effects",
+        "scores",
+        "attribution",
+        "curves",
+        "engagement",
+        "cost",
+        "controls",
+        "frozen",
+        "commands",
+        *mine,
+    ):
         assert w(key) in said
     assert f"upgate study --yes study=parts task={task}" in said  # the exact command
     assert "133" in said  # looks
@@ -46,7 +57,9 @@ def test_a_page_has_every_section_and_its_tags_match(task: str, language: str) -
 @pytest.mark.parametrize("task", ["stock", "sentiment"])
 def test_every_picture_says_in_words_and_in_a_table_what_it_shows(task: str) -> None:
     html = page(result(task), Tables())
-    pictures = [attributes for attributes in outline(html).named("div") if attributes.get("role") == "img"]
+    pictures = [
+        attributes for attributes in outline(html).named("div") if attributes.get("role") == "img"
+    ]
     assert len(pictures) >= 7
     assert all(len(attributes["aria-label"] or "") > 20 for attributes in pictures)
     for figure in re.findall(r"<figure>.*?</figure>", html, re.DOTALL):
@@ -57,12 +70,22 @@ def test_every_picture_says_in_words_and_in_a_table_what_it_shows(task: str) -> 
 def test_nothing_on_the_page_comes_from_elsewhere() -> None:
     html = page(result(), Tables()) + page(result("sentiment"), Tables())
     assert not re.search(r"(src|href|action)=\"(?!data:)", html)
-    assert "http" not in html and "@import" not in html and "url(" not in html and "<script" not in html
+    assert (
+        "http" not in html
+        and "@import" not in html
+        and "url(" not in html
+        and "<script" not in html
+    )
 
 
 def test_text_from_data_is_escaped_wherever_it_comes_from() -> None:
     bad = result("sentiment", source=EVIL)
-    bad = replace(bad, sentence=EVIL, engagement={"upgraded": {EVIL: 1.0}}, study=replace(bad.study, commands=[EVIL], data=EVIL))
+    bad = replace(
+        bad,
+        sentence=EVIL,
+        engagement={"upgraded": {EVIL: 1.0}},
+        study=replace(bad.study, commands=[EVIL], data=EVIL),
+    )
     for made in (bad, replace(bad, study=replace(bad.study, task="stock"))):
         for language in ("en", "zh"):
             html = page(made, Tables(evil=True), language)
@@ -109,19 +132,27 @@ def test_curves_average_folds_first_and_a_stopped_run_keeps_its_last_value() -> 
     runs = {(0, 0): curve(4, 2), (0, 1): curve(2), (1, 0): curve(1, 1), (1, 1): curve(1, 1)}
     figure = figures.curves("base", runs, "arm", {}, EN)
     assert figure is not None
-    assert figure.rows == [[1, "2", "1", "3"], [2, "1.5", "1", "2"]]  # mean, lowest and highest seed
+    assert figure.rows == [
+        [1, "2", "1", "3"],
+        [2, "1.5", "1", "2"],
+    ]  # mean, lowest and highest seed
     assert figures.curves("base", {}, "arm", {}, EN) is None
 
 
 def test_an_exploding_curve_does_not_hide_the_others() -> None:
-    good, bad = pd.DataFrame({"val/loss": [1.0, 0.9, 0.8]}), pd.DataFrame({"val/loss": [1.0, 1e9, math.nan]})
+    good, bad = (
+        pd.DataFrame({"val/loss": [1.0, 0.9, 0.8]}),
+        pd.DataFrame({"val/loss": [1.0, 1e9, math.nan]}),
+    )
     figure = figures.curves("base", {(0, 0): good}, "arm", {(0, 0): bad}, EN)
     assert figure is not None and "e+" not in figure.picture and "1.0e9" not in figure.picture
 
 
 def test_the_lead_is_the_summed_difference_of_losses() -> None:
     made = replace(
-        result(), dates=["2020-01-02", "2020-01-03"], losses={"traditional": [1, 2], "upgraded": [0.5, 1], "persistence": [1, 1]}
+        result(),
+        dates=["2020-01-02", "2020-01-03"],
+        losses={"traditional": [1, 2], "upgraded": [0.5, 1], "persistence": [1, 1]},
     )
     figure = stock.lead(made, "upgraded", EN)
     assert figure is not None
@@ -133,18 +164,38 @@ def test_tickers_are_ratios_to_persistence_and_many_are_thinned_but_not_in_the_t
     def run(*ratios: float) -> pd.DataFrame:
         return pd.DataFrame({"ticker": ["A", "B"], "forecast": ratios, "persistence": 2.0})
 
-    figure = stock.tickers(result(), {(0, 0): run(2, 2)}, "upgraded", {(0, 0): run(1, 4), (1, 0): run(4, 4)}, EN)
+    figure = stock.tickers(
+        result(), {(0, 0): run(2, 2)}, "upgraded", {(0, 0): run(1, 4), (1, 0): run(4, 4)}, EN
+    )
     assert figure is not None
-    assert [row[:3] for row in figure.rows] == [["A", "1", "1"], ["B", "1", "2"]]  # geometric mean of 1/2 and 2; of 2 and 2
+    assert [row[:3] for row in figure.rows] == [
+        ["A", "1", "1"],
+        ["B", "1", "2"],
+    ]  # geometric mean of 1/2 and 2; of 2 and 2
     many = Tables(tickers=505)
-    figure = stock.tickers(result(), many.runs("traditional", "tickers"), "upgraded", many.runs("upgraded", "tickers"), EN)
-    assert figure is not None and len(figure.rows) == 505 and figure.picture.count('class="row"') == figures.MOST
+    figure = stock.tickers(
+        result(),
+        many.runs("traditional", "tickers"),
+        "upgraded",
+        many.runs("upgraded", "tickers"),
+        EN,
+    )
+    assert (
+        figure is not None
+        and len(figure.rows) == 505
+        and figure.picture.count('class="row"') == figures.MOST
+    )
     assert "30 of 505" in figure.note
 
 
 def test_confusion_and_disagreements() -> None:
     def run(*said: str) -> pd.DataFrame:
-        frame = {"row": [0, 1, 2], "text": ["one", "two", "three"], "truth": ["no", "yes", "yes"], "predicted": said}
+        frame = {
+            "row": [0, 1, 2],
+            "text": ["one", "two", "three"],
+            "truth": ["no", "yes", "yes"],
+            "predicted": said,
+        }
         return pd.DataFrame(frame | {"p_no": 0.5, "p_yes": 0.5})
 
     base, arm = (
@@ -153,7 +204,10 @@ def test_confusion_and_disagreements() -> None:
     )
     figure = text.confusion("arm", arm, EN)
     assert figure is not None and figure.title == "arm: 83.33%"
-    assert figure.rows == [["no", "1.0 (100.0%)", "0.0 (0.0%)"], ["yes", "0.5 (25.0%)", "1.5 (75.0%)"]]
+    assert figure.rows == [
+        ["no", "1.0 (100.0%)", "0.0 (0.0%)"],
+        ["yes", "0.5 (25.0%)", "1.5 (75.0%)"],
+    ]
     said = str(text.disagreements("base", base, "arm", arm, EN))
     assert said.index("two") < said.index("three") and "one" not in said.replace("None", "")
     assert "0% → 100%" in said and "100% → 50%" in said
@@ -164,7 +218,11 @@ def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers
     made = result()
     assert sentence(made, EN) == made.sentence
     said = sentence(made, Words("zh"))
-    assert "upgraded 有益" in said and figures.change(made.study, made.verdicts[-1].effect) in said and "optimizer 有益" in said
+    assert (
+        "upgraded 有益" in said
+        and figures.change(made.study, made.verdicts[-1].effect) in said
+        and "optimizer 有益" in said
+    )
     for one in made.verdicts:
         only = replace(made, verdicts=[one], sentence="", parts=[])
         assert sentence(only, EN)
@@ -180,7 +238,11 @@ def test_the_chosen_arm_is_the_whole_recipe_or_the_best_named_one() -> None:
 
 def test_warnings_stand_at_the_top() -> None:
     made = result()
-    bad = replace(made, missing={"upgraded": ["0/0", "1/0"]}, controls=[replace(made.controls[0], holds=False)])
+    bad = replace(
+        made,
+        missing={"upgraded": ["0/0", "1/0"]},
+        controls=[replace(made.controls[0], holds=False)],
+    )
     assert made.aa is not None
     bad = replace(bad, aa=replace(made.aa, word="hurts"))
     html = page(bad, Tables())
@@ -192,9 +254,30 @@ def test_warnings_stand_at_the_top() -> None:
 @pytest.mark.parametrize("task", ["stock", "sentiment"])
 def test_a_study_without_any_result_still_has_a_page(task: str) -> None:
     made = result(task)
-    empty: dict[str, object] = {name: {} for name in ("scores", "differences", "folds", "second", "confidence_set", "tickers", "losses")}
-    empty |= {name: {} for name in ("ticker_interval", "engagement", "cost", "references", "diverged")}
-    empty |= {"verdicts": [], "parts": [], "controls": [], "dates": [], "aa": None, "attribution": None, "sentence": ""}
+    empty: dict[str, object] = {
+        name: {}
+        for name in (
+            "scores",
+            "differences",
+            "folds",
+            "second",
+            "confidence_set",
+            "tickers",
+            "losses",
+        )
+    }
+    empty |= {
+        name: {} for name in ("ticker_interval", "engagement", "cost", "references", "diverged")
+    }
+    empty |= {
+        "verdicts": [],
+        "parts": [],
+        "controls": [],
+        "dates": [],
+        "aa": None,
+        "attribution": None,
+        "sentence": "",
+    }
     bare = StudyResult(**{**made.__dict__, **empty, "baseline_score": math.nan})
     html = page(bare, NoTables())
     outline(html)
@@ -218,13 +301,25 @@ def test_both_languages_have_every_text_with_the_same_fields() -> None:
 
 def test_every_text_is_used() -> None:
     folder = Path(figures.__file__).parent
-    source = "".join(p.read_text(encoding="utf-8") for p in folder.glob("*.py") if not p.name.startswith("words"))
-    made = {"helps", "hurts", "equivalent", "undecided", "scale_log", "scale_plain"} | {f"said_{k}" for k in figures.GLYPHS}
-    made |= {key for key in TABLE if re.fullmatch(r"claim_(in|less|excess|linear|beyond)_\w+|scores_(stock|sentiment)|setting_\w+", key)}
+    source = "".join(
+        p.read_text(encoding="utf-8") for p in folder.glob("*.py") if not p.name.startswith("words")
+    )
+    made = {"helps", "hurts", "equivalent", "undecided", "scale_log", "scale_plain"} | {
+        f"said_{k}" for k in figures.GLYPHS
+    }
+    made |= {
+        key
+        for key in TABLE
+        if re.fullmatch(
+            r"claim_(in|less|excess|linear|beyond)_\w+|scores_(stock|sentiment)|setting_\w+", key
+        )
+    }
     assert {key for key in TABLE if not re.search(f"[\"']{key}[\"']", source)} <= made
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-7.3, 1.4), (0.861, 0.942), (1e-6, 3e-6), (-1e5, 2e5), (3, 3.0001)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (-7.3, 1.4), (0.861, 0.942), (1e-6, 3e-6), (-1e5, 2e5), (3, 3.0001)]
+)
 def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 7
@@ -250,7 +345,9 @@ def test_scales_lines_and_thinning() -> None:
     assert scale(2.5) == 75 and Scale(0, 10, 0, 100).percent(math.inf) == "100.00%"
     assert spanning([math.nan, math.inf], 0, 1).low == 0 - 0.05
     assert spanning([3.0, 3.0], 0, 1)(3.0) == 0.5
-    assert path(np.array([0.0, 1, 2, 3]), np.array([0, 1, math.nan, 3])) == "M0.0 0.0L1.0 1.0M3.0 3.0"
+    assert (
+        path(np.array([0.0, 1, 2, 3]), np.array([0, 1, math.nan, 3])) == "M0.0 0.0L1.0 1.0M3.0 3.0"
+    )
     assert thin(5, 10).tolist() == [0, 1, 2, 3, 4]
     assert (thin(1000, 3) == [0, 500, 999]).all() and len(thin(0)) == 0
 
@@ -263,7 +360,11 @@ def test_an_interval_far_out_is_cut_with_an_arrow() -> None:
 
 
 def test_ratios_are_drawn_on_a_log_axis_and_zero_does_not_break_it() -> None:
-    drawn = rows([Row("a", 0.5, ""), Row("b", 2.0, ""), Row("c", 0.0, ""), Row("d", math.inf, "")], 1.0, log=True)
+    drawn = rows(
+        [Row("a", 0.5, ""), Row("b", 2.0, ""), Row("c", 0.0, ""), Row("d", math.inf, "")],
+        1.0,
+        log=True,
+    )
     places = [float(x) for x in re.findall(r'cx="([\d.]+)%"', drawn)]
     stand = float(re.findall(r'class="zero" x1="([\d.]+)%"', drawn)[0])
     assert stand == pytest.approx((places[0] + places[1]) / 2, abs=0.02)
@@ -283,7 +384,14 @@ def test_a_figure_is_a_value() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real study: two recipes, one seed."""
     root = tmp_path_factory.mktemp("report") / "runs"
-    words = ("task=sentiment", "study.seeds=1", "study.aa=false", "study.zero=false", "data.train=200", "data.test=60")
+    words = (
+        "task=sentiment",
+        "study.seeds=1",
+        "study.aa=false",
+        "study.zero=false",
+        "data.train=200",
+        "data.test=60",
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         code, said = run_study(root, *words)
@@ -291,7 +399,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_page_is_made_from_the_store_alone(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_is_made_from_the_store_alone(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = tmp_path / "a.html", tmp_path / "b.html"
     assert main(["report", f"root={trained}", f"out={first}"]) == 0
     assert str(first) in capsys.readouterr().out
@@ -304,7 +414,9 @@ def test_the_page_is_made_from_the_store_alone(trained: Path, tmp_path: Path, ca
     assert "undecided" in said and "Confusion matrices" in said and "Learning curves" in said
 
 
-def test_bad_words_are_told_in_one_sentence(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_words_are_told_in_one_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for words, told in {
         ("study=nope", f"root={trained}"): "there is no study nope",
         (f"root={tmp_path / 'empty'}",): "there is no store",

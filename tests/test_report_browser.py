@@ -15,13 +15,17 @@ from upgate.study.facts import facts
 from upgate.study.load import Experiment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here; apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium here; apt-get install chromium"
+)
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; make dev does it")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed; make dev does it"
+    )
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
@@ -47,14 +51,22 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def article() -> str:
     studies = {name: result(design="pair") for name in ("level", "return", "volatility")}
-    asked = Experiment("stock-article-1a2b3c4d", "stock", [], dict.fromkeys(studies, ""), ["upgate study experiment=article task=stock"])
+    asked = Experiment(
+        "stock-article-1a2b3c4d",
+        "stock",
+        [],
+        dict.fromkeys(studies, ""),
+        ["upgate study experiment=article task=stock"],
+    )
     return article_page(asked, studies, facts(studies), dict.fromkeys(studies, Tables()))
 
 
 class Seen:
     """A page that is open, and everything that it complained of or asked for."""
 
-    def __init__(self, browser: Any, path: Path, size: dict[str, int], scheme: str = "light") -> None:
+    def __init__(
+        self, browser: Any, path: Path, size: dict[str, int], scheme: str = "light"
+    ) -> None:
         self.context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
         self.tab = self.context.new_page()
         self.asked: list[str] = []
@@ -77,7 +89,9 @@ NAMES = ["stock", "pair", "text", "chinese", "evil", "article"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_asks_the_network_for_nothing_and_complains_of_nothing(browser: Any, pages: dict[str, Path], name: str) -> None:
+def test_it_asks_the_network_for_nothing_and_complains_of_nothing(
+    browser: Any, pages: dict[str, Path], name: str
+) -> None:
     seen = Seen(browser, pages[name], DESKTOP)
     with seen as tab:
         tab.wait_for_load_state("networkidle")
@@ -88,7 +102,9 @@ def test_it_asks_the_network_for_nothing_and_complains_of_nothing(browser: Any, 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_phone_never_scrolls_sideways(browser: Any, pages: dict[str, Path], name: str, opened: bool) -> None:
+def test_a_phone_never_scrolls_sideways(
+    browser: Any, pages: dict[str, Path], name: str, opened: bool
+) -> None:
     with Seen(browser, pages[name], PHONE) as tab:
         if opened:
             tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -109,11 +125,23 @@ def test_text_on_a_phone_is_large_enough_to_read(browser: Any, pages: dict[str, 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["stock", "text"])
-def test_text_stands_out_from_its_ground(browser: Any, pages: dict[str, Path], name: str, scheme: str) -> None:
+def test_text_stands_out_from_its_ground(
+    browser: Any, pages: dict[str, Path], name: str, scheme: str
+) -> None:
     """WCAG AA: 4.5 for text, 3 for the lines and dots of the two recipes."""
     with Seen(browser, pages[name], DESKTOP, scheme) as tab:
         paper = colour(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
-        for selector in (".sentence", ".note", ".said", "summary", ".chip.helps", ".chip.hurts", ".chip.undecided", "td", "th"):
+        for selector in (
+            ".sentence",
+            ".note",
+            ".said",
+            "summary",
+            ".chip.helps",
+            ".chip.hurts",
+            ".chip.undecided",
+            "td",
+            "th",
+        ):
             assert contrast(colour(style(tab, selector, "color")), paper) >= 4.5, selector
         for selector in (".mark.arm:not(.hollow)", ".mark.base", ".line.arm"):
             assert contrast(colour(style(tab, selector, "stroke")), paper) >= 3, selector
@@ -123,15 +151,21 @@ def test_text_stands_out_from_its_ground(browser: Any, pages: dict[str, Path], n
 def test_print_is_on_white_even_from_dark(browser: Any, pages: dict[str, Path]) -> None:
     with Seen(browser, pages["stock"], DESKTOP, "dark") as tab:
         tab.emulate_media(media="print", color_scheme="dark")
-        assert luminance(colour(tab.evaluate("getComputedStyle(document.body).backgroundColor"))) == pytest.approx(1)
+        assert luminance(
+            colour(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+        ) == pytest.approx(1)
         assert luminance(colour(style(tab, ".sentence", "color"))) < 0.05
         assert tab.pdf(format="A4").startswith(b"%PDF")
 
 
 def test_recipes_differ_by_more_than_colour(browser: Any, pages: dict[str, Path]) -> None:
     with Seen(browser, pages["stock"], DESKTOP) as tab:
-        assert style(tab, ".legend .line.base", "stroke-dasharray") != style(tab, ".legend .line.arm", "stroke-dasharray")
-        assert style(tab, ".mark.base.hollow", "fill") != style(tab, ".mark.arm:not(.hollow)", "fill")
+        assert style(tab, ".legend .line.base", "stroke-dasharray") != style(
+            tab, ".legend .line.arm", "stroke-dasharray"
+        )
+        assert style(tab, ".mark.base.hollow", "fill") != style(
+            tab, ".mark.arm:not(.hollow)", "fill"
+        )
         chips = tab.locator("section .chip").all_inner_texts()
         assert {text.split()[0] for text in chips} == {"▲", "▼", "=", "?"}
 
@@ -151,7 +185,9 @@ def test_markup_in_data_is_shown_as_text(browser: Any, pages: dict[str, Path]) -
 
 
 def style(tab: Any, selector: str, name: str) -> str:
-    return str(tab.locator(selector).first.evaluate(f"e => getComputedStyle(e).getPropertyValue('{name}')"))
+    return str(
+        tab.locator(selector).first.evaluate(f"e => getComputedStyle(e).getPropertyValue('{name}')")
+    )
 
 
 def colour(css: str) -> list[float]:
@@ -159,7 +195,9 @@ def colour(css: str) -> list[float]:
 
 
 def luminance(rgb: list[float]) -> float:
-    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in (v / 255 for v in rgb)]
+    linear = [
+        x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in (v / 255 for v in rgb)
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

@@ -42,7 +42,9 @@ DENIAL = {
     "english": re.compile(r"\b(not|by no means|never|anything but|nobody|hardly)\b", re.IGNORECASE),
     "chinese": re.compile("不|没有"),
 }
-AFTER = re.compile("^Even so, |^即便如此，|, but |, and yet |，但是|，然而|，可")  # what follows decides
+AFTER = re.compile(
+    "^Even so, |^即便如此，|, but |, and yet |，但是|，然而|，可"
+)  # what follows decides
 BEFORE = re.compile(", although |, even though |，虽然|，尽管")  # what precedes decides
 CONCEDED = re.compile("^(?:Although|Even though|虽然|尽管)[^,，]*[,，] ?")
 
@@ -60,8 +62,14 @@ def finder(language: str) -> re.Pattern[str]:
 def own(text: str, language: str) -> list[tuple[int, str]]:
     """The reviewer's own sentences with a sentiment, each with the place where it ends in the text."""
     ends = [match.end() for match in re.finditer(r"\.|。", text)]
-    sentences = [(end, text[start:end].strip()) for start, end in zip([0, *ends], ends, strict=False)]
-    return [(end, s) for end, s in sentences if finder(language).search(s) and not SPEECH[language].search(s)]
+    sentences = [
+        (end, text[start:end].strip()) for start, end in zip([0, *ends], ends, strict=False)
+    ]
+    return [
+        (end, s)
+        for end, s in sentences
+        if finder(language).search(s) and not SPEECH[language].search(s)
+    ]
 
 
 def decides(sentence: str) -> str:
@@ -93,7 +101,10 @@ def test_every_true_label_is_what_a_reader_finds(language):
 @pytest.mark.parametrize(("language", "least"), [("english", 20), ("chinese", 30)])
 def test_the_verdict_is_often_far_from_the_end(language, least):
     count = (lambda text: len(text.split())) if language == "english" else len
-    gaps = [count(text[own(text, language)[-1][0] :]) for text in default(language).table["text"].iloc[:500]]
+    gaps = [
+        count(text[own(text, language)[-1][0] :])
+        for text in default(language).table["text"].iloc[:500]
+    ]
     assert np.median(gaps) >= least
     assert max(gaps) <= 2.5 * np.median(gaps)
 
@@ -101,7 +112,13 @@ def test_the_verdict_is_often_far_from_the_end(language, least):
 # ---- pairs
 
 
-NARROW = {"film": ["it"], "craft": ["the acting"], "tale": ["the story"], "mild+": ["good"], "mild-": ["bad"]}
+NARROW = {
+    "film": ["it"],
+    "craft": ["the acting"],
+    "tale": ["the story"],
+    "mild+": ["good"],
+    "mild-": ["bad"],
+}
 SCHMAL = {"film": ["全片"], "craft": ["演技"], "tale": ["剧情"], "mild+": ["好"], "mild-": ["差"]}
 
 
@@ -116,9 +133,24 @@ def texts(language: str, symbol: str, positive: bool) -> set[str]:
     [
         ("english", "clause_film", "It was good", "It was not good at all"),
         ("english", "clause_film", "It was anything but bad", "It was bad"),
-        ("english", "contrast", "The acting was bad, but it was good", "The acting was good, but it was bad"),
-        ("english", "contrast", "The acting was bad, but the story was good", "The acting was bad, although the story was good"),
-        ("english", "contrast", "Although the acting was bad, it was good", "The acting was bad, even though the story was good"),
+        (
+            "english",
+            "contrast",
+            "The acting was bad, but it was good",
+            "The acting was good, but it was bad",
+        ),
+        (
+            "english",
+            "contrast",
+            "The acting was bad, but the story was good",
+            "The acting was bad, although the story was good",
+        ),
+        (
+            "english",
+            "contrast",
+            "Although the acting was bad, it was good",
+            "The acting was bad, even though the story was good",
+        ),
         ("chinese", "clause_film", "全片很好", "全片一点也不好"),
         ("chinese", "clause_film", "全片并不差", "全片很差"),
         ("chinese", "contrast", "虽然演技很差，但是全片很好", "虽然演技很好，但是全片很差"),
@@ -139,7 +171,10 @@ def test_shape(language):
     reviews = default(language)
     assert reviews.table.columns.tolist() == ["text", "label", "split"]
     assert reviews.table["label"].dtype == np.int64
-    assert reviews.table["split"].value_counts(sort=False).to_dict() == {"train": 4000, "test": 2000}
+    assert reviews.table["split"].value_counts(sort=False).to_dict() == {
+        "train": 4000,
+        "test": 2000,
+    }
     assert reviews.table["text"].is_unique
     assert reviews.classes == ("negative", "positive")
     assert (reviews.dropped, language in reviews.source) == ({}, True)
@@ -147,7 +182,9 @@ def test_shape(language):
         assert abs(rows["label"].mean() - 0.5) < 4 * 0.5 / len(rows) ** 0.5
 
 
-@pytest.mark.parametrize(("language", "low", "high"), [("english", 0, 0), ("both", 0.45, 0.55), ("chinese", 1, 1)])
+@pytest.mark.parametrize(
+    ("language", "low", "high"), [("english", 0, 0), ("both", 0.45, 0.55), ("chinese", 1, 1)]
+)
 def test_languages(language, low, high):
     chinese = default(language).table["text"].str.contains("[\u4e00-\u9fff]")
     assert low <= chinese.mean() <= high
@@ -168,7 +205,9 @@ def test_noise_flips_its_share_of_labels_and_the_ceiling_is_what_is_left():
         for split in ("train", "test"):
             share = flipped[noisy.table["split"] == split].mean()
             assert abs(share - noise) < 4 * (noise * (1 - noise) / 2000) ** 0.5
-        assert noisy.ceiling == pytest.approx((part(noisy, "test")["label"] == part(true, "test")["label"]).mean(), abs=1e-12)
+        assert noisy.ceiling == pytest.approx(
+            (part(noisy, "test")["label"] == part(true, "test")["label"]).mean(), abs=1e-12
+        )
 
 
 def test_a_larger_training_part_begins_as_the_smaller_one_and_the_test_part_stays():
@@ -180,7 +219,10 @@ def test_a_larger_training_part_begins_as_the_smaller_one_and_the_test_part_stay
 def test_the_same_bytes_on_every_machine():
     table = generate({**DEFAULT, "language": "both", "train": 200, "test": 100}).table
     lines = "\n".join(f"{row.split}\t{row.label}\t{row.text}" for row in table.itertuples())
-    assert hashlib.sha256(lines.encode()).hexdigest() == "5b988fbbc23f7311ab4f8080b5e0595937d86cb9f8060115e34dc442173e9978"
+    assert (
+        hashlib.sha256(lines.encode()).hexdigest()
+        == "5b988fbbc23f7311ab4f8080b5e0595937d86cb9f8060115e34dc442173e9978"
+    )
 
 
 def test_another_seed_is_another_corpus():

@@ -45,14 +45,27 @@ class Hub:
         hidden = TEXTS.assign(label=-1)
         phrases = TEXTS.rename(columns={"text": "sentence"}).rename_axis("idx").reset_index()
         self.frames = {
-            "stanfordnlp/imdb": {"train": TEXTS, "test": TEXTS.assign(text="x" + TEXTS["text"]), "unsupervised": hidden},
-            "stanfordnlp/sst2": {"train": phrases, "validation": phrases[:4], "test": phrases.assign(label=-1)},
+            "stanfordnlp/imdb": {
+                "train": TEXTS,
+                "test": TEXTS.assign(text="x" + TEXTS["text"]),
+                "unsupervised": hidden,
+            },
+            "stanfordnlp/sst2": {
+                "train": phrases,
+                "validation": phrases[:4],
+                "test": phrases.assign(label=-1),
+            },
         }
         self.asked = 0
 
     def load(self, place: str) -> datasets.DatasetDict:
         self.asked += 1
-        return datasets.DatasetDict({split: datasets.Dataset.from_pandas(rows) for split, rows in self.frames[place].items()})
+        return datasets.DatasetDict(
+            {
+                split: datasets.Dataset.from_pandas(rows)
+                for split, rows in self.frames[place].items()
+            }
+        )
 
 
 @pytest.fixture
@@ -72,17 +85,25 @@ def test_every_source_has_a_small_file_of_choices(name):
 
 def test_the_reader_needs_no_heavy_import():
     code = "import sys; import upgate.data.reviews.sources; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"datasets", "torch", "sklearn", "yfinance", "upgate.data.reviews.generator"} & set(loaded)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"datasets", "torch", "sklearn", "yfinance", "upgate.data.reviews.generator"} & set(
+        loaded
+    )
 
 
 def test_texts_are_a_file_of_the_users(tmp_path):
     TEXTS.rename(columns={"text": "opinion", "label": "stars"}).to_csv(tmp_path / "x.csv")
-    reviews = load_reviews(config("texts", path=str(tmp_path / "x.csv"), text="opinion", label="stars"))
+    reviews = load_reviews(
+        config("texts", path=str(tmp_path / "x.csv"), text="opinion", label="stars")
+    )
     assert reviews.table["text"].tolist() == TEXTS["text"].tolist()
     assert reviews.source == str(tmp_path / "x.csv")
     assert sentence("texts") == "data=texts needs data.path=<a file or folder of labelled texts>"
-    assert "x.csv, row 1: the label 'stars' is none of 0, 1" in sentence("texts", path=str(tmp_path / "x.csv"))
+    assert "x.csv, row 1: the label 'stars' is none of 0, 1" in sentence(
+        "texts", path=str(tmp_path / "x.csv")
+    )
     assert sentence("texts", path="x", bad="ignore").startswith("data.bad=ignore is not a choice")
     with pytest.raises(UserError, match="no source of reviews 'imbd', did you mean 'imdb'"):
         load_reviews({"source": "imbd"})
@@ -126,7 +147,9 @@ def test_a_copy_of_the_users_is_read_and_nothing_downloaded(hub, tmp_path):
     reviews = load_reviews(config("imdb", folder=str(tmp_path)))
     assert (len(reviews.table), hub.asked) == (8, 0)
     assert reviews.source == str(tmp_path / "imdb.parquet")
-    assert "leave out one of the two" in sentence("imdb", path=str(tmp_path / "mine.csv"), refresh=True)
+    assert "leave out one of the two" in sentence(
+        "imdb", path=str(tmp_path / "mine.csv"), refresh=True
+    )
     load_reviews(config("imdb", folder=str(tmp_path), refresh=True))
     assert hub.asked == 1
 
@@ -137,8 +160,12 @@ def test_a_subset_of_the_training_reviews(hub, tmp_path):
         ("test", 0): 4, ("test", 1): 4, ("train", 0): 2, ("train", 1): 2,
     }  # fmt: skip
     assert reviews.source.endswith(", 4 training reviews drawn")
-    assert "data.subset is 9, but it can only be 2 to 8" in sentence("imdb", folder=str(tmp_path), subset=9)
-    assert "data.subset=many must be a whole number" in sentence("imdb", folder=str(tmp_path), subset="many")
+    assert "data.subset is 9, but it can only be 2 to 8" in sentence(
+        "imdb", folder=str(tmp_path), subset=9
+    )
+    assert "data.subset=many must be a whole number" in sentence(
+        "imdb", folder=str(tmp_path), subset="many"
+    )
 
 
 def test_no_answer_points_to_another_way(hub, tmp_path, monkeypatch):
@@ -147,10 +174,15 @@ def test_no_answer_points_to_another_way(hub, tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     told = "stanfordnlp/imdb cannot be downloaded (Couldn't reach 'stanfordnlp/imdb' on the Hub); "
-    assert sentence("imdb", folder=str(tmp_path)) == told + "give a copy by data.path, or use the generated data=reviews"
+    assert (
+        sentence("imdb", folder=str(tmp_path))
+        == told + "give a copy by data.path, or use the generated data=reviews"
+    )
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("upgate.data.reviews.sources.find_spec", lambda name: None)
-    assert "pip install 'upgate[datasets]'; or give a copy by data.path" in sentence("imdb", folder=str(tmp_path))
+    assert "pip install 'upgate[datasets]'; or give a copy by data.path" in sentence(
+        "imdb", folder=str(tmp_path)
+    )
 
 
 def test_offline(tmp_path):
@@ -158,7 +190,13 @@ def test_offline(tmp_path):
     code = "import sys, yaml; from upgate.data.reviews.sources import load_reviews; load_reviews(yaml.safe_load(sys.argv[1]))"
     asked = json.dumps(config("imdb", folder=str(tmp_path / "data")))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
-    run = subprocess.run([sys.executable, "-c", code, asked], capture_output=True, text=True, env=environment, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code, asked],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert "UserError: stanfordnlp/imdb cannot be downloaded (" in run.stderr
     assert run.stderr.strip().endswith("or use the generated data=reviews")
     assert not (tmp_path / "data").exists()
@@ -168,7 +206,11 @@ def test_offline(tmp_path):
 
 
 def test_an_official_split_is_kept_however_it_is_written(tmp_path):
-    for names in (("train", "dev", "test"), ("Training", "valid", "TEST"), ("训练", "验证", "测试")):
+    for names in (
+        ("train", "dev", "test"),
+        ("Training", "valid", "TEST"),
+        ("训练", "验证", "测试"),
+    ):
         SPLIT.assign(split=np.repeat(names, 4)).to_csv(tmp_path / "x.csv", index=False)
         assert same(read_reviews(tmp_path / "x.csv"), SPLIT)
     for name in ("train.tsv", "dev.tsv", "test.tsv"):
@@ -179,12 +221,21 @@ def test_an_official_split_is_kept_however_it_is_written(tmp_path):
     for split in ("train", "validation", "test"):
         (tmp_path / "hub" / "data").mkdir(parents=True, exist_ok=True)
         TABLE.to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
-    assert read_reviews(tmp_path / "hub").table["split"].value_counts().to_dict() == {"train": 4, "validation": 4, "test": 4}
+    assert read_reviews(tmp_path / "hub").table["split"].value_counts().to_dict() == {
+        "train": 4,
+        "validation": 4,
+        "test": 4,
+    }
 
 
 def test_an_unknown_split_is_told_with_its_file(tmp_path):
-    SPLIT.assign(split=np.repeat(["train", "fold 2", "test"], 4)).to_csv(tmp_path / "x.csv", index=False)
-    with pytest.raises(UserError, match=r"x\.csv, row 6: the split is 'fold 2', not train, validation or test \(and 3 more"):
+    SPLIT.assign(split=np.repeat(["train", "fold 2", "test"], 4)).to_csv(
+        tmp_path / "x.csv", index=False
+    )
+    with pytest.raises(
+        UserError,
+        match=r"x\.csv, row 6: the split is 'fold 2', not train, validation or test \(and 3 more",
+    ):
         read_reviews(tmp_path / "x.csv")
     SPLIT.assign(split=np.repeat(["a", "b", "c"], 4)).to_csv(tmp_path / "x.csv", index=False)
     assert list(read_reviews(tmp_path / "x.csv").table) == ["text", "label"]
@@ -196,7 +247,11 @@ def test_an_unknown_split_is_told_with_its_file(tmp_path):
 
 def test_a_split_without_labels_is_left_out_and_counted(tmp_path):
     hidden = SPLIT.assign(label=SPLIT["label"].where(SPLIT["split"] != "test", -1))
-    for label in (hidden["label"], hidden["label"].where(hidden["label"] >= 0), hidden["label"].astype(str).replace("-1", "")):
+    for label in (
+        hidden["label"],
+        hidden["label"].where(hidden["label"] >= 0),
+        hidden["label"].astype(str).replace("-1", ""),
+    ):
         hidden.assign(label=label).to_parquet(tmp_path / "x.parquet")
         reviews = read_reviews(tmp_path / "x.parquet")
         assert reviews.dropped == {"unlabelled": 4}
@@ -240,7 +295,13 @@ def archive(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_pos_and_neg_folders_are_labels_and_those_above_the_split(kind, tmp_path):
     reviews = read_reviews(archive(kind, tmp_path))
-    table = pd.DataFrame({"text": [SAID[i] for i in (3, 0, 2, 1)], "label": [0, 0, 1, 1], "split": ["test", "train", "train", "train"]})
+    table = pd.DataFrame(
+        {
+            "text": [SAID[i] for i in (3, 0, 2, 1)],
+            "label": [0, 0, 1, 1],
+            "split": ["test", "train", "train", "train"],
+        }
+    )
     assert same(reviews, table)
     assert reviews.dropped == {"unlabelled": 1}
 
@@ -260,10 +321,14 @@ def test_one_table_in_an_archive_and_several_that_no_name_tells_apart(tmp_path):
     assert same(read_reviews(tmp_path / "x.zip"))
     write(tmp_path / "many", "a.csv", "")
     write(tmp_path / "many", "b.csv", "")
-    with pytest.raises(UserError, match=r"holds 2 tables \(a\.csv, b\.csv\), none named train, dev or test"):
+    with pytest.raises(
+        UserError, match=r"holds 2 tables \(a\.csv, b\.csv\), none named train, dev or test"
+    ):
         read_reviews(tmp_path / "many")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty holds no table .* and no two folders of \.txt files"):
+    with pytest.raises(
+        UserError, match=r"empty holds no table .* and no two folders of \.txt files"
+    ):
         read_reviews(tmp_path / "empty")
 
 
@@ -287,5 +352,7 @@ def test_a_subset_is_stratified_the_same_for_everybody_and_within_a_larger_one()
     assert draw_train(reviews, 200).hash() == reviews.hash()
     assert small.source == "x, 40 training reviews drawn"
     for wrong in (1, 201):
-        with pytest.raises(UserError, match=rf"data\.subset is {wrong}, but it can only be 2 to 200"):
+        with pytest.raises(
+            UserError, match=rf"data\.subset is {wrong}, but it can only be 2 to 200"
+        ):
             draw_train(reviews, wrong)

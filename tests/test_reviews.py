@@ -99,7 +99,10 @@ A 5" screen, @home@negative\r
 FORMS["old Macintosh line ends"] = ("x.tsv", FORMS["glue"][1].replace("\n", "\r"))
 
 
-SPLIT = pd.concat([TABLE.assign(split="train"), TABLE.assign(split="validation"), TABLE.assign(split="test")], ignore_index=True)
+SPLIT = pd.concat(
+    [TABLE.assign(split="train"), TABLE.assign(split="validation"), TABLE.assign(split="test")],
+    ignore_index=True,
+)
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -112,7 +115,10 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 def same(reviews: Reviews, table: pd.DataFrame = TABLE) -> bool:
     pd.testing.assert_frame_equal(reviews.table, table, check_dtype=False)
     assert reviews.table["label"].dtype == np.int64
-    return reviews.classes == ("negative", "positive") and reviews.hash() == Reviews(table, reviews.classes, "", {}).hash()
+    return (
+        reviews.classes == ("negative", "positive")
+        and reviews.hash() == Reviews(table, reviews.classes, "", {}).hash()
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -134,19 +140,28 @@ def test_encodings(encoding, tmp_path):
 
 def test_accents_of_windows_1252_are_not_taken_for_chinese(tmp_path):
     text = "text\tlabel\nSeppälä – “fine”\t1\nWeckström… naïve\t0\n"
-    assert read_reviews(write(tmp_path, "x.tsv", text.encode("cp1252"))).table["text"].tolist() == ["Seppälä – “fine”", "Weckström… naïve"]
+    assert read_reviews(write(tmp_path, "x.tsv", text.encode("cp1252"))).table["text"].tolist() == [
+        "Seppälä – “fine”",
+        "Weckström… naïve",
+    ]
 
 
 def test_damaged_utf_8_names_the_line(tmp_path):
     path = write(tmp_path, "x.tsv", FORMS["glue"][1].encode() + "很好\t1\n".encode()[1:])
-    with pytest.raises(UserError, match=r"x\.tsv, line 6: byte 0xbe is no UTF-8, though the rest is"):
+    with pytest.raises(
+        UserError, match=r"x\.tsv, line 6: byte 0xbe is no UTF-8, though the rest is"
+    ):
         read_reviews(path)
 
 
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.CSV.GZ", "x.txt", "x"])
 def test_the_content_tells_what_a_file_is(name, tmp_path):
     text = FORMS["csv, quoted, label first"][1].encode()
-    assert same(read_reviews(write(tmp_path, name, gzip.compress(text) if name.lower().endswith("gz") else text)))
+    assert same(
+        read_reviews(
+            write(tmp_path, name, gzip.compress(text) if name.lower().endswith("gz") else text)
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,20 +194,32 @@ def classes_of(tmp_path: Path, *labels: object) -> tuple[tuple[str, ...], list[i
 
 
 def test_classes_are_ordered_from_bad_to_good_or_as_numbers(tmp_path):
-    assert classes_of(tmp_path, "positive", "neutral", "negative") == (("negative", "neutral", "positive"), [2, 1, 0])
+    assert classes_of(tmp_path, "positive", "neutral", "negative") == (
+        ("negative", "neutral", "positive"),
+        [2, 1, 0],
+    )
     assert classes_of(tmp_path, 0, -1, 1) == (("negative", "neutral", "positive"), [1, 0, 2])
     assert classes_of(tmp_path, 4, 2, 0) == (("negative", "neutral", "positive"), [2, 1, 0])
-    assert classes_of(tmp_path, "好评", "差评", "中评") == (("negative", "neutral", "positive"), [2, 0, 1])
+    assert classes_of(tmp_path, "好评", "差评", "中评") == (
+        ("negative", "neutral", "positive"),
+        [2, 0, 1],
+    )
     assert classes_of(tmp_path, *"213213") == (("1", "2", "3"), [1, 0, 2, 1, 0, 2])
     assert classes_of(tmp_path, 10, 9, 10, 9, 2, 2) == (("2", "9", "10"), [2, 1, 2, 1, 0, 0])
-    assert classes_of(tmp_path, *["joy", "Anger", "fear"] * 2) == (("anger", "fear", "joy"), [2, 0, 1] * 2)
+    assert classes_of(tmp_path, *["joy", "Anger", "fear"] * 2) == (
+        ("anger", "fear", "joy"),
+        [2, 0, 1] * 2,
+    )
     five = ["Extremely Negative", "Negative", "Neutral", "Positive", "Extremely Positive"]
     assert classes_of(tmp_path, *five)[1] == [0, 1, 2, 3, 4]
 
 
 def test_a_label_unlike_all_others_is_a_fault_and_a_frequent_one_a_class(tmp_path):
     for odd in ("postive", "2", "and so on"):
-        with pytest.raises(UserError, match=rf"x\.tsv, row 6: the label '{odd}' is none of (0, 1|negative, positive)"):
+        with pytest.raises(
+            UserError,
+            match=rf"x\.tsv, row 6: the label '{odd}' is none of (0, 1|negative, positive)",
+        ):
             classes_of(tmp_path, *(WORDS if odd == "postive" else LABELS), odd)
     assert read_reviews(tmp_path / "x.tsv", bad="drop").dropped == {"unknown label": 1}
     assert classes_of(tmp_path, *LABELS, 2, 2)[0] == ("0", "1", "2")
@@ -201,7 +228,9 @@ def test_a_label_unlike_all_others_is_a_fault_and_a_frequent_one_a_class(tmp_pat
 def test_one_class_or_very_many_are_refused(tmp_path):
     with pytest.raises(UserError, match="has only the label 'positive': two classes at least"):
         classes_of(tmp_path, "pos", "pos", "positive")
-    with pytest.raises(UserError, match=r"has 51 different labels \('0', '1', '2', ...\), which are no classes"):
+    with pytest.raises(
+        UserError, match=r"has 51 different labels \('0', '1', '2', ...\), which are no classes"
+    ):
         classes_of(tmp_path, *range(51))
     assert len(classes_of(tmp_path, *range(50))[0]) == 50
 
@@ -211,13 +240,24 @@ def test_columns_can_be_named(tmp_path):
     with pytest.raises(UserError, match="has no labels, only 'stars,title,opinion'"):
         read_reviews(path)
     reviews = read_reviews(path, text="Opinion", label="stars")
-    assert (reviews.classes, reviews.table["text"].tolist()) == (("1", "5"), ["good one", "bad one"])
-    with pytest.raises(UserError, match=r"has no column 'star', which data\.label asks for, did you mean 'stars'"):
+    assert (reviews.classes, reviews.table["text"].tolist()) == (
+        ("1", "5"),
+        ["good one", "bad one"],
+    )
+    with pytest.raises(
+        UserError, match=r"has no column 'star', which data\.label asks for, did you mean 'stars'"
+    ):
         read_reviews(path, text="opinion", label="star")
-    with pytest.raises(UserError, match=r"has no column of texts, only 'stars', 'title', 'opinion'; name it with data\.text"):
+    with pytest.raises(
+        UserError,
+        match=r"has no column of texts, only 'stars', 'title', 'opinion'; name it with data\.text",
+    ):
         read_reviews(path, label="stars")
     path = write(tmp_path, "y.tsv", "0\tlong title of it\ta\t1\n1\tlong title of it\tb\t0\n")
-    assert read_reviews(path, text=2, label=3).table.to_dict("list") == {"text": ["a", "b"], "label": [1, 0]}
+    assert read_reviews(path, text=2, label=3).table.to_dict("list") == {
+        "text": ["a", "b"],
+        "label": [1, 0],
+    }
 
 
 # ---- what is dropped, what is refused
@@ -225,12 +265,24 @@ def test_columns_can_be_named(tmp_path):
 
 def test_a_file_without_labels_is_for_prediction_only(tmp_path):
     path = write(tmp_path, "test.tsv", "index\tsentence\n0\tgood \n1\t<b>bad</b>\n2\t \n")
-    with pytest.raises(UserError, match=r"test\.tsv has no labels, only 'index', 'sentence'; .* use it for prediction only$"):
+    with pytest.raises(
+        UserError,
+        match=r"test\.tsv has no labels, only 'index', 'sentence'; .* use it for prediction only$",
+    ):
         read_reviews(path)
     assert read_texts(path) == ["good", "bad"]
-    assert read_texts(write(tmp_path, "x.txt", "Good, really\n\nIt's bad\tsaid she\n")) == ["Good, really", "It's bad said she"]
-    assert read_texts(write(tmp_path, "x.csv", 'review\n"two\nlines"\nnone\n')) == ["two lines", "none"]
-    assert read_texts(write(tmp_path, "x.csv", 'review\n"one"\nno quotes, a comma\n')) == ["one", "no quotes, a comma"]
+    assert read_texts(write(tmp_path, "x.txt", "Good, really\n\nIt's bad\tsaid she\n")) == [
+        "Good, really",
+        "It's bad said she",
+    ]
+    assert read_texts(write(tmp_path, "x.csv", 'review\n"two\nlines"\nnone\n')) == [
+        "two lines",
+        "none",
+    ]
+    assert read_texts(write(tmp_path, "x.csv", 'review\n"one"\nno quotes, a comma\n')) == [
+        "one",
+        "no quotes, a comma",
+    ]
     assert read_texts(write(tmp_path, "x.csv", "id,opinion\n1,fine\n"), text="opinion") == ["fine"]
     with pytest.raises(UserError, match=r"x\.csv, row 2: it has 4 cells, not 3: put texts"):
         read_texts(write(tmp_path, "x.csv", "text,id,language\ngood, indeed,1,en\n"))
@@ -252,12 +304,19 @@ def test_rows_of_another_width_are_refused_by_line_or_dropped(tmp_path):
     hint = "put texts with separators or line breaks in quotes; data.bad=drop drops such rows"
     assert str(caught.value) == f"{path}, row 5: it has 4 cells, not 3: {hint}"
     reviews = read_reviews(path, bad="drop")
-    assert (reviews.table["text"].tolist(), reviews.dropped) == (["two lines", "fine"], {"wrong number of cells": 1})
+    assert (reviews.table["text"].tolist(), reviews.dropped) == (
+        ["two lines", "fine"],
+        {"wrong number of cells": 1},
+    )
 
 
 def test_one_careless_quote_does_not_spoil_a_quoted_file(tmp_path):
     rows = ['1,"fine, really"'] * 9 + ['0,"the "worst", ever"']
-    texts = read_reviews(write(tmp_path, "x.csv", "label,text\n" + "\n".join(rows))).table["text"].tolist()
+    texts = (
+        read_reviews(write(tmp_path, "x.csv", "label,text\n" + "\n".join(rows)))
+        .table["text"]
+        .tolist()
+    )
     assert texts == ["fine, really"] * 9 + ['"the "worst", ever"']
     path = write(tmp_path, "y.csv", "label,text,id\n" + "\n".join(f"{row},7" for row in rows))
     with pytest.raises(UserError, match=r"y\.csv, row 11: it has 4 cells, not 3"):
@@ -268,13 +327,22 @@ UNREADABLE = {
     "empty": (b"", "is empty"),
     "header only": (b"text,label\n", "holds no labelled review"),
     "no row left": (b"text,label\nfine,\n", r"holds no labelled review \(dropped: 1 unlabelled\)"),
-    "prices": (b"date,open,high,low,close,volume\n2020-01-02,1,1,1,1,1\n", "has no labels, only 'date,open,high,low,close"),
+    "prices": (
+        b"date,open,high,low,close,volume\n2020-01-02,1,1,1,1,1\n",
+        "has no labels, only 'date,open,high,low,close",
+    ),
     "no table": (b"Once upon a time\nthere was\n", "has no labels, only 'Once upon a time'"),
     "json": (b'{"text": "fine", "label": 1}\n', "is json; save it as csv or parquet"),
     "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv, parquet or an archive"),
-    "half a gzip": (gzip.compress(b"text,label" * 99)[:30], "cannot be read as csv, parquet or an archive"),
+    "half a gzip": (
+        gzip.compress(b"text,label" * 99)[:30],
+        "cannot be read as csv, parquet or an archive",
+    ),
     "binary": (b"\x89PNG\0\0\0", "neither text nor parquet"),
-    "an endless cell": (b'id,text,label\n1,"' + b"x" * 140_000 + b'",0\n2,a,b,1\n', "field larger than field limit"),
+    "an endless cell": (
+        b'id,text,label\n1,"' + b"x" * 140_000 + b'",0\n2,a,b,1\n',
+        "field larger than field limit",
+    ),
 }
 
 
@@ -318,7 +386,24 @@ def test_cleaning(raw):
 
 
 def test_cleaning_again_changes_nothing():
-    pieces = ["&amp;", "lt;", "&", "<br", "/>", "<", ">", "\x00", "#38;", " ", "\x85", "a", "&#x26;", "amp;", "\ufeff", "<i>"]
+    pieces = [
+        "&amp;",
+        "lt;",
+        "&",
+        "<br",
+        "/>",
+        "<",
+        ">",
+        "\x00",
+        "#38;",
+        " ",
+        "\x85",
+        "a",
+        "&#x26;",
+        "amp;",
+        "\ufeff",
+        "<i>",
+    ]
     draw = np.random.default_rng(0)
     for _ in range(2000):
         once = clean_text("".join(draw.choice(pieces, size=12)))
@@ -326,11 +411,15 @@ def test_cleaning_again_changes_nothing():
 
 
 def test_the_hash_is_of_the_values_in_their_order(tmp_path):
-    def hash_of(table: pd.DataFrame = TABLE, classes: tuple[str, ...] = ("negative", "positive")) -> str:
+    def hash_of(
+        table: pd.DataFrame = TABLE, classes: tuple[str, ...] = ("negative", "positive")
+    ) -> str:
         return Reviews(table, classes, "", {}).hash()
 
     first = hash_of()
-    assert first == "72135b3fb8417f9973b5cdf3489f4c44c98e707ebeda31ca1952282f32625ad6"  # the same on every machine
+    assert (
+        first == "72135b3fb8417f9973b5cdf3489f4c44c98e707ebeda31ca1952282f32625ad6"
+    )  # the same on every machine
     assert hash_of(TABLE.astype({"label": "int32"})) == first
     others = [
         hash_of(TABLE.iloc[::-1]),

@@ -16,7 +16,9 @@ from upgate.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RAW, SENTIMENT = SHARED / "raw", SHARED / "sentiment"
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real files in ../shared/data are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the real files in ../shared/data are not here"
+)
 
 FILES = {  # rows of each class; rows left out
     "ChnSentiCorp_htl_all.csv.gz": ([2443, 5322], {"no text": 1}),
@@ -26,11 +28,19 @@ FILES = {  # rows of each class; rows left out
     "uci_imdb_labelled_nel_quote_trap.txt": ([500, 500], {}),
 }
 PARQUET = {  # rows of each split; rows left out; test or validation texts that are in train too
-    "chnsenticorp_split": ({"train": 9600, "validation": 1200, "test": 1200}, {}, {"validation": 338, "test": 331}),
+    "chnsenticorp_split": (
+        {"train": 9600, "validation": 1200, "test": 1200},
+        {},
+        {"validation": 338, "test": 331},
+    ),
     "imdb_50k": ({"train": 25000, "test": 25000}, {}, {"test": 123}),
     "mr_rt_polarity": ({}, {}, {}),
     "sst2_glue": ({"train": 67349, "validation": 872}, {"unlabelled": 1821}, {"validation": 0}),
-    "sst2_sentence": ({"train": 6920, "validation": 872, "test": 1821}, {}, {"validation": 0, "test": 2}),
+    "sst2_sentence": (
+        {"train": 6920, "validation": 872, "test": 1821},
+        {},
+        {"validation": 0, "test": 2},
+    ),
 }
 
 
@@ -48,15 +58,26 @@ def test_real_raw_files(name):
 
 
 def test_every_raw_file_of_text_is_named_here():
-    texts = {path.name for path in RAW.iterdir() if not path.name.startswith(("yahoo", "yfinance", "sandp", "MANIFEST"))}
+    texts = {
+        path.name
+        for path in RAW.iterdir()
+        if not path.name.startswith(("yahoo", "yfinance", "sandp", "MANIFEST"))
+    }
     assert texts == {*FILES, "glue_sst2_test_no_labels.tsv"}
 
 
 @pytest.mark.parametrize(
-    "name", ["glue_sst2_test_no_labels.tsv", "sandp_5yr_DHR_with_nan.csv", "yfinance_multiheader_EURUSD_zero_volume.csv"]
+    "name",
+    [
+        "glue_sst2_test_no_labels.tsv",
+        "sandp_5yr_DHR_with_nan.csv",
+        "yfinance_multiheader_EURUSD_zero_volume.csv",
+    ],
 )
 def test_a_file_without_labels_gets_one_sentence(name):
-    with pytest.raises(UserError, match=rf"{name} has no labels, only .* name their column with data\.label=") as caught:
+    with pytest.raises(
+        UserError, match=rf"{name} has no labels, only .* name their column with data\.label="
+    ) as caught:
         read_reviews(RAW / name)
     assert "\n" not in str(caught.value)
 
@@ -73,9 +94,15 @@ def test_real_parquet_files(name):
     reviews = parquet(name)
     table = reviews.table
     assert (reviews.classes, reviews.dropped) == (("negative", "positive"), dropped)
-    assert len(table) + sum(dropped.values()) == len(pd.read_parquet(SENTIMENT / f"{name}.parquet", columns=[]))
+    assert len(table) + sum(dropped.values()) == len(
+        pd.read_parquet(SENTIMENT / f"{name}.parquet", columns=[])
+    )
     assert (table["text"] != "").all()
-    assert not table["text"].str.contains(r"<br|[\x00-\x1f\x7f-\xa0\ufeff\u3000]|  |&#\d+;|^ | $").any()
+    assert (
+        not table["text"]
+        .str.contains(r"<br|[\x00-\x1f\x7f-\xa0\ufeff\u3000]|  |&#\d+;|^ | $")
+        .any()
+    )
     if splits:
         texts = {split: rows["text"].tolist() for split, rows in table.groupby("split", sort=False)}
         assert {split: len(rows) for split, rows in texts.items()} == splits
@@ -98,10 +125,15 @@ def test_quoted_fields_with_commas_lose_their_quotes_only():
     texts = read_reviews(RAW / "ChnSentiCorp_htl_all.csv.gz").table["text"]
     assert texts[0].startswith('距离川沙公路较近,但是公交指示不对,如果是"蔡陆线"的话')
     with gzip.open(RAW / "ChnSentiCorp_htl_all.csv.gz", "rt", encoding="utf-8-sig") as file:
-        expected = pd.read_csv(file)["review"].dropna()  # quoted as it should be: pandas reads it too
+        expected = pd.read_csv(file)[
+            "review"
+        ].dropna()  # quoted as it should be: pandas reads it too
     usual = ~expected.str.contains(r"&#|[\x00-\x1f\x7f-\x9f\xad\u200b\ufeff]").to_numpy()
     assert usual.sum() > 7500
-    assert texts[usual].str.split().str.join("").tolist() == expected[usual].str.split().str.join("").tolist()
+    assert (
+        texts[usual].str.split().str.join("").tolist()
+        == expected[usual].str.split().str.join("").tolist()
+    )
 
 
 def test_the_same_reviews_from_files_of_many_kinds_have_the_same_hash(tmp_path):
@@ -114,7 +146,10 @@ def test_the_same_reviews_from_files_of_many_kinds_have_the_same_hash(tmp_path):
         assert read_reviews(tmp_path / name).hash() == expected
     train = table.query("split == 'train'").drop(columns="split")
     train.to_parquet(tmp_path / "train.parquet")
-    assert read_reviews(RAW / "chnsenticorp_train_quote_trap.tsv.gz").hash() == read_reviews(tmp_path / "train.parquet").hash()
+    assert (
+        read_reviews(RAW / "chnsenticorp_train_quote_trap.tsv.gz").hash()
+        == read_reviews(tmp_path / "train.parquet").hash()
+    )
 
 
 def test_imdbs_folders_hold_what_the_parquet_file_holds(tmp_path):

@@ -26,18 +26,29 @@ def runs(trained: tuple[Path, str]) -> dict[str, dict]:
     return results(trained[0])
 
 
-def test_a_run_stands_beside_its_twin_and_the_references(trained: tuple[Path, str], runs: dict[str, dict]) -> None:
+def test_a_run_stands_beside_its_twin_and_the_references(
+    trained: tuple[Path, str], runs: dict[str, dict]
+) -> None:
     run, twin = runs["upgraded seed=0"], runs["traditional seed=0"]
     assert run["twin"]["key"] == twin["key"]
     for name, gap in run["difference"].items():
         assert gap == run["metrics"][name] - twin["metrics"][name]
     assert run["difference"]["test/mse_ratio"] != 0
     assert run["metrics"]["test/persistence/mse_ratio"] == pytest.approx(1)
-    for word in ("upgraded seed=0", "twin, traditional", "difference", "persistence", "drift", "next:"):
+    for word in (
+        "upgraded seed=0",
+        "twin, traditional",
+        "difference",
+        "persistence",
+        "drift",
+        "next:",
+    ):
         assert word in trained[1]
 
 
-def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(runs: dict[str, dict], tmp_path: Path) -> None:
+def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(
+    runs: dict[str, dict], tmp_path: Path
+) -> None:
     train(tmp_path / "b", "optimizer=rmsprop", "regularization=[dropout,l1]", "seed=5")
     train(tmp_path / "a")
     again = results(tmp_path / "a")
@@ -46,7 +57,9 @@ def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(runs: dict[str
         assert again[name]["key"] == runs[name]["key"]
 
 
-def test_what_the_store_holds_is_not_trained_again(trained: tuple[Path, str], runs: dict[str, dict]) -> None:
+def test_what_the_store_holds_is_not_trained_again(
+    trained: tuple[Path, str], runs: dict[str, dict]
+) -> None:
     root, _ = trained
     before = {row.run_id for row in Store(root).rows()}
     stamps = {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")}
@@ -58,29 +71,48 @@ def test_what_the_store_holds_is_not_trained_again(trained: tuple[Path, str], ru
     assert "upgraded seed=0" in said
 
 
-def test_the_store_tells_everything_about_a_run(trained: tuple[Path, str], runs: dict[str, dict]) -> None:
+def test_the_store_tells_everything_about_a_run(
+    trained: tuple[Path, str], runs: dict[str, dict]
+) -> None:
     store, run = Store(trained[0]), runs["upgraded seed=0"]
     rows = {row.name: row for row in store.rows()}
     assert {row.status for row in rows.values()} == {"FINISHED"}
     row = rows["upgraded seed=0"]
     assert row.key == run["key"] and row.parent is not None
-    assert (row.params["optimizer"], row.params["clip.max_norm"], row.params["task.target"]) == ("adamw", "1.0", "return")
+    assert (row.params["optimizer"], row.params["clip.max_norm"], row.params["task.target"]) == (
+        "adamw",
+        "1.0",
+        "return",
+    )
     assert row.metrics["test/mse_ratio"] == run["metrics"]["test/mse_ratio"]
     assert row.metrics["difference/test/mse_ratio"] == run["difference"]["test/mse_ratio"]
     assert 0 < row.metrics["engagement/clipped_share"] <= 1
     points = store.client.get_metric_history(row.run_id, "val/loss")
     assert [point.step for point in points] == [1, 2]
     names = {artifact.path for artifact in store.client.list_artifacts(row.run_id)}
-    assert {"best.ckpt", "config.yaml", "forecast.png", "curves.png", "forecasts.parquet", "tickers.parquet"} <= names
+    assert {
+        "best.ckpt",
+        "config.yaml",
+        "forecast.png",
+        "curves.png",
+        "forecasts.parquet",
+        "tickers.parquet",
+    } <= names
     data = store.client.get_run(row.run_id).inputs.dataset_inputs[0].dataset
     assert row.tags["upgate.data"].startswith(data.digest)
     parent = next(r for r in rows.values() if r.is_parent)
     assert parent.run_id == row.parent
-    assert parent.metrics["difference/test/mse_ratio"] == pytest.approx(run["difference"]["test/mse_ratio"])
-    assert "versions.json" in {artifact.path for artifact in store.client.list_artifacts(parent.run_id)}
+    assert parent.metrics["difference/test/mse_ratio"] == pytest.approx(
+        run["difference"]["test/mse_ratio"]
+    )
+    assert "versions.json" in {
+        artifact.path for artifact in store.client.list_artifacts(parent.run_id)
+    }
 
 
-def test_the_kept_checkpoint_is_plain_and_is_what_was_scored(trained: tuple[Path, str], runs: dict[str, dict]) -> None:
+def test_the_kept_checkpoint_is_plain_and_is_what_was_scored(
+    trained: tuple[Path, str], runs: dict[str, dict]
+) -> None:
     folder = trained[0] / runs["upgraded seed=0"]["key"][:16]
     kept = torch.load(folder / "best.ckpt", weights_only=True)
     assert kept["hyper_parameters"]["spec"]["seed"] == 0
@@ -90,8 +122,16 @@ def test_the_kept_checkpoint_is_plain_and_is_what_was_scored(trained: tuple[Path
     assert not (folder / "last.ckpt").exists()
 
 
-def test_a_sweep_trains_each_twin_once_and_twins_of_themselves_differ_by_zero(tmp_path: Path) -> None:
-    words = ["recipe=traditional,upgraded", "stopping=none,early", "seed=0,1", "trainer.max_epochs=1", "data.start=2017"]
+def test_a_sweep_trains_each_twin_once_and_twins_of_themselves_differ_by_zero(
+    tmp_path: Path,
+) -> None:
+    words = [
+        "recipe=traditional,upgraded",
+        "stopping=none,early",
+        "seed=0,1",
+        "trainer.max_epochs=1",
+        "data.start=2017",
+    ]
     code, said = train(tmp_path / "runs", *words, sweep=True)
     rows = [row for row in Store(tmp_path / "runs").rows() if not row.is_parent]
     assert code == 0 and "8 runs" in said
@@ -100,7 +140,11 @@ def test_a_sweep_trains_each_twin_once_and_twins_of_themselves_differ_by_zero(tm
     for seed in (0, 1):
         own = found[f"traditional stopping=none seed={seed}"]
         assert set(own["difference"].values()) == {0.0}
-        assert own["key"] == own["twin"]["key"] == found[f"upgraded stopping=early seed={seed}"]["twin"]["key"]
+        assert (
+            own["key"]
+            == own["twin"]["key"]
+            == found[f"upgraded stopping=early seed={seed}"]["twin"]["key"]
+        )
 
 
 def test_a_diverged_run_is_a_result(tmp_path: Path) -> None:
@@ -114,14 +158,22 @@ def test_a_diverged_run_is_a_result(tmp_path: Path) -> None:
     assert "MSE ratio" in said or "diverged" in said
 
 
-def test_a_failed_run_is_told_recorded_and_the_rest_go_on(tmp_path: Path, runs: dict[str, dict]) -> None:
+def test_a_failed_run_is_told_recorded_and_the_rest_go_on(
+    tmp_path: Path, runs: dict[str, dict]
+) -> None:
     root = tmp_path / "runs"
-    (root / runs["upgraded seed=0"]["key"][:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
+    (root / runs["upgraded seed=0"]["key"][:16] / "best.ckpt").mkdir(
+        parents=True
+    )  # its weights cannot be written
     code, said = train(root, "seed=0,1", sweep=True)
     rows = {row.name: row for row in Store(root).rows()}
     assert code == 1
-    assert rows["upgraded seed=0"].status == "FAILED" and rows["upgraded seed=1"].status == "FINISHED"
-    assert "traceback.txt" in {a.path for a in Store(root).client.list_artifacts(rows["upgraded seed=0"].run_id)}
+    assert (
+        rows["upgraded seed=0"].status == "FAILED" and rows["upgraded seed=1"].status == "FINISHED"
+    )
+    assert "traceback.txt" in {
+        a.path for a in Store(root).client.list_artifacts(rows["upgraded seed=0"].run_id)
+    }
     assert said.index("failed upgraded seed=0") < said.index("2 runs") < said.index("1 failed")
 
 
@@ -141,7 +193,9 @@ def test_a_failed_run_is_told_recorded_and_the_rest_go_on(tmp_path: Path, runs: 
         (["split.gap=0"], "split.gap=0"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(words: list[str], told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
+    words: list[str], told: str, tmp_path: Path
+) -> None:
     with pytest.raises(UserError) as error:
         train(tmp_path / "runs", *words)
     assert told in str(error.value) and "\n" not in str(error.value)
@@ -171,5 +225,7 @@ def test_a_part_that_changed_nothing_is_told_loudly(tmp_path: Path) -> None:
     words = ["optimizer=sgd,nt_asgd", "optimizer.lr=0.01", "twin=false"]
     code, said = train(tmp_path / "runs", *words, sweep=True)
     assert code == 0 and "optimizer=nt_asgd had no effect" in " ".join(said.split())
-    _, said = train(tmp_path / "runs", "clip=none,norm", "trainer.max_epochs=1", "twin=false", sweep=True)
+    _, said = train(
+        tmp_path / "runs", "clip=none,norm", "trainer.max_epochs=1", "twin=false", sweep=True
+    )
     assert "no effect" not in said

@@ -32,11 +32,15 @@ def wait_for(condition, seconds: float, what: str):
 def half_way(root: Path) -> bool:
     """One run is finished and another has passed an epoch."""
     done = list(root.glob("*/result.json"))
-    return bool(done) and any(path.parent not in {d.parent for d in done} for path in root.glob("*/last.ckpt"))
+    return bool(done) and any(
+        path.parent not in {d.parent for d in done} for path in root.glob("*/last.ckpt")
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_the_same_command_goes_on_where_it_was_killed(how: signal.Signals, undisturbed: dict[str, dict], tmp_path: Path) -> None:
+def test_the_same_command_goes_on_where_it_was_killed(
+    how: signal.Signals, undisturbed: dict[str, dict], tmp_path: Path
+) -> None:
     root = tmp_path / "runs"
     process = start(root, "-m", *SWEEP)
     wait_for(lambda: half_way(root), 90, "half the sweep")
@@ -49,15 +53,25 @@ def test_the_same_command_goes_on_where_it_was_killed(how: signal.Signals, undis
     finished = {row.key: row.run_id for row in store.rows(status="FINISHED")}
     killed = [row for row in store.rows(status="KILLED") if not row.is_parent]
     assert len(killed) == 1 and finished
-    stamps = {p: p.stat().st_mtime_ns for p in root.glob("*/best.ckpt") if (p.parent / "result.json").exists()}
+    stamps = {
+        p: p.stat().st_mtime_ns
+        for p in root.glob("*/best.ckpt")
+        if (p.parent / "result.json").exists()
+    }
 
     code, _ = train(root, *SWEEP, sweep=True)
     assert code == 0
     rows = [row for row in store.rows() if not row.is_parent]
     assert {row.status for row in rows} == {"FINISHED"}
-    assert len(rows) == len({row.key for row in rows}) == 5  # four recipes and one twin, none of them twice
-    assert killed[0].run_id in {row.run_id for row in rows}  # the killed one went on as the same run
+    assert (
+        len(rows) == len({row.key for row in rows}) == 5
+    )  # four recipes and one twin, none of them twice
+    assert killed[0].run_id in {
+        row.run_id for row in rows
+    }  # the killed one went on as the same run
     assert finished.items() <= {row.key: row.run_id for row in rows}.items()
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     again = results(root)
-    assert {name: numbers(result) for name, result in again.items()} == {name: numbers(r) for name, r in undisturbed.items()}
+    assert {name: numbers(result) for name, result in again.items()} == {
+        name: numbers(r) for name, r in undisturbed.items()
+    }

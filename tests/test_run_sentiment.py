@@ -34,9 +34,20 @@ def test_a_run_stands_beside_its_twin_and_the_references(trained: tuple[Path, st
     runs = results(trained[0])
     run, twin = runs[RUN], runs[TWIN]
     assert run["twin"]["key"] == twin["key"]
-    assert run["difference"]["test/accuracy"] == run["metrics"]["test/accuracy"] - twin["metrics"]["test/accuracy"]
+    assert (
+        run["difference"]["test/accuracy"]
+        == run["metrics"]["test/accuracy"] - twin["metrics"]["test/accuracy"]
+    )
     assert run["metrics"]["test/linear/accuracy"] == twin["metrics"]["test/linear/accuracy"]
-    for word in (RUN, "twin, traditional", "difference", "majority", "linear", "best attainable accuracy", "next:"):
+    for word in (
+        RUN,
+        "twin, traditional",
+        "difference",
+        "majority",
+        "linear",
+        "best attainable accuracy",
+        "next:",
+    ):
         assert word in trained[1]
 
 
@@ -44,16 +55,33 @@ def test_the_files_of_a_run_agree_with_its_numbers(trained: tuple[Path, str]) ->
     run = results(trained[0])[RUN]
     folder = Path(run["folder"])
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(run["metrics"]["test/accuracy"])
+    assert (predictions["truth"] == predictions["predicted"]).mean() == pytest.approx(
+        run["metrics"]["test/accuracy"]
+    )
     twin = pd.read_parquet(Path(results(trained[0])[TWIN]["folder"]) / "predictions.parquet")
     apart = pd.read_csv(folder / "disagreements.csv")
     assert len(apart) == min(50, (predictions["predicted"] != twin["predicted"]).sum())
     stored = {artifact.path for artifact in Store(trained[0]).client.list_artifacts(run["run_id"])}
-    assert {"confusion.png", "curves.png", "predictions.parquet", "disagreements.csv", "best.ckpt"} <= stored
+    assert {
+        "confusion.png",
+        "curves.png",
+        "predictions.parquet",
+        "disagreements.csv",
+        "best.ckpt",
+    } <= stored
 
 
-def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(trained: tuple[Path, str], tmp_path: Path) -> None:
-    train(tmp_path / "b" / "runs", "task=sentiment", "optimizer=rmsprop", "regularization=[dropout,l1]", "seed=5", "data.language=both")
+def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    train(
+        tmp_path / "b" / "runs",
+        "task=sentiment",
+        "optimizer=rmsprop",
+        "regularization=[dropout,l1]",
+        "seed=5",
+        "data.language=both",
+    )
     train(tmp_path / "a" / "runs", "task=sentiment")
     again, first = results(tmp_path / "a" / "runs"), results(trained[0])
     for name in (RUN, TWIN):
@@ -75,7 +103,9 @@ def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path)
     after = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
     assert isinstance(after, SentimentDataModule)
     assert before.state == after.state
-    for a, b in zip(before.loads(64, 3).train_dataloader(), after.loads(64, 3).train_dataloader(), strict=True):
+    for a, b in zip(
+        before.loads(64, 3).train_dataloader(), after.loads(64, 3).train_dataloader(), strict=True
+    ):
         assert all(torch.equal(a[key], b[key]) for key in a)
     for a, b in zip(before.part("validation"), after.part("validation"), strict=True):
         assert all(torch.equal(a[key], b[key]) for key in a)
@@ -94,18 +124,25 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     for place in (root, tmp_path / "undisturbed" / "runs"):
         assert train(place, *words)[0] == 0
     undisturbed = results(tmp_path / "undisturbed" / "runs")
-    assert {name: numbers(run) for name, run in results(root).items()} == {name: numbers(run) for name, run in undisturbed.items()}
+    assert {name: numbers(run) for name, run in results(root).items()} == {
+        name: numbers(run) for name, run in undisturbed.items()
+    }
 
 
 def test_predict_labels_texts_as_the_run_did(
-    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     scored = pd.read_parquet(Path(results(trained[0])[RUN]["folder"]) / "predictions.parquet")
     file, out = tmp_path / "new.txt", tmp_path / "labels.csv"
     file.write_text("\n".join(scored["text"]) + "\n", encoding="utf-8")
     assert main(["predict", f"root={trained[0]}", f"data.path={file}", f"out={out}"]) == 0
     told = pd.read_csv(out)
-    assert told["probability"].to_numpy() == pytest.approx(scored["probability"].to_numpy(), abs=1e-6)
+    assert told["probability"].to_numpy() == pytest.approx(
+        scored["probability"].to_numpy(), abs=1e-6
+    )
     assert told["text"].tolist() == scored["text"].tolist()
     monkeypatch.setattr("sys.stdin", io.StringIO(scored["text"].iloc[0] + "\n\n"))
     assert main(["predict", f"root={trained[0]}"]) == 0
@@ -122,17 +159,33 @@ def test_predict_labels_texts_as_the_run_did(
         (["task.window=5"], "window belongs to task=stock"),
     ],
 )
-def test_a_wrong_word_is_one_sentence(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", *small("task=sentiment", *words, f"root={tmp_path / 'runs'}", f"cache={tmp_path}")]) == 2
+def test_a_wrong_word_is_one_sentence(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                "train",
+                *small("task=sentiment", *words, f"root={tmp_path / 'runs'}", f"cache={tmp_path}"),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert told in said and said.count("\n") == 1
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [(["data=sp500"], "data=sp500 is not for task=sentiment"), (["data=texts"], "data.path is missing")]
+    ("words", "told"),
+    [
+        (["data=sp500"], "data=sp500 is not for task=sentiment"),
+        (["data=texts"], "data.path is missing"),
+    ],
 )
-def test_a_wrong_source_is_one_sentence(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_source_is_one_sentence(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "task=sentiment", *words]) == 2
     assert told in capsys.readouterr().err
 
@@ -142,7 +195,9 @@ def test_word_dropout_is_not_for_prices(capsys: pytest.CaptureFixture[str]) -> N
     assert "regularization=word" in capsys.readouterr().err
 
 
-def test_runs_lists_both_tasks(trained: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_lists_both_tasks(
+    trained: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["runs", f"root={trained[0]}", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert {run["name"] for run in listed} == {RUN, TWIN}
@@ -152,6 +207,8 @@ def test_runs_lists_both_tasks(trained: tuple[Path, str], capsys: pytest.Capture
 
 def test_the_upgraded_recipe_has_its_own_parts_for_each_task() -> None:
     reviews, prices = compose(["task=sentiment"]), compose(["task=stock"])
-    assert set(reviews["regularization"]) == {"locked", "word"} and set(prices["regularization"]) == {"dropout"}
+    assert set(reviews["regularization"]) == {"locked", "word"} and set(
+        prices["regularization"]
+    ) == {"dropout"}
     assert set(compose(["task=sentiment", "regularization=[l1]"])["regularization"]) == {"l1"}
     assert compose(["task=sentiment", "recipe=traditional"])["regularization"] == {}

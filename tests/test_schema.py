@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from upgate.config.schema import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Range, build, checked, said
+from upgate.config.schema import (
+    Fraction,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Range,
+    build,
+    checked,
+    said,
+)
 from upgate.errors import UserError, did_you_mean, nearest
 
 
@@ -198,7 +208,9 @@ def test_said_is_what_one_writes(value: Any, text: str) -> None:
 
 
 def test_nearest_and_did_you_mean() -> None:
-    assert nearest("ADAM", ["adamw", "adam", "sgd"]) == "adam" and nearest("adma", ["Adam"]) == "Adam"
+    assert (
+        nearest("ADAM", ["adamw", "adam", "sgd"]) == "adam" and nearest("adma", ["Adam"]) == "Adam"
+    )
     assert nearest("zzz", ["adam"]) is None and nearest("x", []) is None
     assert did_you_mean("zzz", []) == "; there is none"
     assert did_you_mean("zzz", map(str, range(20))).count(",") == 19

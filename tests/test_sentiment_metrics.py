@@ -20,10 +20,19 @@ def drawn(n: int, classes: int, seed: int = 0, strength: float = 1.5) -> tuple[T
     return torch.from_numpy(logits).float(), torch.from_numpy(y)
 
 
-def judged(logits: Tensor, y: Tensor, leaked: np.ndarray | None = None, **references: np.ndarray) -> Judgement:
+def judged(
+    logits: Tensor, y: Tensor, leaked: np.ndarray | None = None, **references: np.ndarray
+) -> Judgement:
     classes = NAMES[: logits.shape[1]]
     none = np.zeros(0, dtype=bool)
-    return judge(logits, y, references, none if leaked is None else leaked, classes, [f"review {i}" for i in range(len(y))])
+    return judge(
+        logits,
+        y,
+        references,
+        none if leaked is None else leaked,
+        classes,
+        [f"review {i}" for i in range(len(y))],
+    )
 
 
 def calibration(p: np.ndarray, y: np.ndarray) -> float:
@@ -51,7 +60,12 @@ def test_metrics_are_their_formulas(classes: int) -> None:
 
 def test_a_reference_is_judged_as_the_run_is() -> None:
     logits, y = drawn(300, 3)
-    same = judged(logits, y, linear=logits.double().softmax(dim=1).numpy(), majority=np.tile([0.5, 0.3, 0.2], (300, 1))).metrics
+    same = judged(
+        logits,
+        y,
+        linear=logits.double().softmax(dim=1).numpy(),
+        majority=np.tile([0.5, 0.3, 0.2], (300, 1)),
+    ).metrics
     for key in ("accuracy", "macro_f1", "mcc", "loss", "ece"):
         assert same[f"linear/{key}"] == pytest.approx(same[key], rel=1e-6)
     assert same["accuracy_lead_linear"] == 0
@@ -92,8 +106,12 @@ def test_without_what_leaked_the_rest_is_counted() -> None:
     got = judged(logits, y, leaked, linear=reference).metrics
     rest = ~leaked
     assert got["leaked"] == 50
-    assert got["accuracy_unseen"] == pytest.approx(np.mean(logits.argmax(dim=1).numpy()[rest] == y.numpy()[rest]))
-    assert got["linear/accuracy_unseen"] == pytest.approx(np.mean(reference.argmax(axis=1)[rest] == y.numpy()[rest]))
+    assert got["accuracy_unseen"] == pytest.approx(
+        np.mean(logits.argmax(dim=1).numpy()[rest] == y.numpy()[rest])
+    )
+    assert got["linear/accuracy_unseen"] == pytest.approx(
+        np.mean(reference.argmax(axis=1)[rest] == y.numpy()[rest])
+    )
     clean = judged(logits, y, linear=reference).metrics
     assert {key: got[key] for key in clean} == clean
     assert set(got) - set(clean) == {"leaked", "accuracy_unseen", "linear/accuracy_unseen"}
@@ -110,14 +128,28 @@ def test_predictions_have_a_row_per_review() -> None:
     logits, y = drawn(50, 3)
     leaked = np.arange(50) < 5
     got = judged(logits, y, leaked).predictions
-    columns = ["row", "text", "truth", "predicted", "probability", "p_negative", "p_positive", "p_neutral", "leaked"]
+    columns = [
+        "row",
+        "text",
+        "truth",
+        "predicted",
+        "probability",
+        "p_negative",
+        "p_positive",
+        "p_neutral",
+        "leaked",
+    ]
     assert got.columns.tolist() == columns and got["row"].tolist() == list(range(50))
     assert got["text"].tolist() == [f"review {i}" for i in range(50)]
-    assert got["truth"].tolist() == [NAMES[i] for i in y] and got["predicted"].tolist() == [NAMES[i] for i in logits.argmax(dim=1)]
+    assert got["truth"].tolist() == [NAMES[i] for i in y] and got["predicted"].tolist() == [
+        NAMES[i] for i in logits.argmax(dim=1)
+    ]
     p = got[["p_negative", "p_positive", "p_neutral"]].to_numpy()
     np.testing.assert_allclose(p, logits.double().softmax(dim=1).numpy())
     assert (got["probability"] == p.max(axis=1)).all() and (got["leaked"] == leaked).all()
-    assert judged(logits, y).metrics["accuracy"] == pytest.approx((got["truth"] == got["predicted"]).mean())
+    assert judged(logits, y).metrics["accuracy"] == pytest.approx(
+        (got["truth"] == got["predicted"]).mean()
+    )
 
 
 def test_judging_leaves_its_input_as_it_was() -> None:

@@ -7,7 +7,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parts_help import CLASSES, EMBEDDING, MODEL, VOCABULARY, Loop, fits, knobs, learner, made, needs_bf16, parts, same, texts
+from parts_help import (
+    CLASSES,
+    EMBEDDING,
+    MODEL,
+    VOCABULARY,
+    Loop,
+    fits,
+    knobs,
+    learner,
+    made,
+    needs_bf16,
+    parts,
+    same,
+    texts,
+)
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.model.backbone import Pooling
@@ -44,7 +58,11 @@ def test_a_padded_batch_is_each_text_alone(pooling: str, both_ways: bool) -> Non
     whole_loss(made, data).backward()
     padded, together = made(data), gradients(made)
     for row, n in enumerate(data["lengths"].tolist()):
-        alone = {"x": data["x"][row : row + 1, :n], "lengths": data["lengths"][row : row + 1], "y": data["y"][row : row + 1]}
+        alone = {
+            "x": data["x"][row : row + 1, :n],
+            "lengths": data["lengths"][row : row + 1],
+            "y": data["y"][row : row + 1],
+        }
         torch.testing.assert_close(made(alone)[0], padded[row], rtol=0, atol=1e-6)
         whole_loss(made, alone).backward()
     torch.testing.assert_close(gradients(made), together, rtol=1e-5, atol=1e-6)
@@ -62,7 +80,11 @@ def test_what_stands_in_the_padding_does_not_matter(pooling: str, both_ways: boo
 @pytest.mark.parametrize("layerwise", choices("layerwise"))
 def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
     """Under momentum, decay, penalties, an average of weights, and tokens dropped to padding."""
-    decay = (f"optimizer.weight_decay={0.1}",) if "weight_decay" in knobs("optimizer", optimizer) else ()
+    decay = (
+        (f"optimizer.weight_decay={0.1}",)
+        if "weight_decay" in knobs("optimizer", optimizer)
+        else ()
+    )
     chosen = (f"optimizer={optimizer}", f"layerwise={layerwise}", *decay)
     if not fits(*chosen):
         pytest.skip("refused: see test_combine.py")
@@ -72,7 +94,10 @@ def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
     for _ in range(2):  # the weights and their average
         now = loop.net.embedding.weight.detach()
         assert not now[0].any()
-        assert (now[1:] != start[1:]).any(dim=1).all() or layerwise in ("cyclic", "greedy")  # which may not have come so low
+        assert (now[1:] != start[1:]).any(dim=1).all() or layerwise in (
+            "cyclic",
+            "greedy",
+        )  # which may not have come so low
         loop.recipe.evaluate(True)
 
 
@@ -81,7 +106,9 @@ def test_embeddings_start_as_pytorch_built_them_or_small(name: str) -> None:
     """The null choice leaves N(0, 1); the others draw U(-0.1, 0.1). The padding is 0 with all of them."""
     embedding = net(vocabulary=2000, embedding=50).embedding
     built = embedding.weight.detach().clone()
-    made("init", name, **({"t_max": 20.0} if name == "chrono" else {}))(embedding, generator(0, "test"))
+    made("init", name, **({"t_max": 20.0} if name == "chrono" else {}))(
+        embedding, generator(0, "test")
+    )
     weight = embedding.weight.detach()
     assert torch.equal(weight[0], torch.zeros(50))
     if name == "pytorch":
@@ -106,17 +133,34 @@ def test_logits_and_loss_stay_float32_under_bf16_autocast(pooling: str, both_way
 
 
 def test_layers_from_the_bottom_to_the_top() -> None:
-    loop = Loop(parts("layerwise=discriminative", "optimizer.lr=0.1"), task="sentiment", num_layers=2)
+    loop = Loop(
+        parts("layerwise=discriminative", "optimizer.lr=0.1"), task="sentiment", num_layers=2
+    )
     assert [name for name, _ in loop.learner.layers()] == ["embedding", "lstm.0", "lstm.1", "head"]
-    assert loop.rates() == pytest.approx({"embedding": 0.1 / 2.6**3, "lstm.0": 0.1 / 2.6**2, "lstm.1": 0.1 / 2.6, "head": 0.1})
+    assert loop.rates() == pytest.approx(
+        {"embedding": 0.1 / 2.6**3, "lstm.0": 0.1 / 2.6**2, "lstm.1": 0.1 / 2.6, "head": 0.1}
+    )
 
 
 @pytest.mark.parametrize("optimizer", choices("optimizer"))
-@pytest.mark.parametrize("words", [(), ("regularization=[locked,word,l1,l2]", "averaging=ema", "clip=value")], ids=["alone", "with others"])
+@pytest.mark.parametrize(
+    "words",
+    [(), ("regularization=[locked,word,l1,l2]", "averaging=ema", "clip=value")],
+    ids=["alone", "with others"],
+)
 def test_independent_is_joint_bit_for_bit(optimizer: str, words: tuple[str, ...]) -> None:
-    words = words if fits(f"optimizer={optimizer}", *words) else ("regularization=[locked,word,l2]", "clip=value")
+    words = (
+        words
+        if fits(f"optimizer={optimizer}", *words)
+        else ("regularization=[locked,word,l2]", "clip=value")
+    )
     joint, own = (
-        Loop(parts(f"optimizer={optimizer}", f"layerwise={how}", *words), task="sentiment", bidirectional=True, pooling="attention")
+        Loop(
+            parts(f"optimizer={optimizer}", f"layerwise={how}", *words),
+            task="sentiment",
+            bidirectional=True,
+            pooling="attention",
+        )
         for how in ("joint", "independent")
     )
     assert joint.steps(10) == own.steps(10)
@@ -125,16 +169,23 @@ def test_independent_is_joint_bit_for_bit(optimizer: str, words: tuple[str, ...]
 
 def test_a_seed_decides_the_first_weights_and_nothing_else_moves() -> None:
     before = torch.get_rng_state()
-    first, again, other = (Loop(parts(), task="sentiment", seed=seed).weights() for seed in (0, 0, 1))
+    first, again, other = (
+        Loop(parts(), task="sentiment", seed=seed).weights() for seed in (0, 0, 1)
+    )
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(first, again) and not torch.equal(first["embedding.weight"], other["embedding.weight"])
+    assert same(first, again) and not torch.equal(
+        first["embedding.weight"], other["embedding.weight"]
+    )
 
 
 def test_the_checkpoint_holds_what_makes_the_learner_again() -> None:
     made = learner("sentiment", parts(*BUSY), pooling="max")
     assert isinstance(made, SentimentModule)
     kept = dict(made.hparams)
-    assert kept["state"] == {"vocabulary": VOCABULARY, "classes": CLASSES} and set(kept) == {"spec", "state"}
+    assert kept["state"] == {"vocabulary": VOCABULARY, "classes": CLASSES} and set(kept) == {
+        "spec",
+        "state",
+    }
     again = SentimentModule(kept["spec"], kept["state"])
     again.load_state_dict(made.state_dict())
     assert torch.equal(again.eval()(texts()), made.eval()(texts()))
@@ -142,7 +193,9 @@ def test_the_checkpoint_holds_what_makes_the_learner_again() -> None:
 
 
 def test_a_wrong_knob_of_the_model_is_told() -> None:
-    with pytest.raises(UserError, match=r"^model\.pooling=maxx is not a choice, did you mean 'max'\?"):
+    with pytest.raises(
+        UserError, match=r"^model\.pooling=maxx is not a choice, did you mean 'max'\?"
+    ):
         net(pooling="maxx")
 
 
@@ -153,10 +206,26 @@ def test_the_loss_is_cross_entropy_by_hand() -> None:
     assert float(made.loss(logits, data)) == pytest.approx(float(by_hand), rel=1e-6)
 
 
-@pytest.mark.parametrize("words", [(), ("regularization=[locked,word]", "regularization.locked.p=0.2", "regularization.word.p=0.05")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        (
+            "regularization=[locked,word]",
+            "regularization.locked.p=0.2",
+            "regularization.word.p=0.05",
+        ),
+    ],
+)
 def test_it_learns_which_of_two_words_came_last(words: tuple[str, ...]) -> None:
     """Order, not counts: a rule that a bag of words cannot know."""
-    loop = Loop(parts("optimizer=adam", "optimizer.lr=0.02", *words), total=150, task="sentiment", hidden_size=16, num_layers=1)
+    loop = Loop(
+        parts("optimizer=adam", "optimizer.lr=0.02", *words),
+        total=150,
+        task="sentiment",
+        hidden_size=16,
+        num_layers=1,
+    )
 
     def with_rule(i: int) -> dict[str, Tensor]:
         data = texts(i, n=32, length=8)

@@ -12,7 +12,15 @@ from upgate.data.loader import DeterministicLoader, share
 from upgate.errors import UserError
 from upgate.store.store import Row, Store
 
-SMALL = ("task=stock", "data.start=2015", "model.hidden_size=8", "task.window=10", "trainer.max_epochs=2", "threads=1", "twin=false")
+SMALL = (
+    "task=stock",
+    "data.start=2015",
+    "model.hidden_size=8",
+    "task.window=10",
+    "trainer.max_epochs=2",
+    "threads=1",
+    "twin=false",
+)
 TWO = ("trainer.strategy=ddp_fork", "trainer.devices=2", "trainer.accelerator=cpu")
 
 
@@ -32,7 +40,10 @@ def weights(root: Path, row: Row) -> dict[str, torch.Tensor]:
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     roots = tmp_path / "one", tmp_path / "two"
-    one, two = trained(roots[0], "regularization=[none]"), trained(roots[1], "regularization=[none]", *TWO)
+    one, two = (
+        trained(roots[0], "regularization=[none]"),
+        trained(roots[1], "regularization=[none]", *TWO),
+    )
     assert one.key != two.key  # the sums of two processes have other last digits
     ours, theirs = weights(roots[0], one), weights(roots[1], two)
     for name, w in ours.items():
@@ -48,7 +59,11 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
 def test_alone_a_process_takes_whole_batches() -> None:
     rows = torch.arange(10)
     assert torch.equal(share(rows), rows)
-    assert [len(batch) for batch in DeterministicLoader(lambda rows: rows, rows, 4, seed=0)] == [4, 4, 2]
+    assert [len(batch) for batch in DeterministicLoader(lambda rows: rows, rows, 4, seed=0)] == [
+        4,
+        4,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,16 +55,24 @@ def test_sp500_by_years():
 
 def test_sp500_needs_no_heavy_import():
     code = "import sys; from upgate.data.prices.sources import load_prices; load_prices({'source': 'sp500'}); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"arch", "scipy", "yfinance", "torch", "sklearn"} & set(loaded)
 
 
 def test_prices_reads_a_path_with_codes_that_look_like_numbers(tmp_path):
-    rows = ["ticker,date,open,high,low,close", "600519,2020-01-02,1,1,1,1", "000858,2020-01-02,2,2,2,2"]
+    rows = [
+        "ticker,date,open,high,low,close",
+        "600519,2020-01-02,1,1,1,1",
+        "000858,2020-01-02,2,2,2,2",
+    ]
     (tmp_path / "x.csv").write_text("\n".join(rows))
     table = load_prices(config("prices", path=str(tmp_path / "x.csv"), tickers=[600519])).table
     assert table["ticker"].tolist() == ["600519"]
-    assert load_prices(config("prices", path=tmp_path, tickers="000858")).table["close"].tolist() == [2]
+    assert load_prices(config("prices", path=tmp_path, tickers="000858")).table[
+        "close"
+    ].tolist() == [2]
 
 
 def test_what_is_missing_or_misspelt_is_told():
@@ -104,8 +112,14 @@ def chart(symbol: str, price: float, days: pd.DatetimeIndex = DAYS, dividend: fl
         "open": close, "close": close, "high": [value + 2 for value in close], "low": [value - 2 for value in close],
         "volume": [1000 + i for i in range(len(days))],
     }  # fmt: skip
-    opening = [int((day + pd.Timedelta(hours=14, minutes=30)).timestamp()) for day in days]  # 9:30 in New York
-    result = {"meta": meta, "timestamp": opening, "indicators": {"quote": [quote], "adjclose": [{"adjclose": adjusted}]}}
+    opening = [
+        int((day + pd.Timedelta(hours=14, minutes=30)).timestamp()) for day in days
+    ]  # 9:30 in New York
+    result = {
+        "meta": meta,
+        "timestamp": opening,
+        "indicators": {"quote": [quote], "adjclose": [{"adjclose": adjusted}]},
+    }
     return {"chart": {"result": [result], "error": None}}
 
 
@@ -123,7 +137,9 @@ class Yahoo:
         if params and "period1" in params:
             self.asked.append(dict(params))
         nothing = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-        return Reply(self.charts.get(url.rsplit("/", 1)[1], {"chart": {"result": None, "error": nothing}}))
+        return Reply(
+            self.charts.get(url.rsplit("/", 1)[1], {"chart": {"result": None, "error": nothing}})
+        )
 
 
 @pytest.fixture
@@ -137,10 +153,21 @@ def yahoo(monkeypatch, tmp_path_factory):
 
 
 def ask(folder: Path, **changes) -> dict:
-    return config("yahoo", **{"tickers": ["^GSPC", "AAPL"], "start": "2024-01-01", "end": "2024-01-31", "folder": str(folder), **changes})
+    return config(
+        "yahoo",
+        **{
+            "tickers": ["^GSPC", "AAPL"],
+            "start": "2024-01-01",
+            "end": "2024-01-31",
+            "folder": str(folder),
+            **changes,
+        },
+    )
 
 
-yahoo_warnings = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning:yfinance")  # its own use of pandas
+yahoo_warnings = pytest.mark.filterwarnings(
+    "ignore::pandas.errors.Pandas4Warning:yfinance"
+)  # its own use of pandas
 
 
 @yahoo_warnings
@@ -150,8 +177,12 @@ def test_a_download_is_adjusted_sorted_and_saved_with_its_hash(yahoo, tmp_path):
     assert prices.table["ticker"].unique().tolist() == ["AAPL", "^GSPC"]
     assert prices.table["date"].unique().tolist() == list(DAYS)
     first, last = table.loc["AAPL"].iloc[0], table.loc["AAPL"].iloc[-1]
-    assert first[["open", "high", "low", "close", "volume"]].tolist() == pytest.approx([75, 76.5, 73.5, 75, 1000])
-    assert last[["open", "high", "low", "close", "volume"]].tolist() == pytest.approx([107, 109, 105, 107, 1007])
+    assert first[["open", "high", "low", "close", "volume"]].tolist() == pytest.approx(
+        [75, 76.5, 73.5, 75, 1000]
+    )
+    assert last[["open", "high", "low", "close", "volume"]].tolist() == pytest.approx(
+        [107, 109, 105, 107, 1007]
+    )
     (note,) = (tmp_path / "data").glob("yahoo-*.json")
     told = json.loads(note.read_text())
     assert told["tickers"] == ["AAPL", "^GSPC"]
@@ -197,7 +228,9 @@ def test_an_altered_snapshot_is_refused(yahoo, tmp_path):
     load_prices(ask(tmp_path))
     (snapshot,) = tmp_path.glob("*.parquet")
     pd.read_parquet(snapshot).assign(Close=1.0).to_parquet(snapshot)
-    with pytest.raises(UserError, match=r"is gone or altered since .*; data\.refresh=true downloads it again"):
+    with pytest.raises(
+        UserError, match=r"is gone or altered since .*; data\.refresh=true downloads it again"
+    ):
         load_prices(ask(tmp_path))
     assert load_prices(ask(tmp_path, refresh=True)).table["close"].min() == 75
     (note,) = tmp_path.glob("*.json")
@@ -217,7 +250,9 @@ def test_a_failed_write_leaves_the_old_snapshot_and_no_debris(yahoo, tmp_path, m
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", full)
-        assert "cannot be written (No space left on device); set data.folder" in sentence(tmp_path, refresh=True)
+        assert "cannot be written (No space left on device); set data.folder" in sentence(
+            tmp_path, refresh=True
+        )
     assert sorted(tmp_path.iterdir()) == before
     assert load_prices(ask(tmp_path)).hash() == first.hash()
 
@@ -241,7 +276,9 @@ def test_a_rate_limit_points_to_what_is_there(yahoo, tmp_path):
     assert "the snapshot of 2" in sentence(tmp_path, refresh=True)
     assert "leave out data.refresh=true to use it" in sentence(tmp_path, refresh=True)
     (snapshot,) = tmp_path.glob("*.parquet")
-    assert f"use a snapshot that is there, data=prices data.path={snapshot}" in sentence(tmp_path, tickers=["MSFT"])
+    assert f"use a snapshot that is there, data=prices data.path={snapshot}" in sentence(
+        tmp_path, tickers=["MSFT"]
+    )
 
 
 @yahoo_warnings
@@ -258,7 +295,11 @@ def test_an_unknown_or_almost_empty_ticker_is_named(yahoo, tmp_path):
 @yahoo_warnings
 def test_columns_that_are_not_adjusted_break_the_contract(yahoo, tmp_path, monkeypatch):
     download = yfinance.download
-    monkeypatch.setattr(yfinance, "download", lambda *args, **kwargs: download(*args, **{**kwargs, "auto_adjust": False}))
+    monkeypatch.setattr(
+        yfinance,
+        "download",
+        lambda *args, **kwargs: download(*args, **{**kwargs, "auto_adjust": False}),
+    )
     assert "yfinance's columns are" in sentence(tmp_path)
 
 
@@ -268,5 +309,8 @@ def test_offline(tmp_path, monkeypatch):
     monkeypatch.setitem(YfConfig.network.data, "proxy", "http://127.0.0.1:9")
     yfinance.set_tz_cache_location(str(tmp_path / "yfinance"))
     told = sentence(tmp_path / "data")
-    assert told == "Yahoo gave no or almost no prices for AAPL, ^GSPC: it cannot be reached from here; use the embedded data=sp500"
+    assert (
+        told
+        == "Yahoo gave no or almost no prices for AAPL, ^GSPC: it cannot be reached from here; use the embedded data=sp500"
+    )
     assert not (tmp_path / "data").exists()

@@ -13,7 +13,11 @@ def in_order(fold: Fold, gap: int) -> bool:
     starts_at_the_first_date = fold.train.start == 0
     train_gap = fold.validation.start - fold.train.stop
     test_gap = fold.test.start - fold.validation.stop
-    return starts_at_the_first_date and train_gap == test_gap == gap and min(map(len, vars(fold).values())) > gap
+    return (
+        starts_at_the_first_date
+        and train_gap == test_gap == gap
+        and min(map(len, vars(fold).values())) > gap
+    )
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -33,8 +37,12 @@ def test_walk_forward_blocks_are_equal_and_tile_the_end(n: int, gap: int, folds:
     assert len(result) == folds and all(in_order(fold, gap) for fold in result)
     assert [d for fold in result for d in fold.test] == list(range(result[0].test.start, n))
     assert len({len(fold.test) for fold in result}) == 1
-    assert 0 <= int(n * 0.4) - (n - result[0].test.start) < folds  # the remainder stands before the first block
-    assert [len(fold.train) for fold in result] == sorted({len(fold.train) for fold in result})  # strictly expanding
+    assert (
+        0 <= int(n * 0.4) - (n - result[0].test.start) < folds
+    )  # the remainder stands before the first block
+    assert [len(fold.train) for fold in result] == sorted(
+        {len(fold.train) for fold in result}
+    )  # strictly expanding
     for fold in result:
         assert len(fold.validation) == int((fold.test.start - gap) * 0.2)
 
@@ -65,5 +73,7 @@ def test_development_never_touches_a_test_date(n: int, gap: int) -> None:
     ],
 )
 def test_a_split_that_cannot_be_is_refused_in_one_sentence(make) -> None:
-    with pytest.raises(UserError, match=r"^\d+ dates are too few for this split: [^\n]+; take more data"):
+    with pytest.raises(
+        UserError, match=r"^\d+ dates are too few for this split: [^\n]+; take more data"
+    ):
         make()

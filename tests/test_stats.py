@@ -51,15 +51,24 @@ def test_ranked_is_wilcoxons_test_with_the_hodges_lehmann_interval() -> None:
     x = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
     y = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
     found = ranked(y - x)
-    assert (found.effect, found.low, found.high, found.p) == pytest.approx((-0.46, -0.786, -0.010, 0.0390625), abs=1e-9)
+    assert (found.effect, found.low, found.high, found.p) == pytest.approx(
+        (-0.46, -0.786, -0.010, 0.0390625), abs=1e-9
+    )
     assert found.p == pytest.approx(scipy_stats.wilcoxon(y - x, method="exact").pvalue)
 
 
 def test_infinite_differences_leave_a_finite_effect_and_honest_bounds() -> None:
     found = ranked(np.array([1.0, 2, 3, np.inf, 5, 6]))
     assert (found.effect, found.low, found.high, found.p) == (4, 1, np.inf, 0.03125)
-    assert ranked(np.array([1.0, 2, 3, 4, np.inf]))[1:3] == (-np.inf, np.inf)  # five seeds cannot reject
-    assert ranked(np.arange(1.0, 7), alpha=2 / 2**6)[1:4] == (1, 6, 2 / 2**6)  # six reject at exactly this level
+    assert ranked(np.array([1.0, 2, 3, 4, np.inf]))[1:3] == (
+        -np.inf,
+        np.inf,
+    )  # five seeds cannot reject
+    assert ranked(np.arange(1.0, 7), alpha=2 / 2**6)[1:4] == (
+        1,
+        6,
+        2 / 2**6,
+    )  # six reject at exactly this level
     assert ranked(np.array([np.inf, -np.inf])).effect == 0
     assert ranked(np.full(6, np.inf)).effect == np.inf
 
@@ -67,7 +76,11 @@ def test_infinite_differences_leave_a_finite_effect_and_honest_bounds() -> None:
 @pytest.mark.parametrize("n", [6, 9])
 def test_the_rank_interval_and_its_p_say_the_same(n: int) -> None:
     rng = np.random.default_rng(1)
-    for d in np.where(rng.random((60, n)) < 0.15, rng.choice([-np.inf, np.inf], (60, n)), rng.normal(0.8, 1, (60, n))):
+    for d in np.where(
+        rng.random((60, n)) < 0.15,
+        rng.choice([-np.inf, np.inf], (60, n)),
+        rng.normal(0.8, 1, (60, n)),
+    ):
         found = ranked(d)
         assert (found.p <= 0.05) <= (not found.low < 0 < found.high)
 
@@ -91,12 +104,18 @@ def test_size_and_power_of_the_paired_tests() -> None:
     for effect in (0, 0.5, 1, 1.5):
         d = null + effect
         t = d.mean(axis=1) / d.std(axis=1, ddof=1) * np.sqrt(n)
-        assert within(float(np.mean(np.abs(t) > scipy_stats.t.isf(0.025, n - 1))), power(effect, n), studies)
+        assert within(
+            float(np.mean(np.abs(t) > scipy_stats.t.isf(0.025, n - 1))), power(effect, n), studies
+        )
     for d in null[:200]:  # what was simulated is what is computed
-        assert (paired(d).p <= 0.05) == (abs(d.mean()) * np.sqrt(n) > scipy_stats.t.isf(0.025, n - 1) * d.std(ddof=1))
+        assert (paired(d).p <= 0.05) == (
+            abs(d.mean()) * np.sqrt(n) > scipy_stats.t.isf(0.025, n - 1) * d.std(ddof=1)
+        )
     flips = np.array([sign_flip(d) <= 0.05 for d in null[:2000]])
     assert within(float(flips.mean()), 2 / 64, 2000)  # its level at six seeds: only all of one sign
-    wilcoxon = np.array([ranked(np.where(np.abs(d) > 1.5, np.inf * d, d)).p <= 0.05 for d in null[:1500]])
+    wilcoxon = np.array(
+        [ranked(np.where(np.abs(d) > 1.5, np.inf * d, d)).p <= 0.05 for d in null[:1500]]
+    )
     assert within(float(wilcoxon.mean()), 2 / 64, 1500)
 
 
@@ -104,7 +123,9 @@ def test_size_with_folds_that_share_rows() -> None:
     """Fold differences with correlation rho = test share of all rows, the case that the correction is made for."""
     rng, n, studies = np.random.default_rng(3), 10, 4000
     rho = 0.1
-    d = np.sqrt(rho) * rng.normal(size=(studies, 1)) + np.sqrt(1 - rho) * rng.normal(size=(studies, n))
+    d = np.sqrt(rho) * rng.normal(size=(studies, 1)) + np.sqrt(1 - rho) * rng.normal(
+        size=(studies, n)
+    )
     corrected = np.mean([nadeau_bengio(one, rho / (1 - rho)).p <= 0.05 for one in d])
     assert within(float(corrected), 0.05, studies)
     assert np.mean([paired(one).p <= 0.05 for one in d[:1000]]) > 0.1

@@ -27,7 +27,9 @@ def level(p: np.ndarray, low: float, high: float) -> bool:
 
 def overlapping(studies: int, T: int, h: int, rng: np.random.Generator) -> np.ndarray:
     """Errors of h-day forecasts, (studies, T): sums of h daily shocks."""
-    return np.lib.stride_tricks.sliding_window_view(rng.normal(size=(studies, T + h - 1)), h, axis=1).sum(axis=-1)
+    return np.lib.stride_tricks.sliding_window_view(
+        rng.normal(size=(studies, T + h - 1)), h, axis=1
+    ).sum(axis=-1)
 
 
 def test_diebold_mariano_is_statsmodels_and_for_one_day_the_paired_t_test() -> None:
@@ -42,8 +44,12 @@ def test_diebold_mariano_is_statsmodels_and_for_one_day_the_paired_t_test() -> N
 def test_diebold_mariano_over_several_days_is_the_published_formula() -> None:
     a, b = (overlapping(1, 60, 3, RNG)[0] ** 2 for _ in range(2))
     d, T, h = a - b, 60, 3
-    gamma = [sum((d[t] - d.mean()) * (d[t - k] - d.mean()) for t in range(k, T)) / T for k in range(h)]
-    s1 = d.mean() / np.sqrt((gamma[0] + 2 * sum(gamma[1:])) / T)  # Harvey, Leybourne & Newbold 1997, equations 3 to 5, 9
+    gamma = [
+        sum((d[t] - d.mean()) * (d[t - k] - d.mean()) for t in range(k, T)) / T for k in range(h)
+    ]
+    s1 = d.mean() / np.sqrt(
+        (gamma[0] + 2 * sum(gamma[1:])) / T
+    )  # Harvey, Leybourne & Newbold 1997, equations 3 to 5, 9
     s1 *= np.sqrt((T + 1 - 2 * h + h * (h - 1) / T) / T)
     assert diebold_mariano(a, b, h) == pytest.approx((s1, 2 * scipy_stats.t.sf(abs(s1), T - 1)))
 
@@ -64,21 +70,28 @@ def two_arms(kind: str, seeds: int, rng: np.random.Generator) -> np.ndarray:
     y, signal = rng.normal(size=(2, 300))
     own = rng.normal(size=(2, seeds, 300))
     f = {
-        "tilt": 0.15 * rng.normal(size=(2, seeds, 1)) * signal,  # each seed's model leans along a signal in its own way
+        "tilt": 0.15
+        * rng.normal(size=(2, seeds, 1))
+        * signal,  # each seed's model leans along a signal in its own way
         "skill": rng.gamma(2, 0.08, (2, seeds, 1)) * own,  # some seeds' models are noisier
-        "days": np.stack([0.3 * signal, 0.3 * rng.normal(size=300)])[:, None] + 0.05 * own,  # the arms differ, each on its days
+        "days": np.stack([0.3 * signal, 0.3 * rng.normal(size=300)])[:, None]
+        + 0.05 * own,  # the arms differ, each on its days
     }
     return (y - f[kind]) ** 2
 
 
-def test_averaging_seeds_does_not_make_diebold_mariano_a_test_of_recipes_and_counting_both_does() -> None:
+def test_averaging_seeds_does_not_make_diebold_mariano_a_test_of_recipes_and_counting_both_does() -> (
+    None
+):
     rng, rate = np.random.default_rng(1), {}
     for kind in ("tilt", "skill", "days"):
         six = [two_arms(kind, 6, rng) for _ in range(400)]
         for name, test in (("dates", diebold_mariano), ("both", seeds_and_dates)):
             rate[kind, name] = np.mean([test(*one).p <= 0.05 for one in six])
         rate[kind, "seeds"] = np.mean([paired((a - b).mean(axis=1)).p <= 0.05 for a, b in six])
-    assert rate["tilt", "dates"] > 0.3 and rate["skill", "dates"] > 0.2  # other seeds would say otherwise
+    assert (
+        rate["tilt", "dates"] > 0.3 and rate["skill", "dates"] > 0.2
+    )  # other seeds would say otherwise
     assert rate["days", "seeds"] > 0.5  # other dates would say otherwise
     assert max(rate[kind, "both"] for kind in ("tilt", "skill", "days")) <= 0.06
 
@@ -88,7 +101,9 @@ def test_seeds_and_dates_is_two_way_clustering_and_has_power() -> None:
     d = a - b
     seeds, dates = np.indices(d.shape)
     u = d - d.mean()
-    v_date = sum(u[dates == t].sum() ** 2 for t in range(40)) / 200**2  # Cameron, Gelbach & Miller 2011, equation 2.11
+    v_date = (
+        sum(u[dates == t].sum() ** 2 for t in range(40)) / 200**2
+    )  # Cameron, Gelbach & Miller 2011, equation 2.11
     v_seed = sum(u[seeds == s].sum() ** 2 for s in range(5)) / 200**2 * 5 / 4
     v_cell = np.sum((u - u.mean(axis=0) - u.mean(axis=1)[:, None]) ** 2) / (4 * 39) / 200
     variance = max(v_date + v_seed - v_cell, v_date, v_seed)
@@ -101,12 +116,15 @@ def test_seeds_and_dates_is_two_way_clustering_and_has_power() -> None:
 
 
 @pytest.mark.parametrize(
-    ("h", "T", "low", "high"), [(1, 60, 0.03, 0.07), (1, 500, 0.03, 0.07), (5, 250, 0.03, 0.075), (5, 1000, 0.03, 0.075)]
+    ("h", "T", "low", "high"),
+    [(1, 60, 0.03, 0.07), (1, 500, 0.03, 0.07), (5, 250, 0.03, 0.075), (5, 1000, 0.03, 0.075)],
 )
 def test_size_of_diebold_mariano(h: int, T: int, low: float, high: float) -> None:
     rng = np.random.default_rng(2)
     a, b = overlapping(1500, T, h, rng) ** 2, overlapping(1500, T, h, rng) ** 2
-    assert level(np.array([diebold_mariano(*one, h).p for one in zip(a, b, strict=True)]), low, high)
+    assert level(
+        np.array([diebold_mariano(*one, h).p for one in zip(a, b, strict=True)]), low, high
+    )
 
 
 def test_power_of_diebold_mariano() -> None:
@@ -115,14 +133,18 @@ def test_power_of_diebold_mariano() -> None:
     a, b = rng.normal(size=(1500, 250)) ** 2, (1.15 * rng.normal(size=(1500, 250))) ** 2
     center = np.sqrt(250) * (1.15**2 - 1) / np.sqrt(2 * (1 + 1.15**4))
     claimed = scipy_stats.norm.sf(1.96 - center)
-    assert np.mean([diebold_mariano(*one).p <= 0.05 for one in zip(a, b, strict=True)]) == pytest.approx(claimed, abs=0.06)
+    assert np.mean(
+        [diebold_mariano(*one).p <= 0.05 for one in zip(a, b, strict=True)]
+    ) == pytest.approx(claimed, abs=0.06)
 
 
 def test_clark_west_is_the_t_of_a_constant() -> None:
     y, small, large = RNG.normal(size=(3, 80))
     f = (y - small) ** 2 - ((y - large) ** 2 - (small - large) ** 2)
     fit = OLS(f, np.ones(80)).fit(cov_type="HAC", cov_kwds={"maxlags": 0})
-    assert clark_west(y, small, large) == pytest.approx((fit.tvalues[0], scipy_stats.norm.sf(fit.tvalues[0])))
+    assert clark_west(y, small, large) == pytest.approx(
+        (fit.tvalues[0], scipy_stats.norm.sf(fit.tvalues[0]))
+    )
     assert clark_west(y, small, small) == (0, 0.5)
 
 
@@ -139,7 +161,9 @@ def test_size_and_power_of_clark_west_where_diebold_mariano_has_none() -> None:
         forecast, truth = slope[:, start - 1 : -1] * x[:, start:], y[:, start:]
         zero = np.zeros(truth.shape[1])
         cw = np.array([clark_west(t, zero, f).p for t, f in zip(truth, forecast, strict=True)])
-        dm = np.array([diebold_mariano((t - f) ** 2, t**2) for t, f in zip(truth, forecast, strict=True)])
+        dm = np.array(
+            [diebold_mariano((t - f) ** 2, t**2) for t, f in zip(truth, forecast, strict=True)]
+        )
         return cw, np.where(dm[:, 0] < 0, dm[:, 1] / 2, 1)
 
     cw, dm = studies(0, 1500)
@@ -148,12 +172,16 @@ def test_size_and_power_of_clark_west_where_diebold_mariano_has_none() -> None:
     assert np.mean(cw <= 0.05) > 0.85 and np.mean(cw <= 0.05) > np.mean(dm <= 0.05) + 0.1
 
 
-def test_pesaran_timmermann_is_the_published_formula_and_knows_that_always_up_knows_nothing() -> None:
+def test_pesaran_timmermann_is_the_published_formula_and_knows_that_always_up_knows_nothing() -> (
+    None
+):
     y, f = RNG.normal(0.2, 1, (2, 150))
     n, py, pf, hits = 150, np.mean(y > 0), np.mean(f > 0), np.mean((y > 0) == (f > 0))
     star = py * pf + (1 - py) * (1 - pf)
     v = star * (1 - star) / n
-    w = ((2 * py - 1) ** 2 * pf * (1 - pf) + (2 * pf - 1) ** 2 * py * (1 - py)) / n  # the term of order 1/n^2 left out
+    w = (
+        (2 * py - 1) ** 2 * pf * (1 - pf) + (2 * pf - 1) ** 2 * py * (1 - py)
+    ) / n  # the term of order 1/n^2 left out
     s = (hits - star) / np.sqrt(v - w)
     assert pesaran_timmermann(y, f) == pytest.approx((s, scipy_stats.norm.sf(s)))
     assert pesaran_timmermann(y, np.ones(150)) == (0, 1)
@@ -162,28 +190,42 @@ def test_pesaran_timmermann_is_the_published_formula_and_knows_that_always_up_kn
 def test_size_and_power_of_pesaran_timmermann() -> None:
     rng = np.random.default_rng(6)
     y, f = rng.normal(0.1, 1, (2, 1500, 250))
-    assert level(np.array([pesaran_timmermann(*one).p for one in zip(y, f, strict=True)]), 0.03, 0.07)
+    assert level(
+        np.array([pesaran_timmermann(*one).p for one in zip(y, f, strict=True)]), 0.03, 0.07
+    )
     f += 0.2 * y
     hits = np.mean((y > 0) == (f > 0)) - 0.5
     claimed = scipy_stats.norm.sf(1.645 - 2 * hits * np.sqrt(250))
-    assert np.mean([pesaran_timmermann(*one).p <= 0.05 for one in zip(y[:500], f[:500], strict=True)]) == pytest.approx(claimed, abs=0.07)
+    assert np.mean(
+        [pesaran_timmermann(*one).p <= 0.05 for one in zip(y[:500], f[:500], strict=True)]
+    ) == pytest.approx(claimed, abs=0.07)
 
 
 def test_measures_of_skill() -> None:
     truth, previous = np.array([101.0, 104, 99, 103]), np.array([100.0, 101, 104, 99])
-    assert r2_out_of_sample(truth, previous, previous) == 0 and theil_u2(truth, previous, previous) == 1
+    assert (
+        r2_out_of_sample(truth, previous, previous) == 0
+        and theil_u2(truth, previous, previous) == 1
+    )
     assert r2_out_of_sample(truth, truth, previous) == 1 and theil_u2(truth, truth, previous) == 0
     halfway = (truth + previous) / 2
     assert r2_out_of_sample(truth, halfway, previous) == pytest.approx(0.75)
     assert theil_u2(truth, halfway, previous) == pytest.approx(0.5)
     assert theil_u2(truth, previous * 1.02, previous) == pytest.approx(  # written out
-        np.sqrt(np.sum(((previous * 1.02 - truth) / previous) ** 2) / np.sum((truth / previous - 1) ** 2))
+        np.sqrt(
+            np.sum(((previous * 1.02 - truth) / previous) ** 2)
+            / np.sum((truth / previous - 1) ** 2)
+        )
     )
 
 
 def test_a_diverged_run_has_no_test_and_equal_losses_no_difference() -> None:
     a, b = RNG.normal(size=(2, 50)) ** 2
-    for found in (diebold_mariano(a * np.inf, b), clark_west(a, b, a * np.inf), pesaran_timmermann(a, a * np.inf)):
+    for found in (
+        diebold_mariano(a * np.inf, b),
+        clark_west(a, b, a * np.inf),
+        pesaran_timmermann(a, a * np.inf),
+    ):
         assert np.isnan(found).all()
     assert diebold_mariano(a, a) == (0, 1)
 
@@ -202,7 +244,11 @@ def test_the_confidence_set_keeps_the_best_and_drops_the_worst() -> None:
 def test_the_confidence_set_keeps_arms_that_tie() -> None:
     """Equal series, and series of one mean: arch hands several models to one p-value, or divides by a variance of 0."""
     a, worse = RNG.normal(size=80) ** 2, RNG.normal(size=80) ** 2 + 1
-    for losses in ({"a": a, "twin": a}, {"a": a, "twin": a, "mirror": a[::-1]}, {"a": a, "twin": a, "worse": worse, "other": worse}):
+    for losses in (
+        {"a": a, "twin": a},
+        {"a": a, "twin": a, "mirror": a[::-1]},
+        {"a": a, "twin": a, "worse": worse, "other": worse},
+    ):
         p = confidence_set(losses)
         assert p["a"] == p["twin"] == 1 and np.isfinite(list(p.values())).all()
         assert all(p[name] <= 0.05 for name in ("worse", "other") if name in p)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from upgate.stats.many import cluster_bootstrap, geometric_mean_ratio, iqm, log_ratio, mean, percentiles
+from upgate.stats.many import (
+    cluster_bootstrap,
+    geometric_mean_ratio,
+    iqm,
+    log_ratio,
+    mean,
+    percentiles,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -18,7 +25,9 @@ def test_the_iqm_is_the_trimmed_mean_of_rliable() -> None:
 
 def test_a_ratio_of_errors_is_a_geometric_mean_that_counts_divergence() -> None:
     arm, base = np.exp(RNG.normal(size=(2, 5, 6)))
-    assert geometric_mean_ratio(arm, base).effect == pytest.approx(scipy_stats.gmean(arm / base, axis=None))
+    assert geometric_mean_ratio(arm, base).effect == pytest.approx(
+        scipy_stats.gmean(arm / base, axis=None)
+    )
     assert geometric_mean_ratio(arm, arm) == (1, 1, 1)
     one_way = geometric_mean_ratio(arm, base)
     other = geometric_mean_ratio(base, arm)
@@ -34,19 +43,33 @@ def test_draws_have_the_variance_of_two_way_resampling() -> None:
     """Against its closed form (Owen 2007, the pigeonhole bootstrap), and a bootstrap of seeds alone where one axis has no variance."""
     v = RNG.normal(size=(9, 7))
     rows, columns, cells = v.mean(axis=1), v.mean(axis=0), v - v.mean()
-    closed = rows.var() / 9 + columns.var() / 7 + (cells**2).mean() / 63 - rows.var() / 63 - columns.var() / 63
+    closed = (
+        rows.var() / 9
+        + columns.var() / 7
+        + (cells**2).mean() / 63
+        - rows.var() / 63
+        - columns.var() / 63
+    )
     found = cluster_bootstrap(v, seed=1)
     tail = scipy_stats.norm.sf(np.sqrt(7 / 6) * scipy_stats.t.isf(0.025, 6))
-    assert (found.high - found.low) / 2 == pytest.approx(scipy_stats.norm.isf(tail) * np.sqrt(closed), rel=0.1)
+    assert (found.high - found.low) / 2 == pytest.approx(
+        scipy_stats.norm.isf(tail) * np.sqrt(closed), rel=0.1
+    )
     alike = np.tile(RNG.normal(size=7), (9, 1))
     own = cluster_bootstrap(alike, shared=False)
-    assert cluster_bootstrap(alike).high - cluster_bootstrap(alike).low > 2 * (own.high - own.low)  # 9 tickers' own seeds, or one model's
+    assert cluster_bootstrap(alike).high - cluster_bootstrap(alike).low > 2 * (
+        own.high - own.low
+    )  # 9 tickers' own seeds, or one model's
 
 
 def test_the_same_seed_gives_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     v = RNG.normal(size=(4, 6))
     whole = cluster_bootstrap(v, seed=3, draws=4000)
-    assert whole == cluster_bootstrap(v, seed=3, draws=4000) != cluster_bootstrap(v, seed=4, draws=4000)
+    assert (
+        whole
+        == cluster_bootstrap(v, seed=3, draws=4000)
+        != cluster_bootstrap(v, seed=4, draws=4000)
+    )
     monkeypatch.setattr("upgate.stats.many.CHUNK", 1000)
     assert tuple(cluster_bootstrap(v, seed=3, draws=4000)) == pytest.approx(tuple(whole), abs=0.4)
 
@@ -55,7 +78,10 @@ def test_one_ticker_or_one_seed_is_taken_as_it_is() -> None:
     v = RNG.normal(size=(1, 8))
     assert cluster_bootstrap(v) == cluster_bootstrap(v, shared=False)
     assert cluster_bootstrap(v[:, :1])[1:] == (-np.inf, np.inf)
-    assert percentiles(np.array([np.nan, 0, 0, 0]), 0.5, 2) == (-np.inf, np.inf)  # what is not a number could be any
+    assert percentiles(np.array([np.nan, 0, 0, 0]), 0.5, 2) == (
+        -np.inf,
+        np.inf,
+    )  # what is not a number could be any
 
 
 @pytest.mark.parametrize(
@@ -67,8 +93,14 @@ def test_one_ticker_or_one_seed_is_taken_as_it_is() -> None:
         (1, 0.5, 1, True, 0, 0.04),  # by both: resampling both overstates (Owen 2007)
     ],
 )
-def test_how_often_the_interval_misses_no_effect(ticker: float, seed: float, cell: float, shared: bool, low: float, high: float) -> None:
+def test_how_often_the_interval_misses_no_effect(
+    ticker: float, seed: float, cell: float, shared: bool, low: float, high: float
+) -> None:
     rng, studies = np.random.default_rng(5), 500
-    v = ticker * rng.normal(size=(studies, 8, 1)) + seed * rng.normal(size=(studies, 1, 6)) + cell * rng.normal(size=(studies, 8, 6))
+    v = (
+        ticker * rng.normal(size=(studies, 8, 1))
+        + seed * rng.normal(size=(studies, 1, 6))
+        + cell * rng.normal(size=(studies, 8, 6))
+    )
     found = [cluster_bootstrap(one, mean, shared, seed=i, draws=2000) for i, one in enumerate(v)]
     assert low <= np.mean([not one.low <= 0 <= one.high for one in found]) <= high

@@ -30,7 +30,9 @@ def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
     (tmp_path / "figure.txt").write_text("a figure")
     with store.parent("stock", "a command", key("command"), {"upgate.command": "train"}) as parent:
         params = {"lr": 0.1, "none": None, "on": True, "long": "x" * 9000}
-        with store.run("stock", "one", key("one"), params, {"upgate.recipe": "upgraded"}, parent, True) as run:
+        with store.run(
+            "stock", "one", key("one"), params, {"upgate.recipe": "upgraded"}, parent, True
+        ) as run:
             run.log({"val/loss": 0.5, "odd|name": 1}, 1)
             run.log({"val/loss": 0.25}, 2)
             run.log({"nan": math.nan, "worst": math.inf, "best": -math.inf, "nothing": None})  # type: ignore[dict-item]
@@ -40,14 +42,26 @@ def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
             run.artifact(tmp_path / "figure.txt", "figures")
             run.dataset("s&p 500", key("data"), "arch.data.sp500", "training", {"rows": 5031})
     (row,) = store.rows(recipe="upgraded")
-    assert (row.run_id, row.key, row.name, row.task, row.status) == (run.id, key("one"), "one", "stock", "FINISHED")
+    assert (row.run_id, row.key, row.name, row.task, row.status) == (
+        run.id,
+        key("one"),
+        "one",
+        "stock",
+        "FINISHED",
+    )
     assert (row.parent, row.is_parent) == (parent.id, False)
     assert abs(time.time() - row.start.timestamp()) < 60 and 0 <= row.seconds < 60
     assert row.params == {"lr": "0.1", "none": "None", "on": "True", "long": "x" * 6000}
-    assert row.metrics.items() >= {"val/loss": 0.25, "odd_name": 1, "worst": math.inf, "best": -math.inf}.items()
+    assert (
+        row.metrics.items()
+        >= {"val/loss": 0.25, "odd_name": 1, "worst": math.inf, "best": -math.inf}.items()
+    )
     assert math.isnan(row.metrics["nan"]) and math.isnan(row.metrics["nothing"])
     assert [row.metrics[f"m{i}"] for i in range(2500)] == list(range(2500))
-    assert row.tags.items() >= {"upgate.seed": "3", "upgate.kind": "run", "upgate.recipe": "upgraded"}.items()
+    assert (
+        row.tags.items()
+        >= {"upgate.seed": "3", "upgate.kind": "run", "upgate.recipe": "upgraded"}.items()
+    )
     assert points(store, run.id, "val/loss") == [(1, 0.5), (2, 0.25)]
     files = tmp_path / "artifacts" / run.id / "artifacts"
     assert (files / "config/all.yaml").read_text() == "lr: 0.1\n"
@@ -85,7 +99,11 @@ def test_a_resumed_run_has_each_point_once(store: Store) -> None:
     assert resumed.id == run.id
     assert points(store, run.id, "loss") == [(step, 1 / (1 + step)) for step in range(9)]
     (row,) = store.rows()
-    assert (row.status, row.params, row.metrics["test/score"]) == ("FINISHED", {"lr": "0.1", "new": "1"}, 2.0)  # single numbers anew
+    assert (row.status, row.params, row.metrics["test/score"]) == (
+        "FINISHED",
+        {"lr": "0.1", "new": "1"},
+        2.0,
+    )  # single numbers anew
     assert store.run(**opened, params={}, resume=True).id != run.id  # type: ignore[arg-type]  # it was finished
     assert store.reconcile() == []  # the last one is ours and alive
 
@@ -99,10 +117,18 @@ def test_a_key_is_trained_once_at_a_time(store: Store) -> None:
 
 
 def test_status_says_how_it_ended(store: Store) -> None:
-    for word, error in {"error": ZeroDivisionError(), "ctrl-c": KeyboardInterrupt(), "term": SystemExit(143)}.items():
+    for word, error in {
+        "error": ZeroDivisionError(),
+        "ctrl-c": KeyboardInterrupt(),
+        "term": SystemExit(143),
+    }.items():
         with pytest.raises(type(error)), store.run("stock", word, key(word), {}, {}, None, False):
             raise error
-    assert {row.name: row.status for row in store.rows()} == {"error": "FAILED", "ctrl-c": "KILLED", "term": "KILLED"}
+    assert {row.name: row.status for row in store.rows()} == {
+        "error": "FAILED",
+        "ctrl-c": "KILLED",
+        "term": "KILLED",
+    }
     assert status_of(None) == "FINISHED"
     run = store.run("stock", "late", key("late"), {}, {}, None, False)
     with pytest.raises(ValueError, match="SLEEPING"):
@@ -123,10 +149,16 @@ def test_finished_finds_the_newest_by_key(store: Store) -> None:
     some = [key(word) for word in ("a", "b", "failed", "nobody")]
     many = some + [key(str(i)) for i in range(2000)]
     for keys in (some, many):
-        assert {k: row.run_id for k, row in store.finished(keys).items()} == {key("a"): ids["a"], key("b"): ids["b"]}
+        assert {k: row.run_id for k, row in store.finished(keys).items()} == {
+            key("a"): ids["a"],
+            key("b"): ids["b"],
+        }
 
 
-@pytest.mark.parametrize("name", ["a//b", "/a/b", "../a", "a/./b/", "损失/θ", "50% of x", "a\nb", "", "x" * 300, "lr: 0.1"])
+@pytest.mark.parametrize(
+    "name",
+    ["a//b", "/a/b", "../a", "a/./b/", "损失/θ", "50% of x", "a\nb", "", "x" * 300, "lr: 0.1"],
+)
 def test_any_name_becomes_one_that_mlflow_takes(name: str) -> None:
     from mlflow.utils.validation import _validate_metric_name
 

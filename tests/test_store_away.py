@@ -38,7 +38,9 @@ class Server:
 
     def start(self) -> None:
         null = subprocess.DEVNULL
-        self.process = subprocess.Popen(self.command, stdout=null, stderr=null, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command, stdout=null, stderr=null, start_new_session=True
+        )
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
@@ -61,7 +63,9 @@ def server(store: Store) -> Iterator[Server]:
     server.kill()
 
 
-def test_a_server_may_hang_and_die_while_a_run_logs(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_may_hang_and_die_while_a_run_logs(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     store = Store(tmp_path / "trainer", server.uri)
     run = store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, False)
@@ -87,9 +91,14 @@ def test_a_server_may_hang_and_die_while_a_run_logs(server: Server, tmp_path: Pa
     run.finish("FINISHED")
     assert time.monotonic() - started < 10 and journal.exists()
     server.start()
-    assert Store(store.root, server.uri).reconcile() == []  # delivers; the run was not killed but finished
+    assert (
+        Store(store.root, server.uri).reconcile() == []
+    )  # delivers; the run was not killed but finished
     (row,) = store.rows()
-    assert (row.status, row.metrics) == ("FINISHED", {"loss": 1 / 300, "worst": math.inf}) and not journal.exists()
+    assert (row.status, row.metrics) == (
+        "FINISHED",
+        {"loss": 1 / 300, "worst": math.inf},
+    ) and not journal.exists()
     history = points(store, run.id, "loss")
     assert [step for step, _ in history] == list(range(300)) and math.isnan(history[7][1])
     assert "note.txt" in [file.path for file in store.client.list_artifacts(run.id)]
@@ -102,7 +111,9 @@ def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(stor
         pass
     store.client.update_run(run.id, "RUNNING")
     journal = store.journal(run.key)
-    journal.write_text(f'{{"run":"{run.id}","upgate.host":"elsewhere","upgate.pid":"7"}}\n')  # on a disk that keeps no locks
+    journal.write_text(
+        f'{{"run":"{run.id}","upgate.host":"elsewhere","upgate.pid":"7"}}\n'
+    )  # on a disk that keeps no locks
     assert store.reconcile() == [] and journal.exists()
     alive = threading.Timer(0.5, journal.touch)
     alive.start()
@@ -120,13 +131,17 @@ def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
     path = store.journal(key("one"))
     path.parent.mkdir(parents=True)
     path.write_text('{"run":"0","upgate.host":"' + store.host + '","upgate.pid":"999999999"}\n')
-    with subprocess.Popen([sys.executable, "-c", command, str(path)], stdout=subprocess.PIPE) as settler:
+    with subprocess.Popen(
+        [sys.executable, "-c", command, str(path)], stdout=subprocess.PIPE
+    ) as settler:
         assert settler.stdout is not None and settler.stdout.readline()
         store.run("stock", "one", key("one"), {}, {}, None, True).finish("FINISHED")
     assert store.rows()[0].status == "FINISHED"
 
 
-def test_a_run_whose_journal_somebody_threw_away_is_killed_only_when_its_process_is_dead(store: Store) -> None:
+def test_a_run_whose_journal_somebody_threw_away_is_killed_only_when_its_process_is_dead(
+    store: Store,
+) -> None:
     run = store.run("stock", "one", key("one"), {}, {}, None, False)
     shutil.rmtree(store.root / "open")
     assert store.reconcile() == []

@@ -44,7 +44,10 @@ class Trainer:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TRAINER, str(root)], stdout=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-c", TRAINER, str(root)],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self.watchdog, self.child = map(int, self.process.stdout.readline().split())
@@ -62,7 +65,9 @@ class Trainer:
     def assert_output_ends(self) -> None:
         """Nobody left behind holds the output open: `... | cat` ends."""
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], 5)[0] and self.process.stdout.read() == ""
+        assert (
+            select.select([self.process.stdout], [], [], 5)[0] and self.process.stdout.read() == ""
+        )
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,9 @@ def test_without_a_watchdog_the_next_command_tells(trainer: Trainer) -> None:
     (run_id,) = store.reconcile()
     (row,) = store.rows()
     assert (row.run_id, row.status) == (run_id, "KILLED") and trainer.points() == list(range(1000))
-    assert row.start.timestamp() + row.seconds <= killed  # its last sign of life, not the time of the burial
+    assert (
+        row.start.timestamp() + row.seconds <= killed
+    )  # its last sign of life, not the time of the burial
     assert store.reconcile() == []
     with store.run("stock", "one", "a" * 64, {}, {}, None, True) as again:
         assert again.id == run_id and trainer.status() == "RUNNING"
@@ -134,4 +141,6 @@ def test_ctrl_c_reaches_the_trainer_and_not_the_watchdog(trainer: Trainer) -> No
     assert trainer.process.wait(15) != 0
     assert trainer.status() == "KILLED" and trainer.points() == list(range(1000))
     trainer.assert_output_ends()
-    assert within(2, lambda: not alive(trainer.watchdog))  # it had nothing to do, and imported nothing
+    assert within(
+        2, lambda: not alive(trainer.watchdog)
+    )  # it had nothing to do, and imported nothing

@@ -38,7 +38,9 @@ def store(tmp_path: Path) -> Store:
 
 def test_many_processes_make_one_store(tmp_path: Path) -> None:
     start = str(time.time() + 1.5)
-    commands = [[sys.executable, "-c", PREPARE, str(tmp_path / "runs"), start, letter] for letter in "abc"]
+    commands = [
+        [sys.executable, "-c", PREPARE, str(tmp_path / "runs"), start, letter] for letter in "abc"
+    ]
     for process in [subprocess.Popen(command) for command in commands]:
         assert process.wait(60) == 0
     store = Store(tmp_path / "runs")
@@ -70,7 +72,10 @@ def test_an_older_schema_is_brought_up_to_date_and_kept(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             return connection.execute("select version_num from alembic_version").fetchone()[0]
 
-    assert (version(tmp_path / "mlflow.db"), version(tmp_path / "mlflow.db.before-upgrade")) == (head, older)
+    assert (version(tmp_path / "mlflow.db"), version(tmp_path / "mlflow.db.before-upgrade")) == (
+        head,
+        older,
+    )
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
         connection.execute("update alembic_version set version_num = 'from the future'")
     (tmp_path / "mlflow.db.made-by").unlink()
@@ -86,7 +91,11 @@ def test_bad_stores_are_refused_in_one_sentence(tmp_path: Path) -> None:
         (tmp_path, None, "is not a database of MLflow"),
         (tmp_path / "50%", None, "without % . #"),
         (tmp_path, str(tmp_path), "no longer keeps runs in a folder"),
-        (tmp_path, f"http://me:secret@127.0.0.1:{port}", f"no MLflow server answers at http://127.0.0.1:{port}"),
+        (
+            tmp_path,
+            f"http://me:secret@127.0.0.1:{port}",
+            f"no MLflow server answers at http://127.0.0.1:{port}",
+        ),
     ):
         started = time.monotonic()
         with pytest.raises(UserError, match=sentence):
@@ -105,7 +114,10 @@ def test_the_port_of_the_ui_is_free_and_a_port(store: Store) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"port={port} is taken, perhaps by a page like this that is open already"):
+        with pytest.raises(
+            UserError,
+            match=f"port={port} is taken, perhaps by a page like this that is open already",
+        ):
             store.ui_command(port)
     assert str(port) in store.ui_command(port)
     for wrong in (0, 65536):

@@ -10,7 +10,9 @@ SPLIT = {"name": "stratified", "validation": 0.1, "test": 0.2}
 LABELS = np.repeat([0, 1, 2], [600, 300, 100])  # sorted by class, as such files are
 
 
-def rows(official: np.ndarray | None = None, fold: int = 0, labels: np.ndarray = LABELS) -> dict[str, np.ndarray]:
+def rows(
+    official: np.ndarray | None = None, fold: int = 0, labels: np.ndarray = LABELS
+) -> dict[str, np.ndarray]:
     return {part: found.numpy() for part, found in parts_of(labels, official, SPLIT, fold).items()}
 
 
@@ -19,7 +21,9 @@ def test_parts_are_disjoint_complete_and_stratified() -> None:
     assert sorted(np.concatenate(list(found.values()))) == list(range(1000))
     assert [len(found[part]) for part in PARTS] == [720, 80, 200]
     for part in PARTS:
-        assert (np.bincount(LABELS[found[part]]) / len(found[part])).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.01)
+        assert (np.bincount(LABELS[found[part]]) / len(found[part])).tolist() == pytest.approx(
+            [0.6, 0.3, 0.1], abs=0.01
+        )
     assert all(np.array_equal(a, b) for a, b in zip(found.values(), rows().values(), strict=True))
 
 
@@ -28,7 +32,9 @@ def test_folds_are_a_cross_validation_with_one_test_part() -> None:
     assert all(np.array_equal(fold["test"], folds[0]["test"]) for fold in folds)
     together = np.concatenate([fold["validation"] for fold in folds])
     assert len(together) == 800 and len(set(together)) == 800
-    with pytest.raises(UserError, match=r"fold=10 is not there; split.validation=0\.1 gives folds 0 to 9"):
+    with pytest.raises(
+        UserError, match=r"fold=10 is not there; split.validation=0\.1 gives folds 0 to 9"
+    ):
         rows(fold=10)
 
 

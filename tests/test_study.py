@@ -21,7 +21,15 @@ from upgate.study.result import Study, StudyResult, from_json
 from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
 PAIR = ["study=pair", "study.seeds=6"]
-PARTS = ["study=parts", "study.seeds=1", "split=walk_forward", "split.folds=2", "recipe=traditional", "optimizer=adam", "clip=norm"]
+PARTS = [
+    "study=parts",
+    "study.seeds=1",
+    "split=walk_forward",
+    "split.folds=2",
+    "recipe=traditional",
+    "optimizer=adam",
+    "clip=norm",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +48,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, StudyRes
     return root, said, result_of(Store(root), load_study(Store(root), "latest"))
 
 
-def test_a_pair_is_judged_by_the_paired_log_ratios_of_its_runs(pair: tuple[Path, str, StudyResult]) -> None:
+def test_a_pair_is_judged_by_the_paired_log_ratios_of_its_runs(
+    pair: tuple[Path, str, StudyResult],
+) -> None:
     root, _, found = pair
     runs = {name: run["metrics"]["test/mse_ratio"] for name, run in runs_below(root).items()}
     gaps = [math.log(runs[f"upgraded seed={s}"] / runs[f"traditional seed={s}"]) for s in range(6)]
@@ -49,17 +59,26 @@ def test_a_pair_is_judged_by_the_paired_log_ratios_of_its_runs(pair: tuple[Path,
     assert list(found.differences["upgraded"].values()) == pytest.approx(gaps, rel=1e-9, abs=1e-14)
     test = stats.ttest_1samp(gaps, 0)
     interval = test.confidence_interval()
-    assert (one.effect, one.low, one.high, one.p) == pytest.approx((np.mean(gaps), interval.low, interval.high, test.pvalue), rel=1e-6)
+    assert (one.effect, one.low, one.high, one.p) == pytest.approx(
+        (np.mean(gaps), interval.low, interval.high, test.pvalue), rel=1e-6
+    )
 
 
 def test_aa_is_the_baseline_on_other_seeds(pair: tuple[Path, str, StudyResult]) -> None:
     root, said, found = pair
     assert found.aa is not None and found.study.aa_seeds == [6, 7, 8, 9, 10, 11]
     runs = {name: run["metrics"]["test/mse_ratio"] for name, run in runs_below(root).items()}
-    gaps = [math.log(runs[f"traditional seed={s + 6}"] / runs[f"traditional seed={s}"]) for s in range(6)]
+    gaps = [
+        math.log(runs[f"traditional seed={s + 6}"] / runs[f"traditional seed={s}"])
+        for s in range(6)
+    ]
     assert found.aa.effect == pytest.approx(np.mean(gaps), rel=1e-9)
     table = said[said.index("MSE ratio, lower is better") :]
-    assert table.index("A/A: traditional again") < table.index("\n traditional ") < table.index("\n upgraded ")
+    assert (
+        table.index("A/A: traditional again")
+        < table.index("\n traditional ")
+        < table.index("\n upgraded ")
+    )
     assert max(map(len, table[: table.index("zero:")].splitlines())) <= 80
 
 
@@ -71,7 +90,12 @@ def test_independent_updates_change_nothing(pair: tuple[Path, str, StudyResult])
 
 def test_the_plan_comes_first_and_says_what_will_run(pair: tuple[Path, str, StudyResult]) -> None:
     said, found = pair[1], pair[2]
-    order = ["runs: 19, of which 0 are done and 19 to do; about", "run 1 of 19: traditional seed=0", "run 19 of 19", found.sentence]
+    order = [
+        "runs: 19, of which 0 are done and 19 to do; about",
+        "run 1 of 19: traditional seed=0",
+        "run 19 of 19",
+        found.sentence,
+    ]
     places = [said.index(one) for one in order]
     assert places == sorted(places)
     assert "detectable with 80% power: 1.43 standard deviations" in said
@@ -84,18 +108,26 @@ def test_the_commands_name_the_store(pair: tuple[Path, str, StudyResult], tmp_pa
     assert cli.main([*found.study.commands[-1].split()[1:], f"out={tmp_path / 'r.html'}"]) == 0
 
 
-def test_the_result_is_the_stores_alone_and_survives_json(pair: tuple[Path, str, StudyResult]) -> None:
+def test_the_result_is_the_stores_alone_and_survives_json(
+    pair: tuple[Path, str, StudyResult],
+) -> None:
     root, _, found = pair
     store = Store(root)
     described = from_json(Study, found.study.json())
     assert described == found.study
     rows = store.rows(task="stock")
-    assert judge(described, rows, tables_of(store)).json() == found.json() == judge(described, rows[:], tables_of(store)).json()
+    assert (
+        judge(described, rows, tables_of(store)).json()
+        == found.json()
+        == judge(described, rows[:], tables_of(store)).json()
+    )
     assert from_json(StudyResult, found.json()) == found
     assert results(root)[found.study.id] == json.loads(found.json())
 
 
-def test_another_machine_makes_the_same_from_mlflow_alone(pair: tuple[Path, str, StudyResult], tmp_path: Path) -> None:
+def test_another_machine_makes_the_same_from_mlflow_alone(
+    pair: tuple[Path, str, StudyResult], tmp_path: Path
+) -> None:
     root, _, found = pair
     there = Store(tmp_path / "elsewhere", f"sqlite:///{root / 'mlflow.db'}")
     assert result_of(there, load_study(there, found.study.id)).json() == found.json()
@@ -104,19 +136,33 @@ def test_another_machine_makes_the_same_from_mlflow_alone(pair: tuple[Path, str,
 def test_losses_and_tickers_are_those_of_the_forecasts(pair: tuple[Path, str, StudyResult]) -> None:
     root, _, found = pair
     folders = {name: Path(run["folder"]) for name, run in runs_below(root).items()}
-    tables = [pd.read_parquet(folders[f"upgraded seed={seed}"] / "forecasts.parquet") for seed in range(6)]
+    tables = [
+        pd.read_parquet(folders[f"upgraded seed={seed}"] / "forecasts.parquet") for seed in range(6)
+    ]
     unit = ((tables[0]["persistence"] - tables[0]["truth"]) ** 2).mean()
     mean = np.mean([((table["forecast"] - table["truth"]) ** 2) / unit for table in tables], axis=0)
     assert found.losses["upgraded"] == pytest.approx(mean.tolist(), rel=1e-9)
     assert np.mean(found.losses["persistence"]) == pytest.approx(1)
     assert len(found.dates) == len(mean) and found.dates == sorted(found.dates)
     (ratio,) = found.tickers["upgraded"].values()
-    assert math.log(ratio) == pytest.approx(found.verdicts[0].effect, rel=1e-9)  # one ticker: its ratio is the study's
+    assert math.log(ratio) == pytest.approx(
+        found.verdicts[0].effect, rel=1e-9
+    )  # one ticker: its ratio is the study's
     assert found.ticker_interval["upgraded"].low < ratio < found.ticker_interval["upgraded"].high
     both, dates, _ = found.second["upgraded"]
-    assert [test.name for test in found.second["upgraded"]] == [BOTH_WAYS, SEEDS_FIXED, OVER_PERSISTENCE]
-    assert both.effect == dates.effect == pytest.approx(np.mean(found.losses["upgraded"]) - np.mean(found.losses["traditional"]))
-    assert both.low < dates.low < dates.effect < dates.high < both.high and both.p > dates.p  # it answers for other seeds too
+    assert [test.name for test in found.second["upgraded"]] == [
+        BOTH_WAYS,
+        SEEDS_FIXED,
+        OVER_PERSISTENCE,
+    ]
+    assert (
+        both.effect
+        == dates.effect
+        == pytest.approx(np.mean(found.losses["upgraded"]) - np.mean(found.losses["traditional"]))
+    )
+    assert (
+        both.low < dates.low < dates.effect < dates.high < both.high and both.p > dates.p
+    )  # it answers for other seeds too
 
 
 def test_mlflow_sorts_arms_by_effect_and_lower_bound(pair: tuple[Path, str, StudyResult]) -> None:
@@ -124,17 +170,24 @@ def test_mlflow_sorts_arms_by_effect_and_lower_bound(pair: tuple[Path, str, Stud
     rows = store.rows(task="stock")
     (parent,) = (row for row in rows if row.tags.get("upgate.level") == "study")
     arms = {row.tags["upgate.arm"]: row for row in rows if row.tags.get("upgate.level") == "arm"}
-    assert set(arms) == set(found.study.keys) and {row.parent for row in arms.values()} == {parent.run_id}
+    assert set(arms) == set(found.study.keys) and {row.parent for row in arms.values()} == {
+        parent.run_id
+    }
     assert {row.status for row in rows} == {"FINISHED"}
     (one,) = found.verdicts
     metrics = arms["upgraded"].metrics
     assert metrics["effect"] == pytest.approx(100 * math.expm1(one.effect)) == -metrics["gain"]
-    assert metrics["gain_low"] == pytest.approx(-100 * math.expm1(one.high)) and metrics["gain_low"] < metrics["gain"]
+    assert (
+        metrics["gain_low"] == pytest.approx(-100 * math.expm1(one.high))
+        and metrics["gain_low"] < metrics["gain"]
+    )
     for row in rows:
         if not row.is_parent:
             assert row.parent in {arm.run_id for arm in arms.values()}
     assert parent.metrics["test_looks"] == found.looks == 19
-    assert {"study.json", "result.json", "versions.json"} <= {entry.path for entry in store.client.list_artifacts(parent.run_id)}
+    assert {"study.json", "result.json", "versions.json"} <= {
+        entry.path for entry in store.client.list_artifacts(parent.run_id)
+    }
 
 
 def test_nothing_is_trained_twice_by_the_next_study(pair: tuple[Path, str, StudyResult]) -> None:
@@ -143,12 +196,16 @@ def test_nothing_is_trained_twice_by_the_next_study(pair: tuple[Path, str, Study
     code, said = study(root, *PAIR)
     assert code == 0 and "of which 19 are done and 0 to do" in said and "run 1 of" not in said
     assert numbers(results(root)[found.study.id]) == numbers(json.loads(found.json()))
-    code, said = study(root, "study=pair", "study.seeds=[2,3]", "study.aa=false", "study.zero=false")
+    code, said = study(
+        root, "study=pair", "study.seeds=[2,3]", "study.aa=false", "study.zero=false"
+    )
     assert code == 0 and "of which 4 are done and 0 to do" in said and "fewer than 6 seeds" in said
     assert {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")} == before
 
 
-def test_parts_are_added_left_out_and_their_shares_sum_to_the_whole(parts: tuple[Path, str, StudyResult]) -> None:
+def test_parts_are_added_left_out_and_their_shares_sum_to_the_whole(
+    parts: tuple[Path, str, StudyResult],
+) -> None:
     _, said, found = parts
     assert [arm.name for arm in found.study.arms] == [
         "traditional",
@@ -159,7 +216,11 @@ def test_parts_are_added_left_out_and_their_shares_sum_to_the_whole(parts: tuple
     assert found.study.folds == [0, 1] and found.attribution is not None
     whole = next(one for one in found.verdicts if one.arm == "traditional optimizer=adam clip=norm")
     shares = [share.share.effect for share in found.attribution.shares.values()]
-    assert sum(shares) == pytest.approx(found.attribution.whole.effect, rel=1e-9) == pytest.approx(whole.effect, rel=1e-9)
+    assert (
+        sum(shares)
+        == pytest.approx(found.attribution.whole.effect, rel=1e-9)
+        == pytest.approx(whole.effect, rel=1e-9)
+    )
     assert [one.effect for one in found.parts] == pytest.approx(shares, rel=1e-9)
     assert {one.word for one in found.verdicts} == {"undecided"}  # one seed decides nothing
     assert "share of optimizer" in said
@@ -171,7 +232,9 @@ def test_folds_are_pooled_by_the_geometric_mean(parts: tuple[Path, str, StudyRes
     both = [runs["traditional seed=0"], runs["traditional seed=0 fold=1"]]
     assert found.scores["traditional"]["0"] == pytest.approx(math.sqrt(both[0] * both[1]), rel=1e-9)
     assert found.references["persistence"] == pytest.approx(1)
-    assert np.mean(list(found.folds["traditional + clip"].values())) == pytest.approx(found.verdicts[1].effect, abs=1e-12)
+    assert np.mean(list(found.folds["traditional + clip"].values())) == pytest.approx(
+        found.verdicts[1].effect, abs=1e-12
+    )
 
 
 def test_a_plan_alone_trains_nothing_and_makes_no_store(tmp_path: Path) -> None:
@@ -188,8 +251,14 @@ def test_a_failed_run_is_told_and_leaves_its_seed_out(tmp_path: Path) -> None:
     code, said = study(root, *words)
     (found,) = results(root).values()
     assert code == 1 and "failed upgraded seed=1" in said and "missing runs: 1;" in said
-    assert found["missing"]["upgraded"] == ["1/0"] and list(found["differences"]["upgraded"]) == ["0"]
-    statuses = {row.tags.get("upgate.arm") or row.tags["upgate.level"]: row.status for row in Store(root).rows() if row.is_parent}
+    assert found["missing"]["upgraded"] == ["1/0"] and list(found["differences"]["upgraded"]) == [
+        "0"
+    ]
+    statuses = {
+        row.tags.get("upgate.arm") or row.tags["upgate.level"]: row.status
+        for row in Store(root).rows()
+        if row.is_parent
+    }
     assert statuses == {"study": "FAILED", "upgraded": "FAILED", "traditional": "FINISHED"}
 
 
@@ -212,8 +281,13 @@ def test_a_failed_run_is_told_and_leaves_its_seed_out(tmp_path: Path) -> None:
         (["trainer.fast_dev_run=true"], "tries every recipe out"),
     ],
 )
-def test_wrong_words_are_one_sentence(words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["study", "task=stock", "data.start=2016", *words, f"root={tmp_path / 'runs'}"]) == 2
+def test_wrong_words_are_one_sentence(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        cli.main(["study", "task=stock", "data.start=2016", *words, f"root={tmp_path / 'runs'}"])
+        == 2
+    )
     said = capsys.readouterr().err
     assert told in said and said.count("\n") == 1
     assert not (tmp_path / "runs").exists()

@@ -18,7 +18,10 @@ SPLIT = {"name": "walk_forward", "folds": 2, "test": 0.15, "gap": None}
 
 def study_of(task: str, arms: list[Arm], parts: list[str], seeds: int = 6, folds: int = 1) -> Study:
     text = task == "sentiment"
-    names = {arm.name: range(seeds) for arm in arms} | {"again": range(seeds, 2 * seeds), "zero": range(1)}
+    names = {arm.name: range(seeds) for arm in arms} | {
+        "again": range(seeds, 2 * seeds),
+        "zero": range(1),
+    }
     return Study(
         id=f"{task}-x",
         task=task,
@@ -28,7 +31,10 @@ def study_of(task: str, arms: list[Arm], parts: list[str], seeds: int = 6, folds
         parts=parts,
         seeds=list(range(seeds)),
         folds=list(range(folds)),
-        keys={n: {f"{s}/{f}": f"{n} {s} {f}" for s in own for f in range(1 if n == "zero" else folds)} for n, own in names.items()},
+        keys={
+            n: {f"{s}/{f}": f"{n} {s} {f}" for s in own for f in range(1 if n == "zero" else folds)}
+            for n, own in names.items()
+        },
         aa=Arm("again", []),
         aa_seeds=list(range(seeds, 2 * seeds)),
         zero=Arm("zero", ["layerwise=independent"]),
@@ -47,8 +53,23 @@ def study_of(task: str, arms: list[Arm], parts: list[str], seeds: int = 6, folds
 def row(key: str, metrics: Mapping[str, float], diverged: bool = False, **more: str) -> Row:
     tags = {"upgate.data": more.get("data", "d" * 64), "upgate.diverged": str(diverged).lower()}
     params = {f"split.{name}": str(value) for name, value in SPLIT.items()}
-    numbers = {"seconds": 2.0, "seconds_per_step": 0.1, "steps": 20.0, "epochs": 1.0} | dict(metrics)
-    return Row(key, key, key, "stock", more.get("status", "FINISHED"), datetime.now(UTC), 3.0, params, numbers, tags, None, False)
+    numbers = {"seconds": 2.0, "seconds_per_step": 0.1, "steps": 20.0, "epochs": 1.0} | dict(
+        metrics
+    )
+    return Row(
+        key,
+        key,
+        key,
+        "stock",
+        more.get("status", "FINISHED"),
+        datetime.now(UTC),
+        3.0,
+        params,
+        numbers,
+        tags,
+        None,
+        False,
+    )
 
 
 def rows_of(study: Study, scores: Mapping[str, float], noise: float = 0.01) -> list[Row]:
@@ -57,10 +78,21 @@ def rows_of(study: Study, scores: Mapping[str, float], noise: float = 0.01) -> l
     for name, cells in study.keys.items():
         for cell, key in cells.items():
             seed = int(cell.split("/")[0])
-            shift = 0.0 if name == "zero" or seed == 0 else noise * math.sin(7 * seed + 3 * len(name))
+            shift = (
+                0.0 if name == "zero" or seed == 0 else noise * math.sin(7 * seed + 3 * len(name))
+            )
             base = scores.get(name, scores[study.baseline])
             value = base * math.exp(shift) if study.scale == "log" else base + shift
-            found.append(row(key, {study.metric: value, "test/persistence/mse_ratio": 1.0, "engagement/clipped_share": 0.5}))
+            found.append(
+                row(
+                    key,
+                    {
+                        study.metric: value,
+                        "test/persistence/mse_ratio": 1.0,
+                        "engagement/clipped_share": 0.5,
+                    },
+                )
+            )
     return found
 
 
@@ -73,7 +105,13 @@ def no_tables(row: Row, name: str) -> pd.DataFrame:
         return pd.DataFrame({"ticker": ["X", "Y"], "forecast": [row.metrics["test/mse_ratio"]] * 2})
     days = pd.bdate_range("2020-01-01", periods=30)
     error = np.sqrt(row.metrics["test/mse_ratio"]) * np.where(np.arange(30) % 2, 1.0, -1.1)
-    frame = {"ticker": "X", "label_date": days, "truth": error, "forecast": 0.0, "persistence": error - 1.0}
+    frame = {
+        "ticker": "X",
+        "label_date": days,
+        "truth": error,
+        "forecast": 0.0,
+        "persistence": error - 1.0,
+    }
     return pd.DataFrame(frame)
 
 
@@ -83,7 +121,9 @@ SCORES = {"base": 1.0, "good": 0.8, "bad": 1.3, "same": 1.0}
 
 def judged(study: Study, rows: list[Row]) -> StudyResult:
     found = judge(study, rows, no_tables)
-    assert from_json(StudyResult, found.json()).json() == found.json()  # infinities too go there and back
+    assert (
+        from_json(StudyResult, found.json()).json() == found.json()
+    )  # infinities too go there and back
     return found
 
 
@@ -102,13 +142,18 @@ def test_each_arm_gets_its_word_and_holm_counts_them_all(study: Study) -> None:
     assert study.shown(found.verdicts[0].effect) == pytest.approx(-20, abs=1)
     assert all(one.p_holm >= one.p for one in found.verdicts)
     assert found.sentence == "Beside base: good helps, bad hurts, same is equivalent."
-    assert found.aa is not None and found.aa.arm == "again" and found.aa.word not in ("helps", "hurts")
+    assert (
+        found.aa is not None and found.aa.arm == "again" and found.aa.word not in ("helps", "hurts")
+    )
     assert found.complete and found.looks == len(rows_of(study, SCORES))
 
 
 def test_a_run_that_diverged_ranks_last_and_is_counted(study: Study) -> None:
     rows = [
-        replace(one, tags=one.tags | {"upgate.diverged": "true"}) if one.key.startswith("good 3") else one for one in rows_of(study, SCORES)
+        replace(one, tags=one.tags | {"upgate.diverged": "true"})
+        if one.key.startswith("good 3")
+        else one
+        for one in rows_of(study, SCORES)
     ]
     found = judged(study, rows)
     good = found.verdicts[0]
@@ -121,7 +166,12 @@ def test_a_run_that_diverged_ranks_last_and_is_counted(study: Study) -> None:
 
 def test_two_runs_that_diverged_on_one_seed_differ_by_nothing(study: Study) -> None:
     hit = ("good 3", "base 3")
-    rows = [replace(one, tags=one.tags | {"upgate.diverged": "true"}) if one.key.startswith(hit) else one for one in rows_of(study, SCORES)]
+    rows = [
+        replace(one, tags=one.tags | {"upgate.diverged": "true"})
+        if one.key.startswith(hit)
+        else one
+        for one in rows_of(study, SCORES)
+    ]
     found = judged(study, rows)
     assert found.differences["good"]["3"] == 0 and found.differences["bad"]["3"] == -math.inf
 
@@ -130,7 +180,11 @@ def test_a_seed_counts_where_all_of_it_is_there() -> None:
     study = study_of("stock", ARMS, [], folds=2)
     rows = [one for one in rows_of(study, SCORES) if one.key != "good 2 1"]
     found = judged(study, [*rows, row("good 2 1", {}, status="FAILED")])
-    assert found.verdicts[0].n == 5 and found.verdicts[1].n == 6 and "2" not in found.differences["good"]
+    assert (
+        found.verdicts[0].n == 5
+        and found.verdicts[1].n == 6
+        and "2" not in found.differences["good"]
+    )
     assert found.missing["good"] == ["2/1"] and not found.complete
     assert found.verdicts[0].word == "undecided" and found.verdicts[0].more_seeds == 1
     assert judged(study, []).sentence.startswith("Nothing can be said yet")
@@ -138,7 +192,9 @@ def test_a_seed_counts_where_all_of_it_is_there() -> None:
 
 def test_a_control_that_differs_fails(study: Study) -> None:
     rows = [
-        replace(one, metrics=one.metrics | {"test/mse_ratio": 1 + 1e-15}) if one.key == "zero 0 0" else one
+        replace(one, metrics=one.metrics | {"test/mse_ratio": 1 + 1e-15})
+        if one.key == "zero 0 0"
+        else one
         for one in rows_of(study, SCORES)
     ]
     (control,) = judged(study, rows).controls
@@ -149,11 +205,17 @@ def test_a_control_that_differs_fails(study: Study) -> None:
 
 def test_looks_count_every_run_judged_on_the_same_data_and_split(study: Study) -> None:
     rows = rows_of(study, SCORES)
-    other = [row("elsewhere", {}, data="e" * 64), replace(row("split", {}), params={"split.name": "holdout"}), row("more", {})]
+    other = [
+        row("elsewhere", {}, data="e" * 64),
+        replace(row("split", {}), params={"split.name": "holdout"}),
+        row("more", {}),
+    ]
     assert judged(study, rows + other).looks == len(rows) + 1
 
 
-def test_the_newest_run_of_a_key_is_taken_and_the_order_of_rows_gives_no_other_number(study: Study) -> None:
+def test_the_newest_run_of_a_key_is_taken_and_the_order_of_rows_gives_no_other_number(
+    study: Study,
+) -> None:
     rows = rows_of(study, SCORES)
     assert judged(study, rows[::-1]).json() == judged(study, rows).json()
     newer = row("good 0 0", {"test/mse_ratio": 0.7, "test/persistence/mse_ratio": 1.0})
@@ -163,13 +225,18 @@ def test_the_newest_run_of_a_key_is_taken_and_the_order_of_rows_gives_no_other_n
 def test_shares_of_a_factorial_sum_to_the_whole_and_are_judged() -> None:
     cells = [("none", []), ("a", ["a"]), ("b", ["b"]), ("both", ["a", "b"])]
     study = study_of("stock", [Arm(name, [], on) for name, on in cells], ["a", "b"])
-    found = judged(study, rows_of(study, {"none": 1.0, "a": 0.8, "b": 1.0, "both": 0.8}, noise=0.002))
+    found = judged(
+        study, rows_of(study, {"none": 1.0, "a": 0.8, "b": 1.0, "both": 0.8}, noise=0.002)
+    )
     assert found.attribution is not None
     shares = {part: share.share.effect for part, share in found.attribution.shares.items()}
     assert sum(shares.values()) == pytest.approx(found.attribution.whole.effect, abs=1e-12)
     assert shares["a"] == pytest.approx(math.log(0.8), abs=0.01) and abs(shares["b"]) < 0.01
     assert {one.arm: one.word for one in found.parts} == {"a": "helps", "b": "equivalent"}
-    assert found.sentence.startswith("both helps: its MSE ratio is 20") and "of its 2 parts a helps, b is equivalent" in found.sentence
+    assert (
+        found.sentence.startswith("both helps: its MSE ratio is 20")
+        and "of its 2 parts a helps, b is equivalent" in found.sentence
+    )
 
 
 def test_text_is_judged_in_points_and_by_its_items() -> None:
@@ -178,7 +245,10 @@ def test_text_is_judged_in_points_and_by_its_items() -> None:
     (one,) = found.verdicts
     assert one.word == "helps" and study.shown(one.effect) == pytest.approx(20, abs=1.5)
     bootstrap, mcnemar = found.second["good"]
-    assert bootstrap.effect == pytest.approx(0.2, abs=0.02) and bootstrap.low < bootstrap.effect < bootstrap.high
+    assert (
+        bootstrap.effect == pytest.approx(0.2, abs=0.02)
+        and bootstrap.low < bootstrap.effect < bootstrap.high
+    )
     assert mcnemar.p < 1e-4
     assert "points higher than base's" not in found.sentence  # arms: no whole
     assert found.dates == [] and found.losses == {}

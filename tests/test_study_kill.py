@@ -9,7 +9,14 @@ from study_help import numbers, results, study
 from upgate.execution.local import PRELOAD
 from upgate.store.store import Store
 
-WORDS = ["study=pair", "study.seeds=1", "split=walk_forward", "split.folds=2", "study.aa=false", "trainer.max_epochs=6"]
+WORDS = [
+    "study=pair",
+    "study.seeds=1",
+    "split=walk_forward",
+    "split.folds=2",
+    "study.aa=false",
+    "trainer.max_epochs=6",
+]
 
 
 def wait_for(condition, seconds: float, what: str) -> None:
@@ -28,7 +35,9 @@ def begun(root: Path, runs: int) -> bool:
 def kill_twice(root: Path) -> None:
     """Start the study in a process of its own, kill it in its second run; the same again in its fourth."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)  # both are forked from one process that has imported everything
+    context.set_forkserver_preload(
+        PRELOAD
+    )  # both are forked from one process that has imported everything
     for runs in (1, 3):
         process = context.Process(target=study, args=(root, *WORDS))
         process.start()
@@ -49,7 +58,11 @@ def test_a_study_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(tmp_pa
         killed = beside.submit(kill_twice, root)
         assert study(other, *WORDS)[0] == 0
         killed.result()
-    stamps = {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt") if (path.parent / "result.json").exists()}
+    stamps = {
+        path: path.stat().st_mtime_ns
+        for path in root.glob("*/best.ckpt")
+        if (path.parent / "result.json").exists()
+    }
     assert study(root, *WORDS)[0] == 0 and len(stamps) >= 3
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     ((name, ours),), ((same, theirs),) = results(root).items(), results(other).items()
@@ -58,4 +71,6 @@ def test_a_study_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(tmp_pa
     rows = Store(root).rows()
     assert {row.status for row in rows} == {"FINISHED"}
     keys = [row.key for row in rows]
-    assert len(keys) == len(set(keys)) == 5 + 4  # runs; the study and its three arms: none of them twice
+    assert (
+        len(keys) == len(set(keys)) == 5 + 4
+    )  # runs; the study and its three arms: none of them twice

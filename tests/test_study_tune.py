@@ -25,7 +25,9 @@ def test_arms_are_tuned_first_and_the_same_command_trains_nothing_again(tmp_path
         asked = config.compose(arm["words"])
         for key in found["study"]["keys"][arm["name"]].values():
             assert by_key[key].params["optimizer.lr"] == str(asked["optimizer"]["lr"])
-    assert len({row.params["batch_size"] for row in runs.values()}) == 1  # what is no part is not tuned
+    assert (
+        len({row.params["batch_size"] for row in runs.values()}) == 1
+    )  # what is no part is not tuned
     assert len({row.params["model.hidden_size"] for row in runs.values()}) == 1
     code, said = study(root, *WORDS)
     assert code == 0 and "0 to do" in said and len(results(root)) == 1

@@ -13,7 +13,15 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from upgate.data.reviews.tokenizer import PADDING, UNKNOWN, Corpus, fit_tokenizer, take, tokenize, vocabulary_size
+from upgate.data.reviews.tokenizer import (
+    PADDING,
+    UNKNOWN,
+    Corpus,
+    fit_tokenizer,
+    take,
+    tokenize,
+    vocabulary_size,
+)
 from upgate.errors import UserError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
@@ -24,12 +32,27 @@ SIZE = 300  # tokens: small, so that some words are unknown
 def texts(n: int, seed: int = 0) -> list[str]:
     """Made-up reviews of 1 to 60 words, the first words frequent and the last ones rare; every fifth is Chinese."""
     draw = Random(seed)
-    english = ["the", "movie", "not", "good", "don't", "it's", "!", "bad.", "(8/10)", "GREAT", "\t", *(f"w{i}ord" for i in range(400))]
+    english = [
+        "the",
+        "movie",
+        "not",
+        "good",
+        "don't",
+        "it's",
+        "!",
+        "bad.",
+        "(8/10)",
+        "GREAT",
+        "\t",
+        *(f"w{i}ord" for i in range(400)),
+    ]
     chinese = [*"的是不好房间酒店很差服务，。！", "ok", " "]
 
     def one(i: int) -> str:
         words, blank = (chinese, "") if i % 5 == 4 else (english, " ")
-        return blank.join(words[int(len(words) * draw.random() ** 3)] for _ in range(draw.randint(1, 60)))
+        return blank.join(
+            words[int(len(words) * draw.random() ** 3)] for _ in range(draw.randint(1, 60))
+        )
 
     return [one(i) for i in range(n)]
 
@@ -54,9 +77,15 @@ def lists(corpus: Corpus) -> list[list[int]]:
         ("The movie's fine: we'll see", ["the", "movie", "'s", "fine", ":", "we", "'ll", "see"]),
         ("8/10, they've", ["8", "/", "10", ",", "they", "'ve"]),
         ("rock'n'roll 'sup", ["rock", "'", "n", "'", "roll", "'", "sup"]),
-        ("Ｇｏｏｄ！café naïve", ["good", "!", "café", "naïve"]),  # full-width letters and marks are the usual ones; accents stay
+        (
+            "Ｇｏｏｄ！café naïve",
+            ["good", "!", "café", "naïve"],
+        ),  # full-width letters and marks are the usual ones; accents stay
         ("房间很大，不好。ok啦", [*"房间很大", ",", *"不好。", "ok", "啦"]),
-        ("\ue420\u200b 好\t\x07", ["\ue420", "好"]),  # a private emoji stays, what cannot be seen goes
+        (
+            "\ue420\u200b 好\t\x07",
+            ["\ue420", "好"],
+        ),  # a private emoji stays, what cannot be seen goes
         ("[PAD]", ["[", "pad", "]"]),
     ],
 )
@@ -78,13 +107,23 @@ def test_padding_and_unknown_come_first_and_no_text_can_write_padding(kind: str)
 def test_words_are_the_most_frequent_and_ties_go_by_code_point() -> None:
     shuffled = ["d d d", "c b a", "好 z", "y"]
     vocabulary = json.loads(fit_tokenizer(shuffled, "words", 7))["model"]["vocab"]
-    assert sorted(vocabulary, key=vocabulary.__getitem__) == ["[PAD]", "[UNK]", "d", "a", "b", "c", "y"]
+    assert sorted(vocabulary, key=vocabulary.__getitem__) == [
+        "[PAD]",
+        "[UNK]",
+        "d",
+        "a",
+        "b",
+        "c",
+        "y",
+    ]
     assert fit_tokenizer(shuffled[::-1], "words", 7) == fit_tokenizer(shuffled, "words", 7)
 
 
 def test_subwords_know_everything_and_remember_blanks() -> None:
     tokenizer = fit_tokenizer(["not able"] * 9 + ["notable"] * 9 + ["很好吃"] * 9, "subwords", 300)
-    assert words(tokenizer, "not able") == ["Ġnot", "Ġable"] and words(tokenizer, "Notable") == ["Ġnotable"]
+    assert words(tokenizer, "not able") == ["Ġnot", "Ġable"] and words(tokenizer, "Notable") == [
+        "Ġnotable"
+    ]
     assert len(words(tokenizer, "很好吃")) == 1  # subwords of Chinese are phrases
     odd = "ﷺ Ω 🦆 зло"
     assert UNKNOWN not in tokenize(tokenizer, [odd], 99, None).tokens
@@ -96,7 +135,10 @@ def test_subwords_know_everything_and_remember_blanks() -> None:
 @pytest.mark.parametrize(("kind", "least"), [("words", 3), ("subwords", 258)])
 def test_a_vocabulary_that_cannot_be_is_refused(kind: str, least: int) -> None:
     assert vocabulary_size(fit_tokenizer(["good"], kind, least)) == least
-    with pytest.raises(UserError, match=f"{least - 1} is too small for the tokenizer {kind}; set task.vocabulary to {least}"):
+    with pytest.raises(
+        UserError,
+        match=f"{least - 1} is too small for the tokenizer {kind}; set task.vocabulary to {least}",
+    ):
         fit_tokenizer(["good"], kind, least - 1)
 
 
@@ -112,7 +154,13 @@ def fingerprints() -> list[str]:
 def test_the_same_texts_give_the_same_tokenizer_in_every_process() -> None:
     changed = {"PYTHONHASHSEED": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-c", "import test_text; print(*test_text.fingerprints())"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, env={**os.environ, **changed}, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parent,
+        env={**os.environ, **changed},
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.split() == fingerprints() == fingerprints()
 
 
@@ -134,14 +182,24 @@ def test_the_test_texts_leave_no_trace(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_the_tokenizers_own_first_ones(kind: str) -> None:
-    tokenizer, new = fit_tokenizer(texts(300), kind, SIZE), [*texts(300, 1), "  two  blanks ", "a\u00a0b\u3000c", "\u0301a e\u0301"]
+    tokenizer, new = (
+        fit_tokenizer(texts(300), kind, SIZE),
+        [*texts(300, 1), "  two  blanks ", "a\u00a0b\u3000c", "\u0301a e\u0301"],
+    )
     fitted = Tokenizer.from_str(tokenizer)
     for most in (1, 7, 512):
         corpus = tokenize(tokenizer, new, most, None)
         expected = [fitted.encode(text).ids[:most] for text in new]
         assert lists(corpus) == [ids if set(ids) - {UNKNOWN} else [UNKNOWN] for ids in expected]
-        assert corpus.tokens.dtype == np.int32 and corpus.ends.dtype == np.int64 and corpus.ends[0] == 0
-        assert corpus.lengths.tolist() == np.diff(corpus.ends).tolist() and corpus.lengths.dtype == torch.int64
+        assert (
+            corpus.tokens.dtype == np.int32
+            and corpus.ends.dtype == np.int64
+            and corpus.ends[0] == 0
+        )
+        assert (
+            corpus.lengths.tolist() == np.diff(corpus.ends).tolist()
+            and corpus.lengths.dtype == torch.int64
+        )
 
 
 def test_a_text_without_a_known_token_is_one_unknown() -> None:
@@ -151,12 +209,23 @@ def test_a_text_without_a_known_token_is_one_unknown() -> None:
     assert [len(ids) for ids in lists(corpus)] == [1, 1, 1, 1, 2, 2]
 
 
-def test_the_cache_gives_the_fresh_result_memory_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer, reviews, folder = fit_tokenizer(texts(300), "words", SIZE), texts(100, 1), tmp_path / "new" / "folder"
+def test_the_cache_gives_the_fresh_result_memory_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, reviews, folder = (
+        fit_tokenizer(texts(300), "words", SIZE),
+        texts(100, 1),
+        tmp_path / "new" / "folder",
+    )
     fresh = tokenize(tokenizer, reviews, 40, None)
-    for corpus in (tokenize(tokenizer, reviews, 40, folder), tokenize(tokenizer, reviews, 40, folder)):
+    for corpus in (
+        tokenize(tokenizer, reviews, 40, folder),
+        tokenize(tokenizer, reviews, 40, folder),
+    ):
         assert isinstance(corpus.tokens, np.memmap)
-        assert np.array_equal(corpus.tokens, fresh.tokens) and np.array_equal(corpus.ends, fresh.ends)
+        assert np.array_equal(corpus.tokens, fresh.tokens) and np.array_equal(
+            corpus.ends, fresh.ends
+        )
     files = sorted(folder.iterdir())
     assert [path.name.split(".")[1:] for path in files] == [["ends", "npy"], ["tokens", "npy"]]
     before = [path.stat().st_mtime_ns for path in files]
@@ -166,12 +235,19 @@ def test_the_cache_gives_the_fresh_result_memory_mapped(tmp_path: Path, monkeypa
     files[0].unlink()  # killed between the two files
     reader, first = np.load(files[1], mmap_mode="r"), files[1].stat().st_ino
     assert lists(tokenize(tokenizer, reviews, 40, folder)) == lists(fresh)
-    assert files[1].stat().st_ino != first and np.array_equal(reader, fresh.tokens)  # whoever reads keeps the file that was
+    assert files[1].stat().st_ino != first and np.array_equal(
+        reader, fresh.tokens
+    )  # whoever reads keeps the file that was
 
 
 def test_whatever_changes_the_tokens_changes_the_key(tmp_path: Path) -> None:
     one, two = fit_tokenizer(["good bad"], "words", 3), fit_tokenizer(["good bad"], "words", 4)
-    for tokenizer, reviews, most in ((one, ["a", "bc"], 9), (two, ["a", "bc"], 9), (one, ["a", "bc"], 8), (one, ["ab", "c"], 9)):
+    for tokenizer, reviews, most in (
+        (one, ["a", "bc"], 9),
+        (two, ["a", "bc"], 9),
+        (one, ["a", "bc"], 8),
+        (one, ["ab", "c"], 9),
+    ):
         before = len(list(tmp_path.iterdir()))
         tokenize(tokenizer, reviews, most, tmp_path)
         assert len(list(tmp_path.iterdir())) == before + 2
@@ -179,7 +255,10 @@ def test_whatever_changes_the_tokens_changes_the_key(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"the tokens cannot be stored in .*file.* give another folder, as in cache="):
+    with pytest.raises(
+        UserError,
+        match=r"the tokens cannot be stored in .*file.* give another folder, as in cache=",
+    ):
         tokenize(fit_tokenizer(["good"], "words", 9), ["good"], 9, tmp_path / "file" / "folder")
 
 
@@ -187,7 +266,9 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")  # not on Windows
     tokenizer = fit_tokenizer(texts(300), "words", SIZE)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # bytes a file: writing fails midway
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (1000, limit[1])
+    )  # bytes a file: writing fails midway
     try:
         with pytest.raises(UserError, match="cannot be stored"):
             tokenize(tokenizer, texts(300), 40, tmp_path)
@@ -205,7 +286,9 @@ def written(folder: Path | None) -> list[int]:
 def test_processes_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
     code = "import sys, pathlib, test_text; input(); print(test_text.written(pathlib.Path(sys.argv[1])))"
     command, here = [sys.executable, "-c", code, str(tmp_path)], Path(__file__).parent
-    with subprocess.Popen(command, cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        command, cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdin and other.stdout
         other.stdin.write("\n")
         other.stdin.close()
@@ -214,7 +297,9 @@ def test_processes_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
         ours = written(tmp_path)
         told = other.stdout.read()
     assert ours == written(None) and told == f"{ours}\n"
-    assert len(list(tmp_path.iterdir())) == 20 and all(path.suffix == ".npy" for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 20 and all(
+        path.suffix == ".npy" for path in tmp_path.iterdir()
+    )
 
 
 FORKED = """
@@ -236,7 +321,9 @@ if child:
 def test_a_forked_process_neither_warns_nor_hangs() -> None:
     """As the library is by itself: with TOKENIZERS_PARALLELISM=true set, the child of a fork hangs (0.23.3)."""
     unset = {name: value for name, value in os.environ.items() if name != "TOKENIZERS_PARALLELISM"}
-    done = subprocess.run([sys.executable, "-c", FORKED], env=unset, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], env=unset, capture_output=True, text=True, timeout=100
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -247,13 +334,23 @@ def test_a_batch_is_padded_to_its_longest(tmp_path: Path) -> None:
     reviews = texts(60)
     corpus = tokenize(fit_tokenizer(reviews, "words", SIZE), reviews, 40, tmp_path)
     labels = torch.arange(60) % 2
-    expected = [torch.from_numpy(ids) for ids in np.split(np.array(corpus.tokens, np.int64), corpus.ends[1:-1])]
+    expected = [
+        torch.from_numpy(ids)
+        for ids in np.split(np.array(corpus.tokens, np.int64), corpus.ends[1:-1])
+    ]
     for rows in torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7):
         batch = take(corpus, labels)(rows)
-        x = torch.nn.utils.rnn.pad_sequence([expected[row] for row in rows], batch_first=True, padding_value=PADDING)
-        assert batch["x"].dtype == batch["lengths"].dtype == batch["y"].dtype == torch.int64 and batch["x"].is_contiguous()
+        x = torch.nn.utils.rnn.pad_sequence(
+            [expected[row] for row in rows], batch_first=True, padding_value=PADDING
+        )
+        assert (
+            batch["x"].dtype == batch["lengths"].dtype == batch["y"].dtype == torch.int64
+            and batch["x"].is_contiguous()
+        )
         assert torch.equal(batch["x"], x)
-        assert torch.equal(batch["lengths"], (x != PADDING).sum(dim=1)) and torch.equal(batch["lengths"], corpus.lengths[rows])
+        assert torch.equal(batch["lengths"], (x != PADDING).sum(dim=1)) and torch.equal(
+            batch["lengths"], corpus.lengths[rows]
+        )
         assert torch.equal(batch["y"], labels[rows]) and torch.equal(batch["row"], rows)
     assert set(batch) == {"x", "lengths", "y", "row"}
 
@@ -267,12 +364,16 @@ def test_real_reviews(file: str, coverage: float) -> None:
         pytest.skip(f"{path.name} is not in ../shared/data/sentiment")
     pandas = pytest.importorskip("pandas")
     table = pandas.read_parquet(path, columns=["split", "text"])
-    training, new = (table.text[table.split == split][:2000].tolist() for split in ("train", "test"))
+    training, new = (
+        table.text[table.split == split][:2000].tolist() for split in ("train", "test")
+    )
     tokenizer = fit_tokenizer(training, "words", 20_000)
     corpus = tokenize(tokenizer, new, 512, None)
     encoded = Tokenizer.from_str(tokenizer).encode_batch_fast(new)
     assert lists(corpus) == [one.ids[:512] for one in encoded]  # in no text is every word unknown
     assert (corpus.tokens != UNKNOWN).mean() > coverage and corpus.lengths.min() >= 1
     vocabulary = Tokenizer.from_str(tokenizer).get_vocab()
-    assert {"!", "?", *(("not", "don't", "bad") if file == "imdb_50k" else "不没好差")} <= set(vocabulary)
+    assert {"!", "?", *(("not", "don't", "bad") if file == "imdb_50k" else "不没好差")} <= set(
+        vocabulary
+    )
     assert all(len(word) == 1 for word in vocabulary if "\u4e00" <= word[0] <= "\u9fff")

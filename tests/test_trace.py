@@ -32,7 +32,9 @@ def trace(name: str) -> list[float]:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_losses_are_those_stored(name: str) -> None:
-    assert trace(name) == pytest.approx(json.loads(STORED.read_text(encoding="utf-8"))[name], rel=1e-6)
+    assert trace(name) == pytest.approx(
+        json.loads(STORED.read_text(encoding="utf-8"))[name], rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,8 +44,12 @@ def test_losses_repeat_bit_for_bit(name: str) -> None:
 
 def test_the_recipes_differ() -> None:
     stored = json.loads(STORED.read_text(encoding="utf-8"))
-    assert set(stored) == set(RECIPES) and len({tuple(losses) for losses in stored.values()}) == len(RECIPES)
+    assert set(stored) == set(RECIPES) and len(
+        {tuple(losses) for losses in stored.values()}
+    ) == len(RECIPES)
 
 
 if __name__ == "__main__":
-    STORED.write_text(json.dumps({name: trace(name) for name in RECIPES}, indent=1) + "\n", encoding="utf-8")
+    STORED.write_text(
+        json.dumps({name: trace(name) for name in RECIPES}, indent=1) + "\n", encoding="utf-8"
+    )

@@ -21,7 +21,14 @@ from upgate.tune.plan import plan_arms
 from upgate.tune.result import TUNED, UNTUNED, SearchResult
 from upgate.tune.tune_arms import tuned_words
 
-WORDS = ["search=sobol", "tune.trials=2", "tune.folds=2", "tune.top=1", "tune.top_seeds=1", "tune.arms=[traditional,upgraded]"]
+WORDS = [
+    "search=sobol",
+    "tune.trials=2",
+    "tune.folds=2",
+    "tune.top=1",
+    "tune.top_seeds=1",
+    "tune.arms=[traditional,upgraded]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +43,29 @@ def loaded(root: Path) -> SearchResult:
     return load(Store(root), "latest")
 
 
-def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_command(searched: tuple[Path, str]) -> None:
+def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_command(
+    searched: tuple[Path, str],
+) -> None:
     root, said = searched
     result = loaded(root)
     lines = said.splitlines()
-    assert all(len(line) <= 100 for line in lines if "│" in line or "─" in line or line.startswith(" "))
+    assert all(
+        len(line) <= 100 for line in lines if "│" in line or "─" in line or line.startswith(" ")
+    )
     assert (
         lines[-1].startswith("next: upgate train ")
         and "task=stock" in lines[-1]
         and "split.refit=true" in lines[-1]
         and "trainer.max_steps=" in lines[-1]
     )
-    assert "2 trials of each of 2 arms from a scrambled Sobol list" in said and "optimizer.lr" in said
+    assert (
+        "2 trials of each of 2 arms from a scrambled Sobol list" in said and "optimizer.lr" in said
+    )
     words = shlex.split(lines[-1].removeprefix("next: upgate train "))
     keys = [key for arm in result.blocks[0].arms for key in arm.keys["tuned"]]
-    assert make_job(words, Datasets(), None)[0].spec.key in keys  # typed again, it is the run that the store holds
+    assert (
+        make_job(words, Datasets(), None)[0].spec.key in keys
+    )  # typed again, it is the run that the store holds
     assert result.complete and f"in {root}/tunes/{result.search.id}" in said
 
 
@@ -76,23 +91,39 @@ def test_steps_and_tests_are_those_of_the_runs(searched: tuple[Path, str]) -> No
             assert rows[key].metrics["steps"] == arm.steps[which] == 4
             assert arm.tests[which] == {"0": pytest.approx(rows[key].metrics["test/mse_ratio"])}
         for trial in arm.trials:
-            stored = [rows[key].metrics["val/mse_ratio"] for cell, key in trial.keys.items() if cell in trial.losses]
+            stored = [
+                rows[key].metrics["val/mse_ratio"]
+                for cell, key in trial.keys.items()
+                if cell in trial.losses
+            ]
             assert len(stored) == 2 and trial.state == "complete"
 
 
-def test_optuna_holds_every_trial_once_and_a_second_time_trains_nothing(searched: tuple[Path, str]) -> None:
+def test_optuna_holds_every_trial_once_and_a_second_time_trains_nothing(
+    searched: tuple[Path, str],
+) -> None:
     root, _ = searched
-    before, stamps = results(root), {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")}
+    before, stamps = (
+        results(root),
+        {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")},
+    )
     code, _ = tune(root, *WORDS)
-    assert code == 0 and {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")} == stamps
-    assert [numbers(one) for one in results(root).values()] == [numbers(one) for one in before.values()]
+    assert (
+        code == 0 and {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")} == stamps
+    )
+    assert [numbers(one) for one in results(root).values()] == [
+        numbers(one) for one in before.values()
+    ]
     storage = f"sqlite:///{root / 'optuna.db'}"
     names = optuna.get_all_study_names(storage)
     assert sorted(name.rpartition("/")[2] for name in names) == ["traditional", "upgraded"]
     for name in names:
         trials = optuna.load_study(study_name=name, storage=storage).trials
         assert [one.user_attrs["upgate.number"] for one in trials] == [0, 1]
-        assert all(one.state.name == "COMPLETE" and json.loads(one.user_attrs["upgate.keys"]) for one in trials)
+        assert all(
+            one.state.name == "COMPLETE" and json.loads(one.user_attrs["upgate.keys"])
+            for one in trials
+        )
 
 
 def test_mlflow_has_a_parent_an_arm_each_and_the_figures(searched: tuple[Path, str]) -> None:
@@ -101,15 +132,27 @@ def test_mlflow_has_a_parent_an_arm_each_and_the_figures(searched: tuple[Path, s
     rows = store.rows()
     (parent,) = [row for row in rows if row.tags.get("upgate.level") == "tune"]
     arms = [row for row in rows if row.parent == parent.run_id]
-    assert {row.name for row in arms} == {"traditional", "upgraded"} and {row.status for row in rows} == {"FINISHED"}
-    assert all({"untuned/test/mse_ratio", "tuned/test/mse_ratio", "tuned/val/mse_ratio", "trials"} <= row.metrics.keys() for row in arms)
+    assert {row.name for row in arms} == {"traditional", "upgraded"} and {
+        row.status for row in rows
+    } == {"FINISHED"}
+    assert all(
+        {"untuned/test/mse_ratio", "tuned/test/mse_ratio", "tuned/val/mse_ratio", "trials"}
+        <= row.metrics.keys()
+        for row in arms
+    )
     kept = {entry.path for entry in store.client.list_artifacts(parent.run_id)}
     assert {"search.json", "result.json", "report.html", "figures"} <= kept
     drawn = {entry.path for entry in store.client.list_artifacts(parent.run_id, "figures")}
-    assert {"figures/best_of_n.svg", "figures/parallel_0.svg", "figures/slice_1_optimizer.lr.svg"} <= drawn
+    assert {
+        "figures/best_of_n.svg",
+        "figures/parallel_0.svg",
+        "figures/slice_1_optimizer.lr.svg",
+    } <= drawn
 
 
-def test_the_page_says_the_same_in_both_languages(searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_says_the_same_in_both_languages(
+    searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     root, _ = searched
     result = loaded(root)
     for language in ("en", "zh"):
@@ -117,7 +160,9 @@ def test_the_page_says_the_same_in_both_languages(searched: tuple[Path, str], ca
         assert result.search.id in html and "<script" not in html and "upgate train " in html
         assert html.count("<svg") > 10 and "nan" not in html.replace("nanosecond", "")
     for drawn in figures_of(result).values():
-        assert drawn.startswith('<svg xmlns="http://www.w3.org/2000/svg"') and drawn.rstrip().endswith("</svg>")
+        assert drawn.startswith(
+            '<svg xmlns="http://www.w3.org/2000/svg"'
+        ) and drawn.rstrip().endswith("</svg>")
     assert all(len(both) == 2 and all(both) for both in TUNE.values())
     assert cli.main(["report", "tune=latst", f"root={root}", f"out={root.parent / 'x.html'}"]) == 2
     assert "there is no search latst" in capsys.readouterr().err
@@ -134,7 +179,10 @@ def test_a_plan_alone_trains_nothing(tmp_path: Path) -> None:
 def test_a_study_can_have_its_arms_tuned(searched: tuple[Path, str]) -> None:
     root, _ = searched
     asked, rest = read([word for word in tiny(root, *WORDS) if not word.startswith("tune.arms")])
-    arms = [Arm("traditional", [*rest, "split=holdout", "recipe=traditional"]), Arm("upgraded", [*rest, "recipe=upgraded"])]
+    arms = [
+        Arm("traditional", [*rest, "split=holdout", "recipe=traditional"]),
+        Arm("upgraded", [*rest, "recipe=upgraded"]),
+    ]
     before = len(list(root.glob("*/result.json")))
     library = Datasets()
     planned = plan_arms(replace(asked, test=False), arms, [], None, library)

@@ -11,7 +11,15 @@ import optuna
 
 from tune_help import numbers, results, start, tune
 
-WORDS = ["search=tpe", "tune.trials=4", "tune.startup=2", "tune.generation=1", "tune.folds=1", "tune.top=1", "tune.top_seeds=1"]
+WORDS = [
+    "search=tpe",
+    "tune.trials=4",
+    "tune.startup=2",
+    "tune.generation=1",
+    "tune.folds=1",
+    "tune.top=1",
+    "tune.top_seeds=1",
+]
 
 
 def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
@@ -20,7 +28,9 @@ def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
         path.parent.mkdir()
     words = [*WORDS, "recipe=traditional"]
     process, until = start(root, *words), time.monotonic() + 90
-    while len(list(root.glob("*/result.json"))) < 3 and process.poll() is None:  # tpe has been asked
+    while (
+        len(list(root.glob("*/result.json"))) < 3 and process.poll() is None
+    ):  # tpe has been asked
         assert time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -31,4 +41,7 @@ def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     assert name == same and numbers(ours) == numbers(theirs)
     storage = f"sqlite:///{root / 'optuna.db'}"
     (study,) = optuna.get_all_study_names(storage)
-    assert [one.user_attrs["upgate.number"] for one in optuna.load_study(study_name=study, storage=storage).trials] == list(range(4))
+    assert [
+        one.user_attrs["upgate.number"]
+        for one in optuna.load_study(study_name=study, storage=storage).trials
+    ] == list(range(4))

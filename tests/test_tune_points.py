@@ -9,11 +9,23 @@ import pytest
 from scipy.stats import qmc
 
 from upgate.tune.best_of_n import curve, expected_best
-from upgate.tune.samplers import generation_of, grid_count, grid_point, mapped, random_point, shared_point, sobol_point
+from upgate.tune.samplers import (
+    generation_of,
+    grid_count,
+    grid_point,
+    mapped,
+    random_point,
+    shared_point,
+    sobol_point,
+)
 from upgate.tune.space import Dimension
 from upgate.tune.trial import clearly_worse
 
-SPACE = [Dimension("lr", "float", 1e-4, 1e-1, True), Dimension("n", "int", 1, 2), Dimension("p", "choice", choices=["a", "b", "c"])]
+SPACE = [
+    Dimension("lr", "float", 1e-4, 1e-1, True),
+    Dimension("n", "int", 1, 2),
+    Dimension("p", "choice", choices=["a", "b", "c"]),
+]
 KEYS = ["lr", "n", "p"]
 
 
@@ -55,31 +67,51 @@ def test_a_grid_has_every_combination_once() -> None:
 
 
 def test_generations_tile_the_numbers() -> None:
-    assert [list(generation_of(n, 4)) for n in (0, 1, 4, 5)] == [[0], [1, 2, 3, 4], [1, 2, 3, 4], [5, 6, 7, 8]]
+    assert [list(generation_of(n, 4)) for n in (0, 1, 4, 5)] == [
+        [0],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+    ]
 
 
-@pytest.mark.parametrize("losses", [[3.0, 1.0, 2.0, 2.0, 5.0], [0.5], [math.inf, 1.0, 2.0, math.inf]])
+@pytest.mark.parametrize(
+    "losses", [[3.0, 1.0, 2.0, 2.0, 5.0], [0.5], [math.inf, 1.0, 2.0, math.inf]]
+)
 def test_the_expected_best_of_n_is_the_mean_over_all_choices(losses: list[float]) -> None:
-    brute = [fmean(min(some) for some in itertools.combinations(losses, n)) for n in range(1, len(losses) + 1)]
+    brute = [
+        fmean(min(some) for some in itertools.combinations(losses, n))
+        for n in range(1, len(losses) + 1)
+    ]
     assert expected_best(losses).tolist() == pytest.approx(brute)
 
 
 def test_the_curve_ends_at_the_best_and_its_band_holds_it() -> None:
     losses = np.random.default_rng(0).normal(size=40).tolist()
     found = curve(losses, 0)
-    assert found.mean[-1] == pytest.approx(min(losses)) and found.mean[0] == pytest.approx(fmean(losses))
-    assert all(low <= mean <= high for low, mean, high in zip(found.low, found.mean, found.high, strict=True) if mean > min(losses))
+    assert found.mean[-1] == pytest.approx(min(losses)) and found.mean[0] == pytest.approx(
+        fmean(losses)
+    )
+    assert all(
+        low <= mean <= high
+        for low, mean, high in zip(found.low, found.mean, found.high, strict=True)
+        if mean > min(losses)
+    )
     assert found.mean == sorted(found.mean, reverse=True) and curve(losses, 0) == found
 
 
 def test_the_expected_best_of_thousands_stays_exact() -> None:
-    assert expected_best(np.arange(2000.0))[999] == pytest.approx(2001 / 1001 - 1)  # the least of 1000 out of 0..1999
+    assert expected_best(np.arange(2000.0))[999] == pytest.approx(
+        2001 / 1001 - 1
+    )  # the least of 1000 out of 0..1999
 
 
 def test_only_what_is_clearly_worse_is_pruned() -> None:
     best = {f"100/{k}": 0.0 for k in range(6)}
     worse = {key: 0.1 + 0.01 * k for k, key in enumerate(best)}
-    assert clearly_worse(dict(list(worse.items())[:4]), best) and not clearly_worse(dict(list(worse.items())[:3]), best)
+    assert clearly_worse(dict(list(worse.items())[:4]), best) and not clearly_worse(
+        dict(list(worse.items())[:3]), best
+    )
     assert not clearly_worse({key: -value for key, value in worse.items()}, best)
     assert not clearly_worse({"100/0": 1.0, "100/1": -0.9, "100/2": 1.0, "100/3": -0.8}, best)
     assert clearly_worse({"100/0": math.inf}, best)

@@ -13,7 +13,13 @@ from upgate.run.result import Result
 from upgate.tune.plan import job_at, trial_words
 from upgate.tune.trial import COMPLETE, DIVERGED, FAILED, PRUNED
 
-FEW = ["tune.trials=14", "tune.folds=2", "tune.only=[optimizer.lr]", "tune.top=3", "tune.top_seeds=1"]
+FEW = [
+    "tune.trials=14",
+    "tune.folds=2",
+    "tune.only=[optimizer.lr]",
+    "tune.top=3",
+    "tune.top_seeds=1",
+]
 SAMPLERS = ["random", "sobol", "tpe", "grid"]
 
 
@@ -38,13 +44,23 @@ def test_trial_zero_is_the_recipe_as_it_is_and_the_best_is_chosen(sampler: str) 
 
 
 def test_arms_get_as_many_trials_from_one_list() -> None:
-    trials, _ = search(planned("search=random", "tune.trials=6", "tune.folds=2", "tune.arms=[traditional,upgraded]"), Fake())
+    trials, _ = search(
+        planned(
+            "search=random", "tune.trials=6", "tune.folds=2", "tune.arms=[traditional,upgraded]"
+        ),
+        Fake(),
+    )
     low, high = trials["traditional"], trials["upgraded"]
     assert len(low) == len(high) == 6
     for one, other in zip(low[1:], high[1:], strict=True):
         shared = {"batch_size", "model.hidden_size", "model.num_layers"}
-        assert {key: one.values[key] for key in shared} == {key: other.values[key] for key in shared}
-        position = [math.log(t.values["optimizer.lr"] / lo) / math.log(hi / lo) for t, lo, hi in ((one, 1e-3, 10), (other, 1e-5, 0.1))]
+        assert {key: one.values[key] for key in shared} == {
+            key: other.values[key] for key in shared
+        }
+        position = [
+            math.log(t.values["optimizer.lr"] / lo) / math.log(hi / lo)
+            for t, lo, hi in ((one, 1e-3, 10), (other, 1e-5, 0.1))
+        ]
         assert position[0] == pytest.approx(position[1], abs=1e-3)
 
 
@@ -81,7 +97,9 @@ def test_what_diverges_or_fails_ranks_last_and_is_counted() -> None:
     assert len(mine) == 14 and {COMPLETE, DIVERGED, FAILED} == set(states)
     ranked = sorted(mine, key=lambda one: one.rank)
     assert [one.state for one in ranked] == sorted(states, key=(COMPLETE, DIVERGED, FAILED).index)
-    assert mine[chosen[name] or 0].state == COMPLETE and all(one.loss == math.inf for one in mine if one.state != COMPLETE)
+    assert mine[chosen[name] or 0].state == COMPLETE and all(
+        one.loss == math.inf for one in mine if one.state != COMPLETE
+    )
     _, none = search(planned(*words("random")), Fake(lambda job: answer(job, None)))
     assert none[name] is None
 
@@ -111,8 +129,12 @@ def test_trials_never_see_the_test_part_of_prices() -> None:
     found, library = planned(*words("random")), LIBRARY
     _, _ = search(found, fake := Fake())
     block = found.search.blocks[0]
-    last = library.fetch(make_job([*found.search.arms[0].words, *block.final, "twin=false"], library, None)[0])[1]
-    assert {job.spec.split["name"] for job in fake.jobs} == {"development"} and found.search.split["name"] == "holdout"
+    last = library.fetch(
+        make_job([*found.search.arms[0].words, *block.final, "twin=false"], library, None)[0]
+    )[1]
+    assert {job.spec.split["name"] for job in fake.jobs} == {"development"} and found.search.split[
+        "name"
+    ] == "holdout"
     for job in fake.jobs[:4]:
         assert library.fetch(job)[1].fold.test.stop < last.fold.test.start
 
@@ -122,13 +144,21 @@ def test_nested_searches_see_only_what_stands_before_their_test_block() -> None:
     starts = []
     for block in found.search.blocks:
         arm = found.search.arms[0]
-        outer = job_at(make_job(trial_words(arm, [], block.final), library, None)[0], 0, block.tests[0])
+        outer = job_at(
+            make_job(trial_words(arm, [], block.final), library, None)[0], 0, block.tests[0]
+        )
         test = library.fetch(outer)[1].fold.test
         inner = make_job(trial_words(arm, [], block.search), library, None)[0]
         parts = [library.fetch(job_at(inner, 0, fold))[1].fold for fold in block.folds]
         gap = inner.spec.split["gap"]
-        assert all(one.test.stop == test.start - gap or one.test.stop <= test.start - gap for one in parts)
-        assert all(one.train.stop + gap <= one.validation.start and one.validation.stop + gap <= one.test.start for one in parts)
+        assert all(
+            one.test.stop == test.start - gap or one.test.stop <= test.start - gap for one in parts
+        )
+        assert all(
+            one.train.stop + gap <= one.validation.start
+            and one.validation.stop + gap <= one.test.start
+            for one in parts
+        )
         starts.append(test.start)
     assert starts == sorted(starts) and len(starts) == 3
 
@@ -144,13 +174,25 @@ def test_reviews_keep_their_test_part_closed_and_refit_on_both_parts() -> None:
 
     plain, closed = rows(*block.final), rows(*block.search)
     refit = rows(*block.final, "split.refit=true")
-    assert not set(closed["test"]) & set(plain["test"]) and (closed["train"] == plain["train"]).all()
-    assert set(refit["train"]) == set(plain["train"]) | set(plain["validation"]) and (refit["test"] == plain["test"]).all()
+    assert (
+        not set(closed["test"]) & set(plain["test"]) and (closed["train"] == plain["train"]).all()
+    )
+    assert (
+        set(refit["train"]) == set(plain["train"]) | set(plain["validation"])
+        and (refit["test"] == plain["test"]).all()
+    )
     assert not set(refit["train"]) & set(refit["test"]) and len(block.folds) == 3
 
 
 def test_a_refit_of_prices_trains_up_to_the_test_part() -> None:
     for split in (["split=holdout"], ["split=walk_forward", "fold=1"]):
         words = [*small(), *split, "twin=false"]
-        plain, refit = (LIBRARY.fetch(make_job([*words, *more], LIBRARY, None)[0])[1].fold for more in ([], ["split.refit=true"]))
-        assert refit.train == range(plain.validation.stop) and refit.test == plain.test and refit.train.stop < refit.test.start
+        plain, refit = (
+            LIBRARY.fetch(make_job([*words, *more], LIBRARY, None)[0])[1].fold
+            for more in ([], ["split.refit=true"])
+        )
+        assert (
+            refit.train == range(plain.validation.stop)
+            and refit.test == plain.test
+            and refit.train.stop < refit.test.start
+        )

@@ -56,7 +56,11 @@ def test_every_range_in_conf_is_one_and_holds_its_default_or_says_null() -> None
         for key, asked in ranges(composed):
             own = dims(key, asked, baseline_of(composed, key))
             values = baseline(own, composed)
-            inside = [one.low <= values[one.key] <= one.high for one in own if isinstance(values[one.key], int | float)]
+            inside = [
+                one.low <= values[one.key] <= one.high
+                for one in own
+                if isinstance(values[one.key], int | float)
+            ]
             assert own and all(inside), (key, values)
 
 
@@ -78,7 +82,9 @@ def test_the_space_follows_what_is_selected() -> None:
         "regularization.dropout.p",
     }
     assert {"optimizer.betas.0", "optimizer.betas.1"} < keys("recipe=upgraded")
-    assert "optimizer.momentum" not in keys("optimizer=adam") and "optimizer.momentum" in keys("optimizer=nesterov")
+    assert "optimizer.momentum" not in keys("optimizer=adam") and "optimizer.momentum" in keys(
+        "optimizer=nesterov"
+    )
 
 
 def test_ranges_are_changed_added_and_removed_by_words() -> None:
@@ -94,7 +100,9 @@ def test_ranges_are_changed_added_and_removed_by_words() -> None:
     found = {one.key: one for one in space_of(config.compose(rest), asked.space, None)}
     assert rest == ["task=stock"] and "batch_size" not in found
     assert found["optimizer.lr"] == Dimension("optimizer.lr", "float", 1e-4, 1e-1, True)
-    assert found["model.pooling"].choices == ["last", "max"] and found["optimizer.betas.1"].low == 0.99
+    assert (
+        found["model.pooling"].choices == ["last", "max"] and found["optimizer.betas.1"].low == 0.99
+    )
     only = space_of(config.compose(rest), asked.space, ["optimizer.lr"])
     assert [one.key for one in only] == ["optimizer.lr"]
     assert dim("model.hidden_size", [32, 64, "choice"]).choices == [32, 64]
@@ -105,15 +113,28 @@ def test_values_become_words_in_place_of_the_users() -> None:
     composed = config.compose(["optimizer=adam"])
     words = words_of({"optimizer.betas.1": 0.99, "optimizer.lr": 1e-3, "batch_size": 16}, composed)
     assert words == ["optimizer.betas=[0.9,0.99]", "optimizer.lr=0.001", "batch_size=16"]
-    assert replaced(["task=stock", "optimizer.lr=3", "seed=1"], words) == ["task=stock", "seed=1", *words]
-    assert config.compose(replaced(["optimizer=adam", "optimizer.lr=3"], words))["optimizer"]["betas"] == [0.9, 0.99]
+    assert replaced(["task=stock", "optimizer.lr=3", "seed=1"], words) == [
+        "task=stock",
+        "seed=1",
+        *words,
+    ]
+    assert config.compose(replaced(["optimizer=adam", "optimizer.lr=3"], words))["optimizer"][
+        "betas"
+    ] == [0.9, 0.99]
 
 
 def test_ranges_are_no_part_of_a_run() -> None:
     """A run's key stays what it was before ranges and the knobs of a search stood in the yamls."""
-    for words, knobs in ((["split=holdout"], {"validation", "test", "gap"}), (["task=sentiment"], {"validation", "test"})):
+    for words, knobs in (
+        (["split=holdout"], {"validation", "test", "gap"}),
+        (["task=sentiment"], {"validation", "test"}),
+    ):
         spec = make_job([*words, "twin=false"], LIBRARY, None)[0].spec
-        assert set(spec.split) == {"name"} | knobs and "search" not in spec.model and "search" not in str(spec.plain())
+        assert (
+            set(spec.split) == {"name"} | knobs
+            and "search" not in spec.model
+            and "search" not in str(spec.plain())
+        )
 
 
 @pytest.mark.parametrize(

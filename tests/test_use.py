@@ -16,7 +16,11 @@ from upgate.data.prices.sources import load_prices
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("use") / "runs"
-    for words in (("task.target=return",), ("task.target=level",), ("task.target=volatility", "recipe=traditional", "twin=false")):
+    for words in (
+        ("task.target=return",),
+        ("task.target=level",),
+        ("task.target=volatility", "recipe=traditional", "twin=false"),
+    ):
         code, _ = train(root, *words, "trainer.max_epochs=1")
         assert code == 0
     return root
@@ -55,7 +59,9 @@ def test_runs_as_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["predict", "out=nowhere/f.csv"], "there is no folder nowhere"),
     ],
 )
-def test_a_wrong_word_is_one_sentence(words: list[str], told: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_word_is_one_sentence(
+    words: list[str], told: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = words if any(w.startswith("root=") for w in words) else [*words, f"root={root}"]
     assert main(words) == 2
     said = capsys.readouterr().err
@@ -71,23 +77,47 @@ def test_predict_forecasts_what_was_scored(target: str, root: Path, tmp_path: Pa
     table = load_prices({"source": "sp500", "start": 2014, "end": None, "bad": "refuse"}).table
     table[table["date"] <= day].to_csv(tmp_path / "until.csv", index=False)
     out = tmp_path / "next.csv"
-    assert main(["predict", f"root={root}", f"run={run['key'][:12]}", f"data.path={tmp_path / 'until.csv'}", f"out={out}"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                f"root={root}",
+                f"run={run['key'][:12]}",
+                f"data.path={tmp_path / 'until.csv'}",
+                f"out={out}",
+            ]
+        )
+        == 0
+    )
     told, scored = pd.read_csv(out).iloc[0], stored[stored["date"] == day].iloc[0]
     assert told["last_day"] == f"{day:%Y-%m-%d}" and told["days_ahead"] == 1
     assert told[target] == pytest.approx(scored["forecast"], rel=1e-5)
     assert told["price"] == pytest.approx(scored["price_forecast"], rel=1e-6)
 
 
-def test_predict_latest_is_the_run_that_was_asked_for_not_its_twin(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_latest_is_the_run_that_was_asked_for_not_its_twin(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["predict", f"root={root}"]) == 0
     said = capsys.readouterr().out
-    assert "traditional" in said and "2018-12-31" in said and "volatility" in said  # the last one was asked for itself
-    assert np.isfinite([float(word) for word in said.split() if word.replace(".", "").replace("-", "").isdigit() and "." in word]).all()
+    assert (
+        "traditional" in said and "2018-12-31" in said and "volatility" in said
+    )  # the last one was asked for itself
+    assert np.isfinite(
+        [
+            float(word)
+            for word in said.split()
+            if word.replace(".", "").replace("-", "").isdigit() and "." in word
+        ]
+    ).all()
 
 
 def results_with(root: Path, recipe: str) -> list[dict]:
     found = [json.loads(path.read_text()) for path in root.glob("*/result.json")]
-    targets = {path.parent.name: yaml_target(path.parent / "config.yaml") for path in root.glob("*/result.json")}
+    targets = {
+        path.parent.name: yaml_target(path.parent / "config.yaml")
+        for path in root.glob("*/result.json")
+    }
     return [run | {"target": targets[run["key"][:16]]} for run in found if run["recipe"] == recipe]
 
 

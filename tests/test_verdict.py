@@ -14,26 +14,46 @@ CLEAR = [-0.05, -0.04, -0.06, -0.05, -0.03, -0.05]
 
 def words(mean: float, n: int, smallest: float, studies: int, seed: int) -> Counter[str]:
     rng = np.random.default_rng(seed)
-    return Counter(verdict(rng.normal(mean, 1, n), smallest, better="higher").word for _ in range(studies))
+    return Counter(
+        verdict(rng.normal(mean, 1, n), smallest, better="higher").word for _ in range(studies)
+    )
 
 
 def test_the_four_words() -> None:
     helps = verdict(CLEAR, 0.01)
-    assert (helps.word, helps.n, helps.more_seeds, helps.diverged, helps.p_exact) == ("helps", 6, 0, 0, 0.03125)
-    assert helps.low < helps.effect < helps.high < 0 and helps.effect == pytest.approx(np.mean(CLEAR))
+    assert (helps.word, helps.n, helps.more_seeds, helps.diverged, helps.p_exact) == (
+        "helps",
+        6,
+        0,
+        0,
+        0.03125,
+    )
+    assert helps.low < helps.effect < helps.high < 0 and helps.effect == pytest.approx(
+        np.mean(CLEAR)
+    )
     assert verdict(CLEAR, 0.01, better="higher").word == "hurts"
     small = verdict(np.array(CLEAR) / 20, 0.01)
-    assert small.word == "equivalent" and small.high < 0  # surely not 0, and surely too small to matter
+    assert (
+        small.word == "equivalent" and small.high < 0
+    )  # surely not 0, and surely too small to matter
     unsure = verdict([-0.05, 0.04, -0.06, 0.05, -0.03, 0.0], 0.01)
     assert unsure.word == "undecided" and unsure.more_seeds is not None and unsure.more_seeds > 0
 
 
 def test_few_seeds_never_decide() -> None:
     one = verdict([0.2], 0.01)
-    assert (one.word, one.low, one.high, one.p, one.more_seeds) == ("undecided", -np.inf, np.inf, 1, 5)
+    assert (one.word, one.low, one.high, one.p, one.more_seeds) == (
+        "undecided",
+        -np.inf,
+        np.inf,
+        1,
+        5,
+    )
     for n in range(2, 6):
         clear = verdict(CLEAR[:n], 0.01)
-        assert clear.word == "undecided" and clear.more_seeds is not None and clear.more_seeds >= 6 - n
+        assert (
+            clear.word == "undecided" and clear.more_seeds is not None and clear.more_seeds >= 6 - n
+        )
         assert verdict([0.1] * n, 0.01).more_seeds == verdict([0.0] * n, 0.01).more_seeds == 6 - n
     assert verdict([-0.1, 0.3], 0.01).more_seeds > 10  # two seeds that disagree
 
@@ -70,7 +90,9 @@ def test_wrong_questions_are_told() -> None:
 def test_several_arms_answer_to_holm() -> None:
     barely = [-0.9, -0.2, -0.7, -0.1, -0.3, -1.1]  # p = .023 alone
     noise = np.random.default_rng(0).normal(size=(4, 6))
-    found = verdicts({"clear": CLEAR, "barely": barely, **dict(zip("abcd", noise, strict=True))}, 0.01)
+    found = verdicts(
+        {"clear": CLEAR, "barely": barely, **dict(zip("abcd", noise, strict=True))}, 0.01
+    )
     assert verdict(barely, 0.01).word == "helps"
     assert (found["clear"].word, found["barely"].word) == ("helps", "undecided")
     assert found["barely"].more_seeds > 0 and found["barely"].p < 0.05 < found["barely"].p_holm
@@ -83,11 +105,19 @@ def test_size_and_power_of_the_words() -> None:
     n, studies = 6, 800
     error = 4 * np.sqrt(0.25 / studies)
     null = words(0, n, 0.01, studies, 1)
-    assert null["helps"] + null["hurts"] == pytest.approx(0.05 * studies, abs=4 * np.sqrt(0.0475 * studies))
+    assert null["helps"] + null["hurts"] == pytest.approx(
+        0.05 * studies, abs=4 * np.sqrt(0.0475 * studies)
+    )
     assert abs(null["helps"] - null["hurts"]) <= 4 * np.sqrt(null["helps"] + null["hurts"])
-    assert words(1.5, n, 0.01, 600, 2)["helps"] / 600 == pytest.approx(power(1.5, n), abs=4 * np.sqrt(0.14 / 600))
-    assert words(0, n, 1.5, studies, 3)["equivalent"] / studies == pytest.approx(tost_power(0, 1.5, n), abs=error)
-    assert words(1.5, n, 1.5, studies, 4)["equivalent"] / studies <= 0.05 + 4 * np.sqrt(0.0475 / studies)
+    assert words(1.5, n, 0.01, 600, 2)["helps"] / 600 == pytest.approx(
+        power(1.5, n), abs=4 * np.sqrt(0.14 / 600)
+    )
+    assert words(0, n, 1.5, studies, 3)["equivalent"] / studies == pytest.approx(
+        tost_power(0, 1.5, n), abs=error
+    )
+    assert words(1.5, n, 1.5, studies, 4)["equivalent"] / studies <= 0.05 + 4 * np.sqrt(
+        0.0475 / studies
+    )
 
 
 def test_families_of_seven_arms_rarely_hold_a_false_word() -> None:
@@ -109,7 +139,15 @@ def test_the_seeds_to_come_decide(mean: float, smallest: float) -> None:
         first = verdict(d, smallest, better="higher")
         if first.word == "undecided":
             assert first.more_seeds is not None
-            decided.append(_decided(verdict(np.append(d, rng.normal(mean, 1, first.more_seeds)), smallest, better="higher")))
+            decided.append(
+                _decided(
+                    verdict(
+                        np.append(d, rng.normal(mean, 1, first.more_seeds)),
+                        smallest,
+                        better="higher",
+                    )
+                )
+            )
     assert len(decided) > 30 and np.mean(decided) > 0.7
 
 

@@ -16,8 +16,12 @@ from upgate.config.compose import compose
 
 REPO = Path(__file__).parents[1]
 pytestmark = [
-    pytest.mark.skipif(find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed"),
-    pytest.mark.skipif(not (REPO / "pyproject.toml").exists(), reason="no pyproject.toml: not a checkout"),
+    pytest.mark.skipif(
+        find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed"
+    ),
+    pytest.mark.skipif(
+        not (REPO / "pyproject.toml").exists(), reason="no pyproject.toml: not a checkout"
+    ),
 ]
 
 
@@ -25,8 +29,19 @@ pytestmark = [
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, built offline with the hatchling that is installed."""
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([*pip, "--wheel-dir", str(folder), str(REPO)], capture_output=True, text=True, timeout=120)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    done = subprocess.run(
+        [*pip, "--wheel-dir", str(folder), str(REPO)], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     (built,) = folder.glob("upgate-*.whl")
     return built
@@ -37,13 +52,19 @@ def test_it_holds_every_module_and_every_choice_and_nothing_else(wheel: Path) ->
     kinds = ("*.py", "*.css", "py.typed")
     files = [path for kind in kinds for path in (REPO / "src").rglob(kind)]
     modules = {path.relative_to(REPO / "src").as_posix() for path in files}
-    conf = {f"upgate/{path.relative_to(REPO).as_posix()}" for path in (REPO / "conf").rglob("*.yaml")}
+    conf = {
+        f"upgate/{path.relative_to(REPO).as_posix()}" for path in (REPO / "conf").rglob("*.yaml")
+    }
     assert names == modules | conf and "upgate/py.typed" in names
 
 
 def test_it_has_the_command_and_the_readme(wheel: Path) -> None:
     with ZipFile(wheel) as opened:
-        told = {Path(name).name: opened.read(name).decode() for name in opened.namelist() if ".dist-info/" in name}
+        told = {
+            Path(name).name: opened.read(name).decode()
+            for name in opened.namelist()
+            if ".dist-info/" in name
+        }
     assert "upgate = upgate.cli.main:main" in told["entry_points.txt"].splitlines()
     metadata = message_from_string(told["METADATA"])
     assert metadata["Name"] == "upgate" and str(metadata.get_payload()).startswith("# Upgate")
@@ -68,12 +89,24 @@ def test_unpacked_anywhere_it_finds_its_own_conf(wheel: Path, tmp_path: Path) ->
     (tmp_path / "elsewhere").mkdir()
 
     def said(*command: str) -> str:
-        env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}  # goes before an editable install
-        done = subprocess.run([sys.executable, *command], cwd=tmp_path / "elsewhere", env=env, capture_output=True, text=True, timeout=60)
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(tmp_path / "site"),
+        }  # goes before an editable install
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path / "elsewhere",
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
     inside = tmp_path / "site" / "upgate"
-    assert said("-c", "from upgate.config.compose import conf_dir; print(conf_dir())").strip() == str(inside / "conf")
+    assert said(
+        "-c", "from upgate.config.compose import conf_dir; print(conf_dir())"
+    ).strip() == str(inside / "conf")
     assert yaml.safe_load(said("-m", "upgate.cli", "train", "--cfg", "job")) == compose([])
     assert not list((tmp_path / "elsewhere").iterdir())

@@ -11,8 +11,25 @@ import pytest
 import torch
 
 from upgate.data.prices.baselines import drifts, har_coefficients, references
-from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, FLOOR, TARGETS, Panel, inputs, labels, parkinson
-from upgate.data.prices.windows import ENOUGH, StockTensors, apply_scaling, build, take, to_price, unscale
+from upgate.data.prices.features import (
+    DEFAULT_FEATURES,
+    FEATURES,
+    FLOOR,
+    TARGETS,
+    Panel,
+    inputs,
+    labels,
+    parkinson,
+)
+from upgate.data.prices.windows import (
+    ENOUGH,
+    StockTensors,
+    apply_scaling,
+    build,
+    take,
+    to_price,
+    unscale,
+)
 from upgate.data.splits.chronological import Fold, holdout, walk_forward
 from upgate.errors import UserError
 
@@ -30,7 +47,11 @@ def walk(ticker: str, dates: pd.DatetimeIndex, seed: int) -> pd.DataFrame:
     spread = np.exp(np.abs(rng.normal(0, 0.01, (2, n))) + 1e-4)
     volume = rng.integers(1_000, 9_000, n).astype(float)
     volume[rng.random(n) < 0.05], volume[rng.random(n) < 0.05] = np.nan, 0.0
-    bars = {"open": open_, "high": np.maximum(open_, close) * spread[0], "low": np.minimum(open_, close) / spread[1]}
+    bars = {
+        "open": open_,
+        "high": np.maximum(open_, close) * spread[0],
+        "low": np.minimum(open_, close) / spread[1],
+    }
     return pd.DataFrame({"ticker": ticker, "date": dates, **bars, "close": close, "volume": volume})
 
 
@@ -39,8 +60,17 @@ def table() -> pd.DataFrame:
     """Whole, on every day, with a long hole, listed late, gone early, too briefly seen to have statistics of its own."""
     days, number = pd.bdate_range("2015-01-01", periods=400), np.arange(400)
     hole, every = days[(number < 270) | (number > 286)], pd.date_range(days[0], periods=500)
-    dates = {"AAA": days, "BTC-USD": every, "HOLE": hole, "LATE": days[330:], "LEFT": days[:200], "ZSHORT": days[280:]}
-    return pd.concat([walk(name, dates[name], i) for i, name in enumerate(dates, 1)], ignore_index=True)
+    dates = {
+        "AAA": days,
+        "BTC-USD": every,
+        "HOLE": hole,
+        "LATE": days[330:],
+        "LEFT": days[:200],
+        "ZSHORT": days[280:],
+    }
+    return pd.concat(
+        [walk(name, dates[name], i) for i, name in enumerate(dates, 1)], ignore_index=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +78,13 @@ def panel(table: pd.DataFrame) -> Panel:
     return Panel.of(table)
 
 
-def make(panel: Panel, target: str, fold: Fold, horizon=HORIZON, window=WINDOW, bad="drop", features=None):
+def make(
+    panel: Panel, target: str, fold: Fold, horizon=HORIZON, window=WINDOW, bad="drop", features=None
+):
     features = features or DEFAULT_FEATURES[target]
-    return build(panel, fold=fold, window=window, horizon=horizon, target=target, features=features, bad=bad)
+    return build(
+        panel, fold=fold, window=window, horizon=horizon, target=target, features=features, bad=bad
+    )
 
 
 def the_fold(panel: Panel) -> Fold:
@@ -59,8 +93,12 @@ def the_fold(panel: Panel) -> Fold:
 
 def test_the_panel_is_the_table(table: pd.DataFrame, panel: Panel) -> None:
     assert (np.array(panel.tickers)[panel.ticker] == table["ticker"]).all()
-    assert (panel.dates[panel.date] == table["date"]).all() and (np.diff(panel.dates) > np.timedelta64(0)).all()
-    assert all((table["ticker"].iloc[panel.first[i]] == name) for i, name in enumerate(panel.tickers))
+    assert (panel.dates[panel.date] == table["date"]).all() and (
+        np.diff(panel.dates) > np.timedelta64(0)
+    ).all()
+    assert all(
+        (table["ticker"].iloc[panel.first[i]] == name) for i, name in enumerate(panel.tickers)
+    )
     assert panel.first[-1] == len(table)
 
 
@@ -79,7 +117,11 @@ def test_volume_change_is_0_where_there_is_no_volume(table: pd.DataFrame, panel:
     change, both = FEATURES["volume_change"](panel), (now > 0) & (before > 0)
     np.testing.assert_allclose(change[both], np.log((now / before)[both]))
     first = np.isin(np.arange(len(table)), panel.first)
-    assert np.isnan(change[first]).all() and (change[~both & ~first] == 0).all() and (~both & ~first).sum() > 100
+    assert (
+        np.isnan(change[first]).all()
+        and (change[~both & ~first] == 0).all()
+        and (~both & ~first).sum() > 100
+    )
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -92,17 +134,29 @@ def test_labels_are_their_formulas(panel: Panel, horizon: int) -> None:
             continue
         assert got["return"][t] == pytest.approx(np.log(panel.close[t + horizon] / panel.close[t]))
         assert got["level"][t] == panel.close[t + horizon]
-        assert got["volatility"][t] == pytest.approx(0.5 * np.log(variance[t + 1 : t + horizon + 1].mean()))
+        assert got["volatility"][t] == pytest.approx(
+            0.5 * np.log(variance[t + 1 : t + horizon + 1].mean())
+        )
 
 
-def test_a_volatility_label_over_flat_bars_alone_is_missing_and_counted(table: pd.DataFrame) -> None:
+def test_a_volatility_label_over_flat_bars_alone_is_missing_and_counted(
+    table: pd.DataFrame,
+) -> None:
     flat = table[table["ticker"] == "AAA"].reset_index(drop=True)
     flat.loc[50:59, ["open", "high", "low"]] = np.tile(flat.loc[50:59, ["close"]], 3)
     panel = Panel.of(flat)
     y = labels(panel, "volatility", 3)
-    assert np.flatnonzero(np.isnan(y)).tolist() == [*range(49, 57), 397, 398, 399]  # t+1..t+3 all flat; beyond the end
+    assert np.flatnonzero(np.isnan(y)).tolist() == [
+        *range(49, 57),
+        397,
+        398,
+        399,
+    ]  # t+1..t+3 all flat; beyond the end
     made = make(panel, "volatility", the_fold(panel))
-    assert made.notes["labels_flat"] == 8 and not np.isin(made.origin["train"], np.arange(49, 57)).any()
+    assert (
+        made.notes["labels_flat"] == 8
+        and not np.isin(made.origin["train"], np.arange(49, 57)).any()
+    )
 
 
 def test_names_are_checked(panel: Panel) -> None:
@@ -123,7 +177,11 @@ def test_membership_by_brute_force(panel: Panel, target: str) -> None:
         for t in range(len(panel.close)):
             i = panel.ticker[t]
             inside = t - WINDOW + 1 >= panel.first[i] and t + HORIZON < panel.first[i + 1]
-            if inside and panel.tickers[i] not in left_out and np.isfinite(values[t - WINDOW + 1 : t + 1]).all():
+            if (
+                inside
+                and panel.tickers[i] not in left_out
+                and np.isfinite(values[t - WINDOW + 1 : t + 1]).all()
+            ):
                 dates = {panel.date[t], panel.date[t + HORIZON]}
                 if dates <= set(getattr(fold, part)):
                     wanted.append((panel.date[t], i, t))
@@ -132,22 +190,32 @@ def test_membership_by_brute_force(panel: Panel, target: str) -> None:
 
 def test_a_label_that_jumps_a_hole_over_the_boundary_is_purged(panel: Panel) -> None:
     """HOLE's rows stop 17 days before day 287: with a boundary in the hole, its last labels end behind it."""
-    boundary = int(np.searchsorted(panel.dates, np.datetime64(pd.bdate_range("2015-01-01", periods=400)[280])))
-    fold = Fold(range(boundary), range(boundary, boundary + 60), range(boundary + 60, len(panel.dates)))
+    boundary = int(
+        np.searchsorted(panel.dates, np.datetime64(pd.bdate_range("2015-01-01", periods=400)[280]))
+    )
+    fold = Fold(
+        range(boundary), range(boundary, boundary + 60), range(boundary + 60, len(panel.dates))
+    )
     made = make(panel, "return", fold)
     hole = panel.tickers.index("HOLE")
     train = made.origin["train"].numpy()
     own = train[panel.ticker[train] == hole]
     last_before = np.flatnonzero((panel.ticker == hole) & (panel.date < boundary)).max()
     assert own.max() == last_before - HORIZON
-    assert panel.date[train + HORIZON].max() < boundary <= panel.date[made.origin["validation"].numpy()].min()
+    assert (
+        panel.date[train + HORIZON].max()
+        < boundary
+        <= panel.date[made.origin["validation"].numpy()].min()
+    )
 
 
 @pytest.mark.parametrize("target", ["return", "volatility"])
 def test_training_rows_come_out_standard_and_labels_too(panel: Panel, target: str) -> None:
     fold = the_fold(panel)
     made = make(panel, target, fold)
-    training = (panel.date < fold.train.stop) & np.isfinite(inputs(panel, DEFAULT_FEATURES[target])).all(axis=1)
+    training = (panel.date < fold.train.stop) & np.isfinite(
+        inputs(panel, DEFAULT_FEATURES[target])
+    ).all(axis=1)
     for i, name in enumerate(panel.tickers):
         if name in ("LATE", "ZSHORT"):
             continue
@@ -159,13 +227,17 @@ def test_training_rows_come_out_standard_and_labels_too(panel: Panel, target: st
         assert y.mean() == pytest.approx(0, abs=1e-6) and y.std() == pytest.approx(1, abs=1e-6)
 
 
-def test_levels_come_out_between_0_and_1_on_the_training_range_and_grow_out_of_it(panel: Panel) -> None:
+def test_levels_come_out_between_0_and_1_on_the_training_range_and_grow_out_of_it(
+    panel: Panel,
+) -> None:
     fold = the_fold(panel)
     made = make(panel, "level", fold)
     own = (panel.ticker == 0) & (panel.date < fold.train.stop)
     x = made.x.numpy()
     assert (x[own].min(axis=0) == 0).all() and (x[own].max(axis=0) == 1).all()
-    raised = dataclasses.replace(panel, close=np.where(panel.date >= fold.test.start, 1e3, 1) * panel.close)
+    raised = dataclasses.replace(
+        panel, close=np.where(panel.date >= fold.test.start, 1e3, 1) * panel.close
+    )
     assert make(raised, "level", fold).x.max() > 100  # not clipped
 
 
@@ -194,7 +266,10 @@ def test_a_ticker_without_training_rows_takes_the_pool_or_is_left_out(panel: Pan
     fold = the_fold(panel)
     late = panel.tickers.index("LATE")
     made = make(panel, "return", fold)
-    assert not {"LATE", "ZSHORT"} & set(made.scaling["x"]["tickers"]) and made.notes["tickers_without_own_scale"] == 2
+    assert (
+        not {"LATE", "ZSHORT"} & set(made.scaling["x"]["tickers"])
+        and made.notes["tickers_without_own_scale"] == 2
+    )
     values = inputs(panel, DEFAULT_FEATURES["return"])
     training = (panel.date < fold.train.stop) & np.isfinite(values).all(axis=1)
     row = made.origin["test"].numpy()
@@ -227,10 +302,17 @@ def test_scaling_is_plain_and_gives_new_data_the_same_inputs(panel: Panel, targe
     file = io.BytesIO()
     torch.save(made.scaling, file)
     file.seek(0)
-    assert torch.load(file, weights_only=True) == made.scaling == json.loads(json.dumps(made.scaling))
-    keep = np.isin(np.array(panel.tickers)[panel.ticker], ["AAA", "LEFT"])  # new data: other tickers, other rows
+    assert (
+        torch.load(file, weights_only=True) == made.scaling == json.loads(json.dumps(made.scaling))
+    )
+    keep = np.isin(
+        np.array(panel.tickers)[panel.ticker], ["AAA", "LEFT"]
+    )  # new data: other tickers, other rows
     table = pd.DataFrame({name: getattr(panel, name)[keep] for name in [*PRICES, "volume"]})
-    table["ticker"], table["date"] = np.array(panel.tickers)[panel.ticker[keep]], panel.dates[panel.date[keep]]
+    table["ticker"], table["date"] = (
+        np.array(panel.tickers)[panel.ticker[keep]],
+        panel.dates[panel.date[keep]],
+    )
     x, origin = apply_scaling(Panel.of(table), made.scaling, WINDOW)
     assert torch.equal(x, made.x[torch.from_numpy(keep)]) and origin.tolist() == [399, 599]
 
@@ -248,7 +330,9 @@ def test_prediction_refuses_what_it_cannot_scale_or_fill(panel: Panel) -> None:
 
 def test_no_training_sample_names_ticker_rows_and_need() -> None:
     panel = Panel.of(walk("APTV", pd.bdate_range("2017-12-05", periods=44), 1))
-    with pytest.raises(UserError, match=r"APTV, the longest ticker, has 26 training rows, .* need 64"):
+    with pytest.raises(
+        UserError, match=r"APTV, the longest ticker, has 26 training rows, .* need 64"
+    ):
         make(panel, "return", the_fold(panel), window=60)
     with pytest.raises(UserError, match=rf"has 26 training rows, .* need {10 + 3 + ENOUGH - 1}"):
         make(panel, "level", the_fold(panel))
@@ -265,11 +349,16 @@ def test_all_bars_flat_is_said() -> None:
 
 def test_a_short_ticker_is_refused_or_dropped_and_counted(panel: Panel) -> None:
     fold = the_fold(panel)
-    with pytest.raises(UserError, match=r"LATE has 70 rows, and window=90 with horizon=3 needs 94; .* data.bad=drop"):
+    with pytest.raises(
+        UserError,
+        match=r"LATE has 70 rows, and window=90 with horizon=3 needs 94; .* data.bad=drop",
+    ):
         make(panel, "return", fold, window=90, bad="refuse")
     made = make(panel, "return", fold, window=90)
     assert made.notes["tickers_too_short"] == 1
-    assert not any((panel.ticker[row] == panel.tickers.index("LATE")).any() for row in made.origin.values())
+    assert not any(
+        (panel.ticker[row] == panel.tickers.index("LATE")).any() for row in made.origin.values()
+    )
     assert make(panel, "return", fold, window=10, bad="refuse").notes["tickers_too_short"] == 0
 
 
@@ -277,7 +366,9 @@ def louder(panel: Panel, since: int) -> Panel:
     """Multiply everything from a date on by a million, and the highs once more: a range knows no common factor."""
     later = np.where(panel.date >= since, 1e6, 1.0)
     factors = {"open": later, "high": later**2, "low": later, "close": later, "volume": later}
-    return dataclasses.replace(panel, **{name: getattr(panel, name) * factor for name, factor in factors.items()})
+    return dataclasses.replace(
+        panel, **{name: getattr(panel, name) * factor for name, factor in factors.items()}
+    )
 
 
 def seen(made: StockTensors, part: str) -> dict:
@@ -289,13 +380,18 @@ def seen(made: StockTensors, part: str) -> dict:
 
 
 FOLDS = {"holdout": lambda n: holdout(n, gap=HORIZON)} | {
-    f"walk {i}": lambda n, i=i: walk_forward(n, folds=3, validation=0.2, test=0.4, gap=HORIZON)[i : i + 1] for i in range(3)
+    f"walk {i}": lambda n, i=i: walk_forward(n, folds=3, validation=0.2, test=0.4, gap=HORIZON)[
+        i : i + 1
+    ]
+    for i in range(3)
 }
 
 
 @pytest.mark.parametrize("name", FOLDS)
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_future_times_a_million_changes_no_bit_of_training(panel: Panel, target: str, name: str) -> None:
+def test_the_future_times_a_million_changes_no_bit_of_training(
+    panel: Panel, target: str, name: str
+) -> None:
     (fold,) = FOLDS[name](len(panel.dates))
     features = list(FEATURES)  # every one of them
     changed = louder(panel, fold.train.stop)
@@ -307,7 +403,9 @@ def test_the_future_times_a_million_changes_no_bit_of_training(panel: Panel, tar
         assert coefficients(panel, made).tobytes() == coefficients(changed, other).tobytes()
     row = made.origin["train"].numpy()
     after = references(changed, other)
-    assert all((values[row] == after[key][row]).all() for key, values in references(panel, made).items())
+    assert all(
+        (values[row] == after[key][row]).all() for key, values in references(panel, made).items()
+    )
     assert seen(made, "test") != seen(other, "test")  # the change was one
 
 
@@ -315,23 +413,36 @@ def test_the_future_times_a_million_changes_no_bit_of_training(panel: Panel, tar
 def test_validation_knows_nothing_of_the_test_rows(panel: Panel, target: str) -> None:
     fold = the_fold(panel)
     made, other = (make(p, target, fold) for p in (panel, louder(panel, fold.test.start)))
-    assert seen(made, "train") == seen(other, "train") and seen(made, "validation") == seen(other, "validation")
+    assert seen(made, "train") == seen(other, "train") and seen(made, "validation") == seen(
+        other, "validation"
+    )
     assert seen(made, "test") != seen(other, "test")
 
 
 def test_windows_are_slices_of_x_and_contiguous(panel: Panel) -> None:
     made = make(panel, "return", the_fold(panel))
-    row = made.origin["train"][torch.randperm(len(made.origin["train"]), generator=torch.Generator().manual_seed(0))]
+    row = made.origin["train"][
+        torch.randperm(len(made.origin["train"]), generator=torch.Generator().manual_seed(0))
+    ]
     batch = take(made.x, made.y, WINDOW)(row[:64])
-    assert batch["x"].shape == (64, WINDOW, 6) and batch["x"].is_contiguous() and batch["x"].dtype == torch.float32
+    assert (
+        batch["x"].shape == (64, WINDOW, 6)
+        and batch["x"].is_contiguous()
+        and batch["x"].dtype == torch.float32
+    )
     for window, label, origin in zip(batch["x"], batch["y"], batch["origin"], strict=True):
-        assert torch.equal(window, made.x[origin - WINDOW + 1 : origin + 1]) and label == made.y[origin]
+        assert (
+            torch.equal(window, made.x[origin - WINDOW + 1 : origin + 1])
+            and label == made.y[origin]
+        )
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
 @pytest.mark.parametrize("target", TARGETS)
 def test_thirty_long_histories(target: str) -> None:
-    panel = Panel.of(pd.read_parquet(DATA / "us_daily_long_adj.parquet").sort_values(["ticker", "date"]))
+    panel = Panel.of(
+        pd.read_parquet(DATA / "us_daily_long_adj.parquet").sort_values(["ticker", "date"])
+    )
     fold = holdout(len(panel.dates), gap=5)[0]
     made = make(panel, target, fold, horizon=5, window=60)
     assert len(panel.tickers) == 30 and len(panel.close) == 301_868

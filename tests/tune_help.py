@@ -20,12 +20,19 @@ from upgate.tune.command import tune_command
 from upgate.tune.plan import Plan, plan
 from upgate.tune.search import Context, Trials, run_block
 
-TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=4", "tune.space.model.hidden_size=[4,8]", "tune.space.model.num_layers=null"]
+TINY = [
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=4",
+    "tune.space.model.hidden_size=[4,8]",
+    "tune.space.model.num_layers=null",
+]
 
 
 def tiny(root: Path, *words: str) -> list[str]:
     given = {word.partition("=")[0] for word in words}
-    return small(*words, *(word for word in TINY if word.partition("=")[0] not in given), *places(root))
+    return small(
+        *words, *(word for word in TINY if word.partition("=")[0] not in given), *places(root)
+    )
 
 
 def tune(root: Path, *words: str, yes: bool = True) -> tuple[int, str]:
@@ -37,18 +44,27 @@ def tune(root: Path, *words: str, yes: bool = True) -> tuple[int, str]:
 
 def start(root: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "upgate.cli", "tune", "--yes", *tiny(root, *words)]
-    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent)
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root.parent
+    )
 
 
 def results(root: Path) -> dict[str, dict[str, Any]]:
     """Every search's result.json below a root, by the search's id."""
-    return {path.parent.name: json.loads(path.read_text()) for path in root.glob("tunes/*/result.json")}
+    return {
+        path.parent.name: json.loads(path.read_text()) for path in root.glob("tunes/*/result.json")
+    }
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
     """A result without its clock's numbers and the words, which name places."""
-    kept = {key: value for key, value in result.items() if key not in ("search", "seconds", "blocks")}
-    blocks = [[{key: value for key, value in arm.items() if key != "words"} for arm in block["arms"]] for block in result["blocks"]]
+    kept = {
+        key: value for key, value in result.items() if key not in ("search", "seconds", "blocks")
+    }
+    blocks = [
+        [{key: value for key, value in arm.items() if key != "words"} for arm in block["arms"]]
+        for block in result["blocks"]
+    ]
     return kept | {"blocks": blocks}
 
 
@@ -62,21 +78,32 @@ def planned(*words: str) -> Plan:
 def bowl(job: Job) -> float:
     """A made-up score: best at a rate of 0.01, with noise that fold and seed decide."""
     told = parameters(job)
-    return math.exp(abs(math.log10(told["optimizer.lr"]) + 2) + 0.01 * ((7 * job.spec.seed + 3 * job.spec.fold) % 5))
+    return math.exp(
+        abs(math.log10(told["optimizer.lr"]) + 2)
+        + 0.01 * ((7 * job.spec.seed + 3 * job.spec.fold) % 5)
+    )
 
 
 def answer(job: Job, value: float | None, **more: Any) -> Result:
     """A run's result; without a value it diverged."""
     metrics = {} if value is None else {"val/mse_ratio": value, "steps": 10.0, "epochs": 2.0}
     named = {"name": job.name, "task": "stock", "recipe": job.recipe, "changes": []}
-    where = {"seed": job.spec.seed, "fold": job.spec.fold, "folder": "", "status": "FINISHED", "diverged": value is None}
+    where = {
+        "seed": job.spec.seed,
+        "fold": job.spec.fold,
+        "folder": "",
+        "status": "FINISHED",
+        "diverged": value is None,
+    }
     return Result(job.spec.key, job.spec.key, metrics=metrics, **(named | where | more))
 
 
 class Fake:
     """Stands for the executor: runs are a function; remembers what it was asked."""
 
-    def __init__(self, run: Callable[[Job], Result] | None = None, limit: int | None = None) -> None:
+    def __init__(
+        self, run: Callable[[Job], Result] | None = None, limit: int | None = None
+    ) -> None:
         self.run = run or (lambda job: answer(job, bowl(job)))
         self.limit = limit
         self.jobs: list[Job] = []

@@ -12,7 +12,9 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     """Return the name that was most likely meant, upper or lower case aside; None if there is none."""
     lower = {name.lower(): name for name in sorted(names)}
     near = get_close_matches(word.lower(), lower, n=3, cutoff=0.6)
-    swapped = [name for name in near if sorted(name) == sorted(word.lower())]  # prot is port, though root scores the same
+    swapped = [
+        name for name in near if sorted(name) == sorted(word.lower())
+    ]  # prot is port, though root scores the same
     return lower[[*swapped, *near][0]] if near else None
 
 

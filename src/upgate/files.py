@@ -8,7 +8,9 @@ from uuid import uuid4
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Make `path` out of what `write` puts into a file, in a folder that is there; a fault leaves the old one and no debris."""
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # machines that share the folder may share process ids
+    part = path.with_name(
+        f".{path.name}.{uuid4().hex[:8]}"
+    )  # machines that share the folder may share process ids
     try:
         with part.open("wb") as file:
             write(file)

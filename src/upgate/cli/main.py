@@ -50,9 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[0] not in COMMANDS:
             raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
-        return {"train": train, "study": study, "tune": tune, "report": report, "runs": runs, "predict": predict, "ui": ui}[words[0]](
-            words[1:]
-        )
+        return {
+            "train": train,
+            "study": study,
+            "tune": tune,
+            "report": report,
+            "runs": runs,
+            "predict": predict,
+            "ui": ui,
+        }[words[0]](words[1:])
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -61,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(words: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()) -> tuple[argparse.Namespace, list[str]]:
+def parse(
+    words: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()
+) -> tuple[argparse.Namespace, list[str]]:
     """Split flags from key=value words; an unknown flag raises UserError."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     for flag in flags:
@@ -102,7 +110,10 @@ def train(words: Sequence[str]) -> int:
 
         if known.cfg != "job":
             raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
-        jobs = [config.compose(job, known.config_dir) for job in config.expand(overrides, known.multirun, known.config_dir)]
+        jobs = [
+            config.compose(job, known.config_dir)
+            for job in config.expand(overrides, known.multirun, known.config_dir)
+        ]
         print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
         return 0
     for job in config.expand(overrides, known.multirun, known.config_dir):

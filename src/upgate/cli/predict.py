@@ -25,7 +25,10 @@ def predict_command(words: Sequence[str]) -> int:
     own = {key: value for key, _, value in (word.partition("=") for word in words) if key in OWN}
     rest = [word for word in words if word.partition("=")[0] not in OWN]
     for word in words:
-        if not word.partition("=")[1] or sum(other.partition("=")[0] == word.partition("=")[0] for other in words) > 1:
+        if (
+            not word.partition("=")[1]
+            or sum(other.partition("=")[0] == word.partition("=")[0] for other in words) > 1
+        ):
             raise UserError(f"{word} cannot be read; write key=value, each key once")
     root = own.get("root", ROOT)
     store = open_store({"root": root})
@@ -33,7 +36,9 @@ def predict_command(words: Sequence[str]) -> int:
     use = import_module(f"upgate.tasks.{row.task}.predict")
     check(rest, use.KEYS, row)
     fetch = partial(fetched, store, row)
-    frame = use.predict(rest, torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True), fetch)
+    frame = use.predict(
+        rest, torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True), fetch
+    )
     if "out" in own:
         write(frame, Path(own["out"]))
     else:
@@ -47,7 +52,9 @@ def check(words: Sequence[str], keys: Sequence[str], row: Row) -> None:
         key = word.partition("=")[0]
         if not any(key == known or key.startswith(f"{known}.") for known in keys):
             there = (*OWN, *keys)
-            raise UserError(f"unknown key {key} for a run of task={row.task}{did_you_mean(key, there)}")
+            raise UserError(
+                f"unknown key {key} for a run of task={row.task}{did_you_mean(key, there)}"
+            )
 
 
 def find(store: Store, wanted: str) -> Row:
@@ -56,7 +63,11 @@ def find(store: Store, wanted: str) -> Row:
     if wanted == "latest":
         rows = [row for row in rows if row.tags.get("upgate.role") == "run"]
     else:
-        rows = [row for row in rows if row.run_id == wanted or (len(wanted) >= 4 and row.key.startswith(wanted))]
+        rows = [
+            row
+            for row in rows
+            if row.run_id == wanted or (len(wanted) >= 4 and row.key.startswith(wanted))
+        ]
     if not rows:
         raise UserError(f"run={wanted} is not a finished run of this store; upgate runs lists them")
     return rows[0]
@@ -86,7 +97,9 @@ def show(frame: pd.DataFrame, row: Row) -> None:
     console = Console()
     console.print(table, markup=False)
     if len(frame) > ROWS:
-        console.print(f"and {len(frame) - ROWS:,} more; out=file.csv writes all of them", highlight=False)
+        console.print(
+            f"and {len(frame) - ROWS:,} more; out=file.csv writes all of them", highlight=False
+        )
 
 
 def said(value: Any) -> str:
@@ -94,4 +107,6 @@ def said(value: Any) -> str:
         return value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
     if hasattr(value, "year"):
         return f"{value:%Y-%m-%d}"
-    return str(value) if isinstance(value, int) else number(value, ".2f" if abs(value) >= 1 else ".5f")
+    return (
+        str(value) if isinstance(value, int) else number(value, ".2f" if abs(value) >= 1 else ".5f")
+    )

@@ -25,7 +25,11 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
         raise UserError(f"status={asked['status']} is not a choice; there is {', '.join(STATUSES)}")
     store = open_store(asked)
     store.reconcile()
-    rows = [row for row in store.rows(asked.get("task"), asked.get("recipe"), status) if not row.is_parent]
+    rows = [
+        row
+        for row in store.rows(asked.get("task"), asked.get("recipe"), status)
+        if not row.is_parent
+    ]
     twins = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
     twins |= store.finished({row.tags.get("upgate.twin_key", "") for row in rows} - {"", *twins})
     listed = [listing(row, twins.get(row.tags.get("upgate.twin_key", "")), store) for row in rows]
@@ -39,13 +43,17 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
 def open_store(asked: Mapping[str, str]) -> Store:
     root = Path(asked.get("root", ROOT))
     if not root.exists():
-        raise UserError(f"there is no store at {root}; train first: make train task=stock, or give root=...")
+        raise UserError(
+            f"there is no store at {root}; train first: make train task=stock, or give root=..."
+        )
     return Store(root.resolve())
 
 
 def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
     """One run as plain values: its scores, its twin's and the difference."""
-    paired = {"key": twin.key, "run_id": twin.run_id, "metrics": scores(twin.metrics)} if twin else None
+    paired = (
+        {"key": twin.key, "run_id": twin.run_id, "metrics": scores(twin.metrics)} if twin else None
+    )
     return {
         "run_id": row.run_id,
         "key": row.key,
@@ -74,8 +82,19 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
         theirs = run["twin"]["metrics"].get(main) if run["twin"] else None
         gap = run["difference"].get(main)
         status = "diverged" if run["diverged"] else run["status"].lower()
-        score, target = number(run["metrics"].get(main)), run["params"].get("task.target", run["task"])
-        table.add_row(run["key"][:8], Text(run["name"]), status, target, score, number(theirs), "" if gap is None else f"{gap:+.4f}")
+        score, target = (
+            number(run["metrics"].get(main)),
+            run["params"].get("task.target", run["task"]),
+        )
+        table.add_row(
+            run["key"][:8],
+            Text(run["name"]),
+            status,
+            target,
+            score,
+            number(theirs),
+            "" if gap is None else f"{gap:+.4f}",
+        )
     console.print(table)
     for task in sorted({run["task"] for run in listed}):
         console.print(f"score of {task}: {MAIN[task].phrase}", highlight=False)

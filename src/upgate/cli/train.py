@@ -30,7 +30,13 @@ from upgate.tasks.base import task_of
 
 
 def common(
-    seed: NonNegativeInt, fold: NonNegativeInt, batch_size: PositiveInt, threads: PositiveInt, twin: bool, root: str, cache: str
+    seed: NonNegativeInt,
+    fold: NonNegativeInt,
+    batch_size: PositiveInt,
+    threads: PositiveInt,
+    twin: bool,
+    root: str,
+    cache: str,
 ) -> None:
     """The knobs at the top level; their types and ranges."""
 
@@ -72,42 +78,62 @@ def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Datasets) -> 
 def model_of(asked: dict[str, Any]) -> dict[str, Any]:
     """The model in a spec: its name and its checked knobs; a wrong one is told before anything runs."""
     knobs = {key: value for key, value in asked.items() if key not in ("name", "search")}
-    known = checked(Backbone, {"input_size": 1, **knobs}, "model")  # the input's size comes from the data
+    known = checked(
+        Backbone, {"input_size": 1, **knobs}, "model"
+    )  # the input's size comes from the data
     return {"name": asked["name"], **{key: known[key] for key in knobs}}
 
 
 def check_batches(job: Job, library: Datasets) -> None:
     data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
-    check_shares(job.config["trainer"], {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())})
+    check_shares(
+        job.config["trainer"],
+        {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())},
+    )
 
 
 def check_places(jobs: Sequence[Job]) -> None:
     """Raise where a sweep asks for several places: a command has one store, one cache and one executor."""
     for key in ("root", "cache", "executor"):
         if any(job.config[key] != jobs[0].config[key] for job in jobs):
-            raise UserError(f"{key} has several values in this sweep, and a command has one; give {key}=... once")
+            raise UserError(
+                f"{key} has several values in this sweep, and a command has one; give {key}=... once"
+            )
 
 
-def wanted_jobs(words: Sequence[str], multirun: bool, extra: str | None, library: Datasets) -> list[Job]:
+def wanted_jobs(
+    words: Sequence[str], multirun: bool, extra: str | None, library: Datasets
+) -> list[Job]:
     """The jobs that the words ask for, without their twins."""
-    return [make_job(job_words, library, extra)[0] for job_words in config.expand(words, multirun, extra)]
+    return [
+        make_job(job_words, library, extra)[0]
+        for job_words in config.expand(words, multirun, extra)
+    ]
 
 
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
     """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
     library = Datasets()
-    pairs = [make_job(job_words, library, extra) for job_words in config.expand(words, multirun, extra)]
+    pairs = [
+        make_job(job_words, library, extra) for job_words in config.expand(words, multirun, extra)
+    ]
     wanted = [job for job, _ in pairs]
     asked = {job.spec.key: job for job in wanted}
-    jobs = [asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None]  # a twin first
+    jobs = [
+        asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None
+    ]  # a twin first
     check_places(wanted)
     for job in jobs:
-        check_batches(job, library)  # every fault of data or configuration is told before the first training
+        check_batches(
+            job, library
+        )  # every fault of data or configuration is told before the first training
     tell_data(console, wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:
             dry_run(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
-        console.print(f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded.")
+        console.print(
+            f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded."
+        )
         return 0
     store = Store(Path(wanted[0].config["root"]).resolve())
     store.prepare()
@@ -115,7 +141,9 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     return _train(wanted, jobs, library, store, console)
 
 
-def _train(wanted: list[Job], jobs: list[Job], library: Datasets, store: Store, console: Console) -> int:
+def _train(
+    wanted: list[Job], jobs: list[Job], library: Datasets, store: Store, console: Console
+) -> int:
     parent = open_parent(store, wanted, jobs)
     try:
         results = execute(jobs, library.fetch, store, parent, console)
@@ -129,8 +157,16 @@ def _train(wanted: list[Job], jobs: list[Job], library: Datasets, store: Store, 
     chosen = [by_key[job.spec.key] for job in wanted if job.spec.key in by_key]
     failed = [result for result in results if result.status != "FINISHED"]
     parent.log(aggregate(chosen))
-    parent.finish("FAILED" if failed or len(results) < len({j.spec.key for j in jobs}) else "FINISHED")
-    idle = no_effect([trained(job, by_key[job.spec.key]) for job in jobs if job.spec.key in by_key and by_key[job.spec.key].weights])
+    parent.finish(
+        "FAILED" if failed or len(results) < len({j.spec.key for j in jobs}) else "FINISHED"
+    )
+    idle = no_effect(
+        [
+            trained(job, by_key[job.spec.key])
+            for job in jobs
+            if job.spec.key in by_key and by_key[job.spec.key].weights
+        ]
+    )
     if idle:
         parent.text("\n".join(idle), "no_effect.txt")
     report(console, chosen, failed)
@@ -150,7 +186,9 @@ def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
     key = hashlib.sha256("".join(sorted({job.spec.key for job in jobs})).encode()).hexdigest()
     name = f"compare {wanted[0].name}" if len(wanted) == 1 else f"sweep of {len(wanted)}"
     tags, texts = environment.provenance()
-    parent = store.parent(wanted[0].spec.task["name"], name, key, tags | {"upgate.runs": str(len(jobs))})
+    parent = store.parent(
+        wanted[0].spec.task["name"], name, key, tags | {"upgate.runs": str(len(jobs))}
+    )
     for file, text in texts.items():
         parent.text(text, file)
     return parent
@@ -158,7 +196,10 @@ def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
 
 def aggregate(results: Sequence[Result]) -> dict[str, float]:
     """Paired differences of a command: mean over its runs, and its standard error from two runs on."""
-    numbers: dict[str, float] = {"runs": float(len(results)), "diverged": float(sum(r.diverged for r in results))}
+    numbers: dict[str, float] = {
+        "runs": float(len(results)),
+        "diverged": float(sum(r.diverged for r in results)),
+    }
     for key in sorted({k for r in results for k in r.difference}):
         gaps = [r.difference[key] for r in results if key in r.difference]
         numbers[f"difference/{key}"] = fmean(gaps)
@@ -174,10 +215,15 @@ def tell_data(console: Console, job: Job, library: Datasets) -> None:
     table, data = library.fetch(job)
     samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
     about = task_of(job.spec.task["name"]).about(table)
-    console.print(f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True
+    )
     left_out = {**table.dropped, **{what: count for what, count in data.notes.items() if count}}
     if left_out:
-        console.print("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()), highlight=False)
+        console.print(
+            "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()),
+            highlight=False,
+        )
 
 
 def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result]) -> None:
@@ -187,7 +233,9 @@ def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result])
             pictures = ", ".join(task_of(chosen[0].task).pictures)
             console.print(f"in {chosen[0].folder}: {pictures}", highlight=False, soft_wrap=True)
         more = f"make train ARGS=-m task={chosen[0].task} seed=0,1,2,3,4,5"
-        console.print(f"next: make ui; or several seeds, as in {more}", highlight=False, soft_wrap=True)
+        console.print(
+            f"next: make ui; or several seeds, as in {more}", highlight=False, soft_wrap=True
+        )
     elif len(chosen) > 1:
         show.show_many(console, chosen)
         console.print("next: make ui, or upgate runs", highlight=False)

@@ -7,7 +7,16 @@ from typing import Any
 
 from upgate.errors import UserError, did_you_mean
 
-PARTS = ("optimizer", "schedule", "clip", "regularization", "init", "layerwise", "averaging", "stopping")
+PARTS = (
+    "optimizer",
+    "schedule",
+    "clip",
+    "regularization",
+    "init",
+    "layerwise",
+    "averaging",
+    "stopping",
+)
 REGULARIZATION = "regularization"  # the one group of which several choices can be made at once
 
 
@@ -19,7 +28,9 @@ def conf_dir() -> Path:
 
 def choices(group: str, extra: str | None = None) -> list[str]:
     """Names of the choices in a group, the user's own folder included."""
-    return sorted({path.stem for folder in _folders(extra) for path in (folder / group).glob("*.yaml")})
+    return sorted(
+        {path.stem for folder in _folders(extra) for path in (folder / group).glob("*.yaml")}
+    )
 
 
 @lru_cache
@@ -32,10 +43,14 @@ def _folders(extra: str | None) -> list[Path]:
     if extra is None:
         return [conf_dir()]
     if not Path(extra).is_dir():
-        raise UserError(f"--config-dir {extra} is not a folder; give one that holds your choices, laid out as conf/")
+        raise UserError(
+            f"--config-dir {extra} is not a folder; give one that holds your choices, laid out as conf/"
+        )
     own = {path.parent.name for path in Path(extra).glob("[!.]*/*.yaml")}
     for name in sorted(own - set(groups())):
-        raise UserError(f"--config-dir {extra}: {name} is not a group, so nothing would use its choices{did_you_mean(name, groups())}")
+        raise UserError(
+            f"--config-dir {extra}: {name} is not a group, so nothing would use its choices{did_you_mean(name, groups())}"
+        )
     return [conf_dir(), Path(extra)]
 
 
@@ -45,7 +60,9 @@ def name_key(group: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) -> tuple[dict[str, Any], bytes]:
+def chosen(
+    picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None
+) -> tuple[dict[str, Any], bytes]:
     """Compose the picked yamls; a sweep over values or seeds composes once.
 
     Returns the configuration as plain values, not resolved, and pickled: unpickling it is six times as fast as a deep copy.
@@ -56,10 +73,19 @@ def chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) ->
     from yaml import YAMLError
 
     for folder in _folders(extra)[1:]:
-        if taken := [path for path in folder.glob("**/*.yaml") if (conf_dir() / path.relative_to(folder)).exists()]:
-            raise UserError(f"{taken[0]} has the name of a file of Upgate's own, which would win; rename it")
+        if taken := [
+            path
+            for path in folder.glob("**/*.yaml")
+            if (conf_dir() / path.relative_to(folder)).exists()
+        ]:
+            raise UserError(
+                f"{taken[0]} has the name of a file of Upgate's own, which would win; rename it"
+            )
     quoted = {group: ",".join(f"'{name}'" for name in names) for group, names in picks}
-    words = [f"{group}=[{names}]" if group == REGULARIZATION else f"{group}={names}" for group, names in quoted.items()]
+    words = [
+        f"{group}=[{names}]" if group == REGULARIZATION else f"{group}={names}"
+        for group, names in quoted.items()
+    ]
     if extra is not None:
         place = str(Path(extra).resolve()).replace("'", "\\'")
         words.append(f"hydra.searchpath=['file://{place}']")
@@ -68,8 +94,16 @@ def chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) ->
             config = hydra.compose("config", words)
             own = f"{config.task.name}/{config.recipe}"  # a recipe may have a version of its own for a task
             if any((folder / "recipe" / f"{own}.yaml").exists() for folder in _folders(extra)):
-                config = hydra.compose("config", [*(word for word in words if not word.startswith("recipe=")), f"recipe={own}"])
-    except (HydraException, YAMLError, ValueError, RecursionError) as error:  # whatever a file of the user's may hold
+                config = hydra.compose(
+                    "config",
+                    [*(word for word in words if not word.startswith("recipe=")), f"recipe={own}"],
+                )
+    except (
+        HydraException,
+        YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # whatever a file of the user's may hold
         asked = " ".join(f"{group}={','.join(names)}" for group, names in picks)
         raise UserError(f"{asked} cannot be composed: {sentence(error)}") from None
     plain: Any = OmegaConf.to_container(config, resolve=False)
@@ -81,7 +115,9 @@ def chosen(picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None) ->
 def _check_shape(group: str, section: Any) -> None:
     """Raise where a file of the user's lacks what every choice of its group has."""
     if group == REGULARIZATION:
-        fits = isinstance(section, dict) and all(isinstance(knobs, dict) for knobs in section.values())
+        fits = isinstance(section, dict) and all(
+            isinstance(knobs, dict) for knobs in section.values()
+        )
         shape = "the choice's name and its knobs below it"
     elif group == "trainer":
         fits, shape = isinstance(section, dict), "arguments of the Trainer and their values"
@@ -91,7 +127,9 @@ def _check_shape(group: str, section: Any) -> None:
         fits = isinstance(section, dict) and isinstance(section.get(name_key(group)), str)
         shape = f"{name_key(group)}: and the choice's name"
     if not fits:
-        raise UserError(f"the yaml chosen for {group} gives {section}; it must hold {shape}, as those in conf/ do")
+        raise UserError(
+            f"the yaml chosen for {group} gives {section}; it must hold {shape}, as those in conf/ do"
+        )
 
 
 def sentence(error: Exception) -> str:

@@ -14,7 +14,17 @@ from upgate.config.overrides import as_one, expand, parsed
 from upgate.config.trainer import check_trainer
 from upgate.errors import UserError
 
-__all__ = ["PARTS", "REGULARIZATION", "changes", "choices", "compose", "conf_dir", "expand", "groups", "twin_words"]
+__all__ = [
+    "PARTS",
+    "REGULARIZATION",
+    "changes",
+    "choices",
+    "compose",
+    "conf_dir",
+    "expand",
+    "groups",
+    "twin_words",
+]
 
 
 def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
@@ -28,7 +38,11 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     for word, override in parsed(words).items():
         if override.is_sweep_override():
             raise UserError(f"{word} holds several values, and here goes one{as_one(word)}")
-        if override.package is not None or "/" in override.key_or_group or override.type.name != "CHANGE":
+        if (
+            override.package is not None
+            or "/" in override.key_or_group
+            or override.type.name != "CHANGE"
+        ):
             raise UserError(f"{word}: only group=choice and key=value are understood here")
         if override.key_or_group in known and not isinstance(override.value(), dict):
             picks.append((override.key_or_group, picked(word, override, extra)))
@@ -38,7 +52,9 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     for word, override in values:
         check_key(word, override.key_or_group, plain, extra)
     aside = [override for _, override in values if _is_aside(override, _interpolations(frozen))]
-    resolved: dict[str, Any] = pickle.loads(_resolved(frozen, tuple(word for word, override in values if override not in aside)))
+    resolved: dict[str, Any] = pickle.loads(
+        _resolved(frozen, tuple(word for word, override in values if override not in aside))
+    )
     for override in aside:
         *path, last = override.key_or_group.split(".")
         reduce(dict.__getitem__, path, resolved)[last] = override.value()
@@ -75,10 +91,14 @@ def _resolved(frozen: bytes, words: tuple[str, ...]) -> bytes:
     try:
         config = pickle.loads(frozen)
         for override in parsed(words).values():
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=False, force_add=True)
+            OmegaConf.update(
+                config, override.key_or_group, override.value(), merge=False, force_add=True
+            )
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
-        raise UserError(f"{error.full_key} is missing; give it a value, as in {error.full_key}=...") from None
+        raise UserError(
+            f"{error.full_key} is missing; give it a value, as in {error.full_key}=..."
+        ) from None
     except OmegaConfBaseException as error:
         raise UserError(sentence(error)) from None
     return pickle.dumps({str(key): value for key, value in resolved.items()})

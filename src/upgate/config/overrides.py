@@ -24,7 +24,9 @@ def expand(words: Sequence[str], multirun: bool, extra: str | None = None) -> li
     axes = []
     for word, override in parsed(words).items():
         if override.is_sweep_override() and not multirun:
-            raise UserError(f"{word} asks for several runs; add -m to sweep (make train ARGS=-m ...){as_one(word)}")
+            raise UserError(
+                f"{word} asks for several runs; add -m to sweep (make train ARGS=-m ...){as_one(word)}"
+            )
         axes.append(_axis(word, override, extra) if override.is_sweep_override() else [word])
     return [list(job) for job in itertools.product(*axes)]
 
@@ -48,14 +50,18 @@ def _parse(word: str) -> Any:
 
     key, equals, value = word.partition("=")
     if not _KEY.fullmatch(key.lstrip("+~")):
-        raise UserError(f"{word} cannot be read; write key=value, the key in letters, digits, _ and dots")
+        raise UserError(
+            f"{word} cannot be read; write key=value, the key in letters, digits, _ and dots"
+        )
     try:
         return OverridesParser.create().parse_override(key + equals + _TEXTS.sub(_quoted, value))
     except HydraException:
         if not equals:
             raise UserError(f"{word} cannot be read; write key=value, as in {key}=...") from None
         example = _as_text(key, value)
-        raise UserError(f"{word} cannot be read; text that holds brackets, commas or quotes is quoted, as in {example}") from None
+        raise UserError(
+            f"{word} cannot be read; text that holds brackets, commas or quotes is quoted, as in {example}"
+        ) from None
 
 
 def _quoted(text: re.Match[str]) -> str:
@@ -82,10 +88,16 @@ def _axis(word: str, override: Any, extra: str | None) -> list[str]:
 
     key, value = override.get_key_element(), override.value()
     if not (override.is_discrete_sweep() or isinstance(value, Glob)):
-        raise UserError(f"{word} cannot be counted out; list the values, as in {key}=1,2,3 or {key}='range(0,6)'")
+        raise UserError(
+            f"{word} cannot be counted out; list the values, as in {key}=1,2,3 or {key}='range(0,6)'"
+        )
     if isinstance(value, RangeSweep) and value.step == 0:
         raise UserError(f"{word} never ends; give a step other than 0")
-    found = value.filter(choices(key, extra)) if isinstance(value, Glob) else list(override.sweep_string_iterator())
+    found = (
+        value.filter(choices(key, extra))
+        if isinstance(value, Glob)
+        else list(override.sweep_string_iterator())
+    )
     if not found:
         there = did_you_mean("", choices(key, extra)) if isinstance(value, Glob) else ""
         raise UserError(f"{word} holds nothing to sweep over{there}")

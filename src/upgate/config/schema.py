@@ -76,7 +76,9 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         return _union(value, args, where)
     if origin is Literal:
         if not any(value == one and type(value) is type(one) for one in args):  # 1 == True
-            raise UserError(f"{where}={said(value)} is not a choice{did_you_mean(said(value), map(said, args))}")
+            raise UserError(
+                f"{where}={said(value)} is not a choice{did_you_mean(said(value), map(said, args))}"
+            )
         return value
     if origin is list:
         if not isinstance(value, list | tuple):
@@ -92,19 +94,32 @@ def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
     for option in rest[:-1]:
         try:
             return _value(value, option, where)
-        except UserError:  # the next member of the union may fit; the last one's sentence is the user's
+        except (
+            UserError
+        ):  # the next member of the union may fit; the last one's sentence is the user's
             continue
     return _value(value, rest[-1], where)
 
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", dict: "a mapping", list: "a list", type(None): "null"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a mapping",
+    list: "a list",
+    type(None): "null",
+}
 
 
 def _plain(value: Any, kind: type, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        must = f"text, as in {where}='\"{said(value)}\"'" if kind is str else WORDS.get(kind, kind.__name__)
+        must = (
+            f"text, as in {where}='\"{said(value)}\"'"
+            if kind is str
+            else WORDS.get(kind, kind.__name__)
+        )
         raise UserError(f"{where}={said(value)} must be {must}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where}={value} must be a finite number")
@@ -117,4 +132,6 @@ def said(value: Any) -> str:
         return f"[{','.join(map(said, value))}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{key}:{said(one)}' for key, one in value.items())}}}"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )

@@ -37,7 +37,12 @@ OURS = {  # arguments that cannot be given, and why, or what to give instead
     "limit_test_batches": "the whole test part is always judged",
     "limit_predict_batches": "the whole validation and test parts are always judged",
 }
-PRECISIONS = {"64": "64-true", "32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}  # Lightning's older spellings
+PRECISIONS = {
+    "64": "64-true",
+    "32": "32-true",
+    "16": "16-mixed",
+    "bf16": "bf16-mixed",
+}  # Lightning's older spellings
 Precision = Literal["64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"]
 
 Limit = Annotated[int, Range("1 or more, or -1 for no limit", lambda n: n == -1 or n >= 1)]
@@ -53,15 +58,23 @@ def _is_share(value: Any) -> bool:
 
 
 def _is_span(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\d+(:\d\d){3}", value) is not None and value.strip("0:") != ""
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\d+(:\d\d){3}", value) is not None
+        and value.strip("0:") != ""
+    )
 
 
 def _is_trial(value: Any) -> bool:
     return type(value) is bool or (type(value) is int and value >= 0)
 
 
-Device = Annotated[Any, Range("how many (1, 2, ...), or the number of one GPU in brackets, as in [0]", _is_device)]
-Share = Annotated[Any, Range("a number of batches (1, 2, ...) or a share of them up to 1.0", _is_share)]
+Device = Annotated[
+    Any, Range("how many (1, 2, ...), or the number of one GPU in brackets, as in [0]", _is_device)
+]
+Share = Annotated[
+    Any, Range("a number of batches (1, 2, ...) or a share of them up to 1.0", _is_share)
+]
 Span = Annotated[Any, Range("days:hours:minutes:seconds, as in 00:01:30:00, and not 0", _is_span)]
 Trial = Annotated[Any, Range("true, false or a number of batches", _is_trial)]
 
@@ -118,11 +131,15 @@ def check_end(known: Mapping[str, Any]) -> None:
     most = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
     if not any(limit is not None and limit > 0 for limit in most.values()):
         told = f"trainer.max_epochs={said(most['epochs'])} without trainer.max_steps"
-        raise UserError(f"{told} has no end, and a schedule must know the end; give one of them, as in trainer.max_epochs=10")
+        raise UserError(
+            f"{told} has no end, and a schedule must know the end; give one of them, as in trainer.max_epochs=10"
+        )
     for unit, limit in most.items():
         least = known.get(f"min_{unit}")
         if least is not None and limit is not None and -1 < limit < least:
-            raise UserError(f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; give a smaller one")
+            raise UserError(
+                f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; give a smaller one"
+            )
 
 
 def check_devices(known: Mapping[str, Any]) -> None:
@@ -130,9 +147,13 @@ def check_devices(known: Mapping[str, Any]) -> None:
     several = type(known["devices"]) is int and known["devices"] > 1
     if several and known.get("strategy", "auto") == "auto":
         told = f"trainer.devices={known['devices']} for one run"
-        raise UserError(f"{told} takes trainer.strategy=ddp_fork too; many runs side by side take executor=local")
+        raise UserError(
+            f"{told} takes trainer.strategy=ddp_fork too; many runs side by side take executor=local"
+        )
     if not several and known.get("strategy", "auto") != "auto":
-        raise UserError(f"trainer.strategy={known['strategy']} shares a run out to several devices; give trainer.devices=2 or more with it")
+        raise UserError(
+            f"trainer.strategy={known['strategy']} shares a run out to several devices; give trainer.devices=2 or more with it"
+        )
 
 
 def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None:
@@ -141,7 +162,9 @@ def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None
         name = f"trainer.limit_{part}_batches"
         share = trainer.get(f"limit_{part}_batches", 1.0)
         if type(share) is float and int(share * there) < 1:
-            raise UserError(f"{name}={share} of {there} batches is less than one; give a number of them, as in {name}=1")
+            raise UserError(
+                f"{name}={share} of {there} batches is less than one; give a number of them, as in {name}=1"
+            )
 
 
 def is_default(name: str, value: Any) -> bool:

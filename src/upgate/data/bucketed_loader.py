@@ -38,9 +38,14 @@ class BucketedLoader(DeterministicLoader):
             return self.index[self._longest_first()]
         drawn = super().order(epoch)
         whole, rest = drawn.tensor_split([len(drawn) // self.batch_size * self.batch_size])
-        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in whole.split(POOL * self.batch_size)]
+        pools = [
+            pool[self.lengths[pool].argsort(stable=True)]
+            for pool in whole.split(POOL * self.batch_size)
+        ]
         batches = torch.cat(pools).view(-1, self.batch_size)
-        shuffled = batches[torch.randperm(len(batches), generator=generator(self.seed, "batches", epoch))]
+        shuffled = batches[
+            torch.randperm(len(batches), generator=generator(self.seed, "batches", epoch))
+        ]
         return torch.cat([shuffled.flatten(), rest])
 
     def inverse(self) -> Tensor:

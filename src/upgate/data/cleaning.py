@@ -37,7 +37,9 @@ class TableCleaner:
         if found.any() and self.bad == "refuse":
             row = self.frame.iloc[int(found.argmax())]
             more = f" (and {found.sum() - 1} more such rows)" if found.sum() > 1 else ""
-            told = f"{self.where}, {self.place(row)}: {tell(row)}{more}; data.bad=drop drops such rows"
+            told = (
+                f"{self.where}, {self.place(row)}: {tell(row)}{more}; data.bad=drop drops such rows"
+            )
             raise UserError(" ".join(told.split()))  # a cell may hold a line break
         self.drop(found, reason)
 

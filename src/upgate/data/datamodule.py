@@ -16,9 +16,15 @@ class FoldDataModule(pl.LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         return self
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
         """Batches are made on the CPU: there, Lightning's walk through them would find nothing to move."""
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return (
+            batch
+            if device.type == "cpu"
+            else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
 
     def part(self, name: str) -> Any:
         raise NotImplementedError

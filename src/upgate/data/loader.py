@@ -41,7 +41,10 @@ class DeterministicLoader:
         self.take, self.index, self.batch_size, self.seed = take, index, batch_size, seed
         self.length = len(index) // batch_size if drop_last else ceil(len(index) / batch_size)
         self.epoch, self.position = 0, 0  # so many batches of this epoch have been handed out
-        self._start: tuple[int, int] | None = (0, 0)  # where the next pass starts; None: at the next epoch
+        self._start: tuple[int, int] | None = (
+            0,
+            0,
+        )  # where the next pass starts; None: at the next epoch
 
     def __len__(self) -> int:
         return self.length
@@ -50,14 +53,18 @@ class DeterministicLoader:
         """Return the entries of `index` in the order of this epoch, (n,)."""
         if self.seed is None:
             return self.index
-        return self.index[torch.randperm(len(self.index), generator=generator(self.seed, "order", epoch))]
+        return self.index[
+            torch.randperm(len(self.index), generator=generator(self.seed, "order", epoch))
+        ]
 
     def __iter__(self) -> Iterator[Any]:
         self.epoch, first = self._start or (self.epoch + 1, 0)
         self._start = None
         batches = self.order(self.epoch).split(self.batch_size)[first : self.length]
         for k, rows in enumerate(batches, start=first):
-            self.position = k + 1  # before it is used: a checkpoint taken after the step counts it as done
+            self.position = (
+                k + 1
+            )  # before it is used: a checkpoint taken after the step counts it as done
             yield self.take(rows if self.seed is None else share(rows))
 
     @property

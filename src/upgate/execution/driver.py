@@ -27,7 +27,9 @@ from upgate.store.store import Run, Store
 
 __all__ = ["Fetch", "Interrupted", "Job", "Watch", "execute", "parameters"]
 
-SAME_FAILURE = 3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
+SAME_FAILURE = (
+    3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
+)
 ATTEMPTS = 2  # at a run whose worker dies
 
 
@@ -59,7 +61,9 @@ def execute(
         if executor is None:
             first, threads = jobs[0], max(job.spec.threads for job in jobs)
             inline = doer(fetch, store, console)
-            executor = stack.enter_context(open_executor(first.config, threads, first.spec.budget["accelerator"], inline))
+            executor = stack.enter_context(
+                open_executor(first.config, threads, first.spec.budget["accelerator"], inline)
+            )
         driver = Driver(jobs, fetch, store, parent, console, watch, executor, tolerant)
         with sigterm_as_ctrl_c():
             try:
@@ -86,7 +90,13 @@ class Driver:
         executor: Executor,
         tolerant: bool,
     ) -> None:
-        self.fetch, self.store, self.parent, self.console, self.executor = fetch, store, parent, console, executor
+        self.fetch, self.store, self.parent, self.console, self.executor = (
+            fetch,
+            store,
+            parent,
+            console,
+            executor,
+        )
         self.tolerant = tolerant
         self.waiting: dict[str, Job] = {}
         for job in jobs:
@@ -114,7 +124,9 @@ class Driver:
             if job.twin != key and job.twin in self.wanted and job.twin not in self.results:
                 continue
             if key in self.stored:
-                self.results[key] = settle_stored(self.stored.pop(key), self.results.get(job.twin), self.store)
+                self.results[key] = settle_stored(
+                    self.stored.pop(key), self.results.get(job.twin), self.store
+                )
             elif len(self.going) < self.executor.slots:
                 self.begin(job)
             else:
@@ -140,7 +152,9 @@ class Driver:
             result = again
         self.results[job.spec.key] = result
         if result.error:
-            self.console.print("[red]failed[/]", escape(f"{job.name}: {result.error}"), highlight=False)
+            self.console.print(
+                "[red]failed[/]", escape(f"{job.name}: {result.error}"), highlight=False
+            )
             self.count(result.error.partition(":")[0])
         self.watch.ended(job, result, self.executor)
 
@@ -149,7 +163,9 @@ class Driver:
         self.failures[kind] += 1
         if self.failures[kind] == SAME_FAILURE and not self.tolerant:
             self.waiting.clear()
-            self.console.print(f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]")
+            self.console.print(
+                f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]"
+            )
 
     def died(self, job: Job, how: str) -> Result | None:
         """Tell MLflow of a run whose worker is gone; its result, or None if it is to be tried once more."""
@@ -158,11 +174,22 @@ class Driver:
         if row is not None and row.status == "FINISHED":  # all was told but to us
             return settle_stored(row, self.results.get(job.twin), self.store)
         if self.attempts[key] < ATTEMPTS:
-            self.console.print("[yellow]worker died[/]", escape(f"{job.name}: {how}; it is tried once more"), highlight=False)
+            self.console.print(
+                "[yellow]worker died[/]",
+                escape(f"{job.name}: {how}; it is tried once more"),
+                highlight=False,
+            )
             self.waiting = {key: job, **self.waiting}
             return None
         told = f"WorkerDied: its worker died {ATTEMPTS} times, now {how}; if memory is short, take a smaller executor.workers"
-        return result_of(job, row.run_id if row else "", folder_of(self.store.root, key), "FAILED", {}, error=told)
+        return result_of(
+            job,
+            row.run_id if row else "",
+            folder_of(self.store.root, key),
+            "FAILED",
+            {},
+            error=told,
+        )
 
     def stop(self) -> None:
         """End what goes on, in the store too."""
@@ -196,7 +223,11 @@ class Lines:
         self.done += 1
         took = time.monotonic() - self.since.pop(job.spec.key)
         if not executor.here and not result.error:
-            self.console.print(f"run {self.done} of {self.every} done: {job.name}, {took:.0f} s", highlight=False, markup=False)
+            self.console.print(
+                f"run {self.done} of {self.every} done: {job.name}, {took:.0f} s",
+                highlight=False,
+                markup=False,
+            )
 
 
 @contextmanager

@@ -43,7 +43,9 @@ class Executor:
     def __enter__(self) -> "Executor":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -93,18 +95,26 @@ KNOBS: dict[str, type] = {"inline": InlineKnobs, "local": LocalKnobs, "ray": Ray
 def check_executor(asked: Mapping[str, Any], trainer: Mapping[str, Any]) -> Any:
     """The knobs of an executor, checked. Raises UserError; also where it cannot give a run the device that it names."""
     if asked["name"] not in KNOBS:
-        raise UserError(f"executor={asked['name']} is not a choice{did_you_mean(asked['name'], KNOBS)}")
+        raise UserError(
+            f"executor={asked['name']} is not a choice{did_you_mean(asked['name'], KNOBS)}"
+        )
     knobs = build(KNOBS[asked["name"]], asked, "executor")
     if asked["name"] != "inline" and isinstance(trainer["devices"], list):
         told = f"trainer.devices={trainer['devices']} names one GPU"
-        raise UserError(f"{told}, and executor={asked['name']} gives each run its own; leave it out")
+        raise UserError(
+            f"{told}, and executor={asked['name']} gives each run its own; leave it out"
+        )
     if asked["name"] != "inline" and trainer["devices"] != 1:
         told = f"trainer.devices={trainer['devices']} shares a run out"
-        raise UserError(f"{told}, and executor={asked['name']} has one device for each; take executor=inline")
+        raise UserError(
+            f"{told}, and executor={asked['name']} has one device for each; take executor=inline"
+        )
     return knobs
 
 
-def open_executor(config: Mapping[str, Any], threads: int, accelerator: str, work: Work) -> Executor:
+def open_executor(
+    config: Mapping[str, Any], threads: int, accelerator: str, work: Work
+) -> Executor:
     """The executor that a configuration asks for; nothing starts yet. `work` does a run in this process.
 
     threads: of a run, the most that one needs. accelerator: the runs', as in their specs.

@@ -18,7 +18,12 @@ from typing import Any
 
 from upgate.execution.executor import Executor, LocalKnobs, Task, Work, WorkerDied
 
-PRELOAD = ["upgate.execution.worker", "upgate.tasks.stock.task", "upgate.tasks.sentiment.task", "mlflow.store.tracking.sqlalchemy_store"]
+PRELOAD = [
+    "upgate.execution.worker",
+    "upgate.tasks.stock.task",
+    "upgate.tasks.sentiment.task",
+    "mlflow.store.tracking.sqlalchemy_store",
+]
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 
 
@@ -95,7 +100,9 @@ class Slot:
         context.set_forkserver_preload(PRELOAD)
         self._pipe, theirs = context.Pipe()
         with _starting:
-            self._process = context.Process(target=serve, args=(theirs, self.threads, self.environ), name="upgate-worker")
+            self._process = context.Process(
+                target=serve, args=(theirs, self.threads, self.environ), name="upgate-worker"
+            )
             self._process.start()
         theirs.close()  # so that the pipe ends when the process does
 
@@ -106,7 +113,11 @@ class Slot:
         process.kill()  # it may have closed its pipe only
         process.join()
         code = process.exitcode
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return (
+            f"killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with exit code {code}"
+        )
 
     def interrupt(self) -> None:
         """As Ctrl-C would; nothing is begun afterwards."""
@@ -218,7 +229,9 @@ def memory() -> float:
 
 def peak() -> float:
     """Bytes that this process, which holds the data too, has taken at most: about what a worker needs."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 EXECUTOR = Local

@@ -25,9 +25,13 @@ class Cluster(Executor):
 
     def __init__(self, knobs: RayKnobs, threads: int, accelerator: str) -> None:
         if find_spec("ray") is None:
-            raise UserError("executor=ray needs the package ray: pip install 'upgate[ray]', or take executor=local")
+            raise UserError(
+                "executor=ray needs the package ray: pip install 'upgate[ray]', or take executor=local"
+            )
         if accelerator == "cuda" and not knobs.gpus:
-            raise UserError("executor.gpus=0 gives these runs no GPU to train on; give executor.gpus=1, or trainer.accelerator=cpu")
+            raise UserError(
+                "executor.gpus=0 gives these runs no GPU to train on; give executor.gpus=1, or trainer.accelerator=cpu"
+            )
         self.knobs, self.threads = knobs, threads
         self._ray: Any = None
         self._remote: Callable[[Task], Any] | None = None
@@ -37,7 +41,9 @@ class Cluster(Executor):
     @property
     def slots(self) -> int:
         self._connect()
-        return self.knobs.workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self.threads)
+        return self.knobs.workers or max(
+            1, int(self._ray.cluster_resources().get("CPU", 1)) // self.threads
+        )
 
     def submit(self, task: Task) -> Future[Task]:
         self._connect()
@@ -56,7 +62,9 @@ class Cluster(Executor):
         if error is None:
             answer.set_result(done.result())
         elif isinstance(error, RayError) and not isinstance(error, RayTaskError):
-            answer.set_exception(WorkerDied(f"{type(error).__name__} of Ray's"))  # the worker, its machine, or its memory
+            answer.set_exception(
+                WorkerDied(f"{type(error).__name__} of Ray's")
+            )  # the worker, its machine, or its memory
         else:
             answer.set_exception(error)
 
@@ -81,7 +89,12 @@ class Cluster(Executor):
             connect(self._ray, self.knobs.address)
         from upgate.execution.worker import work
 
-        needs = {"num_cpus": self.threads, "num_gpus": self.knobs.gpus, "max_retries": 0, "scheduling_strategy": "SPREAD"}
+        needs = {
+            "num_cpus": self.threads,
+            "num_gpus": self.knobs.gpus,
+            "max_retries": 0,
+            "scheduling_strategy": "SPREAD",
+        }
         self._remote = self._ray.remote(**needs)(work).remote
 
 
@@ -90,7 +103,9 @@ def started(address: str | None) -> Any:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if address is None or address.startswith(("127.", "localhost")):
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else it looks for an outer address, and hangs without one
+        os.environ.setdefault(
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
+        )  # else it looks for an outer address, and hangs without one
     import ray
 
     return ray
@@ -100,10 +115,14 @@ def connect(ray: Any, address: str | None) -> None:
     """Join the cluster at an address, or start one. Raises UserError where none answers."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        ray.init(address=address or "local", **quiet, **({} if address else {"include_dashboard": False}))
+        ray.init(
+            address=address or "local", **quiet, **({} if address else {"include_dashboard": False})
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:  # the boundary to a service
         told = " ".join(str(error).split())[:200]
-        raise UserError(f"no Ray cluster answers at executor.address={address} ({told}); start one, or leave the address out") from error
+        raise UserError(
+            f"no Ray cluster answers at executor.address={address} ({told}); start one, or leave the address out"
+        ) from error
 
 
 EXECUTOR = Cluster

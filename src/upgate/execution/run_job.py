@@ -22,16 +22,38 @@ class Interrupted(Exception):
     """Ctrl-C or a signal ended a command; what was running is marked KILLED."""
 
 
-def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: str, console: Console) -> Result:
+def run_job(
+    job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: str, console: Console
+) -> Result:
     """Train one job and record it. The one boundary of the project where any exception becomes a recorded failure."""
     folder = folder_of(store.root, job.spec.key)
     folder.mkdir(parents=True, exist_ok=True)
     table, data = fetch(job)
-    run = store.run(job.spec.task["name"], job.name, job.spec.key, parameters(job), tags(job, table), parent, resume=True)
+    run = store.run(
+        job.spec.task["name"],
+        job.name,
+        job.spec.key,
+        parameters(job),
+        tags(job, table),
+        parent,
+        resume=True,
+    )
     try:
-        extra = {k: v for k, v in job.config["trainer"].items() if k not in job.spec.budget and k != "precision"}
+        extra = {
+            k: v
+            for k, v in job.config["trainer"].items()
+            if k not in job.spec.budget and k != "precision"
+        }
         outcome = train(job.spec, data, folder, run.log, console, job.name, extra)
-        result = result_of(job, run.id, folder, "FINISHED", outcome.metrics, diverged=outcome.diverged, weights=outcome.weights)
+        result = result_of(
+            job,
+            run.id,
+            folder,
+            "FINISHED",
+            outcome.metrics,
+            diverged=outcome.diverged,
+            weights=outcome.weights,
+        )
         record(run, job, result, result if job.twin == result.key else twin, table, outcome)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
@@ -40,16 +62,25 @@ def run_job(job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: s
     except Exception as error:
         run.text(traceback.format_exc(), "traceback.txt")
         run.finish("FAILED")
-        return result_of(job, run.id, folder, "FAILED", {}, error=f"{type(error).__name__}: {error}")
+        return result_of(
+            job, run.id, folder, "FAILED", {}, error=f"{type(error).__name__}: {error}"
+        )
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result
 
 
-def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome) -> None:
+def record(
+    run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome
+) -> None:
     """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
     folder = Path(result.folder)
-    told = {**job.config, "cache": shown(str(job.config["cache"]))}  # without the password of its URL
-    (folder / "config.yaml").write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    told = {
+        **job.config,
+        "cache": shown(str(job.config["cache"])),
+    }  # without the password of its URL
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     for name, frame in outcome.tables.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     settle(result, twin)
@@ -57,7 +88,11 @@ def record(run: Run, job: Job, result: Result, twin: Result | None, table: Table
     task = task_of(job.spec.task["name"])
     beside = Path(twin.folder) if twin else None
     title = shorten(result.name, TITLE, placeholder=" …")
-    drawn = [] if outcome.diverged else task.draw(folder, outcome.tables, beside, title, job.spec.plain())
+    drawn = (
+        []
+        if outcome.diverged
+        else task.draw(folder, outcome.tables, beside, title, job.spec.plain())
+    )
     names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *drawn]
     for path in (folder / name for name in names):
         if path.exists():  # a diverged run may have kept no weights

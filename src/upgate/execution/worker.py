@@ -27,7 +27,12 @@ from upgate.store.store import Store
 def task_for(job: Job, twin: Result | None, parent: str, store: Store, shelf: TableCache) -> Task:
     """A job as it travels."""
     places = {"root": str(store.root), "uri": store.uri, "shelf": shelf.place}
-    return {"job": job.plain(), "twin": asdict(twin) if twin else None, "parent": job.parent or parent, **places}
+    return {
+        "job": job.plain(),
+        "twin": asdict(twin) if twin else None,
+        "parent": job.parent or parent,
+        **places,
+    }
 
 
 def doer(fetch: Fetch, store: Store, console: Console) -> Callable[[Task], Task]:
@@ -35,7 +40,11 @@ def doer(fetch: Fetch, store: Store, console: Console) -> Callable[[Task], Task]
 
     def do(task: Task) -> Task:
         twin = Result(**task["twin"]) if task["twin"] else None
-        return {"result": asdict(run_job(Job.of(task["job"]), twin, fetch, store, task["parent"], console))}
+        return {
+            "result": asdict(
+                run_job(Job.of(task["job"]), twin, fetch, store, task["parent"], console)
+            )
+        }
 
     return do
 
@@ -52,7 +61,9 @@ def work(task: Task) -> dict[str, Any]:
     """Do a task in a process that was made for it."""
     try:
         if (theirs := task["job"]["spec"]["numerics"]) != NUMERICS:
-            raise UserError(f"a worker has other code than the command (numerics {NUMERICS}, not {theirs}); install the same upgate")
+            raise UserError(
+                f"a worker has other code than the command (numerics {NUMERICS}, not {theirs}); install the same upgate"
+            )
         return settled(task["root"], task["uri"], task["shelf"])(task)
     except Interrupted:
         return {"interrupted": True}

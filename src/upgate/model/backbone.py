@@ -46,7 +46,14 @@ class Backbone(nn.Module):
     They run in training only.
     """
 
-    def __init__(self, input_size: int, hidden_size: PositiveInt, num_layers: PositiveInt, bidirectional: bool, pooling: Pooling) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt,
+        bidirectional: bool,
+        pooling: Pooling,
+    ) -> None:
         super().__init__()
         width = hidden_size * (2 if bidirectional else 1)
         sizes = [input_size] + [width] * (num_layers - 1)
@@ -54,7 +61,13 @@ class Backbone(nn.Module):
         self.score = nn.Linear(width, 1, bias=False) if pooling == "attention" else None
         self.pooling, self.hidden_size = pooling, hidden_size
         self.width = width * (3 if pooling == "concat" else 1)
-        self.taps: dict[str, list[Tap]] = {"input": [], "between": [], "output": [], "dropped": [], "head": []}
+        self.taps: dict[str, list[Tap]] = {
+            "input": [],
+            "between": [],
+            "output": [],
+            "dropped": [],
+            "head": [],
+        }
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         for i, layer in enumerate(self.layers):
@@ -68,11 +81,17 @@ class Backbone(nn.Module):
                 h = tap(h)
         return h
 
-    def pool(self, h: Tensor, lengths: Tensor | None, score: nn.Module | None = None) -> Tensor:  # (B, T, D) -> (B, D)
+    def pool(
+        self, h: Tensor, lengths: Tensor | None, score: nn.Module | None = None
+    ) -> Tensor:  # (B, T, D) -> (B, D)
         """Padding takes no part; attention goes by the net's own scores unless others are given."""
         if self.pooling == "last":
             return last(h, lengths, self.hidden_size)
-        valid = None if lengths is None else (torch.arange(h.shape[1], device=h.device) < lengths[:, None])[..., None]
+        valid = (
+            None
+            if lengths is None
+            else (torch.arange(h.shape[1], device=h.device) < lengths[:, None])[..., None]
+        )
         if self.pooling == "max":
             return maximum(h, valid)
         if self.pooling == "mean":
@@ -81,7 +100,9 @@ class Backbone(nn.Module):
             scores = score(h)  # (B, T, 1)
             scores = scores if valid is None else scores.masked_fill(~valid, -torch.inf)
             return (scores.softmax(1) * h).sum(1)
-        return torch.cat([last(h, lengths, self.hidden_size), maximum(h, valid), mean(h, valid)], dim=-1)
+        return torch.cat(
+            [last(h, lengths, self.hidden_size), maximum(h, valid), mean(h, valid)], dim=-1
+        )
 
 
 class Head(nn.Linear):
@@ -94,7 +115,11 @@ class Head(nn.Linear):
 
 def backbone_of(input_size: int, model: dict[str, Any]) -> Backbone:
     """Build the backbone from a model's name and knobs; raises UserError for a wrong knob, by its whole name."""
-    return build(Backbone, {"input_size": input_size, **{k: v for k, v in model.items() if k != "name"}}, "model")
+    return build(
+        Backbone,
+        {"input_size": input_size, **{k: v for k, v in model.items() if k != "name"}},
+        "model",
+    )
 
 
 def stack(backbone: Backbone, head: nn.Module) -> Layers:
@@ -115,7 +140,11 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
 def last(h: Tensor, lengths: Tensor | None, hidden_size: int) -> Tensor:
     """The state after the last token in each direction: the backward half ends at the first token."""
     end = h[:, -1] if lengths is None else h[torch.arange(len(h), device=h.device), lengths - 1]
-    return end if h.shape[-1] == hidden_size else torch.cat([end[:, :hidden_size], h[:, 0, hidden_size:]], dim=-1)
+    return (
+        end
+        if h.shape[-1] == hidden_size
+        else torch.cat([end[:, :hidden_size], h[:, 0, hidden_size:]], dim=-1)
+    )
 
 
 def maximum(h: Tensor, valid: Tensor | None) -> Tensor:

@@ -49,7 +49,9 @@ class RecipeModule(pl.LightningModule):
         self.train_loss = LossMean()
         self.measured: dict[str, float] = {}  # in this epoch, for its record
         recipe.bind(net)
-        self.auxiliary = recipe.auxiliary  # what is trained beside the net, and of no use to a prediction; no parameters, mostly
+        self.auxiliary = (
+            recipe.auxiliary
+        )  # what is trained beside the net, and of no use to a prediction; no parameters, mostly
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Lightning notes the hook that it is in, 47 times a step: nn.Module's look for a parameter in it takes 1% of a small step."""
@@ -88,7 +90,10 @@ class RecipeModule(pl.LightningModule):
         total = int(self.trainer.estimated_stepping_batches)
         optimizer = self.recipe.optimizer(self.layers(), self)
         scheduler = self.recipe.scheduler(optimizer, total)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def on_fit_start(self) -> None:
         keep_freed_memory()
@@ -101,7 +106,9 @@ class RecipeModule(pl.LightningModule):
         self.recipe.layerwise.after_backward()
         self.recipe.gradients([p for group in optimizer.param_groups for p in group["params"]])
 
-    def optimizer_step(self, epoch: int, batch_index: int, optimizer: Any, closure: Any = None) -> None:
+    def optimizer_step(
+        self, epoch: int, batch_index: int, optimizer: Any, closure: Any = None
+    ) -> None:
         before = None if self.measured else vectors(self.layers())  # the first step of an epoch
         self.recipe.layerwise.before_step()
         super().optimizer_step(epoch, batch_index, optimizer, closure)
@@ -116,7 +123,9 @@ class RecipeModule(pl.LightningModule):
         if not self.trainer.sanity_checking:
             self.recipe.evaluate(True)
 
-    def on_validation_end(self) -> None:  # after the callbacks' hooks: the best checkpoint holds the average
+    def on_validation_end(
+        self,
+    ) -> None:  # after the callbacks' hooks: the best checkpoint holds the average
         if not self.trainer.sanity_checking:
             self.recipe.evaluate(False)
             self.recipe.validated(float(self.validation_loss.compute()))

@@ -91,7 +91,9 @@ class ClipLayerNorm(Clip):
 
     def __call__(self, params: Sequence[nn.Parameter], norm: Tensor) -> bool:
         layers: dict[str, list[nn.Parameter]] = defaultdict(list)
-        for p in sorted(params, key=lambda p: self.places.get(id(p), 0)):  # a sum's last digit depends on the order of its terms
+        for p in sorted(
+            params, key=lambda p: self.places.get(id(p), 0)
+        ):  # a sum's last digit depends on the order of its terms
             if p.grad is not None:
                 layers[self.names.get(id(p), "all")].append(p)
         over = []
@@ -104,7 +106,9 @@ class ClipLayerNorm(Clip):
         return bool(over)
 
     def engagement(self) -> dict[str, float]:
-        return {f"clipped_share/{name}": self.clipped[name] / steps for name, steps in self.seen.items()}
+        return {
+            f"clipped_share/{name}": self.clipped[name] / steps for name, steps in self.seen.items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {"seen": dict(self.seen), "clipped": dict(self.clipped)}
@@ -204,13 +208,19 @@ class ZClip(Clip):
         return shorten(params, norm, kept)
 
     def engagement(self) -> dict[str, float]:
-        return {"clip_mean": self.mean, "clip_sigma": math.sqrt(self.variance)} if self.first else {}
+        return (
+            {"clip_mean": self.mean, "clip_sigma": math.sqrt(self.variance)} if self.first else {}
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"first": self.first, "mean": self.mean, "variance": self.variance}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.first, self.mean, self.variance = list(state["first"]), state["mean"], state["variance"]
+        self.first, self.mean, self.variance = (
+            list(state["first"]),
+            state["mean"],
+            state["variance"],
+        )
 
 
 def shorten(params: Sequence[nn.Parameter], norm: Tensor, bound: float) -> bool:

@@ -15,7 +15,15 @@ BASES = ("sgd", "adam")  # what a choice that says nothing of the optimizer may 
 
 def pairs() -> Iterator[tuple[Choice, Choice]]:
     """Two choices of different groups, or two regularizations; the null one of these is in every recipe. Prices are a choice, too."""
-    every = [("task", "stock"), *((group, name) for group in PARTS for name in choices(group) if (group, name) != (REGULARIZATION, "none"))]
+    every = [
+        ("task", "stock"),
+        *(
+            (group, name)
+            for group in PARTS
+            for name in choices(group)
+            if (group, name) != (REGULARIZATION, "none")
+        ),
+    ]
     return ((a, b) for a, b in combinations(every, 2) if a[0] != b[0] or a[0] == REGULARIZATION)
 
 
@@ -23,7 +31,9 @@ def configuration(a: Choice, b: Choice) -> dict[str, Any]:
     """The null recipe with these two choices, on reviews and two LSTM layers; raises UserError where they cannot be combined."""
     given = "optimizer" in (a[0], b[0])
     for optimizer in BASES:
-        config = dict(_composed("task", "sentiment")) | ({} if given else {"optimizer": _composed("optimizer", optimizer)["optimizer"]})
+        config = dict(_composed("task", "sentiment")) | (
+            {} if given else {"optimizer": _composed("optimizer", optimizer)["optimizer"]}
+        )
         for group, name in (a, b):
             chosen = _composed(group, name)[group]
             config[group] = config[group] | chosen if group == REGULARIZATION else chosen
@@ -58,4 +68,9 @@ def table() -> str:
     """A line for each refused pair, below the number of those allowed."""
     lines = [f"{'='.join(a)} {'='.join(b)}: {sentence}" for (a, b), sentence in refused().items()]
     total = sum(1 for _ in pairs())
-    return "\n".join([f"{total - len(lines)} of {total} pairs of choices work together; these {len(lines)} do not:", *lines])
+    return "\n".join(
+        [
+            f"{total - len(lines)} of {total} pairs of choices work together; these {len(lines)} do not:",
+            *lines,
+        ]
+    )

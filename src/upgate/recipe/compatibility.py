@@ -64,7 +64,11 @@ def in_backward(config: Config) -> str | None:
         why = "so trainer.accumulate_grad_batches would find nothing to accumulate; take a larger batch_size"
     elif str(trainer.get("precision")) in ("16", "16-mixed"):
         why = "before trainer.precision=16-mixed could unscale the gradients; take trainer.precision=bf16-mixed"
-    return f"layerwise=independent steps inside the backward pass, {why} with it, or layerwise=joint" if why else None
+    return (
+        f"layerwise=independent steps inside the backward pass, {why} with it, or layerwise=joint"
+        if why
+        else None
+    )
 
 
 TRUST_AROUND = {
@@ -76,7 +80,10 @@ NEED_TWO = ("cyclic", "random_blocks", "greedy", "local")
 
 def trust(config: Config) -> str | None:
     """A trust ratio goes around the rules that its paper names, and their kin."""
-    around, optimizer = TRUST_AROUND.get(layerwise := name_of(config, "layerwise")), name_of(config, "optimizer")
+    around, optimizer = (
+        TRUST_AROUND.get(layerwise := name_of(config, "layerwise")),
+        name_of(config, "optimizer"),
+    )
     if around is None or optimizer in around:
         return None
     other = next((name for name, kin in TRUST_AROUND.items() if optimizer in kin), "joint")
@@ -95,7 +102,11 @@ def blocks(config: Config) -> str | None:
     """More blocks than the model has; the head is one of gauss_seidel's."""
     layers, knobs = config.get("model", {}).get("num_layers"), config["layerwise"]
     for key, there in (("active", 0), ("blocks", 1)):
-        if isinstance(asked := knobs.get(key), int) and isinstance(layers, int) and asked > layers + there:
+        if (
+            isinstance(asked := knobs.get(key), int)
+            and isinstance(layers, int)
+            and asked > layers + there
+        ):
             return too_many(key, asked, layers + there)
     return None
 
@@ -116,7 +127,11 @@ def several_passes(config: Config) -> str | None:
         why = "so trainer.accumulate_grad_batches would accumulate for the first block only; take a larger batch_size"
     elif str(trainer.get("precision")) in ("16", "16-mixed"):
         why = "and trainer.precision=16-mixed scales the gradients of one pass; take trainer.precision=bf16-mixed"
-    return f"layerwise=gauss_seidel makes a pass for each block, {why} with it, or layerwise=joint" if why else None
+    return (
+        f"layerwise=gauss_seidel makes a pass for each block, {why} with it, or layerwise=joint"
+        if why
+        else None
+    )
 
 
 def detached(config: Config) -> str | None:
@@ -131,7 +146,9 @@ def schedule_free(config: Config) -> str | None:
     """Its weights follow from sequences of its own: what else changes or averages them is lost, or is there twice."""
     if name_of(config, "optimizer") != "schedule_free":
         return None
-    schedule, averaging, layerwise = (name_of(config, group) for group in ("schedule", "averaging", "layerwise"))
+    schedule, averaging, layerwise = (
+        name_of(config, group) for group in ("schedule", "averaging", "layerwise")
+    )
     shrinks = [name for name in config[REGULARIZATION] if changes_weights(name)]
     why = ""
     if schedule not in ("constant", "warmup"):  # the paper's own has a warmup
@@ -142,7 +159,9 @@ def schedule_free(config: Config) -> str | None:
         why = f"overwrites what regularization={shrinks[0]} does to the weights after a step; take regularization=l2"
     elif layerwise == "cyclic":
         why = "keeps its average in the state that layerwise=cyclic clears; take layerwise=random_blocks"
-    other = "sgd" if layerwise == "lars" else "adam" if "decay" in shrinks else "adamw"  # which decays by itself
+    other = (
+        "sgd" if layerwise == "lars" else "adam" if "decay" in shrinks else "adamw"
+    )  # which decays by itself
     return f"optimizer=schedule_free {why} with it, or optimizer={other}" if why else None
 
 
@@ -152,7 +171,10 @@ def changes_weights(name: str) -> bool:
 
 
 def nt_asgd(config: Config) -> str | None:
-    if name_of(config, "optimizer") != "nt_asgd" or (averaging := name_of(config, "averaging")) == "none":
+    if (
+        name_of(config, "optimizer") != "nt_asgd"
+        or (averaging := name_of(config, "averaging")) == "none"
+    ):
         return None
     return f"optimizer=nt_asgd averages the weights itself beside averaging={averaging}; take averaging=none with it, or optimizer=sgd"
 

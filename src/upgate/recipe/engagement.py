@@ -30,15 +30,26 @@ def vectors(layers: Layers) -> dict[str, Tensor]:
     found = {}
     for name, layer in layers:
         found[name] = nn.utils.parameters_to_vector(layer.parameters()).detach().clone()
-        stacks = [p.detach().chunk(4) for m in layer.modules() if isinstance(m, nn.LSTM) for p in m.parameters()]
+        stacks = [
+            p.detach().chunk(4)
+            for m in layer.modules()
+            if isinstance(m, nn.LSTM)
+            for p in m.parameters()
+        ]
         if stacks:
-            found |= {f"{name}/{g}": torch.cat([s[k].flatten() for s in stacks]) for k, g in enumerate(GATES)}
+            found |= {
+                f"{name}/{g}": torch.cat([s[k].flatten() for s in stacks])
+                for k, g in enumerate(GATES)
+            }
     return found
 
 
 def update_ratio(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[str, float]:
     """|w' - w| / |w| of each of the `vectors`, over one step."""
-    return {f"update_ratio/{n}": float((after[n] - w).norm() / w.norm().clamp_min(1e-12)) for n, w in before.items()}
+    return {
+        f"update_ratio/{n}": float((after[n] - w).norm() / w.norm().clamp_min(1e-12))
+        for n, w in before.items()
+    }
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:
@@ -86,7 +97,9 @@ def gates(lstm: nn.LSTM, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
     weight_ih, weight_hh, bias_ih, bias_hh = lstm.all_weights[0]
     with torch.autocast(x.device.type, enabled=False):
         before = F.pad(h[:, :-1].to(weight_hh.dtype), (0, 0, 1, 0))  # h_{t-1}
-        stacked = F.linear(x.to(weight_ih.dtype), weight_ih, bias_ih) + F.linear(before, weight_hh, bias_hh)
+        stacked = F.linear(x.to(weight_ih.dtype), weight_ih, bias_ih) + F.linear(
+            before, weight_hh, bias_hh
+        )
     i, f, g, o = stacked.chunk(4, dim=-1)
     return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
 
@@ -107,7 +120,9 @@ def weights_hash(net: nn.Module) -> str:
 
 
 Choices = Mapping[str, Any]  # group -> {name, knobs}; regularization -> {name: knobs}
-Trained = tuple[str, str, Choices, str]  # a run's name, what it shares with those it can be compared with, its recipe, its weights' hash
+Trained = tuple[
+    str, str, Choices, str
+]  # a run's name, what it shares with those it can be compared with, its recipe, its weights' hash
 
 
 def no_effect(runs: Sequence[Trained]) -> list[str]:
@@ -116,7 +131,9 @@ def no_effect(runs: Sequence[Trained]) -> list[str]:
     Each set of equal runs is told against its plainest recipe; what holds for several seeds is said once.
     """
     told: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    ordered = sorted(runs, key=lambda run: (run[1], run[3]))  # stable: equals stay in the order given
+    ordered = sorted(
+        runs, key=lambda run: (run[1], run[3])
+    )  # stable: equals stay in the order given
     for _, group in groupby(ordered, key=lambda run: (run[1], run[3])):
         equal = list(group)
         base = min(equal, key=lambda run: busy(run[2]))
@@ -134,7 +151,9 @@ def sentence(words: str, instead: str, names: Sequence[tuple[str, str]]) -> str:
 
 def busy(recipe: Choices) -> int:
     """How many of a recipe's choices are not null."""
-    return sum(len(c) if group == REGULARIZATION else c["name"] not in NULL for group, c in recipe.items())
+    return sum(
+        len(c) if group == REGULARIZATION else c["name"] not in NULL for group, c in recipe.items()
+    )
 
 
 def difference(recipe: Choices, other: Choices) -> str:
@@ -144,10 +163,21 @@ def difference(recipe: Choices, other: Choices) -> str:
         if group == REGULARIZATION:
             if set(chosen) != set(other[group]):
                 words.append(f"{group}={said(sorted(chosen) or ['none'])}")
-            alike = [(f"{group}.{name}", chosen[name], other[group][name]) for name in chosen if name in other[group]]
+            alike = [
+                (f"{group}.{name}", chosen[name], other[group][name])
+                for name in chosen
+                if name in other[group]
+            ]
         else:
             if chosen["name"] != other[group]["name"]:
                 words.append(f"{group}={chosen['name']}")
-            alike = [(group, chosen, other[group])] if chosen["name"] == other[group]["name"] else []
-        words += [f"{at}.{k}={said(v)}" for at, ours, theirs in alike for k, v in ours.items() if theirs.get(k) != v]
+            alike = (
+                [(group, chosen, other[group])] if chosen["name"] == other[group]["name"] else []
+            )
+        words += [
+            f"{at}.{k}={said(v)}"
+            for at, ours, theirs in alike
+            for k, v in ours.items()
+            if theirs.get(k) != v
+        ]
     return " ".join(words)

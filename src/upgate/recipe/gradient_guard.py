@@ -64,9 +64,14 @@ class GradientGuard:
         """Share of steps that were clipped or skipped, quantiles of the norm before clipping, and what the clip says of itself."""
         if not self.norms:
             return {}
-        finite = torch.tensor([n for n in self.norms if math.isfinite(n)] or [math.nan], dtype=torch.float64)
+        finite = torch.tensor(
+            [n for n in self.norms if math.isfinite(n)] or [math.nan], dtype=torch.float64
+        )
         quantiles = {f"grad_norm_p{q}": float(finite.quantile(q / 100)) for q in (5, 50, 95)}
-        counts = {"clipped_share": self.clipped / len(self.norms), "skipped_steps": float(self.skipped)}
+        counts = {
+            "clipped_share": self.clipped / len(self.norms),
+            "skipped_steps": float(self.skipped),
+        }
         return counts | quantiles | self.clip.engagement()
 
     def state_dict(self) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from torch import Generator, Tensor, nn
 from upgate.config.schema import Range
 from upgate.recipe.registry import register
 
-Init = Callable[[nn.Module, Generator], None]  # changes a single-layer LSTM or an embedding in place
+Init = Callable[
+    [nn.Module, Generator], None
+]  # changes a single-layer LSTM or an embedding in place
 Fill = Callable[..., Tensor]  # torch.nn.init's functions: (tensor, generator=)
 
 

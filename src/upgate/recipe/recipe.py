@@ -34,7 +34,9 @@ def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
 def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
     """A part's knobs, checked against its function's annotations; `name` and search ranges are none."""
     where = f"{group}.{name}" if group == REGULARIZATION else group
-    return checked(lookup(group, name), {k: v for k, v in knobs.items() if k not in ("name", "search")}, where)
+    return checked(
+        lookup(group, name), {k: v for k, v in knobs.items() if k not in ("name", "search")}, where
+    )
 
 
 class Recipe:
@@ -44,12 +46,19 @@ class Recipe:
         check_allowed(config)
         self.config, self.seed = config, seed
         single = {g: part(g, config[g]["name"], config[g]) for g in PARTS if g != REGULARIZATION}
-        self.make, self.schedule, self.init = single["optimizer"], single["schedule"], single["init"]
+        self.make, self.schedule, self.init = (
+            single["optimizer"],
+            single["schedule"],
+            single["init"],
+        )
         self.layerwise, self.stopping = single["layerwise"], single["stopping"]
-        self.averaging = getattr(self.make, "averaging", single["averaging"])  # nt_asgd brings its own
+        self.averaging = getattr(
+            self.make, "averaging", single["averaging"]
+        )  # nt_asgd brings its own
         self.gradients = GradientGuard(single["clip"])
         self.regularizers: dict[str, Regularizer] = {
-            name: part(REGULARIZATION, name, knobs) for name, knobs in config[REGULARIZATION].items()
+            name: part(REGULARIZATION, name, knobs)
+            for name, knobs in config[REGULARIZATION].items()
         }
         self.penalty_share: list[float] = []
         self.evaluating = False
@@ -71,7 +80,9 @@ class Recipe:
     def start(self, net: nn.Module, device: torch.device, total_steps: int) -> None:
         """Give each part its own random stream on the device, and the averaging its weights."""
         for name, regularizer in self.regularizers.items():
-            regularizer.generator = torch.Generator(device).manual_seed(derive(self.seed, REGULARIZATION, name))
+            regularizer.generator = torch.Generator(device).manual_seed(
+                derive(self.seed, REGULARIZATION, name)
+            )
             if name in self._pending:
                 regularizer.generator.set_state(self._pending.pop(name))
         self.averaging.start(list(net.parameters()), total_steps)
@@ -98,7 +109,9 @@ class Recipe:
 
     def training_loss(self, learner: "RecipeModule", batch: "Batch") -> Tensor:
         """The loss to differentiate: the task's own, which is the curve's, with what the regularizers add to it."""
-        self.first_streams = self.streams() if any(r.again for r in self.regularizers.values()) else {}
+        self.first_streams = (
+            self.streams() if any(r.again for r in self.regularizers.values()) else {}
+        )
         output = learner.net(batch)
         loss = learner.loss(output, batch)
         learner.train_loss.update(loss.detach())
@@ -127,7 +140,9 @@ class Recipe:
 
     def penalty(self, loss: Tensor) -> Tensor:
         """Add the penalties to a training loss, and note their share of it."""
-        penalties = [p for r in self.regularizers.values() if (p := r.penalty(self.weights)) is not None]
+        penalties = [
+            p for r in self.regularizers.values() if (p := r.penalty(self.weights)) is not None
+        ]
         if not penalties:
             return loss
         total = torch.stack(penalties).sum()
@@ -163,7 +178,9 @@ class Recipe:
         if self.penalty_share:
             numbers["penalty_over_loss"] = sum(self.penalty_share) / len(self.penalty_share)
         numbers["exact_zeros"] = exact_zeros(self.weights)
-        numbers |= self.schedule.engagement() | self.averaging.engagement() | self.layerwise.engagement()
+        numbers |= (
+            self.schedule.engagement() | self.averaging.engagement() | self.layerwise.engagement()
+        )
         for regularizer in self.regularizers.values():
             numbers |= regularizer.engagement()
         return numbers
@@ -171,7 +188,9 @@ class Recipe:
     def state_dict(self) -> dict[str, Any]:
         """The state to go on from; raises while the net holds other weights than those that are trained."""
         if self.evaluating:
-            raise UserError("a checkpoint to go on from must hold the weights that are trained; save it after the validation, not in it")
+            raise UserError(
+                "a checkpoint to go on from must hold the weights that are trained; save it after the validation, not in it"
+            )
         return {
             "schedule": self.schedule.state_dict(),
             "gradients": self.gradients.state_dict(),
@@ -200,7 +219,9 @@ def check_effective(optimizer: Optimizer, asked: Mapping[str, Any], net: nn.Modu
     held = [id(p) for group in optimizer.param_groups for p in group["params"]]
     wanted = [id(p) for p in net.parameters() if p.requires_grad]
     if sorted(held) != sorted(wanted):
-        raise UserError(f"the optimizer holds {len(held)} parameters, the model has {len(wanted)}; each must be in exactly one group")
+        raise UserError(
+            f"the optimizer holds {len(held)} parameters, the model has {len(wanted)}; each must be in exactly one group"
+        )
     for key in asked:
         if key != "name" and not any(key in group for group in optimizer.param_groups):
             raise UserError(f"optimizer.{key}={asked[key]} was asked for and reached no layer")
@@ -208,7 +229,9 @@ def check_effective(optimizer: Optimizer, asked: Mapping[str, Any], net: nn.Modu
         for key, value in effective(asked, group).items():
             got = list(group[key]) if isinstance(group[key], tuple) else group[key]
             if got != value:
-                raise UserError(f"optimizer.{key}={value} was asked for and layer {group['layer']} got {got}")
+                raise UserError(
+                    f"optimizer.{key}={value} was asked for and layer {group['layer']} got {got}"
+                )
 
 
 def effective(asked: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:

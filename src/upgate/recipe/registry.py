@@ -25,7 +25,9 @@ def register(group: str, name: str) -> Callable[[T], T]:
     def put(part: T) -> T:
         taken = _PARTS.setdefault((group, name), part)
         if taken is not part:
-            raise ValueError(f"{group}={name} is registered twice, by {taken.__module__} and by {part.__module__}")
+            raise ValueError(
+                f"{group}={name} is registered twice, by {taken.__module__} and by {part.__module__}"
+            )
         if isinstance(part, type):
             part.name = name  # type: ignore[attr-defined]
         return part

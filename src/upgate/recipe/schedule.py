@@ -89,7 +89,12 @@ class ReduceOnPlateau(Schedule):
         return {"now": self.now, "best": self.best, "waited": self.waited, "cuts": self.cuts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.now, self.best, self.waited, self.cuts = state["now"], state["best"], state["waited"], state["cuts"]
+        self.now, self.best, self.waited, self.cuts = (
+            state["now"],
+            state["best"],
+            state["waited"],
+            state["cuts"],
+        )
 
 
 def anneal(start: float, end: float, done: float) -> float:

@@ -18,11 +18,19 @@ from upgate.study.text import whole
 
 GLYPHS = {"confirmed": "✓", "refuted": "✗", "not shown": "?"}
 KEYS = {"confirmed": "confirmed", "refuted": "refuted", "not shown": "not_shown"}
-CHIPS = {"confirmed": "helps", "refuted": "hurts", "not shown": "undecided"}  # colours of the studies' words
+CHIPS = {
+    "confirmed": "helps",
+    "refuted": "hurts",
+    "not shown": "undecided",
+}  # colours of the studies' words
 
 
 def article_page(
-    asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact], tables: Mapping[str, Tables], language: str = "en"
+    asked: Experiment,
+    results: Mapping[str, StudyResult],
+    found: Sequence[Fact],
+    tables: Mapping[str, Tables],
+    language: str = "en",
 ) -> str:
     """The whole page; results and tables by setting."""
     w = Words(language)
@@ -31,12 +39,25 @@ def article_page(
     head = el(
         "header",
         el("h1", w("fact_check", id=asked.id)),
-        el("p", w("article_under", task=asked.task), el("br"), next(iter(results.values())).study.source, class_="under"),
-        [el("p", chip(fact.word, w), " ", sentence(fact, asked.task, w), class_="sentence long") for fact in found if fact.claim == LESS],
+        el(
+            "p",
+            w("article_under", task=asked.task),
+            el("br"),
+            next(iter(results.values())).study.source,
+            class_="under",
+        ),
+        [
+            el("p", chip(fact.word, w), " ", sentence(fact, asked.task, w), class_="sentence long")
+            for fact in found
+            if fact.claim == LESS
+        ],
         el("p", w("article_note"), " ", w("studies_below"), " ", links, class_="note"),
     )
     parts = [head, claims(asked, results, found, w), drawn(asked, found, w), again(asked, w)]
-    parts += [el("article", body(one, tables[name], w, el("h2", named(name, w), class_="study")), id=name) for name, one in results.items()]
+    parts += [
+        el("article", body(one, tables[name], w, el("h2", named(name, w), class_="study")), id=name)
+        for name, one in results.items()
+    ]
     return document(w("fact_check", id=asked.id), parts, w)
 
 
@@ -45,11 +66,23 @@ def named(setting: str, w: Words) -> str:
 
 
 def chip(word: str, w: Words) -> Html:
-    return el("span", el("span", GLYPHS[word], class_="glyph"), " ", w(KEYS[word]), class_=f"chip {CHIPS[word]}")
+    return el(
+        "span",
+        el("span", GLYPHS[word], class_="glyph"),
+        " ",
+        w(KEYS[word]),
+        class_=f"chip {CHIPS[word]}",
+    )
 
 
 def sentence(fact: Fact, task: str, w: Words) -> str:
-    return w(f"claim_in_{fact.role}", setting=named(fact.setting, w), measured=measured(fact, w), claimed=size(fact, task, w), n=fact.n)
+    return w(
+        f"claim_in_{fact.role}",
+        setting=named(fact.setting, w),
+        measured=measured(fact, w),
+        claimed=size(fact, task, w),
+        n=fact.n,
+    )
 
 
 def measured(fact: Fact, w: Words) -> str:
@@ -68,13 +101,25 @@ def size(fact: Fact, task: str, w: Words) -> str:
     return f"{number(fact.claimed)}{unit_of(fact, w)}"
 
 
-def claims(asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact], w: Words) -> Html:
+def claims(
+    asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact], w: Words
+) -> Html:
     """The closing table: claim, the article's setting, the honest one."""
-    beside = {role: [scored(name, one, w) for name, one in results.items() if ROLE[name] == role] for role in (ARTICLE, HONEST)}
-    lines: list[list[Child]] = [[w(f"scores_{asked.task}"), *(lined(beside[role]) for role in (ARTICLE, HONEST))]]
+    beside = {
+        role: [scored(name, one, w) for name, one in results.items() if ROLE[name] == role]
+        for role in (ARTICLE, HONEST)
+    }
+    lines: list[list[Child]] = [
+        [w(f"scores_{asked.task}"), *(lined(beside[role]) for role in (ARTICLE, HONEST))]
+    ]
     for claim, facts in by_claim(found).items():
-        told = {role: [cell(fact, asked.task, w) for fact in facts if fact.role == role] for role in (ARTICLE, HONEST)}
-        lines.append([w(f"claim_{claim}_{asked.task}"), *(lined(told[role]) for role in (ARTICLE, HONEST))])
+        told = {
+            role: [cell(fact, asked.task, w) for fact in facts if fact.role == role]
+            for role in (ARTICLE, HONEST)
+        }
+        lines.append(
+            [w(f"claim_{claim}_{asked.task}"), *(lined(told[role]) for role in (ARTICLE, HONEST))]
+        )
     columns = [w("claim"), w("article_setting"), w("honest_setting")]
     return section(w("claims"), table(columns, lines, NO_NUMBERS, class_="plain claims"))
 
@@ -85,13 +130,24 @@ def lined(told: Sequence[Child]) -> Child:
 
 def scored(name: str, result: StudyResult, w: Words) -> Child:
     one, yardstick = whole(result), YARDSTICK[name]
-    told = [f"{result.study.baseline} {number(result.baseline_score)}", *([f"{one.arm} {number(one.score)}"] if one else [])]
-    told += [f"{yardstick} {number(result.references[yardstick])}"] if yardstick in result.references else []
+    told = [
+        f"{result.study.baseline} {number(result.baseline_score)}",
+        *([f"{one.arm} {number(one.score)}"] if one else []),
+    ]
+    told += (
+        [f"{yardstick} {number(result.references[yardstick])}"]
+        if yardstick in result.references
+        else []
+    )
     return [el("b", named(name, w)), " ", ", ".join(told)]
 
 
 def cell(fact: Fact, task: str, w: Words) -> Child:
-    claimed = f"; {w('claimed', size=size(fact, task, w))}" if fact.claim == EXCESS and not math.isnan(fact.gain) else ""
+    claimed = (
+        f"; {w('claimed', size=size(fact, task, w))}"
+        if fact.claim == EXCESS and not math.isnan(fact.gain)
+        else ""
+    )
     return [el("b", named(fact.setting, w)), f" {measured(fact, w)}{claimed} ", chip(fact.word, w)]
 
 
@@ -112,10 +168,19 @@ def drawn(asked: Experiment, found: Sequence[Fact], w: Words) -> Html:
     ]
     claimed = size(those[0], asked.task, w)
     picture = rows(rows_, those[0].claimed, None, (w("worse_left"), w("better_right")))
-    label = w("claims_label", claimed=claimed, said="; ".join(f"{named(fact.setting, w)} {measured(fact, w)}" for fact in those))
+    label = w(
+        "claims_label",
+        claimed=claimed,
+        said="; ".join(f"{named(fact.setting, w)} {measured(fact, w)}" for fact in those),
+    )
     columns = [w("setting"), w("gain"), w("claim"), w("verdict"), w("seeds")]
-    body_: list[list[Child]] = [[named(f.setting, w), measured(f, w), size(f, asked.task, w), w(KEYS[f.word]), f.n] for f in those]
-    figure = Figure(w("claim_drawn"), picture, label, columns, body_, w("claim_drawn_note", claimed=claimed))
+    body_: list[list[Child]] = [
+        [named(f.setting, w), measured(f, w), size(f, asked.task, w), w(KEYS[f.word]), f.n]
+        for f in those
+    ]
+    figure = Figure(
+        w("claim_drawn"), picture, label, columns, body_, w("claim_drawn_note", claimed=claimed)
+    )
     return section(figure.title, shown(figure, w))
 
 

@@ -23,10 +23,14 @@ class Stored:
 
     def __init__(self, store: Store, study: Study, rows: Iterable[Row]) -> None:
         self._read = tables_of(store)
-        self._runs = runs_of(study, [row for row in rows if row.status == "FINISHED" and not row.is_parent])
+        self._runs = runs_of(
+            study, [row for row in rows if row.status == "FINISHED" and not row.is_parent]
+        )
 
     def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
-        found = {cell: row for cell, row in self._runs.get(arm, {}).items() if fold in (None, cell[1])}
+        found = {
+            cell: row for cell, row in self._runs.get(arm, {}).items() if fold in (None, cell[1])
+        }
         there = {cell: row for cell, row in found.items() if name == "curve" or not row.diverged}
         return {cell: self._read(row, name) for cell, row in sorted(there.items())}
 
@@ -37,7 +41,9 @@ def report_command(asked: Mapping[str, str]) -> int:
     Words(language)  # a typo answers before the store is opened
     out = place(asked.get("out", OUT))
     if asked.get("experiment", "article") != "article":
-        raise UserError(f"experiment={asked['experiment']} is not a choice{did_you_mean(asked['experiment'], ['article'])}")
+        raise UserError(
+            f"experiment={asked['experiment']} is not a choice{did_you_mean(asked['experiment'], ['article'])}"
+        )
     store = open_store(asked)
     name = asked.get("study", "latest")
     name = newest(store, "experiment" in asked) if name == "latest" else name
@@ -73,5 +79,7 @@ def place(name: str) -> Path:
     """Where to write: a folder that is there, else a UserError."""
     path = Path(name).resolve()
     if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"out={name} is {'a folder' if path.is_dir() else 'in a folder that is not there'}; name a file such as {OUT}")
+        raise UserError(
+            f"out={name} is {'a folder' if path.is_dir() else 'in a folder that is not there'}; name a file such as {OUT}"
+        )
     return path

@@ -28,13 +28,36 @@ def cost(result: StudyResult, w: Words) -> Html:
         )
         for arm, one in result.cost.items()
     ]
-    columns = [w("recipe"), w("seconds"), f"/ {result.study.baseline}", w("per_step"), w("steps"), w("epochs"), w("diverged")]
+    columns = [
+        w("recipe"),
+        w("seconds"),
+        f"/ {result.study.baseline}",
+        w("per_step"),
+        w("steps"),
+        w("epochs"),
+        w("diverged"),
+    ]
     body: list[list[Child]] = []
     for arm, one in result.cost.items():
         numbers = (one.seconds, one.ratio, 1000 * one.seconds_per_step)
-        body.append([arm, *(number(x, 3) for x in numbers), number(one.steps), number(one.epochs, 3), result.diverged.get(arm, 0)])
+        body.append(
+            [
+                arm,
+                *(number(x, 3) for x in numbers),
+                number(one.steps),
+                number(one.epochs, 3),
+                result.diverged.get(arm, 0),
+            ]
+        )
     label = w("cost_label", said=", ".join(f"{row.name} {row.said}" for row in drawn))
-    figure = Figure("", rows(drawn, 0.0), label, columns, body, w("cost_note", total=duration(result.seconds, w)))
+    figure = Figure(
+        "",
+        rows(drawn, 0.0),
+        label,
+        columns,
+        body,
+        w("cost_note", total=duration(result.seconds, w)),
+    )
     return section(w("cost"), shown(figure, w), budgets(result, w))
 
 
@@ -43,8 +66,14 @@ def budgets(result: StudyResult, w: Words) -> list[Child]:
     study, wall = result.study, result.study.wall
     if wall is not None and not wall.equal:
         return [el("h3", w("budget_wall")), note(w("budget_wall_note")), spent(wall, result, w)]
-    base = result.cost[study.baseline].seconds_per_step if study.baseline in result.cost else math.nan
-    ratios = {arm.name: result.cost[arm.name].seconds_per_step / base for arm in study.arms[1:] if arm.name in result.cost}
+    base = (
+        result.cost[study.baseline].seconds_per_step if study.baseline in result.cost else math.nan
+    )
+    ratios = {
+        arm.name: result.cost[arm.name].seconds_per_step / base
+        for arm in study.arms[1:]
+        if arm.name in result.cost
+    }
     ratios = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio) and ratio > 0}
     if not ratios:
         return []
@@ -55,7 +84,11 @@ def budgets(result: StudyResult, w: Words) -> list[Child]:
     if abs(ratios[most] - 1) <= ALIKE:
         return [note(w("budget_alike", **told))]
     again = result.cost.get(study.aa.name) if study.aa else None
-    loose = [note(w("clock", ratio=number(again.ratio, 3)))] if again and abs(again.ratio - 1) > ALIKE else []
+    loose = (
+        [note(w("clock", ratio=number(again.ratio, 3)))]
+        if again and abs(again.ratio - 1) > ALIKE
+        else []
+    )
     words = [word for word in study.words if word not in ("study.yes=true", "study.budget=steps")]
     command = shlex.join(["upgate", "study", "--yes", *words, "study.budget=wall"])
     return [note(w("budget_differs", **told)), el("pre", el("code", command), tabindex="0"), *loose]

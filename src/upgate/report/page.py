@@ -7,7 +7,15 @@ from upgate.report import figures, stock, text
 from upgate.report.cost import cost
 from upgate.report.figures import Figure, Runs, change, shown
 from upgate.report.html import Html, el, join, table
-from upgate.report.sections import commands, controls, engagement, frozen, interactions, second, section
+from upgate.report.sections import (
+    commands,
+    controls,
+    engagement,
+    frozen,
+    interactions,
+    second,
+    section,
+)
 from upgate.report.summary import chosen, head
 from upgate.report.translations import Words
 from upgate.study.result import StudyResult
@@ -24,7 +32,11 @@ class Tables(Protocol):
 def page(result: StudyResult, tables: Tables, language: str = "en") -> str:
     """The whole page. `tables` is asked for curve, forecasts, tickers and predictions of the arms that are drawn."""
     w = Words(language)
-    return document(w("title", id=result.study.id), body(result, tables, w, el("h1", w("title", id=result.study.id))), w)
+    return document(
+        w("title", id=result.study.id),
+        body(result, tables, w, el("h1", w("title", id=result.study.id))),
+        w,
+    )
 
 
 def body(result: StudyResult, tables: Tables, w: Words, title: Html) -> list[Html]:
@@ -36,7 +48,11 @@ def body(result: StudyResult, tables: Tables, w: Words, title: Html) -> list[Htm
         pictured(figures.scores(result, w), w),
         pictured(figures.shares(result, w), w, interactions(result, w)),
         curves(result, tables, w),
-        *(prices(result, tables, w) if result.study.task == "stock" else reviews(result, tables, w)),
+        *(
+            prices(result, tables, w)
+            if result.study.task == "stock"
+            else reviews(result, tables, w)
+        ),
         second(result, w),
         engagement(result, w),
         cost(result, w),
@@ -54,7 +70,10 @@ def document(title: str, sections: list[Html], w: Words) -> str:
         el("meta", name="color-scheme", content="light dark"),
         el("link", rel="icon", href="data:,"),  # or the browser asks for one
     ]
-    content = [el("head", meta, el("title", title), el("style", Html(style))), el("body", el("main", sections))]
+    content = [
+        el("head", meta, el("title", title), el("style", Html(style))),
+        el("body", el("main", sections)),
+    ]
     return "\n".join(["<!doctype html>", el("html", content, lang=w.html_language), ""])
 
 
@@ -66,7 +85,11 @@ def pictured(figure: Figure | None, w: Words, *more: Html) -> Html:
 def gallery(title: str, note: str, drawn: list[Figure | None], w: Words) -> Html:
     """Pictures of one kind side by side, each under its own name."""
     there = [el("div", el("h3", figure.title), shown(figure, w)) for figure in drawn if figure]
-    return section(title, el("p", note, class_="note"), el("div", there, class_="columns")) if there else Html("")
+    return (
+        section(title, el("p", note, class_="note"), el("div", there, class_="columns"))
+        if there
+        else Html("")
+    )
 
 
 def seeds(result: StudyResult, w: Words) -> Html:
@@ -74,7 +97,10 @@ def seeds(result: StudyResult, w: Words) -> Html:
     if arm is None:
         return Html("")
     found = result.folds if len(study.folds) > 1 else {}
-    body = [[name, *(change(study, gaps[f]) if f in gaps else "–" for f in map(str, study.folds))] for name, gaps in found.items()]
+    body = [
+        [name, *(change(study, gaps[f]) if f in gaps else "–" for f in map(str, study.folds))]
+        for name, gaps in found.items()
+    ]
     by_fold = table([w("recipe"), *(f"{w('fold')} {f}" for f in study.folds)], body)
     more = el("details", el("summary", w("by_fold")), by_fold) if body else Html("")
     return pictured(figures.pairs(result, arm, w), w, more)
@@ -84,7 +110,9 @@ def curves(result: StudyResult, tables: Tables, w: Words) -> Html:
     baseline, arm = result.study.baseline, chosen(result)
     names = [one.arm for one in result.verdicts if len(result.verdicts) <= MANY or one.arm == arm]
     theirs = tables.runs(baseline, "curve")
-    drawn = [figures.curves(baseline, theirs, name, tables.runs(name, "curve"), w) for name in names]
+    drawn = [
+        figures.curves(baseline, theirs, name, tables.runs(name, "curve"), w) for name in names
+    ]
     return gallery(w("curves"), w("curves_note"), drawn, w)
 
 
@@ -93,8 +121,12 @@ def prices(result: StudyResult, tables: Tables, w: Words) -> list[Html]:
     if arm is None:
         return []
     theirs, ours = (tables.runs(name, "tickers") for name in (baseline, arm))
-    last = max({fold for _, fold in theirs} & {fold for _, fold in ours}, default=None)  # a fold's forecasts may be 100 MB
-    days = [tables.runs(name, "forecasts", last) if last is not None else {} for name in (baseline, arm)]
+    last = max(
+        {fold for _, fold in theirs} & {fold for _, fold in ours}, default=None
+    )  # a fold's forecasts may be 100 MB
+    days = [
+        tables.runs(name, "forecasts", last) if last is not None else {} for name in (baseline, arm)
+    ]
     return [
         pictured(stock.forecast(baseline, days[0], arm, days[1], w), w),
         pictured(stock.lead(result, arm, w), w),

@@ -37,27 +37,56 @@ def note(said: str) -> Html:
 def interactions(result: StudyResult, w: Words) -> Html:
     study, found = result.study, result.attribution.interactions if result.attribution else []
     body = [
-        [" + ".join(" × ".join(pair) for pair in one.pairs), change(study, effect.effect), interval(study, effect.low, effect.high)]
+        [
+            " + ".join(" × ".join(pair) for pair in one.pairs),
+            change(study, effect.effect),
+            interval(study, effect.low, effect.high),
+        ]
         for one in found
         for effect in [one.effect]
     ]
     columns = [w("part"), w("effect"), w("interval")]
-    return el("details", el("summary", w("interactions")), table(columns, body)) if body else Html("")
+    return (
+        el("details", el("summary", w("interactions")), table(columns, body)) if body else Html("")
+    )
 
 
 def second(result: StudyResult, w: Words) -> Html:
     """Tests beyond seeds: those of the baseline and the chosen recipe, the others folded away."""
     body: dict[str, list[list[Child]]] = {}
     for arm, found in result.second.items():
-        body[arm] = [[f"{arm}: {_test(t.name, w)}", number(t.effect, 3), _between(t.low, t.high), p_value(t.p)] for t in found]
+        body[arm] = [
+            [
+                f"{arm}: {_test(t.name, w)}",
+                number(t.effect, 3),
+                _between(t.low, t.high),
+                p_value(t.p),
+            ]
+            for t in found
+        ]
     for arm, p in result.confidence_set.items():
         body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", p_value(p)])
     columns = [w("test"), w("effect"), w("interval"), "p"]
-    first = [row for arm, found in body.items() for row in found if arm in (result.study.baseline, chosen(result))]
+    first = [
+        row
+        for arm, found in body.items()
+        for row in found
+        if arm in (result.study.baseline, chosen(result))
+    ]
     rest = [row for found in body.values() for row in found if row not in first]
     more = el("details", el("summary", w("others")), table(columns, rest)) if rest else None
     fixed = note(w("seeds_fixed")) if result.study.task == "stock" else None
-    return section(w("second"), note(w("second_note")), fixed, table(columns, first) if first else None, more) if body else Html("")
+    return (
+        section(
+            w("second"),
+            note(w("second_note")),
+            fixed,
+            table(columns, first) if first else None,
+            more,
+        )
+        if body
+        else Html("")
+    )
 
 
 def _test(name: str, w: Words) -> str:
@@ -75,20 +104,35 @@ def engagement(result: StudyResult, w: Words) -> Html:
     deep = [name for name in names if DEEP in name.removeprefix("engagement/")]
     short = [name for name in names if name not in deep]
     more = el("details", el("summary", w("layers")), _engaged(result, deep, w)) if deep else None
-    return section(w("engagement"), note(w("engagement_note")), _engaged(result, short, w) if short else None, more)
+    return section(
+        w("engagement"),
+        note(w("engagement_note")),
+        _engaged(result, short, w) if short else None,
+        more,
+    )
 
 
 def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
     """Recipes by measures, the fewer of the two as columns."""
-    found = {arm.name: result.engagement[arm.name] for arm in result.study.arms if arm.name in result.engagement}
+    found = {
+        arm.name: result.engagement[arm.name]
+        for arm in result.study.arms
+        if arm.name in result.engagement
+    }
     said = {name: name.removeprefix("engagement/").replace("_", " ") for name in names}
 
     def cell(arm: str, name: str) -> str:
         return number(found[arm][name], 3) if name in found[arm] else "–"
 
     if len(found) > len(names):
-        return table([w("recipe"), *said.values()], [[arm, *(cell(arm, name) for name in names)] for arm in found])
-    return table([w("measure"), *found], [[said[name], *(cell(arm, name) for arm in found)] for name in names])
+        return table(
+            [w("recipe"), *said.values()],
+            [[arm, *(cell(arm, name) for name in names)] for arm in found],
+        )
+    return table(
+        [w("measure"), *found],
+        [[said[name], *(cell(arm, name) for arm in found)] for name in names],
+    )
 
 
 def controls(result: StudyResult, w: Words) -> Html:
@@ -97,11 +141,22 @@ def controls(result: StudyResult, w: Words) -> Html:
             control.name,
             w("zero_expected") if control.expected == EXACTLY else control.expected,
             w("not_run") if control.difference is None else number(control.difference, 3),
-            "–" if control.holds is None else f"✓ {w('holds')}" if control.holds else f"✗ {w('fails')}",
+            "–"
+            if control.holds is None
+            else f"✓ {w('holds')}"
+            if control.holds
+            else f"✗ {w('fails')}",
         ]
         for control in result.controls
     ]
-    return section(w("controls"), table([w("control"), w("expected"), w("seen"), w("verdict")], body, NO_NUMBERS)) if body else Html("")
+    return (
+        section(
+            w("controls"),
+            table([w("control"), w("expected"), w("seen"), w("verdict")], body, NO_NUMBERS),
+        )
+        if body
+        else Html("")
+    )
 
 
 def frozen(result: StudyResult, w: Words) -> Html:
@@ -118,7 +173,9 @@ def frozen(result: StudyResult, w: Words) -> Html:
         *([name.replace("_", " "), _knobs(value)] for name, value in study.frozen.items()),
     ]
     looks = el("p", w("looks", count=result.looks))
-    return section(w("frozen"), looks, table([w("key"), w("value")], body, NO_NUMBERS, class_="plain"))
+    return section(
+        w("frozen"), looks, table([w("key"), w("value")], body, NO_NUMBERS, class_="plain")
+    )
 
 
 def _knobs(value: Any) -> Child:
@@ -131,7 +188,10 @@ def commands(result: StudyResult, w: Words) -> Html:
     study = result.study
     arms = [*study.arms, *([study.zero] if study.zero else [])]
     shared = [word for word in arms[0].words if all(word in arm.words for arm in arms)]
-    own = [[arm.name, el("code", " ".join(word for word in arm.words if word not in shared) or "–")] for arm in arms]
+    own = [
+        [arm.name, el("code", " ".join(word for word in arm.words if word not in shared) or "–")]
+        for arm in arms
+    ]
     return section(
         w("commands"),
         el("pre", el("code", "\n".join(study.commands)), tabindex="0"),

@@ -21,11 +21,23 @@ def chosen(result: StudyResult) -> str | None:
 def head(result: StudyResult, w: Words, title: Html) -> Html:
     study, whole = result.study, say.whole(result)
     sizes = {"arms": len(study.arms), "seeds": len(study.seeds), "folds": len(study.folds)}
-    under = el("p", w("subtitle", task=task(study), design=study.design, **sizes), el("br"), study.source, class_="under")
+    under = el(
+        "p",
+        w("subtitle", task=task(study), design=study.design, **sizes),
+        el("br"),
+        study.source,
+        class_="under",
+    )
     said = sentence(result, w)
     size = "sentence long" if len(said) > LONG else "sentence"
     verdict = el("p", [chip(whole.word, w), " "] if whole else None, said, class_=size)
-    return el("header", title, under, verdict, [el("p", note, class_="warning") for note in warnings(result, w)])
+    return el(
+        "header",
+        title,
+        under,
+        verdict,
+        [el("p", note, class_="warning") for note in warnings(result, w)],
+    )
 
 
 def task(study: Study) -> str:
@@ -53,7 +65,10 @@ def sentence(result: StudyResult, w: Words) -> str:
     whole = say.whole(result)
     parts = [told(whole, result.study, w)] if whole else []
     rest = result.parts if whole else result.verdicts
-    each = [w("by_word", names=w("and").join(names), word=w(word)) for word, names in by_word(rest).items()]
+    each = [
+        w("by_word", names=w("and").join(names), word=w(word))
+        for word, names in by_word(rest).items()
+    ]
     parts += [(w("of_parts") if whole else "") + w("and").join(each)] if each else []
     return w("then").join(parts) + w("stop") if parts else w("nothing")
 

@@ -25,7 +25,9 @@ class Scale:
     end: float
 
     def __call__(self, value: ArrayLike) -> NDArray[np.float64]:
-        return self.start + (np.asarray(value, float) - self.low) / (self.high - self.low) * (self.end - self.start)
+        return self.start + (np.asarray(value, float) - self.low) / (self.high - self.low) * (
+            self.end - self.start
+        )
 
     def percent(self, value: float) -> str:
         """As a CSS length, clipped to the scale: for pictures that stretch."""
@@ -55,13 +57,23 @@ def number(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return "∞" if value > 0 else "−∞" if value < 0 else "–"
     small = 0 < abs(value) < 1e-3
-    text = f"{value:.1e}" if small or abs(value) >= 1e6 else f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
+    text = (
+        f"{value:.1e}"
+        if small or abs(value) >= 1e6
+        else f"{value:,.{digits}g}"
+        if abs(value) < 1000
+        else f"{value:,.0f}"
+    )
     return text.replace("-", "−")
 
 
 def thin(n: int, most: int = POINTS) -> NDArray[np.int64]:
     """At most that many places of n, evenly spread, first and last among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)) if n else np.arange(0)
+    return (
+        np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+        if n
+        else np.arange(0)
+    )
 
 
 def path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
@@ -88,7 +100,12 @@ class Line:
     high: NDArray[np.float64] | None = None
 
 
-def chart(lines: Sequence[Line], x_ticks: Sequence[tuple[float, str]], zero: bool = False, x_label: str = "") -> Html:
+def chart(
+    lines: Sequence[Line],
+    x_ticks: Sequence[tuple[float, str]],
+    zero: bool = False,
+    x_label: str = "",
+) -> Html:
     """Lines over an x axis; lines are thinned to what can be seen."""
     xs = Scale(*_ends(lines), LEFT, WIDTH - RIGHT)
     values = [v for line in lines for v in (line.y, line.low, line.high) if v is not None]
@@ -96,7 +113,16 @@ def chart(lines: Sequence[Line], x_ticks: Sequence[tuple[float, str]], zero: boo
     marks: list[Child] = []
     for tick in ticks(min(ys.low, ys.high), max(ys.low, ys.high)):
         y = float(ys(tick))
-        marks += [el("line", class_="zero" if zero and tick == 0 else "grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)]
+        marks += [
+            el(
+                "line",
+                class_="zero" if zero and tick == 0 else "grid",
+                x1=LEFT,
+                x2=WIDTH - RIGHT,
+                y1=y,
+                y2=y,
+            )
+        ]
         marks += [el("text", number(tick), x=LEFT - 6, y=y + 4, text_anchor="end")]
     for value, name in x_ticks:
         x = float(xs(value))
@@ -118,7 +144,10 @@ def _line(line: Line, xs: Scale, ys: Scale) -> Html:
     drawn = el("path", class_=f"line {line.kind}", d=path(xs(line.x[keep]), ys(line.y[keep])))
     if len(keep) > 30:
         return drawn
-    dots = [el("circle", class_=f"dot {line.kind}", cx=float(xs(x)), cy=float(ys(y)), r=2.5) for x, y in _finite(line.x, line.y)]
+    dots = [
+        el("circle", class_=f"dot {line.kind}", cx=float(xs(x)), cy=float(ys(y)), r=2.5)
+        for x, y in _finite(line.x, line.y)
+    ]
     return el("g", drawn, dots)
 
 
@@ -141,7 +170,16 @@ def _band(line: Line, xs: Scale, ys: Scale) -> Child:
 def legend(lines: Sequence[tuple[str, str]]) -> Html:
     """Names with a sample of each line: (kind, name)."""
     samples = [
-        el("span", el("svg", el("line", class_=f"line {kind}", x1=0, x2=26, y1=6, y2=6), viewBox="0 0 26 12", class_="key"), name)
+        el(
+            "span",
+            el(
+                "svg",
+                el("line", class_=f"line {kind}", x1=0, x2=26, y1=6, y2=6),
+                viewBox="0 0 26 12",
+                class_="key",
+            ),
+            name,
+        )
         for kind, name in lines
     ]
     return el("div", samples, class_="legend", aria_hidden="true")
@@ -156,7 +194,11 @@ def day_ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]
     """Firsts of years, quarters or months, whichever gives at most that many."""
     start, end = pd.Timestamp(low, unit="D"), pd.Timestamp(high, unit="D")
     for months in (1, 2, 3, 6, 12, 24, 60, 120):
-        firsts = [t for t in pd.date_range(start.normalize().replace(day=1), end, freq="MS") if (t.year * 12 + t.month - 1) % months == 0]
+        firsts = [
+            t
+            for t in pd.date_range(start.normalize().replace(day=1), end, freq="MS")
+            if (t.year * 12 + t.month - 1) % months == 0
+        ]
         firsts = [t for t in firsts if t >= start]
         if len(firsts) <= most:
             break

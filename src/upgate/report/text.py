@@ -17,25 +17,43 @@ def confusion(name: str, runs: Runs, w: Words) -> Figure | None:
         return None
     every = pd.concat(list(runs.values()))
     first = next(iter(runs.values()))
-    classes = [column.removeprefix("p_") for column in map(str, first) if column.startswith("p_")][:WIDEST]
-    counts = pd.crosstab(every["truth"], every["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+    classes = [column.removeprefix("p_") for column in map(str, first) if column.startswith("p_")][
+        :WIDEST
+    ]
+    counts = pd.crosstab(every["truth"], every["predicted"]).reindex(
+        index=classes, columns=classes, fill_value=0
+    )
     shares = counts.to_numpy() / counts.to_numpy().sum(axis=1, keepdims=True).clip(min=1)
     mean = counts.to_numpy() / len({seed for seed, _ in runs})
     head = el("tr", el("th"), [el("th", _short(c), scope="col") for c in classes])
     body = [
-        el("tr", el("th", _short(c), scope="row"), [_cell(shares[i, j], mean[i, j]) for j in range(len(classes))])
+        el(
+            "tr",
+            el("th", _short(c), scope="row"),
+            [_cell(shares[i, j], mean[i, j]) for j in range(len(classes))],
+        )
         for i, c in enumerate(classes)
     ]
     picture = el("table", el("thead", head), el("tbody", body), class_="confusion")
     right = float((every["truth"] == every["predicted"]).mean())
-    rows = [[c, *(f"{mean[i, j]:,.1f} ({shares[i, j]:.1%})" for j in range(len(classes)))] for i, c in enumerate(classes)]
+    rows = [
+        [c, *(f"{mean[i, j]:,.1f} ({shares[i, j]:.1%})" for j in range(len(classes)))]
+        for i, c in enumerate(classes)
+    ]
     label = w("confusion_label", arm=name, right=f"{right:.2%}")
-    return Figure(f"{name}: {right:.2%}", picture, label, [f"{w('truth')} \\ {w('answer')}", *classes], rows)
+    return Figure(
+        f"{name}: {right:.2%}", picture, label, [f"{w('truth')} \\ {w('answer')}", *classes], rows
+    )
 
 
 def _cell(share: float, count: float) -> Html:
     """Shaded by share, never so deep that the text would be hard to read."""
-    return el("td", el("b", f"{share:.1%}"), el("span", f"{count:,.0f}"), style=f"--share:{50 * share:.0f}%")
+    return el(
+        "td",
+        el("b", f"{share:.1%}"),
+        el("span", f"{count:,.0f}"),
+        style=f"--share:{50 * share:.0f}%",
+    )
 
 
 def _short(name: str) -> str:
@@ -56,7 +74,11 @@ def disagreements(baseline: str, theirs: Runs, arm: str, ours: Runs, w: Words) -
     if not gap.any():
         return el("p", w("agree"))
     shown = min(READ, int((gap > 0).sum())) + min(READ, int((gap < 0).sum()))
-    note = el("p", w("disagree_note", baseline=baseline, arm=arm, shown=shown, all=int((gap != 0).sum())), class_="note")
+    note = el(
+        "p",
+        w("disagree_note", baseline=baseline, arm=arm, shown=shown, all=int((gap != 0).sum())),
+        class_="note",
+    )
     return join([note, el("div", said, class_="columns")])
 
 
@@ -64,12 +86,17 @@ def _right(runs: Runs) -> pd.DataFrame | None:
     """Per review of a fold: text, truth, and the share of seeds that are right."""
     if not runs:
         return None
-    frames = [frame.assign(fold=fold, right=(frame["truth"] == frame["predicted"]).astype(float)) for (_, fold), frame in runs.items()]
+    frames = [
+        frame.assign(fold=fold, right=(frame["truth"] == frame["predicted"]).astype(float))
+        for (_, fold), frame in runs.items()
+    ]
     groups = pd.concat(frames).groupby(["fold", "row"], sort=True)
     return groups.agg(text=("text", "first"), truth=("truth", "first"), right=("right", "mean"))
 
 
-def _reviews(both: pd.DataFrame, gap: pd.Series, heading: str, baseline: str, arm: str, w: Words) -> Html:
+def _reviews(
+    both: pd.DataFrame, gap: pd.Series, heading: str, baseline: str, arm: str, w: Words
+) -> Html:
     order = gap[gap > 0].sort_values(ascending=False, kind="stable").index[:READ]
     if not len(order):
         return join(None)

@@ -189,14 +189,20 @@ TABLE: dict[str, tuple[str, str]] = {
         "Rows: the truth; columns: the answer. Share of the row, and reviews per seed on average.",
         "行：真实类别；列：回答。数值为占该行比例，以及每个种子的平均评论数。",
     ),
-    "confusion_label": ("Confusion matrix of {arm}: {right} right.", "{arm} 的混淆矩阵：{right} 正确。"),
+    "confusion_label": (
+        "Confusion matrix of {arm}: {right} right.",
+        "{arm} 的混淆矩阵：{right} 正确。",
+    ),
     "answer": ("answer", "回答"),
     "disagree": ("Reviews on which the recipes disagree", "配方意见不一的评论"),
     "disagree_note": (
         "Share of seeds that answer right: {baseline} → {arm}. The widest gaps in both directions, {shown} of {all} reviews with any gap.",
         "答对的种子比例：{baseline} → {arm}。两个方向上差距最大者，{all} 条有差距的评论中的 {shown} 条。",
     ),
-    "agree": ("Over seeds, both are right equally often on every review.", "就各种子而言，两者在每条评论上的正确率相同。"),
+    "agree": (
+        "Over seeds, both are right equally often on every review.",
+        "就各种子而言，两者在每条评论上的正确率相同。",
+    ),
     "only_arm": ("{arm} is right more often", "{arm} 更常答对"),
     "only_base": ("{baseline} is right more often", "{baseline} 更常答对"),
     "right": ("right", "正确率"),
@@ -214,7 +220,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "远高于名义水平（模拟中 5% 水平下为 35% 至 52%），所以其 p 值小并不证明配方更好。",
     ),
     "test_both": ("seeds and dates", "种子与日期"),
-    "test_fixed": ("Diebold-Mariano (trained seeds as fixed)", "Diebold-Mariano（把已训练的种子视为固定）"),
+    "test_fixed": (
+        "Diebold-Mariano (trained seeds as fixed)",
+        "Diebold-Mariano（把已训练的种子视为固定）",
+    ),
     "test_persistence": ("Clark-West, against persistence", "Clark-West，相对持续性预测"),
     "test_items": ("item bootstrap", "样本自助法"),
     "test_mcnemar": ("McNemar, median over runs", "McNemar，各次运行的中位数"),
@@ -302,7 +311,9 @@ class Words:
 
     def __init__(self, language: str) -> None:
         if language not in LANGUAGES:
-            raise UserError(f"report.language={language} is not a choice{did_you_mean(language, LANGUAGES)}")
+            raise UserError(
+                f"report.language={language} is not a choice{did_you_mean(language, LANGUAGES)}"
+            )
         self.language = language
         self.html_language = LANGUAGES[language]
         self._column = list(LANGUAGES).index(language)

@@ -37,7 +37,10 @@ ARTICLE: dict[str, tuple[str, str]] = {
     "honest_setting": ("an honest setting", "诚实的设定"),
     "scores_stock": ("MSE over persistence's", "MSE 与持续性之比"),
     "scores_sentiment": ("accuracy", "准确率"),
-    "claim_less_stock": ("MSE at least 20% lower than the traditional recipe's", "MSE 比传统配方至少低 20%"),
+    "claim_less_stock": (
+        "MSE at least 20% lower than the traditional recipe's",
+        "MSE 比传统配方至少低 20%",
+    ),
     "claim_excess_stock": (
         "the same, as a share of the excess error over persistence (volatility: over HAR) that is removed",
         "同上，以去除的超额误差份额表示（相对持续性；波动率相对 HAR）",
@@ -46,9 +49,15 @@ ARTICLE: dict[str, tuple[str, str]] = {
         "taken for granted: a lower MSE than persistence's (volatility: than HAR's)",
         "隐含前提：MSE 低于持续性（波动率：低于 HAR）",
     ),
-    "claim_less_sentiment": ("accuracy at least 5 points above the traditional recipe's", "准确率比传统配方至少高 5 个百分点"),
+    "claim_less_sentiment": (
+        "accuracy at least 5 points above the traditional recipe's",
+        "准确率比传统配方至少高 5 个百分点",
+    ),
     "claim_linear_sentiment": ("the same, above the linear model's", "同上，相对线性模型"),
-    "claim_beyond_sentiment": ("taken for granted: a higher accuracy than the linear model's", "隐含前提：准确率高于线性模型"),
+    "claim_beyond_sentiment": (
+        "taken for granted: a higher accuracy than the linear model's",
+        "隐含前提：准确率高于线性模型",
+    ),
     "no_excess": ("no sure excess over {name}", "未见确定的超额误差（相对 {name}）"),
     "times_of": (" times {name}'s", " 倍（相对 {name}）"),
     "claim_drawn": ("Claimed and measured", "主张与实测的差距"),

@@ -40,7 +40,10 @@ TUNE: dict[str, tuple[str, str]] = {
         " Later points of this sampler depend on earlier ones, so its trials are no random draw: read the curve as a description.",
         "此采样器后面的点依赖前面的结果，试验并非随机抽取：曲线仅作描述。",
     ),
-    "t_curve_label": ("Expected best score by number of trials; with all trials: {said}", "按试验次数的期望最优得分；全部试验时：{said}"),
+    "t_curve_label": (
+        "Expected best score by number of trials; with all trials: {said}",
+        "按试验次数的期望最优得分；全部试验时：{said}",
+    ),
     "t_trials_axis": ("n", "n"),
     "t_importance": ("What mattered", "哪些超参数重要"),
     "t_importance_note": (
@@ -85,7 +88,10 @@ TUNE: dict[str, tuple[str, str]] = {
         "本存储中在此测试集上评判过的运行（无论谁发起）：{count} 次。",
     ),
     "t_closed": ("The test part was not opened.", "测试集未打开。"),
-    "t_tests_said": ("{arm}: {before} before, {after} after", "{arm}：调参前 {before}，调参后 {after}"),
+    "t_tests_said": (
+        "{arm}: {before} before, {after} after",
+        "{arm}：调参前 {before}，调参后 {after}",
+    ),
     "t_tests_metric": ("Test {metric}. {said}.", "测试 {metric}。{said}。"),
     "t_few": (
         "One test run of each is an anecdote: a study over several seeds says how sure it is.",
@@ -98,4 +104,8 @@ class TuneWords(Words):
     """`Words`, and this table's."""
 
     def __call__(self, key: str, **values: str | int) -> str:
-        return TUNE[key][self._column].format(**values) if key in TUNE else super().__call__(key, **values)
+        return (
+            TUNE[key][self._column].format(**values)
+            if key in TUNE
+            else super().__call__(key, **values)
+        )

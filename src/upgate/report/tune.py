@@ -41,12 +41,16 @@ def load(store: Store, search_id: str) -> SearchResult:
     if search_id == "latest" and rows:
         search_id = rows[0].tags["upgate.tune"]
     if search_id not in there:
-        raise UserError(f"there is no search {search_id} in {store.root}{did_you_mean(search_id, there)}; make tune makes one")
+        raise UserError(
+            f"there is no search {search_id} in {store.root}{did_you_mean(search_id, there)}; make tune makes one"
+        )
     folder = store.root / "tunes" / search_id
     path = folder / "result.json"
     row = there[search_id]
     if not path.exists() and row.status in ("RUNNING", "KILLED"):
-        raise UserError(f"the search {search_id} has not come to its end; its own command goes on: {row.tags.get('upgate.command', '')}")
+        raise UserError(
+            f"the search {search_id} has not come to its end; its own command goes on: {row.tags.get('upgate.command', '')}"
+        )
     if not path.exists():
         path = store.artifact(row.run_id, path.name, folder)
     return from_json(SearchResult, path.read_text(encoding="utf-8"))
@@ -70,9 +74,19 @@ def head(result: SearchResult, w: TuneWords) -> Html:
         "top": min(search.top, search.trials),
         "seeds": len(search.seeds) - 1,
     }
-    told = w("t_subtitle", task=f"{search.task}, {target}" if target else search.task, sampler=w(f"t_{search.sampler}"), **sizes)
+    told = w(
+        "t_subtitle",
+        task=f"{search.task}, {target}" if target else search.task,
+        sampler=w(f"t_{search.sampler}"),
+        **sizes,
+    )
     states = [
-        w("t_states_note", arm=" ".join([arm.name, block.name]).strip(), n=len(arm.trials), **arm.notes)
+        w(
+            "t_states_note",
+            arm=" ".join([arm.name, block.name]).strip(),
+            n=len(arm.trials),
+            **arm.notes,
+        )
         for block in result.blocks
         for arm in block.arms
         if any(arm.notes.values())
@@ -92,8 +106,13 @@ def sentence(result: SearchResult, w: TuneWords) -> str:
     if not result.search.test:
         return w("t_closed")
     arms = [arm.name for arm in result.search.arms]
-    found = [(name, number(result.test(name, UNTUNED)), number(result.test(name, TUNED))) for name in arms]
-    told = w("then").join(w("t_tests_said", arm=name, before=before, after=after) for name, before, after in found)
+    found = [
+        (name, number(result.test(name, UNTUNED)), number(result.test(name, TUNED)))
+        for name in arms
+    ]
+    told = w("then").join(
+        w("t_tests_said", arm=name, before=before, after=after) for name, before, after in found
+    )
     return w("t_tests_metric", metric=w(METRICS[result.search.score.key]), said=told) + w("t_few")
 
 
@@ -101,12 +120,22 @@ def before_after(result: SearchResult, w: TuneWords) -> Html:
     """A row per arm and block."""
     search, many = result.search, len(result.blocks) > 1
     values = [
-        el("p", f"{' '.join([arm.name, block.name]).strip()}, {w('t_values')}: ", el("code", " ".join(arm.best.words) or w("t_as_it_is")))
+        el(
+            "p",
+            f"{' '.join([arm.name, block.name]).strip()}, {w('t_values')}: ",
+            el("code", " ".join(arm.best.words) or w("t_as_it_is")),
+        )
         for block in result.blocks
         for arm in block.arms
         if arm.best is not None
     ]
-    columns: list[Child] = [w("t_arm"), *([w("t_block")] if many else []), w("t_validation"), w("t_best"), w("t_trial")]
+    columns: list[Child] = [
+        w("t_arm"),
+        *([w("t_block")] if many else []),
+        w("t_validation"),
+        w("t_best"),
+        w("t_trial"),
+    ]
     columns += [w("t_untuned"), w("t_tuned"), w("t_steps")]
     body: list[list[Child]] = []
     for block in result.blocks:
@@ -114,7 +143,9 @@ def before_after(result: SearchResult, w: TuneWords) -> Html:
             told = say.cells(search, arm)
             steps = f"{arm.steps.get(UNTUNED, '–')} → {arm.steps.get(TUNED, '–')}"
             body.append([arm.name, *([block.name] if many else []), *told, steps])
-    return section(w("t_before_after"), note(w("t_before_after_note")), table(columns, body), values)
+    return section(
+        w("t_before_after"), note(w("t_before_after_note")), table(columns, body), values
+    )
 
 
 def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> list[Html]:
@@ -126,17 +157,41 @@ def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> li
     crossed = [figure for asked, arm in pairs if (figure := parallel(search, asked, arm, w))]
     found = [
         section(f"{w('t_curve')}{named}", shown(curve, w)) if curve else Html(""),
-        section(f"{w('t_importance')}{named}", note(mattered[0].note), [titled(one, w) for one in mattered]) if mattered else Html(""),
-        section(f"{w('t_parallel')}{named}", note(crossed[0].note), [titled(one, w) for one in crossed]) if crossed else Html(""),
+        section(
+            f"{w('t_importance')}{named}",
+            note(mattered[0].note),
+            [titled(one, w) for one in mattered],
+        )
+        if mattered
+        else Html(""),
+        section(
+            f"{w('t_parallel')}{named}", note(crossed[0].note), [titled(one, w) for one in crossed]
+        )
+        if crossed
+        else Html(""),
     ]
     for asked, arm in pairs:
-        found.append(gallery(f"{w('t_slices')}: {arm.name}{named}", w("t_slices_note"), list(slices(search, asked, arm, w)), w))
-    every = [el("details", el("summary", arm.name), table(*trials_table(search, asked, arm, w))) for asked, arm in pairs]
+        found.append(
+            gallery(
+                f"{w('t_slices')}: {arm.name}{named}",
+                w("t_slices_note"),
+                list(slices(search, asked, arm, w)),
+                w,
+            )
+        )
+    every = [
+        el("details", el("summary", arm.name), table(*trials_table(search, asked, arm, w)))
+        for asked, arm in pairs
+    ]
     return [*found, section(f"{w('t_trials')}{named}", every)]
 
 
 def titled(figure: Figure, w: TuneWords) -> Html:
-    return el("div", el("h3", figure.title), shown(Figure(figure.title, figure.picture, figure.label, figure.columns, figure.rows), w))
+    return el(
+        "div",
+        el("h3", figure.title),
+        shown(Figure(figure.title, figure.picture, figure.label, figure.columns, figure.rows), w),
+    )
 
 
 def space(result: SearchResult, w: TuneWords) -> Html:
@@ -150,8 +205,13 @@ def space(result: SearchResult, w: TuneWords) -> Html:
 
 def frozen(result: SearchResult, w: TuneWords) -> Html:
     search = result.search
-    folds: list[list[Child]] = [[f"{w('folds')} {block.name}".strip(), el("code", " ".join(block.search))] for block in search.blocks]
-    kept: list[list[Child]] = [[name.replace("_", " "), el("code", said(value))] for name, value in search.frozen.items()]
+    folds: list[list[Child]] = [
+        [f"{w('folds')} {block.name}".strip(), el("code", " ".join(block.search))]
+        for block in search.blocks
+    ]
+    kept: list[list[Child]] = [
+        [name.replace("_", " "), el("code", said(value))] for name, value in search.frozen.items()
+    ]
     body: list[list[Child]] = [
         [w("data"), search.source],
         [w("hash"), el("code", search.data)],
@@ -160,7 +220,11 @@ def frozen(result: SearchResult, w: TuneWords) -> Html:
     ]
     body += [*folds, *kept]
     looks = w("t_looks", count=result.looks) if search.test else w("t_closed")
-    return section(w("t_frozen"), el("p", looks), table([w("key"), w("value")], body, NO_NUMBERS, class_="plain"))
+    return section(
+        w("t_frozen"),
+        el("p", looks),
+        table([w("key"), w("value")], body, NO_NUMBERS, class_="plain"),
+    )
 
 
 def commands(result: SearchResult, w: TuneWords) -> Html:
@@ -187,6 +251,11 @@ def alone(picture: Html) -> str:
     """A picture as a file: with the page's colours and a ground; a legend, which is no SVG, is left out."""
     style = files("upgate.report").joinpath("page.css").read_text(encoding="utf-8")
     svg = str(picture).partition("</svg>")[0] + "</svg>"
-    ground = join([el("style", Html(style)), el("rect", width="100%", height="100%", style="fill:var(--paper)")])
+    ground = join(
+        [
+            el("style", Html(style)),
+            el("rect", width="100%", height="100%", style="fill:var(--paper)"),
+        ]
+    )
     opened, _, rest = svg.partition(">")
     return f"{opened.replace('<svg', '<svg xmlns=' + chr(34) + 'http://www.w3.org/2000/svg' + chr(34), 1)}>{ground}{rest}\n"

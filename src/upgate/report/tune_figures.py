@@ -10,7 +10,21 @@ from upgate.config.schema import said
 from upgate.report.figures import FAR, Figure
 from upgate.report.forest_plot import Row, rows
 from upgate.report.html import Child, Html, el
-from upgate.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Scale, chart, legend, number, spanning, ticks
+from upgate.report.svg import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Line,
+    Scale,
+    chart,
+    legend,
+    number,
+    spanning,
+    ticks,
+)
 from upgate.report.translations_tune import TuneWords
 from upgate.tune.result import ArmResult, BlockResult, Search, Tunable
 from upgate.tune.space import Dimension
@@ -28,30 +42,48 @@ def kind_of(search: Search, i: int) -> str:
 
 def best_of_n(search: Search, block: BlockResult, w: TuneWords) -> Figure | None:
     """A line per arm with its band, in the metric's units."""
-    lines = [_curve(search, arm, kind_of(search, i)) for i, arm in enumerate(block.arms) if arm.curve.mean]
+    lines = [
+        _curve(search, arm, kind_of(search, i))
+        for i, arm in enumerate(block.arms)
+        if arm.curve.mean
+    ]
     if not any(np.isfinite(line.y).any() for line in lines):
         return None
     n = max(len(line.y) for line in lines)
     marks = [(t, f"{t:g}") for t in ticks(1, max(n, 2), 6) if t == int(t) and 1 <= t <= n]
     picture = Html(
-        chart(lines if search.score.higher_is_better else [_near(line, lines) for line in lines], marks, x_label=w("t_trials_axis"))
+        chart(
+            lines if search.score.higher_is_better else [_near(line, lines) for line in lines],
+            marks,
+            x_label=w("t_trials_axis"),
+        )
         + legend([(one.kind, one.name) for one in lines])
     )
     body: list[list[Child]] = []
     for i in range(n):
-        cells = [number(float(v[i])) if v is not None and i < len(v) else "–" for one in lines for v in (one.y, one.low, one.high)]
+        cells = [
+            number(float(v[i])) if v is not None and i < len(v) else "–"
+            for one in lines
+            for v in (one.y, one.low, one.high)
+        ]
         body.append([i + 1, *cells])
     last = ", ".join(f"{line.name} {number(float(line.y[-1]))}" for line in lines)
-    columns = ["n", *(f"{line.name}, {w(word)}" for line in lines for word in ("mean", "lowest", "highest"))]
+    columns = [
+        "n",
+        *(f"{line.name}, {w(word)}" for line in lines for word in ("mean", "lowest", "highest")),
+    ]
     note = w("t_curve_note") + (w("t_curve_tpe") if search.sampler == "tpe" else "")
     return Figure(w("t_curve"), picture, w("t_curve_label", said=last), columns, body, note)
 
 
 def _curve(search: Search, arm: ArmResult, kind: str) -> Line:
     mean, low, high = (
-        np.array([search.metric_of(x) if x < math.inf else math.nan for x in v]) for v in (arm.curve.mean, arm.curve.low, arm.curve.high)
+        np.array([search.metric_of(x) if x < math.inf else math.nan for x in v])
+        for v in (arm.curve.mean, arm.curve.low, arm.curve.high)
     )
-    return Line(arm.name, kind, np.arange(1.0, len(mean) + 1), mean, np.fmin(low, high), np.fmax(low, high))
+    return Line(
+        arm.name, kind, np.arange(1.0, len(mean) + 1), mean, np.fmin(low, high), np.fmax(low, high)
+    )
 
 
 def _near(line: Line, lines: Sequence[Line]) -> Line:
@@ -62,7 +94,14 @@ def _near(line: Line, lines: Sequence[Line]) -> Line:
     y = np.where(np.nan_to_num(line.y, nan=np.inf) > top, np.nan, line.y)
     assert line.low is not None and line.high is not None
     low_end = np.where(np.isnan(line.low) | (line.low > top), np.nan, line.low)
-    return Line(line.name, line.kind, line.x, y, low_end, np.where(np.isnan(line.high), top, np.minimum(line.high, top)))
+    return Line(
+        line.name,
+        line.kind,
+        line.x,
+        y,
+        low_end,
+        np.where(np.isnan(line.high), top, np.minimum(line.high, top)),
+    )
 
 
 def importance(arm: ArmResult, w: TuneWords) -> Figure | None:
@@ -74,7 +113,14 @@ def importance(arm: ArmResult, w: TuneWords) -> Figure | None:
     body: list[list[Child]] = [[key, f"{share:.3f}"] for key, share in order]
     told = ", ".join(f"{key} {100 * share:.0f}%" for key, share in order)
     note = w("t_importance_note", n=arm.count(COMPLETE))
-    return Figure(arm.name, rows(drawn, 0.0), w("t_importance_label", said=told), [w("key"), w("t_share")], body, note)
+    return Figure(
+        arm.name,
+        rows(drawn, 0.0),
+        w("t_importance_label", said=told),
+        [w("key"), w("t_share")],
+        body,
+        note,
+    )
 
 
 def parallel(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> Figure | None:
@@ -84,11 +130,19 @@ def parallel(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> Fi
     height = place_of_scores(arm.trials)
     xs = np.linspace(LEFT, WIDTH - RIGHT, len(asked.space) + 1)
     ys = Scale(0.0, 1.0, HEIGHT - BOTTOM - 14, TOP + 14)
-    drawn = [_trial(one, asked, height[one.number], xs, ys, arm.chosen) for one in sorted(arm.trials, key=lambda one: _front(one, arm))]
+    drawn = [
+        _trial(one, asked, height[one.number], xs, ys, arm.chosen)
+        for one in sorted(arm.trials, key=lambda one: _front(one, arm))
+    ]
     names = [*(dim.key for dim in asked.space), w("t_score")]
-    axes = [_axis(float(x), i, dim, ys) for i, (x, dim) in enumerate(zip(xs, [*asked.space, None], strict=True))]
+    axes = [
+        _axis(float(x), i, dim, ys)
+        for i, (x, dim) in enumerate(zip(xs, [*asked.space, None], strict=True))
+    ]
     titles = [_name(float(x), name) for x, name in zip(xs, names, strict=True)]
-    picture = el("svg", axes, drawn, titles, viewBox=f"0 0 {WIDTH:g} {HEIGHT + NAMES:g}", aria_hidden="true")
+    picture = el(
+        "svg", axes, drawn, titles, viewBox=f"0 0 {WIDTH:g} {HEIGHT + NAMES:g}", aria_hidden="true"
+    )
     label = w("t_parallel_label", n=len(arm.trials), arm=arm.name, axes=", ".join(names))
     columns, body = trials_table(search, asked, arm, w)
     return Figure(arm.name, picture, label, columns, body, w("t_parallel_note"))
@@ -107,9 +161,15 @@ def _front(trial: Trial, arm: ArmResult) -> tuple[bool, bool, bool]:
     return trial.number == arm.chosen, trial.number == 0, trial.state == COMPLETE
 
 
-def _trial(trial: Trial, asked: Tunable, end: float, xs: Any, ys: Scale, chosen: int | None) -> Html:
+def _trial(
+    trial: Trial, asked: Tunable, end: float, xs: Any, ys: Scale, chosen: int | None
+) -> Html:
     places = [dim.place(trial.values.get(dim.key)) for dim in asked.space]
-    points = [(float(x), float(ys(p))) for x, p in zip(xs, [*places, end], strict=True) if not math.isnan(p)]
+    points = [
+        (float(x), float(ys(p)))
+        for x, p in zip(xs, [*places, end], strict=True)
+        if not math.isnan(p)
+    ]
     d = "".join(f"{'ML'[i > 0]}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(points))
     if trial.number == chosen:
         return el("path", class_="line arm", d=d, stroke_width=2.5)
@@ -125,17 +185,30 @@ def _axis(x: float, i: int, dim: Dimension | None, ys: Scale) -> Html:
         el("text", high, x=x, y=float(ys(1.0)) - 4, text_anchor=anchor),
         el("text", low, x=x, y=float(ys(0.0)) + 11, text_anchor=anchor),
     ]
-    return el("g", el("line", class_="grid", x1=x, x2=x, y1=float(ys(0.0)), y2=float(ys(1.0))), texts)
+    return el(
+        "g", el("line", class_="grid", x1=x, x2=x, y1=float(ys(0.0)), y2=float(ys(1.0))), texts
+    )
 
 
 def _name(x: float, name: str) -> Html:
     y = HEIGHT - BOTTOM + 14
-    return el("text", name.removeprefix("regularization."), x=x, y=y, text_anchor="end", transform=f"rotate(-40 {x:.0f} {y:.0f})")
+    return el(
+        "text",
+        name.removeprefix("regularization."),
+        x=x,
+        y=y,
+        text_anchor="end",
+        transform=f"rotate(-40 {x:.0f} {y:.0f})",
+    )
 
 
 def short(dim: Dimension, end: int) -> str:
     value = dim.axis(2)[end]
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else said(value)
+    return (
+        f"{value:g}"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else said(value)
+    )
 
 
 def slices(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> list[Figure]:
@@ -145,11 +218,17 @@ def slices(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> list
 
 
 def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figure | None:
-    there = [one for one in arm.trials if one.state == COMPLETE and not math.isnan(dim.place(one.values.get(dim.key)))]
+    there = [
+        one
+        for one in arm.trials
+        if one.state == COMPLETE and not math.isnan(dim.place(one.values.get(dim.key)))
+    ]
     if not there:
         return None
     scores = np.array([search.metric_of(one.loss) for one in there])
-    seen = scores[scores <= FAR * np.median(scores)] if not search.score.higher_is_better else scores
+    seen = (
+        scores[scores <= FAR * np.median(scores)] if not search.score.higher_is_better else scores
+    )
     ys = spanning(seen, SHORT - BOTTOM, TOP)
     marks: list[Child] = []
     for tick in ticks(min(ys.low, ys.high), max(ys.low, ys.high), 4):
@@ -161,7 +240,9 @@ def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figu
     xs = Scale(0.0, 1.0, LEFT + 8, NARROW - RIGHT - 8)
     for end, place in ((0, 0.0), (-1, 1.0)):
         anchor = "end" if end else "start"
-        marks.append(el("text", short(dim, end), x=float(xs(place)), y=SHORT - 8, text_anchor=anchor))
+        marks.append(
+            el("text", short(dim, end), x=float(xs(place)), y=SHORT - 8, text_anchor=anchor)
+        )
     dots = [
         el(
             "circle",
@@ -170,11 +251,14 @@ def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figu
             cy=float(ys(score)),
             r=4 if _kind(one, arm) else 2.8,
         )
-        for one, score in sorted(zip(there, scores.tolist(), strict=True), key=lambda pair: _front(pair[0], arm))
+        for one, score in sorted(
+            zip(there, scores.tolist(), strict=True), key=lambda pair: _front(pair[0], arm)
+        )
         if score in seen
     ]
     body: list[list[Child]] = [
-        [one.number, said(one.values[dim.key]), number(score)] for one, score in zip(there, scores.tolist(), strict=True)
+        [one.number, said(one.values[dim.key]), number(score)]
+        for one, score in zip(there, scores.tolist(), strict=True)
     ]
     picture = el("svg", marks, dots, viewBox=f"0 0 {NARROW:g} {SHORT:g}", aria_hidden="true")
     label = w("t_slice_label", axis=dim.key, n=len(there))
@@ -185,11 +269,29 @@ def _kind(trial: Trial, arm: ArmResult) -> str:
     return "arm" if trial.number == arm.chosen else "base" if trial.number == 0 else ""
 
 
-def trials_table(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> tuple[list[str], list[list[Child]]]:
+def trials_table(
+    search: Search, asked: Tunable, arm: ArmResult, w: TuneWords
+) -> tuple[list[str], list[list[Child]]]:
     """Every trial, best first."""
-    columns = [w("t_trial"), w("t_state"), w("t_score"), w("t_final"), *(dim.key for dim in asked.space)]
+    columns = [
+        w("t_trial"),
+        w("t_state"),
+        w("t_score"),
+        w("t_final"),
+        *(dim.key for dim in asked.space),
+    ]
     body: list[list[Child]] = []
     for one in sorted(arm.trials, key=lambda one: one.rank):
-        found = [number(search.metric_of(loss)) if math.isfinite(loss) else "–" for loss in (one.loss, one.final if one.more else math.inf)]
-        body.append([one.number, w(f"t_{one.state}"), *found, *(said(one.values.get(dim.key)) for dim in asked.space)])
+        found = [
+            number(search.metric_of(loss)) if math.isfinite(loss) else "–"
+            for loss in (one.loss, one.final if one.more else math.inf)
+        ]
+        body.append(
+            [
+                one.number,
+                w(f"t_{one.state}"),
+                *found,
+                *(said(one.values.get(dim.key)) for dim in asked.space),
+            ]
+        )
     return columns, body

@@ -42,7 +42,9 @@ class EpochMetrics(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         self.seconds += time.perf_counter() - self._since - self._validated
         point = {
-            "train/loss": float(trainer.strategy.reduce(module.train_loss.compute(), reduce_op="mean")),
+            "train/loss": float(
+                trainer.strategy.reduce(module.train_loss.compute(), reduce_op="mean")
+            ),
             "val/loss": value(module.validation_loss),
             "val/score": value(module.validation_score),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
@@ -54,7 +56,12 @@ class EpochMetrics(pl.Callback):
         self.log_point(point, trainer.current_epoch + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"points": self.points, "seconds": self.seconds, "steps": self.steps, "planned": self.planned}
+        return {
+            "points": self.points,
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "planned": self.planned,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.points, self.planned = list(state["points"]), state["planned"]
@@ -78,7 +85,10 @@ class BestCheckpoint(pl.Callback):
         if trainer.sanity_checking:
             return
         self.validated, stopping = True, module.recipe.stopping
-        if stopping.update(float(module.validation_score.compute()), trainer.current_epoch) and stopping.keeps_best:
+        if (
+            stopping.update(float(module.validation_score.compute()), trainer.current_epoch)
+            and stopping.keeps_best
+        ):
             save(trainer, self.best, weights_only=True)
         trainer.should_stop = trainer.should_stop or stopping.done()
 
@@ -86,7 +96,9 @@ class BestCheckpoint(pl.Callback):
         save(trainer, self.last, weights_only=False)
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        none_kept = not (self.validated or self.best.exists())  # a budget that ends before the first validation
+        none_kept = not (
+            self.validated or self.best.exists()
+        )  # a budget that ends before the first validation
         if none_kept or not module.recipe.stopping.keeps_best:
             module.recipe.evaluate(True)
             save(trainer, self.best, weights_only=True)
@@ -117,16 +129,22 @@ class ProgressBar(pl.Callback):
             TextColumn("{task.fields[said]}"),
             TimeRemainingColumn(),
         )
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self.name = name
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         total = int(trainer.estimated_stepping_batches)
-        self.task = self.progress.add_task(self.name, total=total, completed=trainer.global_step, said="")
+        self.task = self.progress.add_task(
+            self.name, total=total, completed=trainer.global_step, said=""
+        )
         self.progress.disable = self.progress.disable or not trainer.is_global_zero
         self.progress.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, output: Any, batch: Any, index: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: Any, output: Any, batch: Any, index: int
+    ) -> None:
         if index % self.EVERY == 0:
             self.progress.update(self.task, completed=trainer.global_step)
 

@@ -21,7 +21,9 @@ def number(value: float | None, form: str = ".4f") -> str:
 
 def new_table(title: str, *headings: str, left: int = 1) -> Table:
     """A table with its first `left` columns to the left, numbers to the right; narrow enough for 80 characters."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="left" if i < left else "right", overflow="fold")
     return table
@@ -35,13 +37,21 @@ def show_one(console: Console, run: Result) -> None:
         rows["twin, traditional"] = run.twin["metrics"]
         rows["difference"] = run.difference
     for name in task.references:
-        own = {key.replace(f"/{name}/", "/"): value for key, value in run.metrics.items() if f"/{name}/" in key}
+        own = {
+            key.replace(f"/{name}/", "/"): value
+            for key, value in run.metrics.items()
+            if f"/{name}/" in key
+        }
         if own:
             rows[name] = own
     columns = task.shown(run.metrics)
     table = new_table(task.title(run.metrics), "", *(heading for _, heading, _ in columns))
     for name, metrics in rows.items():
-        table.add_row(Text(name), *(number(metrics.get(f"test/{key}"), form) for key, _, form in columns), end_section=name == "difference")
+        table.add_row(
+            Text(name),
+            *(number(metrics.get(f"test/{key}"), form) for key, _, form in columns),
+            end_section=name == "difference",
+        )
     console.print(table)
     console.print(sentence(run), highlight=False, soft_wrap=True)
 
@@ -65,7 +75,9 @@ def sentence(run: Result) -> str:
 def show_many(console: Console, results: Sequence[Result]) -> None:
     """A row per run: its score, its twin's, and the difference."""
     phrases = "; ".join(sorted({MAIN[run.task].phrase for run in results}))
-    table = new_table(f"{len(results)} runs, best first; score: {phrases}", "run", "score", "twin", "difference")
+    table = new_table(
+        f"{len(results)} runs, best first; score: {phrases}", "run", "score", "twin", "difference"
+    )
     for run in sorted(results, key=lambda run: MAIN[run.task].rank(run.metrics)):
         main = MAIN[run.task].key
         twin = run.twin["metrics"].get(main) if run.twin else None
@@ -76,7 +88,12 @@ def show_many(console: Console, results: Sequence[Result]) -> None:
 
 
 def show_failures(console: Console, failed: Sequence[Result]) -> None:
-    table = new_table(f"[red]{len(failed)} failed[/]; their tracebacks are artifacts of the runs in MLflow", "run", "error", left=2)
+    table = new_table(
+        f"[red]{len(failed)} failed[/]; their tracebacks are artifacts of the runs in MLflow",
+        "run",
+        "error",
+        left=2,
+    )
     for run in failed:
         table.add_row(Text(run.name), Text(run.error))
     console.print(table)

@@ -28,11 +28,19 @@ class Datasets:
     def fetch(self, job: Job) -> tuple[Table, FoldDataModule]:
         """Table and tensors of a job; raises UserError where they do not fit together."""
         spec, name = job.spec, job.spec.task["name"]
-        table = self.table(name, job.config["data"]) if self._shelf is None else self._taken(self._shelf, spec.data)
+        table = (
+            self.table(name, job.config["data"])
+            if self._shelf is None
+            else self._taken(self._shelf, spec.data)
+        )
         key = json.dumps([spec.data, spec.task, spec.split, spec.fold], sort_keys=True)
         if key not in self._data:
-            here = self._prepared or TableCache.at(job.config["cache"]).prepared(Path(str(job.config["root"])).resolve())
-            self._data[key] = task_of(name).data(table, spec.task, spec.split, spec.fold, {**job.config, "cache": str(here)})
+            here = self._prepared or TableCache.at(job.config["cache"]).prepared(
+                Path(str(job.config["root"])).resolve()
+            )
+            self._data[key] = task_of(name).data(
+                table, spec.task, spec.split, spec.fold, {**job.config, "cache": str(here)}
+            )
         return table, self._data[key]
 
     def _taken(self, shelf: TableCache, digest: str) -> Table:

@@ -28,14 +28,19 @@ class Job:
 
     @property
     def name(self) -> str:
-        return " ".join([self.recipe, *self.changes, f"seed={self.spec.seed}"] + ([f"fold={self.spec.fold}"] if self.spec.fold else []))
+        return " ".join(
+            [self.recipe, *self.changes, f"seed={self.spec.seed}"]
+            + ([f"fold={self.spec.fold}"] if self.spec.fold else [])
+        )
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> "Job":
-        return Job(**{**plain, "spec": RunSpec(**plain["spec"]), "changes": tuple(plain["changes"])})
+        return Job(
+            **{**plain, "spec": RunSpec(**plain["spec"]), "changes": tuple(plain["changes"])}
+        )
 
 
 Fetch = Callable[[Job], tuple[Table, FoldDataModule]]
@@ -58,9 +63,16 @@ def parameters(job: Job) -> dict[str, Any]:
         else:
             flat[group] = knobs["name"]
             flat |= {f"{group}.{k}": v for k, v in knobs.items() if k != "name"}
-    for group, values in (("task", spec.task), ("split", spec.split), ("model", spec.model), ("trainer", spec.budget)):
+    for group, values in (
+        ("task", spec.task),
+        ("split", spec.split),
+        ("model", spec.model),
+        ("trainer", spec.budget),
+    ):
         flat |= {f"{group}.{k}": v for k, v in values.items()}
-    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()}
+    return {
+        k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()
+    }
 
 
 def tags(job: Job, table: Table) -> dict[str, str]:
@@ -81,10 +93,27 @@ def folder_of(root: Path, key: str) -> Path:
     return root / key[:16]
 
 
-def result_of(job: Job, run_id: str, folder: Path, status: str, metrics: dict[str, float], **more: Any) -> Result:
+def result_of(
+    job: Job, run_id: str, folder: Path, status: str, metrics: dict[str, float], **more: Any
+) -> Result:
     spec = job.spec
-    named = {"name": job.name, "recipe": job.recipe, "changes": list(job.changes), "task": spec.task["name"]}
-    return Result(spec.key, run_id, seed=spec.seed, fold=spec.fold, status=status, metrics=metrics, folder=str(folder), **named, **more)
+    named = {
+        "name": job.name,
+        "recipe": job.recipe,
+        "changes": list(job.changes),
+        "task": spec.task["name"],
+    }
+    return Result(
+        spec.key,
+        run_id,
+        seed=spec.seed,
+        fold=spec.fold,
+        status=status,
+        metrics=metrics,
+        folder=str(folder),
+        **named,
+        **more,
+    )
 
 
 def from_row(row: Row, root: Path) -> Result:

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from upgate.store.connect import shown
 
-PACKAGES = ("upgate", "torch", "lightning", "hydra-core", "mlflow", "torchmetrics", "optuna", "numpy", "pandas", "arch", "yfinance")
+PACKAGES = (
+    "upgate",
+    "torch",
+    "lightning",
+    "hydra-core",
+    "mlflow",
+    "torchmetrics",
+    "optuna",
+    "numpy",
+    "pandas",
+    "arch",
+    "yfinance",
+)
 
 
 def command_line() -> str:
@@ -33,10 +45,14 @@ def git_state() -> dict[str, str]:
 def provenance() -> tuple[dict[str, str], dict[str, str]]:
     """What a command's run in the store says of itself: tags, and texts by their file's name."""
     git = git_state()
-    texts = {"versions.json": json.dumps(versions(), indent=1)} | ({"uncommitted.diff": git["diff"]} if git.get("diff") else {})
+    texts = {"versions.json": json.dumps(versions(), indent=1)} | (
+        {"uncommitted.diff": git["diff"]} if git.get("diff") else {}
+    )
     return {"upgate.command": command_line(), "upgate.git": git.get("sha", "")}, texts
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -29,7 +29,9 @@ class Score(NamedTuple):
 
 
 MAIN = {
-    "stock": Score("test/mse_ratio", False, "MSE over persistence's on the test part, lower is better"),
+    "stock": Score(
+        "test/mse_ratio", False, "MSE over persistence's on the test part, lower is better"
+    ),
     "sentiment": Score("test/accuracy", True, "accuracy on the test part, higher is better"),
 }
 
@@ -63,31 +65,44 @@ class Result:
     def paired(self) -> dict[str, float]:
         """The twin's scores and the differences, under the names that the store gives them."""
         theirs = self.twin["metrics"] if self.twin else {}
-        return {f"twin/{k}": v for k, v in theirs.items()} | {f"difference/{k}": v for k, v in self.difference.items()}
+        return {f"twin/{k}": v for k, v in theirs.items()} | {
+            f"difference/{k}": v for k, v in self.difference.items()
+        }
 
     def write(self) -> None:
         """Write `result.json` into the run's folder, whole or not at all; what is not finite is null, as JSON has no word for it."""
         path = Path(self.folder) / "result.json"
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(finite(asdict(self)), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(
+            json.dumps(finite(asdict(self)), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
         partial.replace(path)
 
 
 def scores(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics that say how good a run is: those of the validation and test parts that are not a reference's."""
-    return {k: v for k, v in metrics.items() if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k not in CURVES}
+    return {
+        k: v
+        for k, v in metrics.items()
+        if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k not in CURVES
+    }
 
 
 def own(metrics: Mapping[str, float]) -> dict[str, float]:
     """A stored run's own numbers: neither its twin's nor the last points of its curves."""
     beside = ("twin/", "difference/", "train/")
-    return {k: v for k, v in metrics.items() if not k.startswith(beside) and k not in (*CURVES, "lr")}
+    return {
+        k: v for k, v in metrics.items() if not k.startswith(beside) and k not in (*CURVES, "lr")
+    }
 
 
 def difference(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
     """Run minus twin for every score that both have."""
     ours, theirs = scores(run), scores(twin)
-    return {k: ours[k] - theirs[k] for k in ours if k in theirs and math.isfinite(ours[k] - theirs[k])}
+    return {
+        k: ours[k] - theirs[k] for k in ours if k in theirs and math.isfinite(ours[k] - theirs[k])
+    }
 
 
 def finite(value: Any) -> Any:

@@ -57,7 +57,9 @@ class TableCache:
             if not self._exists(path):
                 self._write(path, packed(table))
         except (OSError, ValueError, ImportError) as error:  # the boundary to a disk or a service
-            raise UserError(f"the data cannot be written to {path} ({said(error)}); give another place, as in cache=...") from error
+            raise UserError(
+                f"the data cannot be written to {path} ({said(error)}); give another place, as in cache=..."
+            ) from error
 
     def take(self, digest: str) -> Table:
         """Read the table of that hash. Raises UserError where it is not there, or is another one."""
@@ -66,9 +68,13 @@ class TableCache:
             table = unpacked(self._read(path))
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
             told = "cache=... must be a folder that all machines share, or an object store's URL"
-            raise UserError(f"the data cannot be read from {path} ({said(error)}); {told}") from error
+            raise UserError(
+                f"the data cannot be read from {path} ({said(error)}); {told}"
+            ) from error
         if table.hash() != digest:
-            raise UserError(f"{path} holds other data than its name says (hash {table.hash()[:16]}); delete it and start again")
+            raise UserError(
+                f"{path} holds other data than its name says (hash {table.hash()[:16]}); delete it and start again"
+            )
         return table
 
     @cached_property
@@ -85,7 +91,9 @@ class TableCache:
 
     def _write(self, path: str, content: bytes) -> None:
         if not self.folder:
-            self._remote.pipe_file(path, content)  # an object appears whole; elsewhere the hash tells of half a file
+            self._remote.pipe_file(
+                path, content
+            )  # an object appears whole; elsewhere the hash tells of half a file
             return
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(Path(path), lambda file: file.write(content))
@@ -93,10 +101,18 @@ class TableCache:
 
 def packed(table: Any) -> bytes:
     """A table as a parquet file; its other fields and its columns' types (parquet knows no seconds) go into the metadata."""
-    others = {field.name: getattr(table, field.name) for field in fields(table) if field.name != "table"}
-    told = {"kind": type(table).__name__, "types": {name: str(kind) for name, kind in table.table.dtypes.items()}, "others": others}
+    others = {
+        field.name: getattr(table, field.name) for field in fields(table) if field.name != "table"
+    }
+    told = {
+        "kind": type(table).__name__,
+        "types": {name: str(kind) for name, kind in table.table.dtypes.items()},
+        "others": others,
+    }
     arrow = pa.Table.from_pandas(table.table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), META: json.dumps(told).encode()})
+    arrow = arrow.replace_schema_metadata(
+        {**(arrow.schema.metadata or {}), META: json.dumps(told).encode()}
+    )
     sink = pa.BufferOutputStream()
     pq.write_table(arrow, sink)
     return sink.getvalue().to_pybytes()
@@ -105,7 +121,10 @@ def packed(table: Any) -> bytes:
 def unpacked(content: bytes) -> Table:
     arrow = pq.read_table(pa.BufferReader(content))
     told = json.loads(arrow.schema.metadata[META])
-    others = {name: tuple(value) if isinstance(value, list) else value for name, value in told["others"].items()}
+    others = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in told["others"].items()
+    }
     made: Table = KINDS[told["kind"]](arrow.to_pandas().astype(told["types"]), **others)
     return made
 

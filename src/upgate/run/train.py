@@ -34,7 +34,15 @@ class Outcome:
     weights: str = ""  # hash of the kept weights
 
 
-def train(spec: RunSpec, data: FoldDataModule, folder: Path, log: Log, console: Console, name: str, extra: dict[str, Any]) -> Outcome:
+def train(
+    spec: RunSpec,
+    data: FoldDataModule,
+    folder: Path,
+    log: Log,
+    console: Console,
+    name: str,
+    extra: dict[str, Any],
+) -> Outcome:
     """Train, keep the best weights in `folder/best.ckpt`, and judge those. Goes on from `folder/last.ckpt` if it is there.
 
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
@@ -48,21 +56,38 @@ def train(spec: RunSpec, data: FoldDataModule, folder: Path, log: Log, console: 
         trainer = make_trainer(spec, extra, folder, [curves, keeper, ProgressBar(console, name)])
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
         try:
-            trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed), ckpt_path=resume, weights_only=True)
-            steps = gather(learner, curves, keeper.last) if "strategy" in spec.budget else trainer.global_step
+            trainer.fit(
+                learner,
+                datamodule=data.loads(spec.batch_size, spec.seed),
+                ckpt_path=resume,
+                weights_only=True,
+            )
+            steps = (
+                gather(learner, curves, keeper.last)
+                if "strategy" in spec.budget
+                else trainer.global_step
+            )
             diverged = not (keeper.best.exists() and is_finite(keeper.best))
         except Diverged:
             diverged, steps = True, trainer.global_step
         except ProcessRaisedException as error:  # of a run that is shared out to several processes
             if Diverged.__name__ not in str(error):
                 raise
-            diverged, steps = True, gather(learner, curves, keeper.last) if keeper.last.exists() else 0
+            diverged, steps = (
+                True,
+                gather(learner, curves, keeper.last) if keeper.last.exists() else 0,
+            )
         metrics = engagement(learner, curves, steps)
         if diverged:
             main = MAIN[task.name]
-            return Outcome(metrics | {main.key: main.worst}, {"curve": pd.DataFrame(curves.points)}, True)
+            return Outcome(
+                metrics | {main.key: main.worst}, {"curve": pd.DataFrame(curves.points)}, True
+            )
         restore(learner, keeper.best)
-        judged = {part: task.judge(data, part, predict(learner, data, part, extra, spec)) for part in ("validation", "test")}
+        judged = {
+            part: task.judge(data, part, predict(learner, data, part, extra, spec))
+            for part in ("validation", "test")
+        }
     for part, judgement in judged.items():
         short = {"validation": "val"}.get(part, part)
         metrics |= {f"{short}/{key}": value for key, value in judgement.metrics.items()}
@@ -80,7 +105,9 @@ def gather(learner: RecipeModule, curves: EpochMetrics, last: Path) -> int:
     return int(state["global_step"])
 
 
-def dry_run(spec: RunSpec, data: FoldDataModule, batches: int | bool, *callbacks: pl.Callback) -> None:
+def dry_run(
+    spec: RunSpec, data: FoldDataModule, batches: int | bool, *callbacks: pl.Callback
+) -> None:
     """Lightning's fast_dev_run: a few batches through training and validation; nothing is kept."""
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -95,7 +122,9 @@ def counts_epochs(spec: RunSpec) -> bool:
     return spec.budget.get("max_steps", -1) == -1 and "max_time" not in spec.budget
 
 
-def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+def make_trainer(
+    spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: list[pl.Callback]
+) -> pl.Trainer:
     ours: dict[str, Any] = {
         "logger": False,
         "enable_checkpointing": False,
@@ -110,7 +139,9 @@ def make_trainer(spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: 
     return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
 
 
-def predict(learner: RecipeModule, data: FoldDataModule, part: str, extra: dict[str, Any], spec: RunSpec) -> Tensor:
+def predict(
+    learner: RecipeModule, data: FoldDataModule, part: str, extra: dict[str, Any], spec: RunSpec
+) -> Tensor:
     """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
     place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
     place |= {"devices": 1} if "strategy" in spec.budget else {}
@@ -131,7 +162,9 @@ def restore(learner: RecipeModule, path: Path) -> None:
 
 def is_finite(path: Path) -> bool:
     state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
-    return all(bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net."))
+    return all(
+        bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net.")
+    )
 
 
 def engagement(learner: RecipeModule, curves: EpochMetrics, steps: int) -> dict[str, float]:
@@ -153,7 +186,9 @@ def engagement(learner: RecipeModule, curves: EpochMetrics, steps: int) -> dict[
 def quiet() -> None:
     """Silence Lightning's advice that does not hold here; each for its reason."""
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # devices found, tips, epochs reached: said better elsewhere
+        logging.getLogger(name).setLevel(
+            logging.ERROR
+        )  # devices found, tips, epochs reached: said better elsewhere
     for message in (
         ".*does not have many workers.*",  # batches come from memory: a worker would only copy them
         ".*GPU available but not used.*",

@@ -49,7 +49,11 @@ class Attribution:
 
 
 def attribute(
-    parts: Sequence[str], on: Sequence[frozenset[str]], scores: ArrayLike, better: str = "lower", alpha: float = 0.05
+    parts: Sequence[str],
+    on: Sequence[frozenset[str]],
+    scores: ArrayLike,
+    better: str = "lower",
+    alpha: float = 0.05,
 ) -> Attribution:
     """Attribute the scores (arms, seeds) of the arms that have these parts on; the arms are `design.parts` or `design.factorial`.
 
@@ -57,9 +61,14 @@ def attribute(
     MSE ratio, accuracy. Raises UserError for nan, and for arms that do not tell the parts apart.
     """
     values, diverged = bounded(np.asarray(scores, float), better)
-    levels = np.array([[part in arm for part in parts] for arm in on], dtype=bool).reshape(len(on), len(parts))
+    levels = np.array([[part in arm for part in parts] for arm in on], dtype=bool).reshape(
+        len(on), len(parts)
+    )
     weights, whole = shapley_weights(levels), whole_weights(levels)
-    alone = [(single_weights(levels, i), single_weights(levels, i, left_out=True)) for i in range(len(parts))]
+    alone = [
+        (single_weights(levels, i), single_weights(levels, i, left_out=True))
+        for i in range(len(parts))
+    ]
 
     def estimate(contrast: Floats) -> Estimate:
         return paired(contrast @ values, alpha)
@@ -87,8 +96,12 @@ def bounded(scores: Floats, better: str) -> tuple[Floats, int]:
     finite = scores[np.isfinite(scores)]
     diverged = scores == worst
     if not finite.size or finite.size + diverged.sum() < scores.size:
-        raise UserError(f"an attribution needs scores that are finite, or {worst} for a diverged run, and some finite ones")
-    return np.where(diverged, finite.min() if better == "higher" else finite.max(), scores), int(diverged.sum())
+        raise UserError(
+            f"an attribution needs scores that are finite, or {worst} for a diverged run, and some finite ones"
+        )
+    return np.where(diverged, finite.min() if better == "higher" else finite.max(), scores), int(
+        diverged.sum()
+    )
 
 
 def shapley_weights(levels: Levels) -> Floats:
@@ -102,10 +115,14 @@ def shapley_weights(levels: Levels) -> Floats:
     size = levels.sum(axis=1)
     inner = (size > 0) & (size < k)
     x, start = levels[inner].astype(float), np.eye(n)[size == 0]
-    w = np.array([(k - 1) / (comb(k, s) * s * (k - s)) if n == 2**k else 1.0 for s in size[inner].tolist()])
+    w = np.array(
+        [(k - 1) / (comb(k, s) * s * (k - s)) if n == 2**k else 1.0 for s in size[inner].tolist()]
+    )
     normal = np.block([[x.T * w @ x, np.ones((k, 1))], [np.ones((1, k)), np.zeros((1, 1))]])
     if np.linalg.matrix_rank(normal) <= k:
-        raise UserError("these arms do not tell the parts apart; take the arms of study=parts or study=factorial")
+        raise UserError(
+            "these arms do not tell the parts apart; take the arms of study=parts or study=factorial"
+        )
     gains = np.vstack([x.T * w @ (np.eye(n)[inner] - start), whole_weights(levels)])
     return np.linalg.solve(normal, gains)[:k]
 
@@ -114,7 +131,9 @@ def _check(levels: Levels) -> None:
     rows = {tuple(row) for row in levels.tolist()}
     opposite = {tuple(not level for level in row) for row in rows}
     if len(rows) < len(levels) or rows != opposite or (False,) * levels.shape[1] not in rows:
-        raise UserError("an attribution needs each arm once, its opposite, and both whole recipes; take study=parts or study=factorial")
+        raise UserError(
+            "an attribution needs each arm once, its opposite, and both whole recipes; take study=parts or study=factorial"
+        )
 
 
 def whole_weights(levels: Levels) -> Floats:
@@ -136,7 +155,11 @@ def main_weights(levels: Levels) -> Floats:
     rows = []
     for i, column in enumerate(levels.T):
         add, leave = single_weights(levels, i), single_weights(levels, i, left_out=True)
-        rows.append(column / column.sum() - ~column / (~column).sum() if add is None or leave is None else (add + leave) / 2)
+        rows.append(
+            column / column.sum() - ~column / (~column).sum()
+            if add is None or leave is None
+            else (add + leave) / 2
+        )
     return np.array(rows)
 
 

@@ -17,14 +17,20 @@ def mcnemar(arm: NDArray[np.bool_], base: NDArray[np.bool_]) -> float:
     return float(min(statsmodels_mcnemar(table, exact=True).pvalue, 1.0))
 
 
-def item_bootstrap(arm: Floats, base: Floats, alpha: float = 0.05, seed: int = 0, draws: int = DRAWS) -> Interval:
+def item_bootstrap(
+    arm: Floats, base: Floats, alpha: float = 0.05, seed: int = 0, draws: int = DRAWS
+) -> Interval:
     """Difference of accuracy, arm - base, with its interval over other test items; (n,) or (seeds, n) right or wrong, paired by item.
 
     Averaged over seeds first. The differences take few values, so a draw is one multinomial over these: the same distribution as
     resampling items, thousands of times faster. Items are taken as independent (not several reviews by one author).
     """
-    d = np.mean(np.atleast_2d(np.asarray(arm, float)), axis=0) - np.mean(np.atleast_2d(np.asarray(base, float)), axis=0)
+    d = np.mean(np.atleast_2d(np.asarray(arm, float)), axis=0) - np.mean(
+        np.atleast_2d(np.asarray(base, float)), axis=0
+    )
     n = len(d)
-    values, counts = np.unique(np.round(d, 12), return_counts=True)  # sums in another order are not other values
+    values, counts = np.unique(
+        np.round(d, 12), return_counts=True
+    )  # sums in another order are not other values
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
     return Interval(float(d.mean()), *percentiles(drawn, alpha, n))

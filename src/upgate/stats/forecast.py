@@ -52,7 +52,11 @@ def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> Outcome:
     freedom. The t-test over seeds alone takes these dates for the only ones; this one is the stricter, and rejects a true null less than
     it may (1 to 2% at 5% with six seeds).
     """
-    d = np.atleast_2d(np.asarray(arm, float) - np.asarray(base, float)) if np.isfinite([arm, base]).all() else np.zeros((1, 1))
+    d = (
+        np.atleast_2d(np.asarray(arm, float) - np.asarray(base, float))
+        if np.isfinite([arm, base]).all()
+        else np.zeros((1, 1))
+    )
     seeds, T = d.shape
     if seeds < 2:
         return UNDEFINED
@@ -123,10 +127,17 @@ def r2_out_of_sample(truth: Floats, forecast: Floats, reference: Floats) -> floa
 
 def theil_u2(truth: Floats, forecast: Floats, previous: Floats) -> float:
     """Root mean squared relative error over persistence's: below 1 beats it. `previous`: the price at the origin. Theil 1966."""
-    return float(np.sqrt(np.sum(((forecast - truth) / previous) ** 2) / np.sum(((truth - previous) / previous) ** 2)))
+    return float(
+        np.sqrt(
+            np.sum(((forecast - truth) / previous) ** 2)
+            / np.sum(((truth - previous) / previous) ** 2)
+        )
+    )
 
 
-def confidence_set(losses: Mapping[str, Floats], block: int | None = None, draws: int = 1000, seed: int = 0) -> dict[str, float]:
+def confidence_set(
+    losses: Mapping[str, Floats], block: int | None = None, draws: int = 1000, seed: int = 0
+) -> dict[str, float]:
     """Model confidence set: each arm's p-value; those above alpha are in the set that holds the best arm with probability 1 - alpha.
 
     `losses`: name -> (T,) or (seeds, T). block: mean length of the stationary bootstrap's blocks, sqrt(T) unless given. A diverged arm
@@ -137,7 +148,9 @@ def confidence_set(losses: Mapping[str, Floats], block: int | None = None, draws
     p = dict.fromkeys(means, 0.0)
     if not finite:
         return p
-    table, column = np.unique(np.stack(list(finite.values()), axis=1), axis=1, return_inverse=True)  # equal columns have no variance
+    table, column = np.unique(
+        np.stack(list(finite.values()), axis=1), axis=1, return_inverse=True
+    )  # equal columns have no variance
     values = _mcs(table, block, draws, seed) if table.shape[1] > 1 else np.ones(1)
     return p | dict(zip(finite, values[column].tolist(), strict=True))
 

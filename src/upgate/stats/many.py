@@ -31,7 +31,12 @@ def log_ratio(arm: ArrayLike, base: ArrayLike) -> Floats:
 
 
 def geometric_mean_ratio(
-    arm: ArrayLike, base: ArrayLike, statistic: Statistic = mean, shared: bool = True, alpha: float = 0.05, seed: int = 0
+    arm: ArrayLike,
+    base: ArrayLike,
+    statistic: Statistic = mean,
+    shared: bool = True,
+    alpha: float = 0.05,
+    seed: int = 0,
 ) -> Interval:
     """exp of the mean (or `iqm`) of log error ratios (tickers, seeds), with its cluster-bootstrap interval: below 1 the arm is better."""
     found = cluster_bootstrap(log_ratio(arm, base), statistic, shared, alpha, seed)
@@ -39,7 +44,12 @@ def geometric_mean_ratio(
 
 
 def cluster_bootstrap(
-    values: Floats, statistic: Statistic = mean, shared: bool = True, alpha: float = 0.05, seed: int = 0, draws: int = DRAWS
+    values: Floats,
+    statistic: Statistic = mean,
+    shared: bool = True,
+    alpha: float = 0.05,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> Interval:
     """Resample tickers, then seeds, of values (tickers, seeds), and return the statistic of all with its percentile interval.
 
@@ -59,7 +69,9 @@ def cluster_bootstrap(
             column = rng.integers(seeds, size=(m, 1 if shared else tickers, seeds))
             drawn.append(statistic(values[row, column].reshape(m, -1)))
         effect = float(statistic(values.reshape(-1)))
-    low, high = percentiles(np.concatenate(drawn), alpha, min((n for n in values.shape if n > 1), default=1))
+    low, high = percentiles(
+        np.concatenate(drawn), alpha, min((n for n in values.shape if n > 1), default=1)
+    )
     return Interval(effect, low, high)
 
 

@@ -58,7 +58,9 @@ def _student(d: Floats, scale: float, alpha: float) -> Estimate:
     half = float(stats.t.isf(alpha / 2, n - 1)) * error
     if error == 0:  # parts that never engage give equal runs
         return Estimate(mean, mean, mean, float(mean == 0), n)
-    return Estimate(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)), n)
+    return Estimate(
+        mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)), n
+    )
 
 
 def sign_flip(d: Floats) -> float:
@@ -68,7 +70,15 @@ def sign_flip(d: Floats) -> float:
     """
     if len(d) < 2:
         return 1.0
-    test = stats.permutation_test((d,), np.mean, permutation_type="samples", vectorized=True, n_resamples=EXACT, batch=4096, rng=0)
+    test = stats.permutation_test(
+        (d,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=EXACT,
+        batch=4096,
+        rng=0,
+    )
     return float(test.pvalue)
 
 
@@ -88,7 +98,9 @@ def ranked(d: Floats, alpha: float = 0.05) -> Estimate:
     first, second = np.triu_indices(n)
     with np.errstate(invalid="ignore"):
         averages = np.sort(_not_nan((d[first] + d[second]) / 2))
-        effect = float(_not_nan(averages[(len(averages) - 1) // 2] / 2 + averages[len(averages) // 2] / 2))
+        effect = float(
+            _not_nan(averages[(len(averages) - 1) // 2] / 2 + averages[len(averages) // 2] / 2)
+        )
     k = int(np.searchsorted(_wilcoxon(n), alpha / 2, side="right"))
     low, high = (float(averages[k - 1]), float(averages[-k])) if k else (-np.inf, np.inf)
     return Estimate(effect, low, high, sign_flip(signed_ranks(d)), n)

@@ -36,7 +36,11 @@ def seeds_needed(d: float, wanted: float = 0.8, alpha: float = 0.05) -> int | No
 
 def detectable(n: int, wanted: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest effect that n seeds find with the wanted power; inf for one seed."""
-    return float(optimize.brentq(lambda d: power(d, n, alpha) - wanted, 0, LARGE)) if power(LARGE, n, alpha) >= wanted else np.inf
+    return (
+        float(optimize.brentq(lambda d: power(d, n, alpha) - wanted, 0, LARGE))
+        if power(LARGE, n, alpha) >= wanted
+        else np.inf
+    )
 
 
 def tost(d: Floats, margin: float) -> float:
@@ -66,9 +70,15 @@ def _chi_squares(df: int) -> Floats:
     return np.asarray(stats.chi2.ppf((np.arange(200) + 0.5) / 200, df))
 
 
-def equivalence_seeds(d: float, margin: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:
+def equivalence_seeds(
+    d: float, margin: float, wanted: float = 0.8, alpha: float = 0.05
+) -> int | None:
     """Fewest seeds with which `tost` shows a true effect d to be within the margin; None above 10,000 or where it is not within."""
-    return _fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted) if abs(d) < margin else None
+    return (
+        _fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted)
+        if abs(d) < margin
+        else None
+    )
 
 
 def holm(p: ArrayLike) -> Floats:

@@ -46,7 +46,9 @@ class Verdict:
     diverged: int
 
 
-def verdict(differences: ArrayLike, smallest_effect: float, alpha: float = 0.05, better: str = "lower") -> Verdict:
+def verdict(
+    differences: ArrayLike, smallest_effect: float, alpha: float = 0.05, better: str = "lower"
+) -> Verdict:
     """Judge one arm. Differences (seeds,) as `stats.differences` makes them; `smallest_effect` in their units, above 0.
 
     Raises UserError for no difference at all, nan, or a wrong `better`.
@@ -56,11 +58,21 @@ def verdict(differences: ArrayLike, smallest_effect: float, alpha: float = 0.05,
     found = ranked(d, alpha) if diverged else paired(d, alpha)
     word = _word(d, found, smallest_effect, alpha, better)
     more = _more(d, found.effect, smallest_effect, alpha) if word == "undecided" else 0
-    return Verdict(word, *found, more_seeds=more, p_exact=found.p if diverged else sign_flip(d), p_holm=found.p, diverged=diverged)
+    return Verdict(
+        word,
+        *found,
+        more_seeds=more,
+        p_exact=found.p if diverged else sign_flip(d),
+        p_holm=found.p,
+        diverged=diverged,
+    )
 
 
 def verdicts(
-    differences: Mapping[str, ArrayLike], smallest_effect: float, alpha: float = 0.05, better: str = "lower"
+    differences: Mapping[str, ArrayLike],
+    smallest_effect: float,
+    alpha: float = 0.05,
+    better: str = "lower",
 ) -> dict[str, Verdict]:
     """Judge several arms at once: a word helps or hurts must survive Holm's adjustment over all of them, or it is undecided.
 
@@ -68,10 +80,17 @@ def verdicts(
     """
     alone = {name: verdict(d, smallest_effect, alpha, better) for name, d in differences.items()}
     adjusted = holm([one.p for one in alone.values()]).tolist() if alone else []
-    judged = {name: replace(one, p_holm=p) for (name, one), p in zip(alone.items(), adjusted, strict=True)}
+    judged = {
+        name: replace(one, p_holm=p) for (name, one), p in zip(alone.items(), adjusted, strict=True)
+    }
     for name, one in judged.items():
         if one.word in ("helps", "hurts") and one.p_holm > alpha:
-            more = _more(np.asarray(differences[name], float), one.effect, smallest_effect, alpha / len(judged))
+            more = _more(
+                np.asarray(differences[name], float),
+                one.effect,
+                smallest_effect,
+                alpha / len(judged),
+            )
             judged[name] = replace(one, word="undecided", more_seeds=more)
     return judged
 
@@ -79,9 +98,13 @@ def verdicts(
 def _checked(differences: ArrayLike, smallest_effect: float, better: str) -> Floats:
     d = np.atleast_1d(np.asarray(differences, float))
     if d.ndim > 1 or not len(d) or np.isnan(d).any():
-        raise UserError("a verdict needs one difference per seed, none of them nan; a diverged run's score is inf")
+        raise UserError(
+            "a verdict needs one difference per seed, none of them nan; a diverged run's score is inf"
+        )
     if not smallest_effect > 0:
-        raise UserError(f"the smallest effect of interest is {smallest_effect}; give one above 0, in the metric's units")
+        raise UserError(
+            f"the smallest effect of interest is {smallest_effect}; give one above 0, in the metric's units"
+        )
     if better not in BETTER:
         raise UserError(f"better={better} is not a direction; give lower or higher")
     return d
@@ -102,7 +125,11 @@ def _more(d: Floats, effect: float, smallest_effect: float, alpha: float) -> int
     n = len(d)
     if n == 1:
         return FEWEST - 1
-    totals = _ranked_seeds(d, alpha) if np.isinf(d).any() else _paired_seeds(d, effect, smallest_effect, alpha)
+    totals = (
+        _ranked_seeds(d, alpha)
+        if np.isinf(d).any()
+        else _paired_seeds(d, effect, smallest_effect, alpha)
+    )
     return max(FEWEST, min(totals), n + 1) - n if totals else None
 
 
@@ -111,7 +138,11 @@ def _paired_seeds(d: Floats, effect: float, smallest_effect: float, alpha: float
     if spread == 0:
         return [FEWEST]
     size, margin = abs(effect) / spread, smallest_effect / spread
-    return [n for n in (seeds_needed(size, alpha=alpha), equivalence_seeds(size, margin, alpha=alpha)) if n]
+    return [
+        n
+        for n in (seeds_needed(size, alpha=alpha), equivalence_seeds(size, margin, alpha=alpha))
+        if n
+    ]
 
 
 def _ranked_seeds(d: Floats, alpha: float) -> list[int]:

@@ -20,7 +20,9 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-SECRET = re.compile(r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+")  # of a URI, also in the middle of a sentence
+SECRET = re.compile(
+    r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+"
+)  # of a URI, also in the middle of a sentence
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
@@ -50,7 +52,9 @@ def connect_other(uri: str) -> Any:
     try:
         return client_of(uri)
     except MlflowException as error:
-        raise UserError(f"MLflow cannot open {shown(uri)}: {first_line(error)}") from None  # its own text has the password
+        raise UserError(
+            f"MLflow cannot open {shown(uri)}: {first_line(error)}"
+        ) from None  # its own text has the password
 
 
 def connect_postgres(uri: str, artifacts: Path) -> Any:
@@ -60,16 +64,22 @@ def connect_postgres(uri: str, artifacts: Path) -> Any:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import inspect
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # else half a page for every call that a dead server fails
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # else half a page for every call that a dead server fails
     with only_one(uri) as connection:
         tables = inspect(connection).get_table_names()
         if tables and "experiments" not in tables:
-            raise UserError(f"{shown(uri)} holds other tables than MLflow's ({tables[0]}, ...): give MLflow a database of its own")
+            raise UserError(
+                f"{shown(uri)} holds other tables than MLflow's ({tables[0]}, ...): give MLflow a database of its own"
+            )
         try:
             SqlAlchemyStore(uri, str(artifacts)).engine.dispose()
         except MlflowException as error:
             told = "install the MLflow that its other users have, or upgrade it for all with `mlflow db upgrade`"
-            raise UserError(f"{shown(uri)} is not of this MLflow version: {told} ({first_line(error)})") from None
+            raise UserError(
+                f"{shown(uri)} is not of this MLflow version: {told} ({first_line(error)})"
+            ) from None
     return client_of(uri)
 
 
@@ -79,12 +89,18 @@ def only_one(uri: str) -> Iterator[Any]:
     from sqlalchemy import NullPool, create_engine, exc, text
 
     try:
-        connection = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": 10}).connect()
+        connection = create_engine(
+            uri, poolclass=NullPool, connect_args={"connect_timeout": 10}
+        ).connect()
     except ModuleNotFoundError as error:
-        raise UserError(f"{shown(uri)} needs a driver that is not installed: pip install 'upgate[postgres]' ({error})") from error
+        raise UserError(
+            f"{shown(uri)} needs a driver that is not installed: pip install 'upgate[postgres]' ({error})"
+        ) from error
     except (exc.SQLAlchemyError, ValueError) as error:
         told = "start it, and give its password in the environment as PGPASSWORD, or in the URI with / @ # % written as %2F %40 %23 %25"
-        raise UserError(f"no PostgreSQL answers at {shown(uri)} ({first_line(error)}): {told}") from error
+        raise UserError(
+            f"no PostgreSQL answers at {shown(uri)} ({first_line(error)}): {told}"
+        ) from error
     with connection, connection.begin():
         connection.execute(text(f"set local lock_timeout = '{WAIT}'"))
         connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
@@ -126,7 +142,9 @@ def make_sqlite(path: Path, artifacts: Path) -> None:
 
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    SqlAlchemyStore(f"sqlite:///{new}", str(artifacts)).engine.dispose()  # tables, and the default experiment
+    SqlAlchemyStore(
+        f"sqlite:///{new}", str(artifacts)
+    ).engine.dispose()  # tables, and the default experiment
     new.replace(path)
 
 
@@ -138,7 +156,9 @@ def check_sqlite(path: Path) -> None:
     except (sqlite3.DatabaseError, TypeError) as error:
         raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise UserError(f"{path} and its folder must be writable: give yourself the right, or set MLFLOW_TRACKING_URI")
+        raise UserError(
+            f"{path} and its folder must be writable: give yourself the right, or set MLFLOW_TRACKING_URI"
+        )
 
 
 def upgrade_sqlite(path: Path) -> None:
@@ -151,7 +171,9 @@ def upgrade_sqlite(path: Path) -> None:
     try:
         upgrade.callback(f"sqlite:///{path}")  # type: ignore[misc]
     except CommandError as error:
-        raise UserError(f"{path} was written by a newer MLflow: install that one ({first_line(error)})") from error
+        raise UserError(
+            f"{path} was written by a newer MLflow: install that one ({first_line(error)})"
+        ) from error
     if revision(path) == before:
         copy.unlink()
 
@@ -165,7 +187,9 @@ def sqlite_path(uri: str) -> Path:
     """Absolute path of an sqlite uri. SQLAlchemy reads `%`, `?` and `#` in it as its own, so they are refused."""
     path = uri.removeprefix("sqlite:///")
     if not path or path == uri or set(path) & set("%?#"):
-        raise UserError(f"{uri} cannot hold MLflow's runs: give sqlite:///<file>, its path without % ? #")
+        raise UserError(
+            f"{uri} cannot hold MLflow's runs: give sqlite:///<file>, its path without % ? #"
+        )
     return Path(path).absolute()
 
 

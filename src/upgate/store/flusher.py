@@ -58,13 +58,17 @@ class LogFlusher:
     def _deliver(self, run_id: str, ops: list[Op]) -> bool:
         try:
             send(self.client, run_id, ops)
-        except Exception as error:  # the boundary to a service: anything may come back, and training must go on
+        except (
+            Exception
+        ) as error:  # the boundary to a service: anything may come back, and training must go on
             if not is_refusal(error):
                 self._say_down(error)
                 return False
             self._refused(run_id, ops, error)
         if self._down:
-            log.warning("The MLflow store %s answers again; what was kept is delivered.", self.where)
+            log.warning(
+                "The MLflow store %s answers again; what was kept is delivered.", self.where
+            )
         self._down = False
         return True
 
@@ -80,7 +84,13 @@ class LogFlusher:
 
     def _refused(self, run_id: str, ops: list[Op], error: Exception) -> None:
         path = self.root / "refused.jsonl"
-        log.warning("MLflow refused %d lines of run %s, kept in %s: %s", len(ops), run_id, path, first_line(error))
+        log.warning(
+            "MLflow refused %d lines of run %s, kept in %s: %s",
+            len(ops),
+            run_id,
+            path,
+            first_line(error),
+        )
         with path.open("a") as file:
             file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
 
@@ -132,7 +142,9 @@ def send(client: Any, run_id: str, ops: list[Op]) -> None:
 def send_metrics(client: Any, run_id: str, ops: list[Op]) -> None:
     from mlflow.entities import Metric
 
-    points = (Metric(name, value, op["t"], op["s"]) for op in ops for name, value in op["m"].items())
+    points = (
+        Metric(name, value, op["t"], op["s"]) for op in ops for name, value in op["m"].items()
+    )
     for block in blocks(points, POINTS):  # one line may hold more than a call takes
         client.log_batch(run_id, metrics=block)
 
@@ -165,7 +177,9 @@ def send_dataset(client: Any, run_id: str, ops: list[Op]) -> None:
         source=json.dumps({key: op["source"]}),
         profile=json.dumps(op["profile"]),
     )
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", op["context"])])])
+    client.log_inputs(
+        run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", op["context"])])]
+    )
 
 
 def send_status(client: Any, run_id: str, ops: list[Op]) -> None:

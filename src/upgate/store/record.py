@@ -61,8 +61,15 @@ def infinite(value: float) -> float:
 def where(**wanted: str | None) -> str:
     """An MLflow filter on runs of ours: `status` is an attribute, `parent` MLflow's tag, all else a tag; None is no condition."""
     names = {"status": "attributes.status", "parent": f"tags.`{PARENT}`"}
-    given = {names.get(name, f"tags.`upgate.{name}`"): value for name, value in wanted.items() if value is not None}
-    return " and ".join([f"{name} = {quoted(value)}" for name, value in given.items()] or ["tags.`upgate.key` != ''"])
+    given = {
+        names.get(name, f"tags.`upgate.{name}`"): value
+        for name, value in wanted.items()
+        if value is not None
+    }
+    return " and ".join(
+        [f"{name} = {quoted(value)}" for name, value in given.items()]
+        or ["tags.`upgate.key` != ''"]
+    )
 
 
 def quoted(value: str) -> str:

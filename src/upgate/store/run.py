@@ -28,10 +28,19 @@ class Run:
     In a forked child it is deaf: only the process that opened a run speaks for it.
     """
 
-    def __init__(self, run_id: str, key: str, journal: WriteAheadLog, courier: LogFlusher, seen: dict[str, int]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        key: str,
+        journal: WriteAheadLog,
+        courier: LogFlusher,
+        seen: dict[str, int],
+    ) -> None:
         self.id, self.key = run_id, key
         self._journal, self._courier = journal, courier
-        self._seen = {name: step for name, step in seen.items() if step > 0}  # last step of each curve before a resume
+        self._seen = {
+            name: step for name, step in seen.items() if step > 0
+        }  # last step of each curve before a resume
         self._pid, self._ended, self._over, self._warned = os.getpid(), False, False, False
         self._turn, self._stop = threading.Lock(), threading.Event()
         self._pump = threading.Thread(target=self._work, name=f"upgate-{run_id[:8]}", daemon=True)
@@ -45,7 +54,9 @@ class Run:
         """
         points = {clean(name): number(value) for name, value in metrics.items()}
         if self._seen:
-            points = {name: value for name, value in points.items() if step > self._seen.get(name, -1)}
+            points = {
+                name: value for name, value in points.items() if step > self._seen.get(name, -1)
+            }
         if points:
             self._append({"op": "metrics", "t": now(), "s": int(step), "m": points})
 
@@ -60,9 +71,17 @@ class Run:
         """Keep a text as artifact `name`, such as `config.yaml` or `errors/traceback.txt`."""
         self._append({"op": "text", "text": text, "name": name})
 
-    def dataset(self, name: str, digest: str, source: str, context: str, profile: dict[str, Any]) -> None:
+    def dataset(
+        self, name: str, digest: str, source: str, context: str, profile: dict[str, Any]
+    ) -> None:
         """Say what the run saw; `context` is such as training or test. MLflow shows 36 characters of the digest."""
-        said = {"name": name, "digest": digest, "source": source, "context": context, "profile": profile}
+        said = {
+            "name": name,
+            "digest": digest,
+            "source": source,
+            "context": context,
+            "profile": profile,
+        }
         self._append({"op": "dataset", **said})
 
     def flush(self) -> bool:
@@ -91,7 +110,9 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.finish(status_of(error))
 
     def _append(self, op: Op) -> None:

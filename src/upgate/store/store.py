@@ -16,7 +16,17 @@ from typing import Any, TypeVar
 
 from upgate.errors import UserError
 from upgate.store.connect import connect, first_line, shown
-from upgate.store.flusher import PAIRS, TAG, LogFlusher, blocks, is_over, is_refusal, send_metrics, send_status, send_tags
+from upgate.store.flusher import (
+    PAIRS,
+    TAG,
+    LogFlusher,
+    blocks,
+    is_over,
+    is_refusal,
+    send_metrics,
+    send_status,
+    send_tags,
+)
 from upgate.store.record import PARENT, Row, row_of, where
 from upgate.store.run import Run, clean, now, number
 from upgate.store.ui import ui_command, ui_url
@@ -38,8 +48,12 @@ class Store:
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
         self.root = root.resolve()
-        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
-        self.open = self.root / "open" / hashlib.sha256(shown(self.uri).encode()).hexdigest()[:8]  # journals, by store
+        self.uri = (
+            uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        )
+        self.open = (
+            self.root / "open" / hashlib.sha256(shown(self.uri).encode()).hexdigest()[:8]
+        )  # journals, by store
         self.host = socket.gethostname()
         self._client: Any = None
         self._ids: dict[str, str] = {}
@@ -101,7 +115,13 @@ class Store:
         rows = self._search(*(where(status="FINISHED", kind="run", key=key) for key in some))
         return {row.key: row for row in reversed(rows) if row.key in wanted}
 
-    def rows(self, task: str | None = None, recipe: str | None = None, status: str | None = None, parent: str | None = None) -> list[Row]:
+    def rows(
+        self,
+        task: str | None = None,
+        recipe: str | None = None,
+        status: str | None = None,
+        parent: str | None = None,
+    ) -> list[Row]:
         """Runs of ours, newest first; `parent` is the id of a parent run."""
         return self._search(where(task=task, recipe=recipe, status=status, parent=parent))
 
@@ -114,14 +134,18 @@ class Store:
         """Fetch an artifact of a run into a folder of this machine's. Raises UserError where the run has none of that name."""
         folder.mkdir(parents=True, exist_ok=True)
         if name not in [entry.path for entry in self._ask(self.client.list_artifacts, run_id)]:
-            raise UserError(f"run {run_id} kept no {name}; choose another run with run=..., upgate runs lists them")
+            raise UserError(
+                f"run {run_id} kept no {name}; choose another run with run=..., upgate runs lists them"
+            )
         return Path(self._ask(self.client.download_artifacts, run_id, name, str(folder)))
 
     def reconcile(self) -> list[str]:
         """Deliver what is left, and set KILLED what is RUNNING here without a living owner. Returns those runs' ids."""
         killed = self._settle_left()
         for row in self._search(where(status="RUNNING", host=self.host, root=str(self.root))):
-            if not self.journal(row.key).exists() and not alive(int(row.tags["upgate.pid"])):  # somebody threw it away
+            if not self.journal(row.key).exists() and not alive(
+                int(row.tags["upgate.pid"])
+            ):  # somebody threw it away
                 self._ask(send_status, self.client, row.run_id, [{"status": "KILLED", "t": now()}])
                 killed.append(row.run_id)
         return killed
@@ -132,7 +156,9 @@ class Store:
         The dead one's watchdog, seconds later, finds nothing to do; if it was faster, its KILLED gives way.
         """
         path, until = self.journal(key), time.monotonic() + PATIENCE
-        while path.exists() and time.monotonic() < until:  # held by the watchdog, for as long as it delivers
+        while (
+            path.exists() and time.monotonic() < until
+        ):  # held by the watchdog, for as long as it delivers
             if (journal := claim(path, create=False)) is not None:
                 LogFlusher(self.client, shown(self.uri), self.root).settle(journal, status)
                 journal.remove()
@@ -158,10 +184,22 @@ class Store:
 
     def ui_url(self, task: str | None = None, runs: Iterable[str] = (), port: int = 5000) -> str:
         """Where to look: at these runs beside each other, else at the charts of a task, else at the list of tasks."""
-        base = shown(self.uri).rstrip("/") if self.uri.startswith("http") else f"http://127.0.0.1:{port}"
+        base = (
+            shown(self.uri).rstrip("/")
+            if self.uri.startswith("http")
+            else f"http://127.0.0.1:{port}"
+        )
         return ui_url(base, self.experiment(task) if task else None, runs)
 
-    def _open(self, task: str, name: str, key: str, params: dict[str, Any], tags: dict[str, str], resume: bool) -> Run:
+    def _open(
+        self,
+        task: str,
+        name: str,
+        key: str,
+        params: dict[str, Any],
+        tags: dict[str, str],
+        resume: bool,
+    ) -> Run:
         if not key.isalnum():
             raise UserError(f"a run's key is letters and digits, not {key!r}")
         experiment, journal = self.experiment(task), self._claim(name, key)
@@ -171,7 +209,9 @@ class Store:
             undo.callback(watchdog.closed, journal.path)
             courier = LogFlusher(self.client, shown(self.uri), self.root)
             if not courier.settle(journal):
-                raise UserError(f"the MLflow store {shown(self.uri)} does not answer: start it and try again")
+                raise UserError(
+                    f"the MLflow store {shown(self.uri)} does not answer: start it and try again"
+                )
             tags = tags | {"upgate.key": key, "upgate.task": task} | self._owner()
             earlier = self._unfinished(key, tags["upgate.kind"]) if resume else None
             run = earlier or self._create(experiment, name, tags)
@@ -192,7 +232,9 @@ class Store:
         """The newest run of a key to go on in; a parent may go on even when FINISHED. Not what another machine is at."""
         for run in self._find([where(key=key, kind=kind)]):
             status, host = run.info.status, run.data.tags.get("upgate.host")
-            if kind == "parent" or not (status == "FINISHED" or (status == "RUNNING" and host != self.host)):
+            if kind == "parent" or not (
+                status == "FINISHED" or (status == "RUNNING" and host != self.host)
+            ):
                 return run
         return None
 
@@ -206,7 +248,11 @@ class Store:
             self._ask(self.client.log_batch, run.info.run_id, params=block)
 
     def _owner(self) -> dict[str, str]:
-        return {"upgate.host": self.host, "upgate.pid": str(os.getpid()), "upgate.root": str(self.root)}
+        return {
+            "upgate.host": self.host,
+            "upgate.pid": str(os.getpid()),
+            "upgate.root": str(self.root),
+        }
 
     def _claim(self, name: str, key: str) -> WriteAheadLog:
         """The key's journal; raises UserError while a living process has it, and waits where that has to show."""
@@ -216,17 +262,24 @@ class Store:
             if journal:
                 journal.release()
             pid, host = owner.get("upgate.pid", "0"), owner.get("upgate.host", "?")
-            here = host == self.host and alive(int(pid))  # else somebody on this machine settles what a dead one left
+            here = host == self.host and alive(
+                int(pid)
+            )  # else somebody on this machine settles what a dead one left
             there = host not in ("?", self.host) and 0 < before < changed
             if here or there or time.monotonic() > until:
-                raise UserError(f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: wait for it, or stop it")
+                raise UserError(
+                    f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: wait for it, or stop it"
+                )
             before = changed
             time.sleep(0.2)
         return journal
 
     def _abandoned(self, journal: WriteAheadLog) -> bool:
         """Whether the owner of a claimed journal is dead. The lock proves it, but across machines not every disk keeps it."""
-        return journal.header.get("upgate.host") in (None, self.host) or time.time() - journal.changed > SILENCE
+        return (
+            journal.header.get("upgate.host") in (None, self.host)
+            or time.time() - journal.changed > SILENCE
+        )
 
     def _settle_left(self) -> list[str]:
         """Deliver the journals without a living owner; the ids of the runs that are KILLED by that."""
@@ -264,7 +317,14 @@ class Store:
             token = None
             while token != "":
                 with unswept():
-                    page = self._ask(self.client.search_runs, places, condition, max_results=PAGE, order_by=NEWEST, page_token=token)
+                    page = self._ask(
+                        self.client.search_runs,
+                        places,
+                        condition,
+                        max_results=PAGE,
+                        order_by=NEWEST,
+                        page_token=token,
+                    )
                 yield from page
                 token = page.token or ""
 
@@ -276,7 +336,9 @@ class Store:
                 return call(*args, **more)
             except Exception as error:  # the boundary to a service
                 if is_refusal(error) or time.monotonic() > until:
-                    raise UserError(f"the MLflow store {shown(self.uri)} fails: {first_line(error)}") from error
+                    raise UserError(
+                        f"the MLflow store {shown(self.uri)} fails: {first_line(error)}"
+                    ) from error
             time.sleep(1)
 
 

@@ -10,7 +10,10 @@ from urllib.parse import quote
 from upgate.errors import UserError
 
 MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallows the clicks
-SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true")  # 2 processes instead of 10
+SETTINGS = (
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
+    "MLFLOW_DISABLE_TELEMETRY=true",
+)  # 2 processes instead of 10
 
 
 def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
@@ -18,7 +21,18 @@ def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
     check_port(port)
     where = f"MLFLOW_BACKEND_STORE_URI={uri}"  # not a word of the server's: whoever is on the machine reads those, a password too
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--default-artifact-root", str(artifacts)]
-    return ["env", *SETTINGS, where, *mlflow, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [
+        "env",
+        *SETTINGS,
+        where,
+        *mlflow,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
 
 
 def check_port(port: int) -> None:
@@ -26,12 +40,16 @@ def check_port(port: int) -> None:
     if not 0 < port < 65536:
         raise UserError(f"port={port} is not a port; give one of 1024 to 65535")
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that was closed a minute ago counts as taken
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # else one that was closed a minute ago counts as taken
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             told = f"port={port} is taken, perhaps by a page like this that is open already"
-            raise UserError(f"{told} ({error.strerror}); give another, as in port={port % 65535 + 1}") from None
+            raise UserError(
+                f"{told} ({error.strerror}); give another, as in port={port % 65535 + 1}"
+            ) from None
 
 
 def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:

@@ -70,7 +70,9 @@ def start() -> "subprocess.Popen[bytes]":
     null, pipe = subprocess.DEVNULL, subprocess.PIPE
     before = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
     try:
-        return subprocess.Popen(command, stdin=pipe, stdout=null, stderr=null, bufsize=0, start_new_session=True)
+        return subprocess.Popen(
+            command, stdin=pipe, stdout=null, stderr=null, bufsize=0, start_new_session=True
+        )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -91,7 +93,9 @@ def messages(trainer: int) -> Iterator[dict[str, str]]:
     """What the trainer says, as long as it lives. The pipe's end says nothing: a forked child may hold it open."""
     text, pipe, lives = b"", [sys.stdin.fileno()], True
     while lives:
-        lives = os.getppid() == trainer  # looked at before the pipe, so that its last words are read
+        lives = (
+            os.getppid() == trainer
+        )  # looked at before the pipe, so that its last words are read
         if select.select(pipe, [], [], POLL if lives else 0)[0]:
             text += (block := os.read(pipe[0], 1 << 16))
             *lines, text = text.split(b"\n")

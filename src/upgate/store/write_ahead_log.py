@@ -20,7 +20,9 @@ from typing import Any
 
 CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 
-Op = dict[str, Any]  # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
+Op = dict[
+    str, Any
+]  # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _held: dict[Path, "WriteAheadLog"] = {}
@@ -44,7 +46,9 @@ class WriteAheadLog:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
         self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
         first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
-        self.header: dict[str, Any] = json.loads(first) if end else {}  # of the previous owner, {} for a new one
+        self.header: dict[str, Any] = (
+            json.loads(first) if end else {}
+        )  # of the previous owner, {} for a new one
         self._start = self._sent = len(first) + 1 if end else 0
 
     @property
@@ -79,7 +83,9 @@ class WriteAheadLog:
         """Undelivered lines, each with the offset behind it, which `delivered` takes; also those that come meanwhile."""
         start = self._sent
         before = -1
-        while (left := self.size - start) and start > before:  # a last line without an end is still being written
+        while (
+            left := self.size - start
+        ) and start > before:  # a last line without an end is still being written
             before = start
             block = os.pread(self._fd, min(CHUNK, left), start)
             if b"\n" not in block:
@@ -101,7 +107,9 @@ class WriteAheadLog:
                 self._sent = self._start
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)  # before the lock goes: who waits for it finds the file gone and starts anew
+        self.path.unlink(
+            missing_ok=True
+        )  # before the lock goes: who waits for it finds the file gone and starts anew
         self.release()
 
     def release(self) -> None:

@@ -16,16 +16,29 @@ from upgate.stats.attribution import attribute, bounded, shapley_weights
 from upgate.stats.paired import Floats, differences
 from upgate.stats.verdict import Verdict, verdicts
 from upgate.store.store import Row
-from upgate.study.result import LOG, ArmVerdict, Attributed, Control, Cost, Interaction, Study, StudyResult
+from upgate.study.result import (
+    LOG,
+    ArmVerdict,
+    Attributed,
+    Control,
+    Cost,
+    Interaction,
+    Study,
+    StudyResult,
+)
 from upgate.study.text import sentence
 from upgate.tasks.sentiment import significance as judge_text
 from upgate.tasks.stock import significance as judge_stock
 
 Tables = Callable[[Row, str], pd.DataFrame]
 Runs = dict[str, dict[tuple[int, int], Row]]  # arm -> (seed, fold) -> its FINISHED run
-Scores = dict[str, dict[int, float]]  # arm -> seed -> score in the study's scale; only seeds of which every fold is there
+Scores = dict[
+    str, dict[int, float]
+]  # arm -> seed -> score in the study's scale; only seeds of which every fold is there
 
-EXACTLY = "exactly the baseline's numbers"  # what a control that must change nothing is expected to give
+EXACTLY = (
+    "exactly the baseline's numbers"  # what a control that must change nothing is expected to give
+)
 
 
 def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
@@ -43,21 +56,43 @@ def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         sentence="",
         verdicts=judged,
         parts=parts,
-        aa=next(iter(arm_verdicts(study, {name: found for name, found in aa.items() if found}, scores)), None),
+        aa=next(
+            iter(arm_verdicts(study, {name: found for name, found in aa.items() if found}, scores)),
+            None,
+        ),
         controls=[zero_control(study, runs)] if study.zero else [],
         attribution=attribution,
         baseline_score=metric_mean(study, scores.get(study.baseline, {}).values()),
         references=references_of(study, runs),
-        scores={name: {str(seed): back(study, one) for seed, one in found.items()} for name, found in scores.items()},
-        differences={name: {str(seed): one for seed, one in found.items()} for name, found in (aa | gaps).items()},
+        scores={
+            name: {str(seed): back(study, one) for seed, one in found.items()}
+            for name, found in scores.items()
+        },
+        differences={
+            name: {str(seed): one for seed, one in found.items()}
+            for name, found in (aa | gaps).items()
+        },
         folds={name: folds_of(study, runs, name) for name in gaps},
         **second_of(study, runs, tables),
         engagement={name: engagement_of(found.values()) for name, found in runs.items() if found},
-        cost={name: cost_of(found, runs.get(study.baseline, {})) for name, found in runs.items() if found},
-        diverged={name: sum(row.diverged for row in found.values()) for name, found in runs.items()},
-        missing={name: [cell for cell in cells if at(cell) not in runs[name]] for name, cells in study.keys.items()},
+        cost={
+            name: cost_of(found, runs.get(study.baseline, {}))
+            for name, found in runs.items()
+            if found
+        },
+        diverged={
+            name: sum(row.diverged for row in found.values()) for name, found in runs.items()
+        },
+        missing={
+            name: [cell for cell in cells if at(cell) not in runs[name]]
+            for name, cells in study.keys.items()
+        },
         looks=sum(looked(row, study.data, study.frozen["split"]) for row in every),
-        seconds=float(sum(row.metrics.get("seconds", 0.0) for found in runs.values() for row in found.values())),
+        seconds=float(
+            sum(
+                row.metrics.get("seconds", 0.0) for found in runs.values() for row in found.values()
+            )
+        ),
     )
     return replace(result, sentence=sentence(result))
 
@@ -65,7 +100,10 @@ def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
 def runs_of(study: Study, rows: Sequence[Row]) -> Runs:
     """The newest FINISHED run of every key; an arm may have none."""
     newest = {row.key: row for row in reversed(rows)}
-    return {arm: {at(cell): newest[key] for cell, key in keys.items() if key in newest} for arm, keys in study.keys.items()}
+    return {
+        arm: {at(cell): newest[key] for cell, key in keys.items() if key in newest}
+        for arm, keys in study.keys.items()
+    }
 
 
 def at(cell: str) -> tuple[int, int]:
@@ -97,7 +135,9 @@ def scores_of(study: Study, runs: Runs) -> Scores:
     scores: Scores = {}
     for arm, found in runs.items():
         for seed in dict.fromkeys(at(cell)[0] for cell in study.keys[arm]):
-            values = [score(study, found[seed, fold]) for fold in study.folds if (seed, fold) in found]
+            values = [
+                score(study, found[seed, fold]) for fold in study.folds if (seed, fold) in found
+            ]
             if len(values) == len(study.folds):
                 scores.setdefault(arm, {})[seed] = fmean(values)
     return scores
@@ -106,7 +146,11 @@ def scores_of(study: Study, runs: Runs) -> Scores:
 def gaps_of(study: Study, scores: Scores, arm: str, seeds: Sequence[int]) -> dict[int, float]:
     """Arm minus baseline per seed; an A/A arm's seeds stand beside the baseline's in order."""
     own, base = scores.get(arm, {}), scores.get(study.baseline, {})
-    pairs = [(mine, theirs) for mine, theirs in zip(seeds, study.seeds, strict=True) if mine in own and theirs in base]
+    pairs = [
+        (mine, theirs)
+        for mine, theirs in zip(seeds, study.seeds, strict=True)
+        if mine in own and theirs in base
+    ]
     found = differences([own[mine] for mine, _ in pairs], [base[theirs] for _, theirs in pairs])
     return {mine: float(gap) for (mine, _), gap in zip(pairs, found, strict=True)}
 
@@ -115,21 +159,50 @@ def better(study: Study) -> str:
     return "higher" if study.higher_is_better else "lower"
 
 
-def arm_verdicts(study: Study, gaps: Mapping[str, Mapping[int, float]], scores: Scores) -> list[ArmVerdict]:
-    found = verdicts({name: list(one.values()) for name, one in gaps.items()}, study.margin, study.alpha, better(study))
-    return [as_verdict(name, one, metric_mean(study, scores[name].values())) for name, one in found.items()]
+def arm_verdicts(
+    study: Study, gaps: Mapping[str, Mapping[int, float]], scores: Scores
+) -> list[ArmVerdict]:
+    found = verdicts(
+        {name: list(one.values()) for name, one in gaps.items()},
+        study.margin,
+        study.alpha,
+        better(study),
+    )
+    return [
+        as_verdict(name, one, metric_mean(study, scores[name].values()))
+        for name, one in found.items()
+    ]
 
 
 def as_verdict(name: str, one: Verdict, score: float) -> ArmVerdict:
     return ArmVerdict(
-        name, one.word, one.effect, one.low, one.high, one.p, one.p_exact, one.p_holm, one.n, one.more_seeds, one.diverged, score
+        name,
+        one.word,
+        one.effect,
+        one.low,
+        one.high,
+        one.p,
+        one.p_exact,
+        one.p_holm,
+        one.n,
+        one.more_seeds,
+        one.diverged,
+        score,
     )
 
 
-def parts_of(study: Study, scores: Scores, runs: Runs) -> tuple[Attributed | None, list[ArmVerdict]]:
+def parts_of(
+    study: Study, scores: Scores, runs: Runs
+) -> tuple[Attributed | None, list[ArmVerdict]]:
     """The whole difference shared out over the parts, and each share judged; nothing while an arm has no seed in common with the others."""
-    seeds = [seed for seed in study.seeds if all(seed in scores.get(arm.name, {}) for arm in study.arms)]
-    values = np.array([[scores[arm.name][seed] for seed in seeds] for arm in study.arms]) if seeds else np.zeros((0, 0))
+    seeds = [
+        seed for seed in study.seeds if all(seed in scores.get(arm.name, {}) for arm in study.arms)
+    ]
+    values = (
+        np.array([[scores[arm.name][seed] for seed in seeds] for arm in study.arms])
+        if seeds
+        else np.zeros((0, 0))
+    )
     if not study.parts or not np.isfinite(values).any():
         return None, []
     on = [frozenset(arm.on) for arm in study.arms]
@@ -142,7 +215,10 @@ def parts_of(study: Study, scores: Scores, runs: Runs) -> tuple[Attributed | Non
         whole=found.whole,
         shares=found.shares,
         remainder=found.remainder,
-        interactions=[Interaction([list(pair) for pair in pairs], effect) for pairs, effect in found.interactions.items()],
+        interactions=[
+            Interaction([list(pair) for pair in pairs], effect)
+            for pairs, effect in found.interactions.items()
+        ],
         diverged=found.diverged,
         seconds={part: share.share for part, share in seconds.shares.items()},
     )
@@ -151,8 +227,16 @@ def parts_of(study: Study, scores: Scores, runs: Runs) -> tuple[Attributed | Non
 
 def log_seconds(study: Study, runs: Runs, seeds: Sequence[int]) -> Floats:
     """(arms, seeds): log of the seconds of training, all folds together."""
-    cells = [[[runs[arm.name][seed, fold] for fold in study.folds] for seed in seeds] for arm in study.arms]
-    return np.log([[max(sum(row.metrics.get("seconds", 0.0) for row in found), 1e-3) for found in arm] for arm in cells])
+    cells = [
+        [[runs[arm.name][seed, fold] for fold in study.folds] for seed in seeds]
+        for arm in study.arms
+    ]
+    return np.log(
+        [
+            [max(sum(row.metrics.get("seconds", 0.0) for row in found), 1e-3) for found in arm]
+            for arm in cells
+        ]
+    )
 
 
 def zero_control(study: Study, runs: Runs) -> Control:
@@ -163,8 +247,16 @@ def zero_control(study: Study, runs: Runs) -> Control:
     gap = None
     if own is not None and base is not None:
         names = [name for name in base.metrics if name.startswith(("test/", "val/"))]
-        gap = float(np.abs(differences([own.metrics.get(n, math.inf) for n in names], [base.metrics[n] for n in names])).max(initial=0.0))
-    return Control(study.zero.name, study.zero.words, EXACTLY, gap, None if gap is None else gap == 0)
+        gap = float(
+            np.abs(
+                differences(
+                    [own.metrics.get(n, math.inf) for n in names], [base.metrics[n] for n in names]
+                )
+            ).max(initial=0.0)
+        )
+    return Control(
+        study.zero.name, study.zero.words, EXACTLY, gap, None if gap is None else gap == 0
+    )
 
 
 def references_of(study: Study, runs: Runs) -> dict[str, float]:
@@ -177,7 +269,10 @@ def references_of(study: Study, runs: Runs) -> dict[str, float]:
             if key.startswith(f"{part}/") and key.endswith(f"/{name}") and key.count("/") == 2:
                 per_fold.setdefault(key.split("/")[1], {})[fold] = value
     scale = math.log if study.scale == LOG else float
-    return {key: metric_mean(study, [scale(value) for value in values.values()]) for key, values in per_fold.items()}
+    return {
+        key: metric_mean(study, [scale(value) for value in values.values()])
+        for key, values in per_fold.items()
+    }
 
 
 def folds_of(study: Study, runs: Runs, arm: str) -> dict[str, float]:
@@ -186,7 +281,10 @@ def folds_of(study: Study, runs: Runs, arm: str) -> dict[str, float]:
     means = {}
     for fold in study.folds:
         seeds = [seed for seed in study.seeds if (seed, fold) in own and (seed, fold) in base]
-        gaps = differences([score(study, own[seed, fold]) for seed in seeds], [score(study, base[seed, fold]) for seed in seeds])
+        gaps = differences(
+            [score(study, own[seed, fold]) for seed in seeds],
+            [score(study, base[seed, fold]) for seed in seeds],
+        )
         if len(gaps):
             with np.errstate(invalid="ignore"):  # opposite divergences: nan
                 means[str(fold)] = float(gaps.mean())
@@ -197,14 +295,25 @@ def second_of(study: Study, runs: Runs, tables: Tables) -> dict[str, Any]:
     """What test dates, test items and tickers say, where the tables of both arms are there."""
     module = judge_stock if study.task == "stock" else judge_text
     seeds = {name: [at(cell) for cell in keys] for name, keys in study.keys.items()}
-    whole = {arm.name: runs[arm.name] for arm in study.arms if all(cell in runs[arm.name] for cell in seeds[arm.name])}
+    whole = {
+        arm.name: runs[arm.name]
+        for arm in study.arms
+        if all(cell in runs[arm.name] for cell in seeds[arm.name])
+    }
     return module.second(study, whole, tables)
 
 
 def engagement_of(rows: Iterable[Row]) -> dict[str, float]:
     found = list(rows)
-    names = sorted({name for row in found for name in row.metrics if name.startswith("engagement/")})
-    return {name.removeprefix("engagement/"): fmean([row.metrics[name] for row in found if name in row.metrics]) for name in names}
+    names = sorted(
+        {name for row in found for name in row.metrics if name.startswith("engagement/")}
+    )
+    return {
+        name.removeprefix("engagement/"): fmean(
+            [row.metrics[name] for row in found if name in row.metrics]
+        )
+        for name in names
+    }
 
 
 def cost_of(own: Mapping[tuple[int, int], Row], base: Mapping[tuple[int, int], Row]) -> Cost:
@@ -213,7 +322,9 @@ def cost_of(own: Mapping[tuple[int, int], Row], base: Mapping[tuple[int, int], R
 
     seconds, reference = mean("seconds", own), mean("seconds", base)
     ratio = seconds / reference if reference > 0 else math.nan
-    return Cost(seconds, ratio, mean("seconds_per_step", own), mean("steps", own), mean("epochs", own))
+    return Cost(
+        seconds, ratio, mean("seconds_per_step", own), mean("steps", own), mean("epochs", own)
+    )
 
 
 def looked(row: Row, data: str, split: Mapping[str, Any]) -> bool:

@@ -32,7 +32,12 @@ from upgate.study.result import to_json
 
 HOLDOUT, WALK = "split=holdout", "split=walk_forward"
 TARGETS = ("level", "return", "volatility")  # of prices: a setting each, under the target's name
-OURS = ("study", "study.design", "study.arms", "task.target")  # words that the experiment says itself
+OURS = (
+    "study",
+    "study.design",
+    "study.arms",
+    "task.target",
+)  # words that the experiment says itself
 
 
 def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
@@ -40,15 +45,29 @@ def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
     kept = [word for word in words if not word.startswith("experiment=")]
     for word in kept:
         if word.partition("=")[0] in OURS:
-            raise UserError(f"{word} cannot be given to experiment=article, which says it itself; leave it out")
+            raise UserError(
+                f"{word} cannot be given to experiment=article, which says it itself; leave it out"
+            )
     task = config.compose(read(kept)[1], extra)["task"]["name"]
     if task == "sentiment":
         return {"reviews": kept}
-    split = [word for word in kept if word.partition("=")[0].partition(".")[0] == "split" or word.startswith("study.folds=")]
+    split = [
+        word
+        for word in kept
+        if word.partition("=")[0].partition(".")[0] == "split" or word.startswith("study.folds=")
+    ]
     shared = [word for word in kept if word not in split]
     chosen = any(word.startswith("split=") for word in split)
     honest = [*([] if chosen else [WALK]), *split]
-    return {name: ["study=pair", *shared, f"task.target={name}", *([HOLDOUT] if ROLE[name] == ARTICLE else honest)] for name in TARGETS}
+    return {
+        name: [
+            "study=pair",
+            *shared,
+            f"task.target={name}",
+            *([HOLDOUT] if ROLE[name] == ARTICLE else honest),
+        ]
+        for name in TARGETS
+    }
 
 
 def article_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
@@ -63,7 +82,9 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
         rows = stored_rows(store, first.study.task)
         budgets = {name: budget(one, rows, library, console) for name, one in plans.items()}
     tell_all(console, plans, budgets)
-    if any(found.seconds for found in budgets.values()) and not (yes or first.asked.yes or agreed(console)):
+    if any(found.seconds for found in budgets.values()) and not (
+        yes or first.asked.yes or agreed(console)
+    ):
         return declined(console, "study")
     store.prepare()
     store.reconcile()
@@ -77,7 +98,10 @@ def tell_all(console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, 
     runs = sum(len(one.arm_of) for one in plans.values())
     left = sum(len(found.seconds) for found in budgets.values())
     seconds = sum(sum(found.seconds.values()) for found in budgets.values())
-    console.print(f"\nall studies: {runs} runs, {runs - left} done and {left} to do; about {minutes(seconds)}", highlight=False)
+    console.print(
+        f"\nall studies: {runs} runs, {runs - left} done and {left} to do; about {minutes(seconds)}",
+        highlight=False,
+    )
 
 
 def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, Plan]) -> Experiment:
@@ -86,23 +110,42 @@ def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, P
     digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
     name = f"{first.study.task}-article-{digest[:8]}"
     told = [shown(word) for word in words]
-    return Experiment(name, first.study.task, told, studies, commands_of("study", words, extra, name))
+    return Experiment(
+        name, first.study.task, told, studies, commands_of("study", words, extra, name)
+    )
 
 
 def run_all(
-    asked: Experiment, plans: Mapping[str, Plan], budgets: Mapping[str, Budget], library: Datasets, store: Store, console: Console
+    asked: Experiment,
+    plans: Mapping[str, Plan],
+    budgets: Mapping[str, Budget],
+    library: Datasets,
+    store: Store,
+    console: Console,
 ) -> int:
     """The studies below one MLflow run of the experiment's; what is done is not done again."""
     folder = folder_of(store, asked.id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / EXPERIMENT).write_text(to_json(asked), encoding="utf-8")
-    tags = environment.provenance()[0] | {"upgate.level": "experiment", "upgate.experiment": asked.id}
+    tags = environment.provenance()[0] | {
+        "upgate.level": "experiment",
+        "upgate.experiment": asked.id,
+    }
     with store.parent(asked.task, f"experiment {asked.id}", asked.key, tags) as parent:
         parent.artifact(folder / EXPERIMENT)
         codes = []
         for name, one in plans.items():
             console.print(f"\n{name}: {one.study.id}", highlight=False)
-            codes.append(run(one, budgets[name], library, store, console, {"upgate.experiment": asked.id, PARENT: parent.id}))
+            codes.append(
+                run(
+                    one,
+                    budgets[name],
+                    library,
+                    store,
+                    console,
+                    {"upgate.experiment": asked.id, PARENT: parent.id},
+                )
+            )
             if codes[-1] == 130:
                 parent.finish("KILLED")
                 return 130
@@ -115,9 +158,22 @@ def run_all(
 
 
 def log(parent: Run, found: Sequence[Fact]) -> None:
-    parent.log({f"{fact.claim}/{fact.setting}/{name}": value for fact in found for name, value in numbers(fact).items()})
-    parent.tag({"upgate.verdict": "; ".join(f"{fact.claim} {fact.setting}: {fact.word}" for fact in found)})
+    parent.log(
+        {
+            f"{fact.claim}/{fact.setting}/{name}": value
+            for fact in found
+            for name, value in numbers(fact).items()
+        }
+    )
+    parent.tag(
+        {"upgate.verdict": "; ".join(f"{fact.claim} {fact.setting}: {fact.word}" for fact in found)}
+    )
 
 
 def numbers(fact: Fact) -> dict[str, Any]:
-    return {"gain": fact.gain, "gain_low": fact.low, "gain_high": fact.high, "claimed": fact.claimed}
+    return {
+        "gain": fact.gain,
+        "gain_low": fact.low,
+        "gain_high": fact.high,
+        "claimed": fact.claimed,
+    }

@@ -6,14 +6,28 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from upgate.run.console_tables import new_table
-from upgate.study.facts import ARTICLE, BEYOND, EXCESS, HONEST, LESS, LINEAR, ROLE, YARDSTICK, Fact, by_claim
+from upgate.study.facts import (
+    ARTICLE,
+    BEYOND,
+    EXCESS,
+    HONEST,
+    LESS,
+    LINEAR,
+    ROLE,
+    YARDSTICK,
+    Fact,
+    by_claim,
+)
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import score, whole
 
 SAID = {  # (task, claim) -> the claim
     ("stock", LESS): "MSE at least 20% lower than the traditional recipe's",
-    ("stock", EXCESS): "the same, as a share of the excess error over persistence (volatility: over HAR) that is removed",
+    (
+        "stock",
+        EXCESS,
+    ): "the same, as a share of the excess error over persistence (volatility: over HAR) that is removed",
     ("stock", BEYOND): "taken for granted: a lower MSE than persistence's (volatility: than HAR's)",
     ("sentiment", LESS): "accuracy at least 5 points above the traditional recipe's",
     ("sentiment", LINEAR): "the same, above the linear model's",
@@ -22,19 +36,31 @@ SAID = {  # (task, claim) -> the claim
 ROLES = {ARTICLE: "article's setting", HONEST: "honest setting"}
 
 
-def show(console: Console, asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact]) -> None:
+def show(
+    console: Console, asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact]
+) -> None:
     """Scores beside the yardsticks first; then each claim, what each setting says of it, and the verdicts in words."""
     unit = "percent" if asked.task == "stock" else "points"
-    table = new_table(f"the article's claim; gains in {unit}, with intervals over seeds", "claim", *ROLES.values(), left=3)
+    table = new_table(
+        f"the article's claim; gains in {unit}, with intervals over seeds",
+        "claim",
+        *ROLES.values(),
+        left=3,
+    )
     for column in table.columns:
         column.ratio = 1
     table.expand = True
-    cells = {role: [beside(name, one) for name, one in results.items() if ROLE[name] == role] for role in ROLES}
+    cells = {
+        role: [beside(name, one) for name, one in results.items() if ROLE[name] == role]
+        for role in ROLES
+    }
     metric = "MSE over persistence's" if asked.task == "stock" else "accuracy"
     table.add_row(metric, *("\n".join(cells[role]) for role in ROLES), end_section=True)
     for claim, facts in by_claim(found).items():
         told = {role: [cell(fact) for fact in facts if fact.role == role] for role in ROLES}
-        table.add_row(SAID[asked.task, claim], *("\n".join(told[role]) for role in ROLES), end_section=True)
+        table.add_row(
+            SAID[asked.task, claim], *("\n".join(told[role]) for role in ROLES), end_section=True
+        )
     console.print(table)
     for line in sentences(asked.task, found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -44,7 +70,10 @@ def show(console: Console, asked: Experiment, results: Mapping[str, StudyResult]
 def beside(setting: str, result: StudyResult) -> str:
     """Both recipes' scores and the yardstick's."""
     one, name = whole(result), YARDSTICK[setting]
-    told = [f"{result.study.baseline} {score(result.baseline_score)}", *([f"{one.arm} {score(one.score)}"] if one else [])]
+    told = [
+        f"{result.study.baseline} {score(result.baseline_score)}",
+        *([f"{one.arm} {score(one.score)}"] if one else []),
+    ]
     told += [f"{name} {score(result.references[name])}"] if name in result.references else []
     return f"{setting}: {', '.join(told)}"
 
@@ -58,7 +87,9 @@ def measured(fact: Fact) -> str:
         return f"no sure excess over {fact.against}"
     middle, low, high, unit = spoken(fact)
     span = f" [{low}, {high}]" if fact.n > 1 else ""
-    return f"{middle}{span}{unit}" + (f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else "")
+    return f"{middle}{span}{unit}" + (
+        f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else ""
+    )
 
 
 def spoken(fact: Fact) -> tuple[str, str, str, str]:
@@ -71,17 +102,31 @@ def spoken(fact: Fact) -> tuple[str, str, str, str]:
 
 def number(value: float) -> str:
     """With its sign; short where it is large."""
-    return f"{value:+,.2f}" if abs(value) < 1000 else f"{value:+,.4g}" if math.isfinite(value) else "inf" if value > 0 else "-inf"
+    return (
+        f"{value:+,.2f}"
+        if abs(value) < 1000
+        else f"{value:+,.4g}"
+        if math.isfinite(value)
+        else "inf"
+        if value > 0
+        else "-inf"
+    )
 
 
 def sentences(task: str, found: Sequence[Fact]) -> list[str]:
     """A verdict per claim: what its own setting says, then the honest one."""
     said = []
     for claim, facts in by_claim(found).items():
-        told = [f"{fact.word} in the {ROLES[fact.role]} ({fact.setting}: {against(fact)})" for fact in facts]
+        told = [
+            f"{fact.word} in the {ROLES[fact.role]} ({fact.setting}: {against(fact)})"
+            for fact in facts
+        ]
         said.append(f"{SAID[task, claim]}: {'; '.join(told)}.")
     few = min((fact.n for fact in found), default=6)
-    return [*said, *([f"{few} seeds: fewer than 6 show nothing, whatever they say."] if few < 6 else [])]
+    return [
+        *said,
+        *([f"{few} seeds: fewer than 6 show nothing, whatever they say."] if few < 6 else []),
+    ]
 
 
 def against(fact: Fact) -> str:

@@ -49,7 +49,13 @@ def budget(plan: Plan, rows: Sequence[Row], library: Datasets, console: Console)
             measured = False
         each = median(known) if known else guessed(job, library, tried, console)
         seconds |= {other.spec.key: each for other in left if same_recipe(other, job)}
-    return Budget(len({job.spec.key for job in plan.jobs} & done), seconds, measured, smallest(study), spread(study, finished))
+    return Budget(
+        len({job.spec.key for job in plan.jobs} & done),
+        seconds,
+        measured,
+        smallest(study),
+        spread(study, finished),
+    )
 
 
 def distinct(jobs: Iterable[Job]) -> list[Job]:
@@ -68,7 +74,9 @@ def same_recipe(one: Job, other: Job) -> bool:
 def alike(row: Row, job: Job) -> bool:
     """Whether a stored run differs from a job in seed and fold at most."""
     wanted = {name: str(value) for name, value in parameters(job).items() if name not in NAMES}
-    return row.tags.get("upgate.data") == job.spec.data and all(row.params.get(name) == value for name, value in wanted.items())
+    return row.tags.get("upgate.data") == job.spec.data and all(
+        row.params.get(name) == value for name, value in wanted.items()
+    )
 
 
 def try_out(job: Job, library: Datasets, steps: int, console: Console) -> float:
@@ -79,7 +87,10 @@ def try_out(job: Job, library: Datasets, steps: int, console: Console) -> float:
     except Diverged:
         console.print(f"{escape(job.name)}: diverges in its first {steps} steps", highlight=False)
     except Exception:
-        console.print(f"[red]{escape(job.name)} fails in its first {steps} steps; nothing was trained[/]", highlight=False)
+        console.print(
+            f"[red]{escape(job.name)} fails in its first {steps} steps; nothing was trained[/]",
+            highlight=False,
+        )
         raise
     return time.monotonic() - start
 
@@ -103,7 +114,14 @@ def smallest(study: Study) -> float:
 def spread(study: Study, finished: Sequence[Row]) -> float | None:
     """Standard deviation of a seed's difference, the middle one of the arms that have two seeds or more."""
     scores = scores_of(study, runs_of(study, finished))
-    gaps = [[gap for gap in gaps_of(study, scores, arm.name, study.seeds).values() if math.isfinite(gap)] for arm in study.arms[1:]]
+    gaps = [
+        [
+            gap
+            for gap in gaps_of(study, scores, arm.name, study.seeds).values()
+            if math.isfinite(gap)
+        ]
+        for arm in study.arms[1:]
+    ]
     found = [variance(one) for one in gaps if len(one) > 1]
     return math.sqrt(median(found)) if found else None
 
@@ -125,7 +143,9 @@ def tell(console: Console, plan: Plan, found: Budget) -> None:
         f"detectable with 80% power: {can_detect(study, found)}",
     ]
     if len(study.seeds) < 6:
-        lines.append("fewer than 6 seeds: every verdict will be undecided, for an exact test could not reject")
+        lines.append(
+            "fewer than 6 seeds: every verdict will be undecided, for an exact test could not reject"
+        )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -136,9 +156,13 @@ def walls(study: Study) -> list[str]:
         return []
     if study.wall.equal:
         epochs = next(iter(study.wall.epochs.values()))
-        return [f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of equal steps, and costs nothing more"]
+        return [
+            f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of equal steps, and costs nothing more"
+        ]
     steps = ", ".join(f"{ratio:.2f}" for ratio in study.wall.ratio.values())
-    return [f"equal wall time: about {minutes(study.wall.seconds)} of training each; a step takes {steps} of the baseline's"]
+    return [
+        f"equal wall time: about {minutes(study.wall.seconds)} of training each; a step takes {steps} of the baseline's"
+    ]
 
 
 def can_detect(study: Study, found: Budget) -> str:
@@ -154,7 +178,11 @@ def can_detect(study: Study, found: Budget) -> str:
 def listed(numbers: Sequence[int]) -> str:
     """0 to 5; or 3, 5, 8."""
     run = list(range(numbers[0], numbers[0] + len(numbers)))
-    return f"{numbers[0]} to {numbers[-1]}" if list(numbers) == run and len(run) > 2 else ", ".join(map(str, numbers))
+    return (
+        f"{numbers[0]} to {numbers[-1]}"
+        if list(numbers) == run and len(run) > 2
+        else ", ".join(map(str, numbers))
+    )
 
 
 def count(things: Sequence[int], name: str) -> str:

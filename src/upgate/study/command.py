@@ -37,13 +37,24 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
     asked, rest = read(words)
     tuned = None
     if asked.tune:
-        from upgate.tune.tune_arms import search_of, tune_first  # a search is made of a study's pieces
+        from upgate.tune.tune_arms import (
+            search_of,
+            tune_first,
+        )  # a search is made of a study's pieces
 
         with console.status("planning"):
-            untuned = plan(words, extra, library, {}).study  # what cannot be done is told before the search
+            untuned = plan(
+                words, extra, library, {}
+            ).study  # what cannot be done is told before the search
         arms = arms_of(asked, rest, extra)
-        search = search_of(arms, asked.tune, [*untuned.seeds, *untuned.aa_seeds], extra, library, console)
-        if not (yes or asked.yes or agreed(console, f"tune every recipe first, with {asked.tune} trials each")):
+        search = search_of(
+            arms, asked.tune, [*untuned.seeds, *untuned.aa_seeds], extra, library, console
+        )
+        if not (
+            yes
+            or asked.yes
+            or agreed(console, f"tune every recipe first, with {asked.tune} trials each")
+        ):
             return declined(console, "study")
         if (tuned := tune_first(search, arms, extra, library, console)) is None:
             return interrupted(console)
@@ -69,10 +80,21 @@ def stored_rows(store: Store, task: str) -> list[Row]:
 
 def agreed(console: Console, to: str = "go on") -> bool:
     """The user's answer; no where nobody can be asked."""
-    return console.is_terminal and sys.stdin.isatty() and console.input(f"{to}? [y/N] ").strip().lower() in ("y", "yes")
+    return (
+        console.is_terminal
+        and sys.stdin.isatty()
+        and console.input(f"{to}? [y/N] ").strip().lower() in ("y", "yes")
+    )
 
 
-def run(planned: Plan, found: Budget, library: Datasets, store: Store, console: Console, more: Mapping[str, str] = ALONE) -> int:
+def run(
+    planned: Plan,
+    found: Budget,
+    library: Datasets,
+    store: Store,
+    console: Console,
+    more: Mapping[str, str] = ALONE,
+) -> int:
     """Do what is left, judge everything, and say it. more: tags of the study's MLflow run, such as the experiment that it belongs to."""
     study = planned.study
     folder = folder_of(store, study.id)
@@ -81,7 +103,10 @@ def run(planned: Plan, found: Budget, library: Datasets, store: Store, console: 
     with ExitStack() as parents:
         parent = parents.enter_context(open_parent(planned, store, more))
         parent.artifact(folder / FILE)
-        arms = {name: parents.enter_context(open_arm(planned, name, parent, store)) for name in study.keys}
+        arms = {
+            name: parents.enter_context(open_arm(planned, name, parent, store))
+            for name in study.keys
+        }
         jobs = [replace(job, parent=arms[planned.arm_of[job.spec.key]].id) for job in planned.jobs]
         try:
             results = execute(jobs, library.fetch, store, parent, console, Progress(found, console))
@@ -113,16 +138,23 @@ def report(console: Console, judged: StudyResult, results: Sequence[Result], fol
 class Progress:
     """Says of every run which one it is, as it begins here or ends elsewhere, and how much time is left."""
 
-    def __init__(self, found: Budget, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, found: Budget, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.console, self.clock = console, clock
-        self.seconds, self.every = dict(found.seconds), len(found.seconds)  # expected, of what has not ended
+        self.seconds, self.every = (
+            dict(found.seconds),
+            len(found.seconds),
+        )  # expected, of what has not ended
         self.since: dict[str, float] = {}  # of what goes on
         self.expected, self.spent = 0.0, 0.0  # of what has ended
 
     def begun(self, job: Job, executor: Executor) -> None:
         self.since[job.spec.key] = self.clock()
         if executor.here:
-            self.say(f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}", executor)
+            self.say(
+                f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}", executor
+            )
 
     def ended(self, job: Job, result: Result, executor: Executor) -> None:
         took = self.clock() - self.since.pop(job.spec.key)
@@ -130,7 +162,10 @@ class Progress:
             self.expected, self.spent = self.expected + expected, self.spent + took
         if not executor.here:
             how = "failed" if result.error else "done"
-            self.say(f"run {self.every - len(self.seconds)} of {self.every} {how}: {job.name}, {minutes(took)}", executor)
+            self.say(
+                f"run {self.every - len(self.seconds)} of {self.every} {how}: {job.name}, {minutes(took)}",
+                executor,
+            )
 
     def say(self, what: str, executor: Executor) -> None:
         told = f"{what}; about {minutes(self.left(executor.slots))} left"
@@ -139,7 +174,10 @@ class Progress:
     def left(self, slots: int) -> float:
         """Seconds, if runs keep the pace of those that have ended, in so many slots; no less than the longest one takes."""
         pace, now = self.spent / self.expected if self.expected else 1.0, self.clock()
-        rest = [max(0.0, pace * seconds - (now - self.since.get(key, now))) for key, seconds in self.seconds.items()]
+        rest = [
+            max(0.0, pace * seconds - (now - self.since.get(key, now)))
+            for key, seconds in self.seconds.items()
+        ]
         return max(sum(rest) / slots, *rest, 0.0)
 
 
@@ -174,19 +212,32 @@ def open_arm(planned: Plan, name: str, parent: Run, store: Store) -> Run:
 def log_arm(arm: Run, name: str, judged: StudyResult) -> None:
     """Aggregates by which MLflow's own table sorts. effect is in percent or points; gain is the same, signed so that more is better."""
     study = judged.study
-    numbers = {"runs": float(len(study.keys[name]) - len(judged.missing[name])), "diverged": float(judged.diverged[name])}
+    numbers = {
+        "runs": float(len(study.keys[name]) - len(judged.missing[name])),
+        "diverged": float(judged.diverged[name]),
+    }
     if scores := list(judged.scores.get(name, {}).values()):
         found = paired(np.asarray(scores)) if np.isfinite(scores).all() else None
         numbers |= {study.metric: float(np.mean(scores)), "n": float(len(scores))}
-        numbers |= {"score_low": found.low, "score_high": found.high} if found and found.n > 1 else {}
+        numbers |= (
+            {"score_low": found.low, "score_high": found.high} if found and found.n > 1 else {}
+        )
     if name in judged.cost:
         numbers |= {"seconds": judged.cost[name].seconds, "seconds_ratio": judged.cost[name].ratio}
-    numbers |= {f"engagement/{key}": value for key, value in judged.engagement.get(name, {}).items()}
+    numbers |= {
+        f"engagement/{key}": value for key, value in judged.engagement.get(name, {}).items()
+    }
     one = next((v for v in (judged.aa, *judged.verdicts) if v is not None and v.arm == name), None)
     if one is not None:
         effect, low, high = (study.shown(x) for x in (one.effect, one.low, one.high))
         gain, gain_low = (effect, low) if study.higher_is_better else (-effect, -high)
-        numbers |= {"effect": effect, "effect_low": low, "effect_high": high, "gain": gain, "gain_low": gain_low}
+        numbers |= {
+            "effect": effect,
+            "effect_low": low,
+            "effect_high": high,
+            "gain": gain,
+            "gain_low": gain_low,
+        }
         numbers |= {"p": one.p, "p_holm": one.p_holm}
         arm.tag({"upgate.verdict": one.word})
     arm.log(numbers)
@@ -203,10 +254,20 @@ def log_study(parent: Run, judged: StudyResult) -> None:
         "seconds": judged.seconds,
     }
     one = whole(judged)
-    for prefix, found in (("", one), ("aa_", judged.aa), *((f"share/{part.arm}/", part) for part in judged.parts)):
+    for prefix, found in (
+        ("", one),
+        ("aa_", judged.aa),
+        *((f"share/{part.arm}/", part) for part in judged.parts),
+    ):
         if found is not None:
-            numbers |= {f"{prefix}effect": study.shown(found.effect), f"{prefix}effect_low": study.shown(found.low)}
-            numbers |= {f"{prefix}effect_high": study.shown(found.high), f"{prefix}p_holm": found.p_holm}
+            numbers |= {
+                f"{prefix}effect": study.shown(found.effect),
+                f"{prefix}effect_low": study.shown(found.low),
+            }
+            numbers |= {
+                f"{prefix}effect_high": study.shown(found.high),
+                f"{prefix}p_holm": found.p_holm,
+            }
     for control in judged.controls:
         if control.difference is not None:
             numbers["zero_difference"] = control.difference

@@ -17,7 +17,12 @@ from upgate.config.schema import said
 from upgate.errors import UserError
 
 Levels = NDArray[np.int64]  # (runs, ingredients), -1 off and 1 on
-GENERATORS = ("abc", "bcd", "acd", "abd")  # odd words: the runs hold all-off and all-on, and every run's opposite
+GENERATORS = (
+    "abc",
+    "bcd",
+    "acd",
+    "abd",
+)  # odd words: the runs hold all-off and all-on, and every run's opposite
 FULL = 4  # ingredients up to which all 2^k arms are run
 
 
@@ -51,9 +56,15 @@ class Contrast:
         if not found or not off:
             return self.high if found else self.low
         if len(off) == 1 < len(found):
-            return Arm(f"{self.high.name} - {off[0]}", _set(self.high.words, off, self.off_words), found)
+            return Arm(
+                f"{self.high.name} - {off[0]}", _set(self.high.words, off, self.off_words), found
+            )
         shown = [part for part in self.parts if part in found]
-        return Arm(f"{self.low.name} + {' + '.join(shown)}", _set(self.low.words, shown, self.on_words), found)
+        return Arm(
+            f"{self.low.name} + {' + '.join(shown)}",
+            _set(self.low.words, shown, self.on_words),
+            found,
+        )
 
 
 def contrast(words: Sequence[str], extra: str | None = None) -> Contrast:
@@ -63,13 +74,23 @@ def contrast(words: Sequence[str], extra: str | None = None) -> Contrast:
     """
     low_words, high_words = tuple(twin_words(words)), tuple(words)
     low, high = compose(low_words, extra), compose(high_words, extra)
-    parts = [group for group in PARTS if dict(_knobs(low[group], group)) != dict(_knobs(high[group], group))]
+    parts = [
+        group
+        for group in PARTS
+        if dict(_knobs(low[group], group)) != dict(_knobs(high[group], group))
+    ]
     name = " ".join([high["recipe"], *changes(words)])
     if not parts:
         raise UserError(f"{name} is the traditional recipe itself; name another one with recipe=")
-    others = sorted(key for key in low.keys() | high.keys() if key not in (*PARTS, "recipe") and low.get(key) != high.get(key))
+    others = sorted(
+        key
+        for key in low.keys() | high.keys()
+        if key not in (*PARTS, "recipe") and low.get(key) != high.get(key)
+    )
     if others:
-        raise UserError(f"recipe={high['recipe']} changes {', '.join(others)} too, which is no part; set that for both recipes alike")
+        raise UserError(
+            f"recipe={high['recipe']} changes {', '.join(others)} too, which is no part; set that for both recipes alike"
+        )
     on = {group: _words(group, low_words, high, extra) for group in parts}
     off = {group: _words(group, high_words, low, extra) for group in parts}
     return Contrast(Arm(low["recipe"], low_words), Arm(name, high_words, frozenset(parts)), off, on)
@@ -85,7 +106,12 @@ def parts(words: Sequence[str], extra: str | None = None) -> list[Arm]:
     """Both recipes, each part added to the traditional one, each part left out of the upgraded one: 2k + 2 arms for k > 2 parts."""
     found = contrast(words, extra)
     every = found.parts
-    cells = [set(), *({part} for part in every), *(set(every) - {part} for part in every), set(every)]
+    cells = [
+        set(),
+        *({part} for part in every),
+        *(set(every) - {part} for part in every),
+        set(every),
+    ]
     return list({arm.on: arm for arm in map(found.arm, cells)}.values())
 
 
@@ -94,7 +120,10 @@ def factorial(words: Sequence[str], extra: str | None = None) -> list[Arm]:
     found = contrast(words, extra)
     every = found.parts
     levels = two_level(len(every))
-    return [found.arm(part for part, level in zip(every, row, strict=True) if level > 0) for row in levels]
+    return [
+        found.arm(part for part, level in zip(every, row, strict=True) if level > 0)
+        for row in levels
+    ]
 
 
 def arms(recipes: Sequence[str], words: Sequence[str] = (), extra: str | None = None) -> list[Arm]:
@@ -115,14 +144,19 @@ def arms(recipes: Sequence[str], words: Sequence[str] = (), extra: str | None = 
 def two_level(k: int) -> Levels:
     """The two-level design for k ingredients: full up to 4, else 16 runs of resolution IV; (runs, k) of -1 and 1, all-off first."""
     if not 1 <= k <= FULL + len(GENERATORS):
-        raise UserError(f"a factorial takes 1 to {FULL + len(GENERATORS)} ingredients, not {k}; study=parts takes any number")
+        raise UserError(
+            f"a factorial takes 1 to {FULL + len(GENERATORS)} ingredients, not {k}; study=parts takes any number"
+        )
     return generated(min(k, FULL), GENERATORS[: max(0, k - FULL)])
 
 
 def generated(base: int, generators: Sequence[str] = ()) -> Levels:
     """All 2^base runs of a, b, c, ...; a generator "abc" adds an ingredient with the product of these levels (Box, Hunter & Hunter)."""
     levels = np.array(list(product((-1, 1), repeat=base)))[:, ::-1]  # a moves fastest
-    added = [levels[:, [ord(letter) - ord("a") for letter in word]].prod(axis=1, keepdims=True) for word in generators]
+    added = [
+        levels[:, [ord(letter) - ord("a") for letter in word]].prod(axis=1, keepdims=True)
+        for word in generators
+    ]
     return np.hstack([levels, *added])
 
 
@@ -132,7 +166,12 @@ def resolution(levels: Levels) -> int:
     IV: no part's effect is mixed up with another's or with an interaction of two; these are mixed up with each other.
     """
     k = levels.shape[1]
-    words = (size for size in range(1, k + 1) for some in combinations(range(k), size) if levels[:, some].prod(axis=1).sum() != 0)
+    words = (
+        size
+        for size in range(1, k + 1)
+        for some in combinations(range(k), size)
+        if levels[:, some].prod(axis=1).sum() != 0
+    )
     return next(words, k + 1)
 
 
@@ -141,18 +180,33 @@ def _named(recipe: str) -> list[str]:
     return [first if "=" in first else f"recipe={first}", *rest]
 
 
-def _set(words: Sequence[str], groups: Sequence[str], moves: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _set(
+    words: Sequence[str], groups: Sequence[str], moves: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
     """The words with those of some groups replaced."""
     kept = [word for word in words if word.partition("=")[0].partition(".")[0] not in groups]
     return (*kept, *(word for group in groups for word in moves[group]))
 
 
-def _words(group: str, start: Sequence[str], target: Mapping[str, Any], extra: str | None) -> tuple[str, ...]:
+def _words(
+    group: str, start: Sequence[str], target: Mapping[str, Any], extra: str | None
+) -> tuple[str, ...]:
     """The words that give `start` the target's choice in a group, with the knobs that its recipe or the user set beside it."""
     names = list(target[group]) or ["none"]
-    choice = f"{group}=[{','.join(names)}]" if group == REGULARIZATION else f"{group}={target[group]['name']}"
+    choice = (
+        f"{group}=[{','.join(names)}]"
+        if group == REGULARIZATION
+        else f"{group}={target[group]['name']}"
+    )
     plain = dict(_knobs(compose([*_set(start, [group], {group: ()}), choice], extra)[group], group))
-    return (choice, *(f"{key}={said(value)}" for key, value in _knobs(target[group], group) if plain[key] != value))
+    return (
+        choice,
+        *(
+            f"{key}={said(value)}"
+            for key, value in _knobs(target[group], group)
+            if plain[key] != value
+        ),
+    )
 
 
 def _knobs(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

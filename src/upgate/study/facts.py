@@ -18,7 +18,12 @@ from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import whole
 
 CLAIMED = {"stock": 0.20, "sentiment": 0.05}  # lower MSE; more of the reviews right
-YARDSTICK = {"level": "persistence", "return": "persistence", "volatility": "har", "reviews": "linear"}  # what costs nothing
+YARDSTICK = {
+    "level": "persistence",
+    "return": "persistence",
+    "volatility": "har",
+    "reviews": "linear",
+}  # what costs nothing
 ARTICLE, HONEST = "article", "honest"
 ROLE = {"level": ARTICLE, "return": HONEST, "volatility": HONEST, "reviews": ARTICLE}
 LESS, EXCESS, LINEAR, BEYOND = "less", "excess", "linear", "beyond"
@@ -47,7 +52,12 @@ class Fact:
 
 def facts(found: Mapping[str, StudyResult]) -> list[Fact]:
     """Every claim in every setting that has been measured, claim by claim. Results by setting."""
-    every = [fact for name, result in found.items() if whole(result) is not None for fact in of_study(name, result)]
+    every = [
+        fact
+        for name, result in found.items()
+        if whole(result) is not None
+        for fact in of_study(name, result)
+    ]
     return sorted(every, key=lambda fact: CLAIMS.index(fact.claim))
 
 
@@ -56,7 +66,16 @@ def of_study(setting: str, result: StudyResult) -> list[Fact]:
     assert one is not None
     study, role, claimed = result.study, ROLE[setting], 100 * CLAIMED[result.study.task]
     name, yardstick = YARDSTICK[setting], result.references.get(YARDSTICK[setting], math.nan)
-    told = [Fact(LESS, setting, role, *decided(gains(result, (one.effect, one.low, one.high)), claimed, one.n), study.baseline, one.n)]
+    told = [
+        Fact(
+            LESS,
+            setting,
+            role,
+            *decided(gains(result, (one.effect, one.low, one.high)), claimed, one.n),
+            study.baseline,
+            one.n,
+        )
+    ]
     own, base = paired_scores(result, one.arm)
     if math.isnan(yardstick) or len(own) < 2:
         return told
@@ -65,11 +84,22 @@ def of_study(setting: str, result: StudyResult) -> list[Fact]:
     found = (paired if np.isfinite(scaled).all() else ranked)(scaled, study.alpha)
     beyond = gains(result, (found.effect, found.low, found.high))
     if study.scale == PLAIN:
-        told.append(Fact(LINEAR, setting, HONEST, *decided(beyond, claimed, found.n), name, found.n))
+        told.append(
+            Fact(LINEAR, setting, HONEST, *decided(beyond, claimed, found.n), name, found.n)
+        )
     else:
         share, size = excess(own, base, yardstick, study.alpha)
         told.append(Fact(EXCESS, setting, role, *decided(share, size, found.n), name, found.n))
-    told.append(Fact(BEYOND, setting, HONEST if study.scale == PLAIN else role, *decided(beyond, 0.0, found.n), name, found.n))
+    told.append(
+        Fact(
+            BEYOND,
+            setting,
+            HONEST if study.scale == PLAIN else role,
+            *decided(beyond, 0.0, found.n),
+            name,
+            found.n,
+        )
+    )
     return told
 
 
@@ -79,10 +109,18 @@ def gains(result: StudyResult, effect: tuple[float, float, float]) -> tuple[floa
     return (middle, low, high) if result.study.higher_is_better else (-middle, -high, -low)
 
 
-def decided(gain: tuple[float, float, float], claimed: float, n: int) -> tuple[str, float, float, float, float]:
+def decided(
+    gain: tuple[float, float, float], claimed: float, n: int
+) -> tuple[str, float, float, float, float]:
     """The word, the gain with its interval, and the size that was claimed."""
     _, low, high = gain
-    word = "confirmed" if low >= claimed and low > 0 else "refuted" if high < claimed or high <= 0 else "not shown"
+    word = (
+        "confirmed"
+        if low >= claimed and low > 0
+        else "refuted"
+        if high < claimed or high <= 0
+        else "not shown"
+    )
     return (word if n >= FEWEST else "not shown", *gain, claimed)
 
 
@@ -93,7 +131,9 @@ def paired_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:
     return np.array([own[seed] for seed in seeds]), np.array([base[seed] for seed in seeds])
 
 
-def excess(own: Floats, base: Floats, yardstick: float, alpha: float) -> tuple[tuple[float, float, float], float]:
+def excess(
+    own: Floats, base: Floats, yardstick: float, alpha: float
+) -> tuple[tuple[float, float, float], float]:
     """Percent of the baseline's excess over the yardstick that is removed, with Fieller's interval; and what the claim would remove.
 
     nan where the baseline is not surely worse than the yardstick: then there is no excess, or none that one could divide by.
@@ -104,7 +144,9 @@ def excess(own: Floats, base: Floats, yardstick: float, alpha: float) -> tuple[t
     share = ratio_of_means(base - own, base - yardstick, alpha)
     if math.isnan(share[0]):
         return nothing
-    return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * CLAIMED["stock"] * fmean(base) / fmean(base - yardstick)
+    return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * CLAIMED["stock"] * fmean(
+        base
+    ) / fmean(base - yardstick)
 
 
 def ratio_of_means(x: Floats, y: Floats, alpha: float) -> tuple[float, float, float]:
@@ -122,4 +164,8 @@ def ratio_of_means(x: Floats, y: Floats, alpha: float) -> tuple[float, float, fl
 
 
 def by_claim(found: Sequence[Fact]) -> dict[str, list[Fact]]:
-    return {claim: those for claim in CLAIMS if (those := [fact for fact in found if fact.claim == claim])}
+    return {
+        claim: those
+        for claim in CLAIMS
+        if (those := [fact for fact in found if fact.claim == claim])
+    }

@@ -37,12 +37,20 @@ def folder_of(store: Store, study_id: str) -> Path:
 
 def studies(store: Store) -> dict[str, Row]:
     """The parent runs of the store's studies by id, the newest first."""
-    return {row.tags["upgate.study"]: row for row in store.rows() if row.is_parent and row.tags.get("upgate.level") == "study"}
+    return {
+        row.tags["upgate.study"]: row
+        for row in store.rows()
+        if row.is_parent and row.tags.get("upgate.level") == "study"
+    }
 
 
 def experiments(store: Store) -> dict[str, Row]:
     """The parent runs of the store's experiments by id, the newest first."""
-    return {row.tags["upgate.experiment"]: row for row in store.rows() if row.is_parent and row.tags.get("upgate.level") == "experiment"}
+    return {
+        row.tags["upgate.experiment"]: row
+        for row in store.rows()
+        if row.is_parent and row.tags.get("upgate.level") == "experiment"
+    }
 
 
 def load_experiment(store: Store, name: str) -> Experiment:
@@ -63,7 +71,9 @@ def newest(store: Store, experiment: bool = False) -> str:
     if experiment:
         there = experiments(store)
         if not there:
-            raise UserError(f"there is no experiment in {store.root}; make study experiment=article task=stock makes one")
+            raise UserError(
+                f"there is no experiment in {store.root}; make study experiment=article task=stock makes one"
+            )
         return next(iter(there))
     for name, row in studies(store).items():
         return row.tags.get("upgate.experiment") or name
@@ -76,7 +86,9 @@ def load_study(store: Store, study_id: str) -> Study:
     if study_id == "latest" and there:
         study_id = next(iter(there))
     if study_id not in there:
-        raise UserError(f"there is no study {study_id} in {store.root}{did_you_mean(study_id, there)}; make study makes one")
+        raise UserError(
+            f"there is no study {study_id} in {store.root}{did_you_mean(study_id, there)}; make study makes one"
+        )
     return from_json(Study, read_or_fetch(store, there[study_id], study_id, FILE))
 
 
@@ -84,7 +96,9 @@ def read_or_fetch(store: Store, row: Row, name: str, file: str) -> str:
     """A text of a study's folder, else of its MLflow run."""
     folder = folder_of(store, name)
     path = folder / file
-    return (path if path.exists() else store.artifact(row.run_id, file, folder)).read_text(encoding="utf-8")
+    return (path if path.exists() else store.artifact(row.run_id, file, folder)).read_text(
+        encoding="utf-8"
+    )
 
 
 def tables_of(store: Store) -> Tables:
@@ -92,7 +106,9 @@ def tables_of(store: Store) -> Tables:
 
     def read(row: Row, name: str) -> pd.DataFrame:
         path = store.root / row.key[:16] / f"{name}.parquet"
-        return pd.read_parquet(path if path.exists() else store.artifact(row.run_id, path.name, path.parent))
+        return pd.read_parquet(
+            path if path.exists() else store.artifact(row.run_id, path.name, path.parent)
+        )
 
     return read
 

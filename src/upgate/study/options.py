@@ -25,22 +25,38 @@ class Asked:
     """What a study is asked; the only place where its words and their defaults stand."""
 
     design: Design = "pair"
-    seeds: list[NonNegativeInt] | PositiveInt = 6  # how many, 0, 1, ...; or which. Learning rates were searched with seeds from 100 on
-    folds: list[NonNegativeInt] | PositiveInt | None = None  # how many, or which; null: every fold of the split
-    arms: list[str] | None = None  # recipes for study=arms, the baseline first: "traditional, upgraded, upgraded clip=value"
+    seeds: list[NonNegativeInt] | PositiveInt = (
+        6  # how many, 0, 1, ...; or which. Learning rates were searched with seeds from 100 on
+    )
+    folds: list[NonNegativeInt] | PositiveInt | None = (
+        None  # how many, or which; null: every fold of the split
+    )
+    arms: list[str] | None = (
+        None  # recipes for study=arms, the baseline first: "traditional, upgraded, upgraded clip=value"
+    )
     budget: Budget = "steps"  # alike in every arm: steps, or wall time, in epochs that the baseline's time pays for
-    tune: PositiveInt | None = None  # tune every arm's parts first, with so many trials each on validation data; null: arms as they are
-    smallest_effect: Positive | None = None  # of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point
+    tune: PositiveInt | None = (
+        None  # tune every arm's parts first, with so many trials each on validation data; null: arms as they are
+    )
+    smallest_effect: Positive | None = (
+        None  # of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point
+    )
     alpha: Level = 0.05
     aa: bool = True  # train the baseline on as many other seeds: the noise floor
     zero: bool = True  # train one run with independent updates, which must change nothing
-    experiment: Experiment | None = None  # a bundle of studies; this word alone is given without study.
+    experiment: Experiment | None = (
+        None  # a bundle of studies; this word alone is given without study.
+    )
     yes: bool = False  # go on after the plan without being asked
 
 
 def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
     """The study's own words, checked, and the rest: train's words, which hold for every arm. Raises UserError."""
-    own = [word for word in words if re.match(r"study[.=]|experiment=", word) or word in ("study", "experiment")]
+    own = [
+        word
+        for word in words
+        if re.match(r"study[.=]|experiment=", word) or word in ("study", "experiment")
+    ]
     rest = [word for word in words if word not in own]
     for word in rest:
         key = word.partition("=")[0]
@@ -58,10 +74,14 @@ def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
             raise UserError(f"{key} needs a value, as in {key}=...")
         values[name] = listed(text) if name == "arms" else one_value(word)
     if (chosen := values.get("design", "pair")) not in get_args(Design):
-        raise UserError(f"study={said(chosen)} is not a choice{did_you_mean(said(chosen), get_args(Design))}")
+        raise UserError(
+            f"study={said(chosen)} is not a choice{did_you_mean(said(chosen), get_args(Design))}"
+        )
     asked = build(Asked, values, "study")
     if (asked.arms is not None) != (asked.design == "arms"):
-        raise UserError('study=arms and study.arms go together, as in study=arms study.arms="traditional, upgraded, upgraded clip=none"')
+        raise UserError(
+            'study=arms and study.arms go together, as in study=arms study.arms="traditional, upgraded, upgraded clip=none"'
+        )
     return asked, rest
 
 

@@ -33,7 +33,12 @@ class Plan:
     asked: Asked
 
 
-def plan(words: Sequence[str], extra: str | None, library: Datasets, tuned: Mapping[str, list[str]] | None = None) -> Plan:
+def plan(
+    words: Sequence[str],
+    extra: str | None,
+    library: Datasets,
+    tuned: Mapping[str, list[str]] | None = None,
+) -> Plan:
     """Everything about a study that can be said before its first run. Raises UserError for what cannot be done.
 
     tuned: arm -> its words after the search that study.tune asks for.
@@ -41,7 +46,10 @@ def plan(words: Sequence[str], extra: str | None, library: Datasets, tuned: Mapp
     asked, rest = read(words)
     if asked.tune and tuned is None:
         raise UserError(f"study.tune={asked.tune} goes with a study of its own; leave it out")
-    arms = [replace(arm, words=(tuned or {}).get(arm.name, arm.words)) for arm in arms_of(asked, rest, extra)]
+    arms = [
+        replace(arm, words=(tuned or {}).get(arm.name, arm.words))
+        for arm in arms_of(asked, rest, extra)
+    ]
     first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
     wall = None
     if asked.budget == "wall":
@@ -82,12 +90,16 @@ def plan(words: Sequence[str], extra: str | None, library: Datasets, tuned: Mapp
 
 def with_runs(study: Study, first: dict[str, Job], asked: Asked, extra: str | None) -> Plan:
     """List the runs: all arms of one seed and fold together, the zero control after the first of these, A/A at the end."""
-    cells = [(arm.name, seed, fold) for seed in study.seeds for fold in study.folds for arm in study.arms]
+    cells = [
+        (arm.name, seed, fold) for seed in study.seeds for fold in study.folds for arm in study.arms
+    ]
     if study.zero is not None:
         cells.insert(len(study.arms), (study.zero.name, study.seeds[0], study.folds[0]))
     if study.aa is not None:
         cells += [(study.aa.name, seed, fold) for seed in study.aa_seeds for fold in study.folds]
-    traditional = next((job for job in first.values() if job.recipe == "traditional" and not job.changes), None)
+    traditional = next(
+        (job for job in first.values() if job.recipe == "traditional" and not job.changes), None
+    )
     jobs = [job_at(first[name], seed, fold, traditional) for name, seed, fold in cells]
     keys: dict[str, dict[str, str]] = {}
     arm_of: dict[str, str] = {}
@@ -96,7 +108,12 @@ def with_runs(study: Study, first: dict[str, Job], asked: Asked, extra: str | No
         arm_of.setdefault(job.spec.key, name)
     named = replace(study, keys=keys)
     named = replace(named, id=identity(named))
-    return Plan(replace(named, commands=commands_of("study", study.words, extra, named.id)), jobs, arm_of, asked)
+    return Plan(
+        replace(named, commands=commands_of("study", study.words, extra, named.id)),
+        jobs,
+        arm_of,
+        asked,
+    )
 
 
 def commands_of(command: str, words: Sequence[str], extra: str | None, name: str) -> list[str]:
@@ -112,7 +129,9 @@ def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:
     if asked.design == "arms":
         found = design.arms(asked.arms or [], words, extra)
     else:
-        found = {"pair": design.pair, "parts": design.parts, "factorial": design.factorial}[asked.design](words, extra)
+        found = {"pair": design.pair, "parts": design.parts, "factorial": design.factorial}[
+            asked.design
+        ](words, extra)
     return [Arm(arm.name, list(arm.words), sorted(arm.on)) for arm in found]
 
 
@@ -120,12 +139,16 @@ def numbered(asked: int | list[int], what: str) -> list[int]:
     """A count as 0, 1, ...; a list as it is, each once."""
     found = list(range(asked)) if isinstance(asked, int) else asked
     if not found or len(set(found)) < len(found):
-        raise UserError(f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]")
+        raise UserError(
+            f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]"
+        )
     return found
 
 
 def folds_of(asked: Asked, base: Job) -> list[int]:
-    return numbered(base.spec.split.get("folds", 1) if asked.folds is None else asked.folds, "folds")
+    return numbered(
+        base.spec.split.get("folds", 1) if asked.folds is None else asked.folds, "folds"
+    )
 
 
 def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
@@ -145,7 +168,11 @@ def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
 def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
     """The same job on another seed and fold; beside the traditional recipe's where the study has that, with the same budget."""
     spec = replace(job.spec, seed=seed, fold=fold)
-    twin = "" if traditional is None or traditional.spec.budget != spec.budget else replace(traditional.spec, seed=seed, fold=fold).key
+    twin = (
+        ""
+        if traditional is None or traditional.spec.budget != spec.budget
+        else replace(traditional.spec, seed=seed, fold=fold).key
+    )
     return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, twin=twin)
 
 
@@ -169,7 +196,19 @@ def frozen(base: Job, wall: Wall | None) -> dict[str, Any]:
     spec = asdict(base.spec)
     if wall is not None and not wall.equal:
         spec["budget"] |= {"max_epochs": "by recipe"}
-    return {name: spec[name] for name in ("task", "split", "model", "budget", "batch_size", "precision", "threads", "numerics")}
+    return {
+        name: spec[name]
+        for name in (
+            "task",
+            "split",
+            "model",
+            "budget",
+            "batch_size",
+            "precision",
+            "threads",
+            "numerics",
+        )
+    }
 
 
 def identity(study: Study) -> str:

@@ -58,7 +58,9 @@ class Study:
     keys: dict[str, dict[str, str]]  # arm (controls too) -> "seed/fold" -> run key
     aa: Arm | None  # the baseline under a second name
     aa_seeds: list[int]  # its seeds, none of them in `seeds`, in their order
-    zero: Arm | None  # updates by groups that must change nothing; one run, on the first seed and fold
+    zero: (
+        Arm | None
+    )  # updates by groups that must change nothing; one run, on the first seed and fold
     metric: str  # test/mse_ratio, test/accuracy
     higher_is_better: bool
     scale: str  # log: effects are logs of ratios of the metric; plain: its differences
@@ -66,7 +68,9 @@ class Study:
     alpha: float
     data: str  # content hash
     source: str  # where the data came from, a phrase
-    frozen: dict[str, Any]  # task, split, model, budget, batch_size, precision, threads: alike in every arm
+    frozen: dict[
+        str, Any
+    ]  # task, split, model, budget, batch_size, precision, threads: alike in every arm
     commands: list[str]  # how to do it again
     wall: Wall | None = None  # equal wall time; None: equal steps
 
@@ -171,7 +175,9 @@ class StudyResult:
 
     study: Study
     sentence: str
-    verdicts: list[ArmVerdict]  # the arms but the baseline, in the study's order; Holm over all of them
+    verdicts: list[
+        ArmVerdict
+    ]  # the arms but the baseline, in the study's order; Holm over all of them
     parts: list[
         ArmVerdict
     ]  # parts and factorial: each part's share of the whole, judged; arm is the part's name, score nan; Holm over them
@@ -179,16 +185,28 @@ class StudyResult:
     controls: list[Control]
     attribution: Attributed | None
     baseline_score: float
-    references: dict[str, float]  # persistence, har, linear, ...: the metric, pooled as the arms' scores are
-    scores: dict[str, dict[str, float]]  # arm (A/A too) -> seed -> metric pooled over folds, in the metric's units
-    differences: dict[str, dict[str, float]]  # arm -> seed -> arm minus baseline in the study's scale
-    folds: dict[str, dict[str, float]]  # arm -> fold -> mean difference over seeds, in the study's scale
+    references: dict[
+        str, float
+    ]  # persistence, har, linear, ...: the metric, pooled as the arms' scores are
+    scores: dict[
+        str, dict[str, float]
+    ]  # arm (A/A too) -> seed -> metric pooled over folds, in the metric's units
+    differences: dict[
+        str, dict[str, float]
+    ]  # arm -> seed -> arm minus baseline in the study's scale
+    folds: dict[
+        str, dict[str, float]
+    ]  # arm -> fold -> mean difference over seeds, in the study's scale
     second: dict[str, list[Significance]]
     confidence_set: dict[str, float]  # stock: p-values of the model confidence set
-    tickers: dict[str, dict[str, float]]  # stock: arm -> ticker -> MSE over the baseline's, geometric mean over seeds and folds
+    tickers: dict[
+        str, dict[str, float]
+    ]  # stock: arm -> ticker -> MSE over the baseline's, geometric mean over seeds and folds
     ticker_interval: dict[str, Interval]  # stock: all tickers and seeds resampled
     dates: list[str]  # stock: test dates of all folds, in order
-    losses: dict[str, list[float]]  # stock: arm or reference -> loss per date over persistence's mean: averaged over seeds, then tickers
+    losses: dict[
+        str, list[float]
+    ]  # stock: arm or reference -> loss per date over persistence's mean: averaged over seeds, then tickers
     engagement: dict[str, dict[str, float]]  # arm -> what its parts did, means over its runs
     cost: dict[str, Cost]
     diverged: dict[str, int]  # runs
@@ -227,7 +245,11 @@ def read(hint: Any, value: Any) -> Any:
     """A plain value in the type that the annotation says."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return None if value is None else read(next(one for one in args if one is not type(None)), value)
+        return (
+            None
+            if value is None
+            else read(next(one for one in args if one is not type(None)), value)
+        )
     if origin is list:
         return [read(args[0], one) for one in value]
     if origin is dict:

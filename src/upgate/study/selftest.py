@@ -62,13 +62,30 @@ def selftest(console: Console, seed: int = 0) -> int:
     """Run every control and show it; the exit code: 0 where all hold, else 1."""
     start = time.monotonic()
     checks = [*simulated(seed), zero(), *trained(seed)]
-    table = new_table(f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings", "", "found", "should be", "")
+    table = new_table(
+        f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings",
+        "",
+        "found",
+        "should be",
+        "",
+    )
     for one in checks:
-        span = format(one.low, one.form) if one.low == one.high else f"{one.low:{one.form}} to {one.high:{one.form}}"
-        table.add_row(Text(one.name), format(one.found, one.form), span, "holds" if one.holds else "[red]FAILS[/]")
+        span = (
+            format(one.low, one.form)
+            if one.low == one.high
+            else f"{one.low:{one.form}} to {one.high:{one.form}}"
+        )
+        table.add_row(
+            Text(one.name),
+            format(one.found, one.form),
+            span,
+            "holds" if one.holds else "[red]FAILS[/]",
+        )
     console.print(table)
     failed = sum(not one.holds for one in checks)
-    said = f"{failed} of {len(checks)} controls fail" if failed else f"all {len(checks)} controls hold"
+    said = (
+        f"{failed} of {len(checks)} controls fail" if failed else f"all {len(checks)} controls hold"
+    )
     console.print(f"{said}; {time.monotonic() - start:.0f} seconds", highlight=False)
     return 1 if failed else 0
 
@@ -76,10 +93,17 @@ def selftest(console: Console, seed: int = 0) -> int:
 def simulated(seed: int) -> list[Check]:
     """Share of simulated studies that find a difference: between one recipe and itself, and between recipes that differ."""
     rng = np.random.default_rng(seed)
-    aa, planted = rates(rng.normal(size=(STUDIES, SEEDS))), rates(rng.normal(PLANTED, size=(STUDIES, SEEDS)))
+    aa, planted = (
+        rates(rng.normal(size=(STUDIES, SEEDS))),
+        rates(rng.normal(PLANTED, size=(STUDIES, SEEDS))),
+    )
     return [
         Check("A/A studies that find a difference", aa, *between(ALPHA)),
-        Check(f"planted effect of {PLANTED} standard deviations, found", planted, *between(power(PLANTED, SEEDS, ALPHA))),
+        Check(
+            f"planted effect of {PLANTED} standard deviations, found",
+            planted,
+            *between(power(PLANTED, SEEDS, ALPHA)),
+        ),
     ]
 
 
@@ -97,9 +121,21 @@ def between(rate: float) -> tuple[float, float]:
 
 def zero() -> Check:
     """The largest difference that independent updates of the layers make to the traditional recipe's scores: none."""
-    words = ("recipe=traditional", "data=sp500", "data.start=2016", "trainer.max_epochs=1", "optimizer.lr=1e-3")
+    words = (
+        "recipe=traditional",
+        "data=sp500",
+        "data.start=2016",
+        "trainer.max_epochs=1",
+        "optimizer.lr=1e-3",
+    )
     joint, independent = (scores(words + more) for more in ((), ("layerwise=independent",)))
-    return Check("independent updates against joint ones", max(abs(joint[name] - independent[name]) for name in joint), 0.0, 0.0, "g")
+    return Check(
+        "independent updates against joint ones",
+        max(abs(joint[name] - independent[name]) for name in joint),
+        0.0,
+        0.0,
+        "g",
+    )
 
 
 def trained(seed: int) -> list[Check]:
@@ -131,8 +167,18 @@ def scores(words: Sequence[str]) -> dict[str, float]:
     """The test scores of one training outside any store."""
     given = {word.partition("=")[0] for word in words}
     library = Datasets()
-    job, _ = make_job([*words, *(word for word in SMALL if word.partition("=")[0] not in given)], library, None)
+    job, _ = make_job(
+        [*words, *(word for word in SMALL if word.partition("=")[0] not in given)], library, None
+    )
     with tempfile.TemporaryDirectory() as folder:
         silent: Any = {"enable_progress_bar": False}
-        outcome = train(job.spec, library.fetch(job)[1], Path(folder), lambda *_: None, Console(quiet=True), job.name, silent)
+        outcome = train(
+            job.spec,
+            library.fetch(job)[1],
+            Path(folder),
+            lambda *_: None,
+            Console(quiet=True),
+            job.name,
+            silent,
+        )
     return {name: value for name, value in outcome.metrics.items() if name.startswith("test/")}

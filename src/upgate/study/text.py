@@ -24,7 +24,13 @@ def p_value(p: float) -> str:
 def effect(study: Study, value: float) -> str:
     """An effect with its sign, in percent or points; inf: diverged."""
     shown = study.shown(value)
-    return format(shown, "+.2f" if abs(shown) < HUGE else "+.1e") if math.isfinite(shown) else "inf" if shown > 0 else "-inf"
+    return (
+        format(shown, "+.2f" if abs(shown) < HUGE else "+.1e")
+        if math.isfinite(shown)
+        else "inf"
+        if shown > 0
+        else "-inf"
+    )
 
 
 def interval(study: Study, one: ArmVerdict) -> str:
@@ -70,7 +76,11 @@ def claim(study: Study, one: ArmVerdict) -> str:
     shown = study.shown(one.effect)
     unit = "%" if study.unit == "%" else " points"
     gap = f"{abs(shown):.2f}{unit} {'lower' if shown < 0 else 'higher'} than {study.baseline}'s"
-    spread = f"{100 * (1 - study.alpha):g}% interval {interval(study, one)}{unit}" if one.n > 1 else "one seed is an anecdote"
+    spread = (
+        f"{100 * (1 - study.alpha):g}% interval {interval(study, one)}{unit}"
+        if one.n > 1
+        else "one seed is an anecdote"
+    )
     return f"{_verb(study, one)}: its {name} is {gap} ({spread}, {seeds})"
 
 
@@ -78,7 +88,11 @@ def _verb(study: Study, one: ArmVerdict) -> str:
     if one.word == "equivalent":
         return f"is equivalent to {study.baseline}"
     if one.word == "undecided":
-        more = "no number of seeds up to 10,000" if one.more_seeds is None else f"about {one.more_seeds} more seeds"
+        more = (
+            "no number of seeds up to 10,000"
+            if one.more_seeds is None
+            else f"about {one.more_seeds} more seeds"
+        )
         return f"is undecided, {more} would decide"
     return one.word
 
@@ -88,7 +102,9 @@ def by_word(verdicts: Sequence[ArmVerdict]) -> str:
     found = []
     for name in ("helps", "hurts", "equivalent", "undecided"):
         those = [one.arm for one in verdicts if one.word == name]
-        verb = {"helps": ("helps", "help"), "hurts": ("hurts", "hurt")}.get(name, (f"is {name}", f"are {name}"))[len(those) > 1]
+        verb = {"helps": ("helps", "help"), "hurts": ("hurts", "hurt")}.get(
+            name, (f"is {name}", f"are {name}")
+        )[len(those) > 1]
         if those:
             found.append(f"{' and '.join(those) if len(those) < 4 else len(those)} {verb}")
     return ", ".join(found)
@@ -100,14 +116,23 @@ def show(console: Console, result: StudyResult) -> None:
     unit = f"percent of {study.baseline}'s" if study.unit == "%" else "points"
     better = "higher" if study.higher_is_better else "lower"
     title = f"{metric_name(study)}, {better} is better; effect: arm minus {study.baseline}, {unit}"
-    table = new_table(title, "", "score", f"effect [{100 * (1 - study.alpha):g}% interval]", "Holm p", "verdict")
+    table = new_table(
+        title, "", "score", f"effect [{100 * (1 - study.alpha):g}% interval]", "Holm p", "verdict"
+    )
     if result.aa is not None:
         table.add_row(Text(result.aa.arm), *cells(study, result.aa), end_section=True)
     table.add_row(Text(study.baseline), score(result.baseline_score), "", "", "baseline")
     for one in result.verdicts:
         table.add_row(Text(one.arm), *cells(study, one))
     for i, (name, value) in enumerate(sorted(result.references.items())):
-        table.add_row(Text(name), score(value), "", "", "reference", end_section=i == len(result.references) - 1)
+        table.add_row(
+            Text(name),
+            score(value),
+            "",
+            "",
+            "reference",
+            end_section=i == len(result.references) - 1,
+        )
     for one in result.parts:
         table.add_row(Text(f"share of {one.arm}"), *cells(study, one))
     console.print(table)
@@ -136,22 +161,32 @@ def notes(result: StudyResult) -> list[str]:
     """What a reader of the table must know."""
     said = []
     if any(one.word == "undecided" and one.more_seeds for one in (*result.verdicts, *result.parts)):
-        said.append("undecided +n: about n more seeds would decide, if effect and spread are as seen")
+        said.append(
+            "undecided +n: about n more seeds would decide, if effect and spread are as seen"
+        )
     if result.aa is not None and result.aa.word in ("helps", "hurts"):
         chance = f"{100 * result.study.alpha:g}% of all studies do so by chance"
-        said.append(f"A/A found a difference where there is none: {chance}; look at the other rows with that in mind")
+        said.append(
+            f"A/A found a difference where there is none: {chance}; look at the other rows with that in mind"
+        )
     if any(result.diverged.values()):
         told = ", ".join(f"{count} of {name}" for name, count in result.diverged.items() if count)
         said.append(f"diverged runs, ranked last: {told}")
     if not result.complete:
         count = sum(len(cells) for cells in result.missing.values())
         said.append(f"missing runs: {count}; a seed counts where all of it is there")
-    said += [other_dates(one.arm, result) for one in [whole(result)] if one is not None and result.second.get(one.arm)]
+    said += [
+        other_dates(one.arm, result)
+        for one in [whole(result)]
+        if one is not None and result.second.get(one.arm)
+    ]
     said.append(f"looks at this test part in this store: {result.looks} runs")
     return said
 
 
 def other_dates(arm: str, result: StudyResult) -> str:
     """p-values beyond seeds; those of the trained seeds alone say so in their names."""
-    tests = [f"{test.name}: {p_value(test.p)}" for test in result.second[arm] if not math.isnan(test.p)]
+    tests = [
+        f"{test.name}: {p_value(test.p)}" for test in result.second[arm] if not math.isnan(test.p)
+    ]
     return f"{arm} on other test {'dates' if result.study.task == 'stock' else 'items'}, p of {'; '.join(tests)}"

@@ -26,7 +26,11 @@ from upgate.recipe.gradient_guard import Diverged
 from upgate.run.train import dry_run
 from upgate.study.result import Arm, Wall
 
-FIRST, STEPS, ROUNDS = 4, 16, 3  # steps left out, for they are slower; steps timed in a round; rounds
+FIRST, STEPS, ROUNDS = (
+    4,
+    16,
+    3,
+)  # steps left out, for they are slower; steps timed in a round; rounds
 WORD = "trainer.max_epochs"
 
 
@@ -50,7 +54,9 @@ class Clock(pl.Callback):
         self.seconds.append(time.perf_counter() - self._since)
 
 
-def equal_wall(arms: Sequence[Arm], jobs: Mapping[str, Job], library: Datasets) -> tuple[list[Arm], Wall]:
+def equal_wall(
+    arms: Sequence[Arm], jobs: Mapping[str, Job], library: Datasets
+) -> tuple[list[Arm], Wall]:
     """The arms with their epochs, which their names say, and what was handed out; jobs by arm, the baseline first.
 
     Where all get the same, the arms are as they were: it is the study of equal steps. Raises UserError for a budget that is not in epochs.
@@ -59,24 +65,40 @@ def equal_wall(arms: Sequence[Arm], jobs: Mapping[str, Job], library: Datasets) 
     asked, folder = epochs_of(base), Path(str(base.config["root"])) / "studies" / "wall"
     steps = [step(base, jobs[arm.name], folder, library) for arm in arms]
     epochs = [max(1, int(asked / one.ratio + 0.5)) for one in steps]
-    found = [with_epochs(arm, n) for arm, n in zip(arms, epochs, strict=True)] if len(set(epochs)) > 1 else list(arms)
+    found = (
+        [with_epochs(arm, n) for arm, n in zip(arms, epochs, strict=True)]
+        if len(set(epochs)) > 1
+        else list(arms)
+    )
     names = [arm.name for arm in found]
-    batches = len(library.fetch(base)[1].loads(base.spec.batch_size, base.spec.seed).train_dataloader())
+    batches = len(
+        library.fetch(base)[1].loads(base.spec.batch_size, base.spec.seed).train_dataloader()
+    )
     ratios = [one.ratio for one in steps]
-    wall = Wall(dict(zip(names, epochs, strict=True)), dict(zip(names, ratios, strict=True)), asked * batches * steps[0].seconds)
+    wall = Wall(
+        dict(zip(names, epochs, strict=True)),
+        dict(zip(names, ratios, strict=True)),
+        asked * batches * steps[0].seconds,
+    )
     return found, wall
 
 
 def with_epochs(arm: Arm, epochs: int) -> Arm:
     words = [word for word in arm.words if not word.startswith(f"{WORD}=")]
-    return replace(arm, name=f"{arm.name} ({epochs} epoch{'s' * (epochs > 1)})", words=[*words, f"{WORD}={epochs}"])
+    return replace(
+        arm,
+        name=f"{arm.name} ({epochs} epoch{'s' * (epochs > 1)})",
+        words=[*words, f"{WORD}={epochs}"],
+    )
 
 
 def epochs_of(base: Job) -> int:
     budget = base.spec.budget
     epochs = budget.get("max_epochs", -1)
     if epochs < 1 or budget.get("max_steps", -1) > 0 or "max_time" in budget:
-        raise UserError(f"study.budget=wall hands out whole epochs; give the baseline's as {WORD}=..., without max_steps and max_time")
+        raise UserError(
+            f"study.budget=wall hands out whole epochs; give the baseline's as {WORD}=..., without max_steps and max_time"
+        )
     return int(epochs)
 
 
@@ -100,7 +122,9 @@ def measured(base: Job, job: Job, library: Datasets) -> Step:
         theirs = timed(base, library)
         own = theirs if job is base else timed(job, library)
         n = min(len(theirs), len(own))
-        rounds.append(Step(fmean(theirs[:n]), sum(own[:n]) / sum(theirs[:n])) if n else Step(0.0, 1.0))
+        rounds.append(
+            Step(fmean(theirs[:n]), sum(own[:n]) / sum(theirs[:n])) if n else Step(0.0, 1.0)
+        )
     return Step(median(one.seconds for one in rounds), median(one.ratio for one in rounds))
 
 

@@ -52,7 +52,14 @@ class Task:
         """The table that a choice of `conf/data/` asks for."""
         raise NotImplementedError
 
-    def data(self, table: Any, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]) -> FoldDataModule:
+    def data(
+        self,
+        table: Any,
+        task: Mapping[str, Any],
+        split: Mapping[str, Any],
+        fold: int,
+        config: Mapping[str, Any],
+    ) -> FoldDataModule:
         """The tensors of a fold; `config` says what decides no numbers, such as where a cache lies."""
         raise NotImplementedError
 
@@ -63,7 +70,14 @@ class Task:
         """What the outputs of a part, in the order of its batches, are worth."""
         raise NotImplementedError
 
-    def draw(self, folder: Path, tables: Mapping[str, pd.DataFrame], twin: Path | None, name: str, spec: dict[str, Any]) -> Sequence[str]:
+    def draw(
+        self,
+        folder: Path,
+        tables: Mapping[str, pd.DataFrame],
+        twin: Path | None,
+        name: str,
+        spec: dict[str, Any],
+    ) -> Sequence[str]:
         """Make the pictures of a run in its folder; return the names of the files."""
         raise NotImplementedError
 
@@ -102,4 +116,6 @@ def task_of(name: str) -> Task:
 def check_source(source: Mapping[str, Any], there: Mapping[str, Any], task: str) -> None:
     """Raise for data of the other task."""
     if source["source"] not in there:
-        raise UserError(f"data={source['source']} is not for task={task}{did_you_mean(source['source'], there)}")
+        raise UserError(
+            f"data={source['source']} is not for task={task}{did_you_mean(source['source'], there)}"
+        )

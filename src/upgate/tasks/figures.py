@@ -32,7 +32,10 @@ def forecast(forecasts: pd.DataFrame, target: str, name: str) -> Figure:
         figure = Figure(figsize=(9, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=[3, 2])
         _series(top, one.tail(SHOWN), prefix)
-        top.set_title(f"{one['ticker'].iloc[0]}: {target}, the last {min(SHOWN, len(one))} of {len(one)} test days", loc="left")
+        top.set_title(
+            f"{one['ticker'].iloc[0]}: {target}, the last {min(SHOWN, len(one))} of {len(one)} test days",
+            loc="left",
+        )
         top.set_ylabel(unit)
         _lead(bottom, one, name)
     return figure
@@ -50,8 +53,17 @@ def _lead(axes: Axes, frame: pd.DataFrame, name: str) -> None:
     """Persistence's squared error minus the forecast's, summed: rising where the forecast is the better one."""
     for reference, colour, style in (("persistence", BLUE, "-"), ("har", GREY, "--")):
         if reference in frame:
-            lead = np.cumsum((frame[reference] - frame["truth"]) ** 2 - (frame["forecast"] - frame["truth"]) ** 2)
-            axes.plot(frame["label_date"], lead, color=colour, ls=style, lw=1.5, label=f"against {reference}")
+            lead = np.cumsum(
+                (frame[reference] - frame["truth"]) ** 2 - (frame["forecast"] - frame["truth"]) ** 2
+            )
+            axes.plot(
+                frame["label_date"],
+                lead,
+                color=colour,
+                ls=style,
+                lw=1.5,
+                label=f"against {reference}",
+            )
     axes.axhline(0, color=BLACK, lw=0.8)
     axes.set_title(f"summed lead of {name}: rising where it forecasts better", loc="left")
     axes.set_ylabel("squared error")
@@ -66,8 +78,22 @@ def curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
         for curve, label, colour in ((run, name, ORANGE), (twin, "twin (traditional)", BLUE)):
             if curve is not None and len(curve):
                 epochs = np.arange(1, len(curve) + 1)
-                axes.plot(epochs, curve["val/loss"], color=colour, marker="o", ms=3, label=f"{label}, validation")
-                axes.plot(epochs, curve["train/loss"], color=colour, ls="--", lw=1, label=f"{label}, training")
+                axes.plot(
+                    epochs,
+                    curve["val/loss"],
+                    color=colour,
+                    marker="o",
+                    ms=3,
+                    label=f"{label}, validation",
+                )
+                axes.plot(
+                    epochs,
+                    curve["train/loss"],
+                    color=colour,
+                    ls="--",
+                    lw=1,
+                    label=f"{label}, training",
+                )
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -43,7 +43,9 @@ def _weights(n: int) -> NDArray[np.float64]:
 
 
 def _choose(n: NDArray[np.int64] | int, k: NDArray[np.int64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = gammaln(np.asarray(n) + 1.0) - gammaln(k + 1.0) - gammaln(np.asarray(n) - k + 1.0)
+    found: NDArray[np.float64] = (
+        gammaln(np.asarray(n) + 1.0) - gammaln(k + 1.0) - gammaln(np.asarray(n) - k + 1.0)
+    )
     return found
 
 

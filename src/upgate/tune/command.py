@@ -45,7 +45,9 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
     return run(planned, extra, library, store, record, console)
 
 
-def expected(planned: Plan, store: Store, library: Datasets, console: Console) -> tuple[float, int, bool]:
+def expected(
+    planned: Plan, store: Store, library: Datasets, console: Console
+) -> tuple[float, int, bool]:
     """Seconds of all runs if each takes as long as its arm's baseline; trials that are done; whether the store has timed all baselines."""
     every = stored_rows(store, planned.search.task)
     rows = [row for row in every if row.status == "FINISHED" and not row.is_parent]
@@ -62,20 +64,35 @@ def expected(planned: Plan, store: Store, library: Datasets, console: Console) -
     return total / len(planned.search.arms) * max(0, runs - done), done, measured
 
 
-def run(planned: Plan, extra: str | None, library: Datasets, store: Store, record: Record, console: Console) -> int:
+def run(
+    planned: Plan,
+    extra: str | None,
+    library: Datasets,
+    store: Store,
+    record: Record,
+    console: Console,
+) -> int:
     """Everything from the first trial to the last look."""
     try:
         result, failed = go(planned, extra, library, store, record, console)
     except Interrupted:
         return interrupted(console)
     except SearchStopped as stopped:
-        console.print(f"[red]the search stopped:[/] {stopped}; mend what failed, and the same command goes on", highlight=False)
+        console.print(
+            f"[red]the search stopped:[/] {stopped}; mend what failed, and the same command goes on",
+            highlight=False,
+        )
         return 1
     return report(console, result, failed, folder_of(store, planned.search.id))
 
 
 def go(
-    planned: Plan, extra: str | None, library: Datasets, store: Store, record: Record, console: Console
+    planned: Plan,
+    extra: str | None,
+    library: Datasets,
+    store: Store,
+    record: Record,
+    console: Console,
 ) -> tuple[SearchResult, dict[str, Result]]:
     """The search in its MLflow runs; what came of it, and the runs that failed. Raises Interrupted, Stopped."""
     search, folder = planned.search, folder_of(store, planned.search.id)
@@ -84,11 +101,18 @@ def go(
     with ExitStack() as stack:
         parent = stack.enter_context(open_parent(search, store))
         parent.artifact(folder / FILE)
-        arms = {arm.name: stack.enter_context(open_arm(search, arm.name, parent, store)) for arm in search.arms}
+        arms = {
+            arm.name: stack.enter_context(open_arm(search, arm.name, parent, store))
+            for arm in search.arms
+        }
         try:
             with Runs(planned, library, store, parent, console) as runs:
                 parents = {name: one.id for name, one in arms.items()}
-                result = searched(Context(search, extra, library, runs, parents, teller(search, record)), store, runs)
+                result = searched(
+                    Context(search, extra, library, runs, parents, teller(search, record)),
+                    store,
+                    runs,
+                )
         except Interrupted:
             for one in (*arms.values(), parent):
                 one.finish("KILLED")
@@ -103,7 +127,11 @@ def teller(search: Search, record: Record) -> Callable[[Block, Tunable, Sequence
     """Who hears of the trials so far: Optuna's record, one study for each arm and block."""
 
     def tell(block: Block, arm: Tunable, trials: Sequence[Trial]) -> None:
-        record.add("/".join([search.id, arm.name, *([block.name] if block.name else [])]), arm.space, trials)
+        record.add(
+            "/".join([search.id, arm.name, *([block.name] if block.name else [])]),
+            arm.space,
+            trials,
+        )
 
     return tell
 
@@ -112,6 +140,8 @@ def report(console: Console, result: SearchResult, failed: dict[str, Result], fo
     say.show(console, result)
     if failed:
         show_failures(console, list(failed.values()))
-    console.print(f"in {folder}: {FILE}, result.json, report.html, figures", highlight=False, soft_wrap=True)
+    console.print(
+        f"in {folder}: {FILE}, result.json, report.html, figures", highlight=False, soft_wrap=True
+    )
     console.print(f"next: {say.next_line(result)}", highlight=False, markup=False, soft_wrap=True)
     return 0 if result.complete and not say.any_failed(result) else 1

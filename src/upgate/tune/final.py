@@ -22,8 +22,13 @@ from upgate.tune.search import Context
 from upgate.tune.space import replaced
 from upgate.tune.trial import COMPLETE, Trial
 
-LISTENERS = (("schedule", "plateau"), ("optimizer", "nt_asgd"))  # they follow the validation loss, which a refit has trained on
-OURS = re.compile(r"(stopping[.=]|trainer\.(max_steps|min_steps|min_epochs)=)")  # a last run says its length itself
+LISTENERS = (
+    ("schedule", "plateau"),
+    ("optimizer", "nt_asgd"),
+)  # they follow the validation loss, which a refit has trained on
+OURS = re.compile(
+    r"(stopping[.=]|trainer\.(max_steps|min_steps|min_epochs)=)"
+)  # a last run says its length itself
 
 Curve = Callable[[Result], pd.DataFrame]
 
@@ -49,7 +54,9 @@ def mean_step(results: Sequence[Result], curve: Curve, stopping: Mapping[str, An
     return max(1, round(fmean(best_step(result, curve(result), stopping) for result in results)))
 
 
-def last_words(arm: Tunable, trial: Trial, steps: int, block: Block, extra: str | None) -> list[str]:
+def last_words(
+    arm: Tunable, trial: Trial, steps: int, block: Block, extra: str | None
+) -> list[str]:
     """The words of a last run. The schedule is laid over its steps; what follows the validation loss is trained as in the search."""
     words = replaced(arm.words, trial.words)
     if listens(config.compose(words, extra)):
@@ -58,10 +65,17 @@ def last_words(arm: Tunable, trial: Trial, steps: int, block: Block, extra: str 
     return [*kept, *block.final, "split.refit=true", "stopping=none", f"trainer.max_steps={steps}"]
 
 
-def last_jobs(context: Context, block: Block, arm: Tunable, which: str, words: Sequence[str]) -> list[Job]:
+def last_jobs(
+    context: Context, block: Block, arm: Tunable, which: str, words: Sequence[str]
+) -> list[Job]:
     job = make_job([*words, "twin=false"], context.library, context.extra)[0]
-    job = replace(job, changes=(*config.changes(arm.words), which))  # the run's name, a title too: the values would not fit
-    return [job_at(job, context.search.test_seed, fold, context.parents[arm.name]) for fold in block.tests]
+    job = replace(
+        job, changes=(*config.changes(arm.words), which)
+    )  # the run's name, a title too: the values would not fit
+    return [
+        job_at(job, context.search.test_seed, fold, context.parents[arm.name])
+        for fold in block.tests
+    ]
 
 
 def candidates(trials: Sequence[Trial], chosen: int | None) -> dict[str, Trial]:
@@ -73,4 +87,7 @@ def candidates(trials: Sequence[Trial], chosen: int | None) -> dict[str, Trial]:
 
 def looks(search: Search, rows: Sequence[Row]) -> int:
     """Finished runs of the store that were judged on this test part."""
-    return sum(row.status == "FINISHED" and not row.is_parent and looked(row, search.data, search.split) for row in rows)
+    return sum(
+        row.status == "FINISHED" and not row.is_parent and looked(row, search.data, search.split)
+        for row in rows
+    )

@@ -32,7 +32,9 @@ def without_split(words: Sequence[str]) -> list[str]:
     return [word for word in words if not re.match(r"split[.=]", word)]
 
 
-def blocks_of(base: Job, asked: Asked, words: Sequence[str], extra: str | None, library: Datasets) -> list[Block]:
+def blocks_of(
+    base: Job, asked: Asked, words: Sequence[str], extra: str | None, library: Datasets
+) -> list[Block]:
     """The search's blocks; `base` is a job of the words as they are. Raises UserError for folds that are not there."""
     split = base.spec.split
     if base.spec.task["name"] != "stock":
@@ -40,15 +42,26 @@ def blocks_of(base: Job, asked: Asked, words: Sequence[str], extra: str | None, 
     folds = list(range(asked.folds or FOLDS))
     walks = split["name"] == "walk_forward"
     if asked.nested and not walks:
-        raise UserError("tune.nested=true searches before each test block of walk-forward; give split=walk_forward beside it")
-    final = said(split, "walk_forward" if walks else "holdout", ("validation", "test", "gap", *(("folds",) if walks else ())))
+        raise UserError(
+            "tune.nested=true searches before each test block of walk-forward; give split=walk_forward beside it"
+        )
+    final = said(
+        split,
+        "walk_forward" if walks else "holdout",
+        ("validation", "test", "gap", *(("folds",) if walks else ())),
+    )
     tests = list(range(split["folds"])) if walks else [0]
     if not asked.nested:
         return [Block("", inner(split, folds, split["test"]), folds, final, tests)]
     plain = [*without_split(words), "twin=false"]
-    outer = [library.fetch(make_job([*plain, *final, f"fold={k}"], library, extra)[0])[1] for k in tests]
+    outer = [
+        library.fetch(make_job([*plain, *final, f"fold={k}"], library, extra)[0])[1] for k in tests
+    ]
     shares = [share_from(one.fold.test.start, len(one.tensors.panel.dates)) for one in outer]  # type: ignore[attr-defined]
-    return [Block(f"fold {k}", inner(split, folds, share), folds, final, [k]) for k, share in zip(tests, shares, strict=True)]
+    return [
+        Block(f"fold {k}", inner(split, folds, share), folds, final, [k])
+        for k, share in zip(tests, shares, strict=True)
+    ]
 
 
 def share_from(start: int, n: int) -> float:
@@ -58,7 +71,11 @@ def share_from(start: int, n: int) -> float:
 
 def inner(split: Mapping[str, Any], folds: Sequence[int], test: float) -> list[str]:
     """Walk-forward folds that end a gap before the last `test` of the dates."""
-    return said({**split, "folds": len(folds), "test": test}, "development", ("folds", "validation", "test", "gap"))
+    return said(
+        {**split, "folds": len(folds), "test": test},
+        "development",
+        ("folds", "validation", "test", "gap"),
+    )
 
 
 def said(split: Mapping[str, Any], name: str, knobs: Sequence[str]) -> list[str]:
@@ -67,13 +84,19 @@ def said(split: Mapping[str, Any], name: str, knobs: Sequence[str]) -> list[str]
 
 def reviews(base: Job, asked: Asked, library: Datasets) -> Block:
     if asked.nested:
-        raise UserError("tune.nested=true is for prices: reviews have one test part, which a search leaves closed")
+        raise UserError(
+            "tune.nested=true is for prices: reviews have one test part, which a search leaves closed"
+        )
     split, table = base.spec.split, library.fetch(base)[0].table  # type: ignore[attr-defined]
     official = "split" in table and bool((table["split"] == "validation").any())
     there = 1 if official else int(1 / split["validation"] + 1e-9)
     folds = asked.folds or min(FOLDS, there)
     if folds > there:
-        why = "these reviews have an official validation part" if official else f"split.validation={split['validation']}"
+        why = (
+            "these reviews have an official validation part"
+            if official
+            else f"split.validation={split['validation']}"
+        )
         raise UserError(f"tune.folds={folds} is more than there are: {why} gives {there}")
     final = said(split, "stratified", ("validation", "test"))
     return Block("", [*final, "split.closed=true"], list(range(folds)), final, [0])

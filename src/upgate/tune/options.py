@@ -27,13 +27,21 @@ class Asked:
     """What a search is asked; the only place where its words and their defaults stand."""
 
     search: Sampler = "random"
-    trials: PositiveInt | None = None  # of each arm, the baseline's among them; null: 30, or as many as the grid has points
+    trials: PositiveInt | None = (
+        None  # of each arm, the baseline's among them; null: 30, or as many as the grid has points
+    )
     per_axis: Several = 3  # points of a grid along each axis
-    arms: list[str] | None = None  # recipes, each tuned by itself on the same list; null: the one that the words ask for
+    arms: list[str] | None = (
+        None  # recipes, each tuned by itself on the same list; null: the one that the words ask for
+    )
     folds: PositiveInt | None = None  # null: 3; 1 where reviews have an official validation part
     nested: bool = False  # prices: search anew before each test block of walk-forward, and score the winner on that block
-    seed: NonNegativeInt = 0  # of the list of points, and by it of the trainings: 100 (seed + 1) and on
-    generation: PositiveInt = 4  # tpe: points asked for together, from the results of the generations before
+    seed: NonNegativeInt = (
+        0  # of the list of points, and by it of the trainings: 100 (seed + 1) and on
+    )
+    generation: PositiveInt = (
+        4  # tpe: points asked for together, from the results of the generations before
+    )
     startup: PositiveInt = 10  # tpe: points of the shared random list before it listens to results
     top: NonNegativeInt = 5  # trials that get more seeds before the choice
     top_seeds: NonNegativeInt = 2  # how many more
@@ -51,7 +59,11 @@ class Asked:
 
 def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
     """The search's own words, checked, and the rest: train's words, which hold for every trial. Raises UserError."""
-    own = [word for word in words if re.match(r"(tune[.=]|search=)", word) or word in ("tune", "search")]
+    own = [
+        word
+        for word in words
+        if re.match(r"(tune[.=]|search=)", word) or word in ("tune", "search")
+    ]
     rest = [word for word in words if word not in own]
     for word in rest:
         key = word.partition("=")[0]
@@ -65,14 +77,22 @@ def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
         key, is_pair, text = word.partition("=")
         if key in ("tune", "tune.space"):
             raise UserError(f"{word} is not understood; give {key}.KEY=..., as in {EXAMPLE[key]}")
-        into, name = (space, key.removeprefix(SPACE)) if key.startswith(SPACE) else (values, key.removeprefix("tune."))
+        into, name = (
+            (space, key.removeprefix(SPACE))
+            if key.startswith(SPACE)
+            else (values, key.removeprefix("tune."))
+        )
         if name in into:
             raise UserError(f"{key} is given twice; give it once")
         if not is_pair or not text.strip():
             raise UserError(f"{key} needs a value, as in {key}=...")
-        into[name] = listed(text) if name in ("arms", "only") and into is values else one_value(word)
+        into[name] = (
+            listed(text) if name in ("arms", "only") and into is values else one_value(word)
+        )
     if (chosen := values.get("search", "random")) not in get_args(Sampler):
-        raise UserError(f"search={said(chosen)} is not a choice{did_you_mean(said(chosen), get_args(Sampler))}")
+        raise UserError(
+            f"search={said(chosen)} is not a choice{did_you_mean(said(chosen), get_args(Sampler))}"
+        )
     asked = build(Asked, {**values, "space": space}, "tune")
     check(asked)
     return asked, rest
@@ -81,10 +101,16 @@ def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
 def check(asked: Asked) -> None:
     """What single words cannot say. Raises UserError."""
     if asked.search == "grid" and asked.trials is not None:
-        raise UserError("tune.trials is not for search=grid, which has as many trials as points; set tune.per_axis or tune.only")
+        raise UserError(
+            "tune.trials is not for search=grid, which has as many trials as points; set tune.per_axis or tune.only"
+        )
     if asked.prune == "epochs":
-        raise UserError("tune.prune=epochs is not offered: early epochs rank recipes wrongly; tune.prune=folds compares whole runs")
+        raise UserError(
+            "tune.prune=epochs is not offered: early epochs rank recipes wrongly; tune.prune=folds compares whole runs"
+        )
     if asked.prune == "folds" and (asked.folds or 3) < 5:
-        raise UserError("tune.prune=folds decides nothing before the fifth fold, for four pairs are the fewest that can; take tune.folds=6")
+        raise UserError(
+            "tune.prune=folds decides nothing before the fifth fold, for four pairs are the fewest that can; take tune.folds=6"
+        )
     if asked.top_seeds > 99:
         raise UserError(f"tune.top_seeds={asked.top_seeds} must be 99 or fewer")

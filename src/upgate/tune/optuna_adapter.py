@@ -43,7 +43,13 @@ def frozen_trial(space: Sequence[Dimension], trial: Trial, record: bool) -> Any:
     if params is None and not record:
         return None
     failed = trial.state not in (COMPLETE, PRUNED, DIVERGED) and record
-    state = TrialState.FAIL if failed else TrialState.PRUNED if trial.state == PRUNED else TrialState.COMPLETE
+    state = (
+        TrialState.FAIL
+        if failed
+        else TrialState.PRUNED
+        if trial.state == PRUNED
+        else TrialState.COMPLETE
+    )
     told = {
         "upgate.number": trial.number,
         "upgate.state": trial.state,
@@ -60,17 +66,29 @@ def frozen_trial(space: Sequence[Dimension], trial: Trial, record: bool) -> Any:
     )
 
 
-def tpe_points(space: Sequence[Dimension], seed: int, first: int, count: int, told: Sequence[Trial]) -> list[dict[str, Any]]:
+def tpe_points(
+    space: Sequence[Dimension], seed: int, first: int, count: int, told: Sequence[Trial]
+) -> list[dict[str, Any]]:
     """The points of one generation, that with number `first` on, from the trials of earlier generations alone."""
     import optuna
 
     _quiet()
-    sampler = optuna.samplers.TPESampler(n_startup_trials=1, multivariate=True, constant_liar=True, seed=derive(seed, "tpe", first) % 2**32)
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=1,
+        multivariate=True,
+        constant_liar=True,
+        seed=derive(seed, "tpe", first) % 2**32,
+    )
     study = optuna.create_study(direction="minimize", sampler=sampler)
-    study.add_trials([one for trial in told if (one := frozen_trial(space, trial, record=False)) is not None])
+    study.add_trials(
+        [one for trial in told if (one := frozen_trial(space, trial, record=False)) is not None]
+    )
     asked = {dim.key: distribution(dim) for dim in space}
     found = [study.ask(asked).params for _ in range(count)]
-    return [{dim.key: dim.short(one[dim.key]) if dim.kind == "float" else one[dim.key] for dim in space} for one in found]
+    return [
+        {dim.key: dim.short(one[dim.key]) if dim.kind == "float" else one[dim.key] for dim in space}
+        for one in found
+    ]
 
 
 def importance(space: Sequence[Dimension], seed: int, trials: Sequence[Trial]) -> dict[str, float]:
@@ -78,13 +96,20 @@ def importance(space: Sequence[Dimension], seed: int, trials: Sequence[Trial]) -
     import optuna
 
     _quiet()
-    kept = [trial for trial in trials if trial.state == COMPLETE and inside(space, trial.values) == trial.values]
+    kept = [
+        trial
+        for trial in trials
+        if trial.state == COMPLETE and inside(space, trial.values) == trial.values
+    ]
     if len(kept) < FEWEST or len({trial.loss for trial in kept}) < 2:
         return {}
     study = optuna.create_study(direction="minimize")
     study.add_trials([frozen_trial(space, trial, record=False) for trial in kept])
     judge = optuna.importance.FanovaImportanceEvaluator(seed=derive(seed, "fanova") % 2**32)
-    return {key: float(share) for key, share in optuna.importance.get_param_importances(study, evaluator=judge).items()}
+    return {
+        key: float(share)
+        for key, share in optuna.importance.get_param_importances(study, evaluator=judge).items()
+    }
 
 
 class Record:
@@ -106,7 +131,9 @@ class Record:
                 self._storage = optuna.storages.get_storage(self.uri)
             except Exception as error:  # the boundary to a service
                 shown, why = self.uri.partition("://")[0], first_line(error)
-                raise UserError(f"tune.storage={shown}://... does not answer ({why}); start it, or leave tune.storage out") from error
+                raise UserError(
+                    f"tune.storage={shown}://... does not answer ({why}); start it, or leave tune.storage out"
+                ) from error
 
     def add(self, name: str, space: Sequence[Dimension], trials: Sequence[Trial]) -> None:
         """Add what is not there yet; a trial that failed before and has finished now is added as that."""
@@ -114,10 +141,20 @@ class Record:
         from filelock import FileLock
 
         with FileLock(self.lock):
-            study = optuna.create_study(study_name=name, storage=self._storage, direction="minimize", load_if_exists=True)
+            study = optuna.create_study(
+                study_name=name, storage=self._storage, direction="minimize", load_if_exists=True
+            )
             there = study.get_trials(deepcopy=False)
-            known = {one.user_attrs.get("upgate.number"): False for one in there if one.state.name == "FAIL"}
-            known |= {one.user_attrs.get("upgate.number"): True for one in there if one.state.name != "FAIL"}
+            known = {
+                one.user_attrs.get("upgate.number"): False
+                for one in there
+                if one.state.name == "FAIL"
+            }
+            known |= {
+                one.user_attrs.get("upgate.number"): True
+                for one in there
+                if one.state.name != "FAIL"
+            }
             for trial in trials:
                 over = trial.state in (COMPLETE, PRUNED, DIVERGED)
                 if trial.number not in known or (over and not known[trial.number]):

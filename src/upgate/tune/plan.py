@@ -40,13 +40,21 @@ def plan(words: Sequence[str], extra: str | None, library: Datasets) -> Plan:
 
 def arms_of(asked: Asked, rest: Sequence[str], extra: str | None) -> list[Arm]:
     if asked.arms is None:
-        return [Arm(" ".join([config.compose(rest, extra)["recipe"], *config.changes(rest)]), list(rest))]
+        return [
+            Arm(
+                " ".join([config.compose(rest, extra)["recipe"], *config.changes(rest)]), list(rest)
+            )
+        ]
     if len(asked.arms) < 2:
-        raise UserError("tune.arms names two recipes or more; for one, give its words, as in recipe=traditional")
+        raise UserError(
+            "tune.arms names two recipes or more; for one, give its words, as in recipe=traditional"
+        )
     return [Arm(arm.name, list(arm.words)) for arm in design.arms(asked.arms, rest, extra)]
 
 
-def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: str | None, library: Datasets) -> Plan:
+def plan_arms(
+    asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: str | None, library: Datasets
+) -> Plan:
     """The search of these recipes; `words` are only recorded."""
     configs = [config.compose(arm.words, extra) for arm in arms]
     check_keys(configs, asked.space, asked.only)
@@ -57,7 +65,9 @@ def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: st
     ]
     for arm in tuned:
         if not arm.space:
-            raise UserError(f"{arm.name} has nothing to search: no range is left; give one, as in tune.space.optimizer.lr=[1e-4,1e-1,log]")
+            raise UserError(
+                f"{arm.name} has nothing to search: no range is left; give one, as in tune.space.optimizer.lr=[1e-4,1e-1,log]"
+            )
     base = make_job([*arms[0].words, "twin=false"], library, extra)[0]
     blocks = blocks_of(base, asked, arms[0].words, extra, library)
     count = trials_of(asked, tuned)
@@ -90,7 +100,9 @@ def plan_arms(asked: Asked, arms: Sequence[Arm], words: Sequence[str], extra: st
         frozen=frozen(base),
     )
     search = replace(search, id=identity(search))
-    return Plan(replace(search, commands=commands_of("tune", words, extra, search.id)), first, asked)
+    return Plan(
+        replace(search, commands=commands_of("tune", words, extra, search.id)), first, asked
+    )
 
 
 def trials_of(asked: Asked, arms: Sequence[Tunable]) -> int:
@@ -101,11 +113,17 @@ def trials_of(asked: Asked, arms: Sequence[Tunable]) -> int:
         counts = {arm.name: 1 + grid_count(arm.space, asked.per_axis) for arm in arms}
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{count:,} for {name}" for name, count in counts.items())
-            raise UserError(f"search=grid gives arms unequal budgets: {told} trials; take tune.only=[optimizer.lr], or search=random")
+            raise UserError(
+                f"search=grid gives arms unequal budgets: {told} trials; take tune.only=[optimizer.lr], or search=random"
+            )
         count = next(iter(counts.values()))
     if count > MOST:
         axes = max((arm.space for arm in arms), key=len)
-        more = f", {asked.per_axis} points on each of {len(axes)} axes" if asked.search == "grid" else ""
+        more = (
+            f", {asked.per_axis} points on each of {len(axes)} axes"
+            if asked.search == "grid"
+            else ""
+        )
         raise UserError(
             f"that is {count:,} trials{more}; at most {MOST:,} are taken: search few axes, as in tune.only=[optimizer.lr,batch_size]"
         )
@@ -128,7 +146,14 @@ def trial_words(arm: Tunable, new: Sequence[str], split: Sequence[str]) -> list[
     return [*replaced(arm.words, new), *split, "twin=false"]
 
 
-def trial_job(arm: Tunable, values: dict[str, Any], block: Block, extra: str | None, library: Datasets, named: str = "") -> Job:
+def trial_job(
+    arm: Tunable,
+    values: dict[str, Any],
+    block: Block,
+    extra: str | None,
+    library: Datasets,
+    named: str = "",
+) -> Job:
     """An arm's job at these values; seed and fold are set later. `named` stands for the values in the run's name, which is a title too."""
     new = words_of(values, config.compose(arm.words, extra)) if values else []
     job = make_job(trial_words(arm, new, block.search), library, extra)[0]
@@ -168,14 +193,26 @@ def final_split(arm: Tunable, block: Block, extra: str | None, library: Datasets
 def frozen(base: Job) -> dict[str, Any]:
     """What every trial has alike, but for what is searched."""
     spec = asdict(base.spec)
-    return {name: spec[name] for name in ("task", "model", "budget", "batch_size", "precision", "threads", "numerics")}
+    return {
+        name: spec[name]
+        for name in ("task", "model", "budget", "batch_size", "precision", "threads", "numerics")
+    }
 
 
 def identity(search: Search) -> str:
     """A short name that the same question on the same data always gets."""
-    question = {key: value for key, value in asdict(search).items() if key not in ("words", "commands", "source", "arms")}
-    arms = [[arm.name, arm.baseline, [asdict(dim) for dim in arm.space], places_aside(arm.words)] for arm in search.arms]
-    digest = hashlib.sha256(json.dumps([question, arms], sort_keys=True, default=str).encode()).hexdigest()
+    question = {
+        key: value
+        for key, value in asdict(search).items()
+        if key not in ("words", "commands", "source", "arms")
+    }
+    arms = [
+        [arm.name, arm.baseline, [asdict(dim) for dim in arm.space], places_aside(arm.words)]
+        for arm in search.arms
+    ]
+    digest = hashlib.sha256(
+        json.dumps([question, arms], sort_keys=True, default=str).encode()
+    ).hexdigest()
     return f"{search.task}-{search.sampler}-{digest[:8]}"
 
 
@@ -187,7 +224,11 @@ def places_aside(words: Sequence[str]) -> list[str]:
 
 def runs_of(search: Search) -> int:
     """Runs at most: trials, further seeds of the best, the last ones."""
-    each = [len(block.folds) * (search.trials + min(search.top, search.trials) * (len(search.seeds) - 1)) for block in search.blocks]
+    each = [
+        len(block.folds)
+        * (search.trials + min(search.top, search.trials) * (len(search.seeds) - 1))
+        for block in search.blocks
+    ]
     last = sum(2 * len(block.tests) for block in search.blocks) if search.test else 0
     return len(search.arms) * (sum(each) + last)
 

@@ -29,7 +29,13 @@ def keep(result: SearchResult, folder: Path, parent: Run, arms: dict[str, Run]) 
         parent.artifact(folder / name)
     for name, one in arms.items():
         one.log(numbers(result, name))
-    parent.log({"runs": float(runs_of(result.search)), "test_looks": float(result.looks), "seconds": result.seconds})
+    parent.log(
+        {
+            "runs": float(runs_of(result.search)),
+            "test_looks": float(result.looks),
+            "seconds": result.seconds,
+        }
+    )
     parent.tag({"upgate.sentence": say.sentence(result)})
 
 
@@ -37,10 +43,15 @@ def numbers(result: SearchResult, name: str) -> dict[str, float]:
     """An arm's numbers, by which MLflow's own table sorts; of several blocks the last one's."""
     search = result.search
     arm = next(one for one in result.blocks[-1].arms if one.name == name)
-    found = {f"{state}_trials": float(count) for state, count in arm.notes.items()} | {"trials": float(len(arm.trials))}
+    found = {f"{state}_trials": float(count) for state, count in arm.notes.items()} | {
+        "trials": float(len(arm.trials))
+    }
     found |= {f"untuned/{search.metric}": search.metric_of(arm.trials[0].loss)}
     if arm.best is not None:
-        found |= {f"tuned/{search.metric}": search.metric_of(arm.best.loss), "chosen": float(arm.best.number)}
+        found |= {
+            f"tuned/{search.metric}": search.metric_of(arm.best.loss),
+            "chosen": float(arm.best.number),
+        }
     for which in arm.tests:
         found[f"{which}/{search.score.key}"] = result.test(name, which)
     return found | {f"importance/{key}": share for key, share in arm.importance.items()}
@@ -49,7 +60,12 @@ def numbers(result: SearchResult, name: str) -> dict[str, float]:
 def open_parent(search: Search, store: Store) -> Run:
     """The search's MLflow run; the same search again goes on in the same one."""
     tags, texts = environment.provenance()
-    tags |= {"upgate.tune": search.id, "upgate.level": "tune", "upgate.search": search.sampler, "upgate.data": search.data}
+    tags |= {
+        "upgate.tune": search.id,
+        "upgate.level": "tune",
+        "upgate.search": search.sampler,
+        "upgate.data": search.data,
+    }
     parent = store.parent(search.task, f"tune {search.id}", digest("tune", search.id), tags)
     for file, text in texts.items():
         parent.text(text, file)

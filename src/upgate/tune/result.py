@@ -116,11 +116,19 @@ class SearchResult:
 
     @property
     def complete(self) -> bool:
-        return not self.failed and all(arm.chosen is not None for block in self.blocks for arm in block.arms)
+        return not self.failed and all(
+            arm.chosen is not None for block in self.blocks for arm in block.arms
+        )
 
     def test(self, arm: str, which: str) -> float:
         """An arm's test metric over all blocks and folds: the mean of an accuracy, the geometric mean of a ratio; nan of none."""
-        found = [one for block in self.blocks for it in block.arms if it.name == arm for one in it.tests.get(which, {}).values()]
+        found = [
+            one
+            for block in self.blocks
+            for it in block.arms
+            if it.name == arm
+            for one in it.tests.get(which, {}).values()
+        ]
         return mean_metric(found, self.search.score)
 
 

@@ -26,28 +26,61 @@ def searched(context: Context, store: Store, runs: Runs) -> SearchResult:
     failed: list[str] = []
     for block in search.blocks:
         trials, choice = run_block(context, block)
-        lasts = {arm.name: lasting(context, block, arm, trials[arm.name], choice[arm.name], store) for arm in search.arms}
+        lasts = {
+            arm.name: lasting(context, block, arm, trials[arm.name], choice[arm.name], store)
+            for arm in search.arms
+        }
         tests = tested(context, block, lasts, runs) if search.test else {}
-        failed += [f"{arm} {which}" for (arm, which), results in tests.items() if any(one.status != "FINISHED" for one in results)]
-        found.append(BlockResult(block.name, [judged(context, arm, trials, choice, lasts, tests) for arm in search.arms]))
-    return SearchResult(search, found, failed, looks(search, store.rows(task=search.task)), sum(runs.seconds.values()))
+        failed += [
+            f"{arm} {which}"
+            for (arm, which), results in tests.items()
+            if any(one.status != "FINISHED" for one in results)
+        ]
+        found.append(
+            BlockResult(
+                block.name,
+                [judged(context, arm, trials, choice, lasts, tests) for arm in search.arms],
+            )
+        )
+    return SearchResult(
+        search,
+        found,
+        failed,
+        looks(search, store.rows(task=search.task)),
+        sum(runs.seconds.values()),
+    )
 
 
 Lasts = dict[str, tuple[int, list[str]]]  # untuned, tuned -> steps and words of the last run
 
 
-def lasting(context: Context, block: Block, arm: Tunable, trials: Sequence[Trial], choice: int | None, store: Store) -> Lasts:
+def lasting(
+    context: Context,
+    block: Block,
+    arm: Tunable,
+    trials: Sequence[Trial],
+    choice: int | None,
+    store: Store,
+) -> Lasts:
     """How long the last runs go, and their words."""
-    stored = stored_results(store, [key for one in candidates(trials, choice).values() for key in one.keys.values()])
+    stored = stored_results(
+        store, [key for one in candidates(trials, choice).values() for key in one.keys.values()]
+    )
 
     def table(result: Result) -> pd.DataFrame:
         path = Path(result.folder) / "curve.parquet"
-        return pd.read_parquet(path if path.exists() else store.artifact(result.run_id, path.name, path.parent))
+        return pd.read_parquet(
+            path if path.exists() else store.artifact(result.run_id, path.name, path.parent)
+        )
 
     lasts: Lasts = {}
     for which, trial in candidates(trials, choice).items():
-        job = trial_job(arm, {} if trial.number == 0 else trial.values, block, context.extra, context.library)
-        ended = [stored[key] for key in trial.keys.values() if key in stored and not stored[key].diverged]
+        job = trial_job(
+            arm, {} if trial.number == 0 else trial.values, block, context.extra, context.library
+        )
+        ended = [
+            stored[key] for key in trial.keys.values() if key in stored and not stored[key].diverged
+        ]
         steps = mean_step(ended, table, job.config["stopping"])
         lasts[which] = (steps, last_words(arm, trial, steps, block, context.extra))
     return lasts
@@ -57,7 +90,9 @@ def stored_results(store: Store, keys: Sequence[str]) -> dict[str, Result]:
     return {key: from_row(row, store.root) for key, row in store.finished(keys).items()}
 
 
-def tested(context: Context, block: Block, lasts: dict[str, Lasts], runs: Runs) -> dict[tuple[str, str], list[Result]]:
+def tested(
+    context: Context, block: Block, lasts: dict[str, Lasts], runs: Runs
+) -> dict[tuple[str, str], list[Result]]:
     """The one look: every last run of the block, all arms together."""
     jobs = {
         (arm.name, which): last_jobs(context, block, arm, which, words)
@@ -65,7 +100,10 @@ def tested(context: Context, block: Block, lasts: dict[str, Lasts], runs: Runs) 
         for which, (_, words) in lasts[arm.name].items()
     }
     results = runs([job for some in jobs.values() for job in some])
-    return {at: [results[job.spec.key] for job in some if job.spec.key in results] for at, some in jobs.items()}
+    return {
+        at: [results[job.spec.key] for job in some if job.spec.key in results]
+        for at, some in jobs.items()
+    }
 
 
 def judged(
@@ -86,7 +124,10 @@ def judged(
         steps={which: steps for which, (steps, _) in lasts[arm.name].items()},
         words={which: words for which, (_, words) in lasts[arm.name].items()},
         keys={which: [one.key for one in results] for which, results in own.items()},
-        tests={w: {str(one.fold): one.metrics[score.key] for one in rs if one.status == "FINISHED"} for w, rs in own.items()},
+        tests={
+            w: {str(one.fold): one.metrics[score.key] for one in rs if one.status == "FINISHED"}
+            for w, rs in own.items()
+        },
         curve=curve([trial.loss for trial in mine], search.seed),
         importance=importance(arm.space, search.seed, mine),
     )

@@ -21,7 +21,10 @@ Point = dict[str, float]  # key -> coordinate in [0, 1)
 
 def random_point(seed: int, number: int, keys: Sequence[str]) -> Point:
     """The number-th point; a key's coordinate does not depend on which other keys there are."""
-    return {key: float(np.random.default_rng(derive(seed, "tune", number, key)).random()) for key in keys}
+    return {
+        key: float(np.random.default_rng(derive(seed, "tune", number, key)).random())
+        for key in keys
+    }
 
 
 def sobol_point(seed: int, number: int, keys: Sequence[str]) -> Point:
@@ -33,7 +36,9 @@ def sobol_point(seed: int, number: int, keys: Sequence[str]) -> Point:
 @lru_cache(maxsize=8)
 def _sobol(seed: int, dimensions: int, power: int) -> NDArray[np.float64]:
     """The first 2^power points, (2^power, dimensions); a longer sequence begins with a shorter one."""
-    return qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(derive(seed, "sobol"))).random_base2(power)
+    return qmc.Sobol(
+        dimensions, scramble=True, rng=np.random.default_rng(derive(seed, "sobol"))
+    ).random_base2(power)
 
 
 def shared_point(sampler: str, seed: int, number: int, keys: Sequence[str]) -> Point:

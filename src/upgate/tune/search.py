@@ -61,7 +61,11 @@ def run_block(context: Context, block: Block) -> tuple[Trials, dict[str, int | N
     search = context.search
     trials: Trials = {arm.name: [] for arm in search.arms}
     for numbers in batches(search):
-        attempts = [attempt(context, block, arm, n, trials[arm.name]) for arm in search.arms for n in numbers]
+        attempts = [
+            attempt(context, block, arm, n, trials[arm.name])
+            for arm in search.arms
+            for n in numbers
+        ]
         train(context, block, attempts, trials)
         for one in attempts:
             trials[one.arm.name].append(finished(one, search))
@@ -94,13 +98,22 @@ def point(search: Search, arm: Tunable, number: int, earlier: Sequence[Trial]) -
     generation = generation_of(number, search.generation)
     if search.sampler == "tpe" and generation.start >= search.startup:
         told = [trial for trial in earlier if trial.number < generation.start]
-        return tpe_points(arm.space, search.seed, generation.start, number - generation.start + 1, told)[-1]
+        return tpe_points(
+            arm.space, search.seed, generation.start, number - generation.start + 1, told
+        )[-1]
     return mapped(arm.space, shared_point(search.sampler, search.seed, number, search.keys))
 
 
-def attempt(context: Context, block: Block, arm: Tunable, number: int, earlier: Sequence[Trial]) -> Attempt:
+def attempt(
+    context: Context, block: Block, arm: Tunable, number: int, earlier: Sequence[Trial]
+) -> Attempt:
     values = point(context.search, arm, number, earlier)
-    return Attempt(arm, number, values, trial_job(arm, values, block, context.extra, context.library, f"trial={number}"))
+    return Attempt(
+        arm,
+        number,
+        values,
+        trial_job(arm, values, block, context.extra, context.library, f"trial={number}"),
+    )
 
 
 def train(context: Context, block: Block, attempts: Sequence[Attempt], earlier: Trials) -> None:
@@ -110,7 +123,11 @@ def train(context: Context, block: Block, attempts: Sequence[Attempt], earlier: 
         run_cells(context, [(one, cell) for one in attempts if not one.pruned for cell in wave])
         if wave[-1] != cells[-1]:
             for arm in context.search.arms:
-                prune([one for one in attempts if one.arm.name == arm.name], earlier[arm.name], context.search)
+                prune(
+                    [one for one in attempts if one.arm.name == arm.name],
+                    earlier[arm.name],
+                    context.search,
+                )
 
 
 def run_cells(context: Context, wanted: Sequence[tuple[Attempt, Cell]]) -> None:
@@ -127,7 +144,9 @@ def prune(attempts: Sequence[Attempt], earlier: Sequence[Trial], search: Search)
     live = [one for one in attempts if not one.pruned]
     ours = {one.number: losses(one, search) for one in live}
     cells = next(iter(ours.values()), {})
-    seen = [{cell: trial.losses[cell] for cell in cells} for trial in earlier if trial.state == COMPLETE]
+    seen = [
+        {cell: trial.losses[cell] for cell in cells} for trial in earlier if trial.state == COMPLETE
+    ]
     best = min([*seen, *ours.values()], key=lambda found: sum(found.values()), default={})
     for one in live:
         one.pruned = one.number > 0 and clearly_worse(ours[one.number], best)
@@ -146,7 +165,14 @@ def finished(one: Attempt, search: Search) -> Trial:
     words = words_of(one.values, one.job.config) if one.values else []
     keys = {named(cell): result.key for cell, result in one.results.items()}
     values = one.values or one.arm.baseline
-    return Trial(one.number, values, words, keys, losses(one, search), PRUNED if one.pruned and state == COMPLETE else state)
+    return Trial(
+        one.number,
+        values,
+        words,
+        keys,
+        losses(one, search),
+        PRUNED if one.pruned and state == COMPLETE else state,
+    )
 
 
 def add_seeds(context: Context, block: Block, trials: Trials) -> None:
@@ -156,9 +182,14 @@ def add_seeds(context: Context, block: Block, trials: Trials) -> None:
     for arm in search.arms:
         for trial in best_of(trials[arm.name], search.top if further else 0):
             values = {} if trial.number == 0 else trial.values
-            job = trial_job(arm, values, block, context.extra, context.library, f"trial={trial.number}")
+            job = trial_job(
+                arm, values, block, context.extra, context.library, f"trial={trial.number}"
+            )
             again.append((trials[arm.name].index(trial), Attempt(arm, trial.number, values, job)))
-    run_cells(context, [(one, (seed, fold)) for _, one in again for seed in further for fold in block.folds])
+    run_cells(
+        context,
+        [(one, (seed, fold)) for _, one in again for seed in further for fold in block.folds],
+    )
     for place, one in again:
         trial = trials[one.arm.name][place]
         keys = trial.keys | {named(cell): result.key for cell, result in one.results.items()}
@@ -166,7 +197,9 @@ def add_seeds(context: Context, block: Block, trials: Trials) -> None:
 
 
 def best_of(trials: Sequence[Trial], count: int) -> list[Trial]:
-    return sorted((trial for trial in trials if trial.state == COMPLETE), key=lambda trial: trial.rank)[:count]
+    return sorted(
+        (trial for trial in trials if trial.state == COMPLETE), key=lambda trial: trial.rank
+    )[:count]
 
 
 def choose(trials: Sequence[Trial], search: Search) -> int | None:

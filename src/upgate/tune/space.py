@@ -36,9 +36,15 @@ class Dimension:
         if self.kind == "choice":
             return self.choices[min(int(u * len(self.choices)), len(self.choices) - 1)]
         if self.kind == "int":  # each whole number has its own stretch
-            low, high = (math.log(self.low), math.log(self.high + 1)) if self.log else (self.low, self.high + 1)
+            low, high = (
+                (math.log(self.low), math.log(self.high + 1))
+                if self.log
+                else (self.low, self.high + 1)
+            )
             x = low + u * (high - low)
-            return min(max(math.floor(math.exp(x) if self.log else x), int(self.low)), int(self.high))
+            return min(
+                max(math.floor(math.exp(x) if self.log else x), int(self.low)), int(self.high)
+            )
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         x = low + u * (high - low)
         return self.short(math.exp(x) if self.log else x)
@@ -51,12 +57,18 @@ class Dimension:
         if self.kind == "choice":
             return list(self.choices)
         spread = (np.geomspace if self.log else np.linspace)(self.low, self.high, points).tolist()
-        return list(dict.fromkeys(round(x) if self.kind == "int" else self.short(x) for x in spread))
+        return list(
+            dict.fromkeys(round(x) if self.kind == "int" else self.short(x) for x in spread)
+        )
 
     def place(self, value: Any) -> float:
         """Where a value stands between both ends, 0 to 1; clipped; nan of what is no number here."""
         if self.kind == "choice":
-            return self.choices.index(value) / max(1, len(self.choices) - 1) if value in self.choices else math.nan
+            return (
+                self.choices.index(value) / max(1, len(self.choices) - 1)
+                if value in self.choices
+                else math.nan
+            )
         if not isinstance(value, int | float) or isinstance(value, bool):
             return math.nan
         at = (lambda x: math.log(max(x, 1e-300))) if self.log else float
@@ -86,7 +98,9 @@ def ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from ranges(value, f"{prefix}{name}.")
 
 
-def space_of(config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None) -> list[Dimension]:
+def space_of(
+    config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None
+) -> list[Dimension]:
     """The axes of one arm. `changed` sets and removes ranges of what this arm has. Raises UserError for a range that is none."""
     found = dict(ranges(config))
     for key, asked in changed.items():
@@ -98,7 +112,9 @@ def space_of(config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequen
     return [dim for key, asked in kept.items() for dim in dims(key, asked, at(config, key))]
 
 
-def check_keys(configs: Sequence[Mapping[str, Any]], changed: Mapping[str, Any], only: Sequence[str] | None) -> None:
+def check_keys(
+    configs: Sequence[Mapping[str, Any]], changed: Mapping[str, Any], only: Sequence[str] | None
+) -> None:
     """Raise for a key that no arm has, with the nearest one that some has."""
     searched = {key: None for config in configs for key, _ in ranges(config)}
     there = {key: None for config in configs for key in keys_of(config)}
@@ -107,11 +123,17 @@ def check_keys(configs: Sequence[Mapping[str, Any]], changed: Mapping[str, Any],
         if key.partition(".")[0] not in GROUPS:
             raise UserError(f"tune.space.{key}: {key} cannot be searched{hint(key, searched)}")
         if key not in known:
-            what = "nothing searches it" if asked is None else "no recipe here has it; a key is there where its part is selected"
+            what = (
+                "nothing searches it"
+                if asked is None
+                else "no recipe here has it; a key is there where its part is selected"
+            )
             raise UserError(f"tune.space.{key}: {what}{hint(key, known)}")
     for key in only or ():
         if key not in searched and changed.get(key) is None:
-            raise UserError(f"tune.only: {key} has no range{hint(key, searched)}; tune.space.{key}=[low,high] gives one")
+            raise UserError(
+                f"tune.only: {key} has no range{hint(key, searched)}; tune.space.{key}=[low,high] gives one"
+            )
 
 
 def hint(key: str, there: Mapping[str, None]) -> str:
@@ -148,10 +170,14 @@ def at(config: Mapping[str, Any], key: str) -> Any:
 def dims(key: str, asked: Any, now: Any) -> list[Dimension]:
     """The axes of one key, one for each item of a list."""
     if not isinstance(asked, list | tuple) or not asked:
-        raise UserError(f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of choices")
+        raise UserError(
+            f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of choices"
+        )
     if all(isinstance(one, list | tuple) for one in asked):
         if not isinstance(now, list) or len(now) != len(asked):
-            raise UserError(f"tune.space.{key}={said(asked)} gives {len(asked)} ranges; {key}={said(now)}")
+            raise UserError(
+                f"tune.space.{key}={said(asked)} gives {len(asked)} ranges; {key}={said(now)}"
+            )
         return [dim(f"{key}.{i}", list(one)) for i, one in enumerate(asked)]
     if isinstance(now, list):
         raise UserError(
@@ -165,12 +191,20 @@ def dim(key: str, asked: list[Any]) -> Dimension:
     if len(ends) == 2 and all(map(is_number, ends)) and (len(asked) == 2 or word == "log"):
         low, high = ends
         if low >= high or (word == "log" and low <= 0):
-            raise UserError(f"tune.space.{key}={said(asked)}: low must be below high{', and above 0 for log' if word == 'log' else ''}")
+            raise UserError(
+                f"tune.space.{key}={said(asked)}: low must be below high{', and above 0 for log' if word == 'log' else ''}"
+            )
         whole = all(isinstance(one, int) for one in ends)
         return Dimension(key, "int" if whole else "float", float(low), float(high), word == "log")
     choices = asked[:-1] if asked[-1] == "choice" else asked
-    if any(isinstance(one, list | dict) for one in choices) or "log" in choices or len(set(map(said, choices))) < len(choices):
-        raise UserError(f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of different choices")
+    if (
+        any(isinstance(one, list | dict) for one in choices)
+        or "log" in choices
+        or len(set(map(said, choices))) < len(choices)
+    ):
+        raise UserError(
+            f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of different choices"
+        )
     return Dimension(key, "choice", choices=choices)
 
 

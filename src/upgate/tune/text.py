@@ -36,8 +36,18 @@ def tell(console: Console, search: Search, seconds: float, done: int, measured: 
     lines = [
         f"search {search.id}: {each} from {SAMPLERS[search.sampler]}, trial 0 the recipe as it is; {count(len(block.folds), 'fold')} "
         f"({block.search[0]}), seed {search.seeds[0]}",
-        *([f"nested: searched anew before each of {len(search.blocks)} test blocks"] if len(search.blocks) > 1 else []),
-        *([f"the best {min(search.top, search.trials)} get seeds {said(search.seeds[1:])[1:-1]} too"] if len(search.seeds) > 1 else []),
+        *(
+            [f"nested: searched anew before each of {len(search.blocks)} test blocks"]
+            if len(search.blocks) > 1
+            else []
+        ),
+        *(
+            [
+                f"the best {min(search.top, search.trials)} get seeds {said(search.seeds[1:])[1:-1]} too"
+            ]
+            if len(search.seeds) > 1
+            else []
+        ),
         f"then the winner and the recipe as it is, on train + validation, tested once with seed {search.test_seed}"
         if search.test
         else "the test part stays closed",
@@ -74,12 +84,25 @@ def show(console: Console, result: SearchResult) -> None:
     better = "higher" if search.score.higher_is_better else "lower"
     many = len(result.blocks) > 1
     title = f"{name}, {better} is better; untuned, best: validation, means over folds and seeds; test: after the refit"
-    table = new_table(title, "arm", *(["block"] if many else []), "untuned", "best", "trial", "test, untuned", "test, tuned", left=1 + many)
+    table = new_table(
+        title,
+        "arm",
+        *(["block"] if many else []),
+        "untuned",
+        "best",
+        "trial",
+        "test, untuned",
+        "test, tuned",
+        left=1 + many,
+    )
     for arm in search.arms:
         for i, block in enumerate(result.blocks):
             found = next(one for one in block.arms if one.name == arm.name)
             table.add_row(
-                Text(arm.name), *([block.name] if many else []), *cells(search, found), end_section=many and i == len(result.blocks) - 1
+                Text(arm.name),
+                *([block.name] if many else []),
+                *cells(search, found),
+                end_section=many and i == len(result.blocks) - 1,
             )
     console.print(table)
     for line in [*chosen(result), *notes(result), sentence(result)]:
@@ -89,7 +112,11 @@ def show(console: Console, result: SearchResult) -> None:
 def cells(search: Search, arm: ArmResult) -> tuple[str, ...]:
     """Untuned and best validation score, the chosen trial, untuned and tuned test score."""
     best = arm.best
-    tests = [fold_mean(search, arm, which) for which in (UNTUNED, TUNED)] if search.test else [None, None]
+    tests = (
+        [fold_mean(search, arm, which) for which in (UNTUNED, TUNED)]
+        if search.test
+        else [None, None]
+    )
     return (
         score(search, arm.trials[0].final),
         score(search, best.final) if best else "",
@@ -143,10 +170,15 @@ def sentence(result: SearchResult) -> str:
     if not search.test:
         return "The test part was not opened."
     told = [one for arm in search.arms if (one := _before_after(result, arm.name, name))]
-    pairs = [(arm.name, result.test(arm.name, UNTUNED), result.test(arm.name, TUNED)) for arm in search.arms]
+    pairs = [
+        (arm.name, result.test(arm.name, UNTUNED), result.test(arm.name, TUNED))
+        for arm in search.arms
+    ]
     if len(pairs) == 2 and all(math.isfinite(x) for _, *both in pairs for x in both):
         (base, before, after), (other, its_before, its_after) = pairs
-        told.append(f"{other} against {base}: {gap(search, its_before, before)} untuned, {gap(search, its_after, after)} with both tuned")
+        told.append(
+            f"{other} against {base}: {gap(search, its_before, before)} untuned, {gap(search, its_after, after)} with both tuned"
+        )
     if not told:
         return "Nothing was tested."
     return f"On the test part, {'; '.join(told)}. One test run of each is an anecdote: a study says how sure it is."
@@ -188,4 +220,6 @@ def winner_words(result: SearchResult) -> Sequence[str]:
 
 
 def any_failed(result: SearchResult) -> bool:
-    return bool(result.failed) or any(arm.count(FAILED) for block in result.blocks for arm in block.arms)
+    return bool(result.failed) or any(
+        arm.count(FAILED) for block in result.blocks for arm in block.arms
+    )

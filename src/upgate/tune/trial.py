@@ -31,12 +31,20 @@ class Trial:
     @property
     def loss(self) -> float:
         """The mean over folds; inf for what diverged or failed."""
-        return fmean(self.losses.values()) if self.losses and self.state in (COMPLETE, PRUNED) else math.inf
+        return (
+            fmean(self.losses.values())
+            if self.losses and self.state in (COMPLETE, PRUNED)
+            else math.inf
+        )
 
     @property
     def final(self) -> float:
         """The mean over folds and all seeds that it has."""
-        return fmean([*self.losses.values(), *self.more.values()]) if self.state == COMPLETE else self.loss
+        return (
+            fmean([*self.losses.values(), *self.more.values()])
+            if self.state == COMPLETE
+            else self.loss
+        )
 
     @property
     def rank(self) -> tuple[int, float, int]:
@@ -56,7 +64,11 @@ def is_ratio(score: Score) -> bool:
 
 def loss_of(result: Result, score: Score) -> float:
     """A run's validation metric as a loss: the log of a ratio, or minus an accuracy; inf for what has none."""
-    return as_loss(result.metrics.get(val_key(score)), score) if result.status == "FINISHED" and not result.diverged else math.inf
+    return (
+        as_loss(result.metrics.get(val_key(score)), score)
+        if result.status == "FINISHED" and not result.diverged
+        else math.inf
+    )
 
 
 def as_loss(value: float | None, score: Score) -> float:

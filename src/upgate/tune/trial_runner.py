@@ -30,12 +30,16 @@ class Runs:
     def __post_init__(self) -> None:
         self.every, self.done = runs_of(self.planned.search), 0
         self.failed: dict[str, Result] = {}
-        self.proven = False  # whether any run has finished; from then on a failure is its own trial's
+        self.proven = (
+            False  # whether any run has finished; from then on a failure is its own trial's
+        )
         self.seconds: dict[str, float] = {}
         self.since: dict[str, float] = {}
         first = next(iter(self.planned.first.values()))
         inline = doer(self.library.fetch, self.store, self.console)
-        self.executor = open_executor(first.config, first.spec.threads, first.spec.budget["accelerator"], inline)
+        self.executor = open_executor(
+            first.config, first.spec.threads, first.spec.budget["accelerator"], inline
+        )
 
     def __enter__(self) -> "Runs":
         self.executor.__enter__()
@@ -47,7 +51,16 @@ class Runs:
     def __call__(self, jobs: list[Job]) -> dict[str, Result]:
         """Raises Stopped where several runs are all that there is, and none of them finished: the fault is no single trial's."""
         before = self.done
-        found = execute(jobs, self.library.fetch, self.store, self.parent, self.console, self, self.executor, tolerant=True)
+        found = execute(
+            jobs,
+            self.library.fetch,
+            self.store,
+            self.parent,
+            self.console,
+            self,
+            self.executor,
+            tolerant=True,
+        )
         results = {result.key: result for result in found}
         self.done = before + len(results)
         self.failed |= {key: one for key, one in results.items() if one.status != "FINISHED"}

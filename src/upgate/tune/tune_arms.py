@@ -20,14 +20,32 @@ from upgate.tune.search import SearchStopped
 from upgate.tune.space import replaced, space_of
 
 
-def search_of(arms: Sequence[Arm], trials: int, seeds: Sequence[int], extra: str | None, library: Datasets, console: Console) -> Plan:
+def search_of(
+    arms: Sequence[Arm],
+    trials: int,
+    seeds: Sequence[int],
+    extra: str | None,
+    library: Datasets,
+    console: Console,
+) -> Plan:
     """What study.tune=TRIALS asks for, told: each arm's parts tuned; model and batch size stay alike in all arms.
 
     seeds: the study's, none of which the search may use; its own begin at the next hundred.
     """
     composed = [config.compose(arm.words, extra) for arm in arms]
-    shared = {dim.key: None for one in composed for dim in space_of(one, {}, None) if dim.key.partition(".")[0] not in config.PARTS}
-    planned = plan_arms(Asked(trials=trials, space=shared, seed=max(seeds) // 100, test=False), arms, [], extra, library)
+    shared = {
+        dim.key: None
+        for one in composed
+        for dim in space_of(one, {}, None)
+        if dim.key.partition(".")[0] not in config.PARTS
+    }
+    planned = plan_arms(
+        Asked(trials=trials, space=shared, seed=max(seeds) // 100, test=False),
+        arms,
+        [],
+        extra,
+        library,
+    )
     with console.status("trying every recipe out for two steps"):
         seconds, done, measured = expected(planned, store_of(planned), library, console)
     say.tell(console, planned.search, seconds, done, measured)
@@ -38,7 +56,9 @@ def store_of(planned: Plan) -> Store:
     return Store(Path(str(planned.first[planned.search.arms[0].name].config["root"])).resolve())
 
 
-def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console) -> dict[str, list[str]]:
+def tuned_words(
+    planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console
+) -> dict[str, list[str]]:
     """Arm -> its words, tuned: every arm with the same number of trials on one shared list.
 
     The split in the arms' words says which test part stays closed. Goes on where it stopped, as `upgate tune` does. Raises UserError where
@@ -53,17 +73,25 @@ def tuned_words(planned: Plan, arms: Sequence[Arm], extra: str | None, library: 
     for line in [*say.chosen(result), *say.notes(result)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     chosen = {arm.name: arm.best for arm in result.blocks[0].arms}
-    found = {arm.name: replaced(arm.words, best.words) for arm in arms if (best := chosen[arm.name])}
+    found = {
+        arm.name: replaced(arm.words, best.words) for arm in arms if (best := chosen[arm.name])
+    }
     if none := [arm.name for arm in arms if arm.name not in found]:
-        raise UserError(f"{none[0]} has no trial that finished well, so there is nothing to tune it to; nothing of the study was trained")
+        raise UserError(
+            f"{none[0]} has no trial that finished well, so there is nothing to tune it to; nothing of the study was trained"
+        )
     return found
 
 
-def tune_first(planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console) -> dict[str, list[str]] | None:
+def tune_first(
+    planned: Plan, arms: Sequence[Arm], extra: str | None, library: Datasets, console: Console
+) -> dict[str, list[str]] | None:
     """The arms' words for the study; None where interrupted."""
     try:
         return tuned_words(planned, arms, extra, library, console)
     except Interrupted:
         return None
     except SearchStopped as stopped:
-        raise UserError(f"the search stopped: {stopped}; nothing of the study was trained") from None
+        raise UserError(
+            f"the search stopped: {stopped}; nothing of the study was trained"
+        ) from None

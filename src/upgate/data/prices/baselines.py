@@ -33,21 +33,29 @@ def drifts(panel: Panel, tensors: StockTensors) -> Floats:
     """Return the mean training label of each ticker, (T,): for `level`, that of its h-day log return."""
     name = {"level": "return"}.get(tensors.scaling["target"], tensors.scaling["target"])
     label = labels(panel, name, tensors.scaling["horizon"])
-    own = [label[row].mean() if len(row) >= ENOUGH else np.nan for row in _training_rows(panel, tensors)]
+    own = [
+        label[row].mean() if len(row) >= ENOUGH else np.nan
+        for row in _training_rows(panel, tensors)
+    ]
     return np.where(np.isnan(own), label[tensors.origin["train"].numpy()].mean(), own)
 
 
 def log_volatility(panel: Panel, days: int) -> Floats:
     """Return 0.5 log(mean parkinson of the last `days` rows + FLOOR), (N,), the rows there are at a ticker's start."""
     variance = parkinson(panel)
-    total = sum((np.nan_to_num(panel.past(variance, i)) for i in range(days)), np.zeros_like(variance))
+    total = sum(
+        (np.nan_to_num(panel.past(variance, i)) for i in range(days)), np.zeros_like(variance)
+    )
     rows = np.minimum(np.arange(len(variance)) - panel.first[panel.ticker] + 1, days)
     return 0.5 * np.log(total / rows + FLOOR)
 
 
 def har_inputs(panel: Panel) -> Floats:
     """Return the regressors 1, day, week, month of Corsi (2009) in logs, (N, 4)."""
-    return np.stack([np.ones_like(panel.close), *(log_volatility(panel, days) for days in (1, 5, MONTH))], axis=1)
+    return np.stack(
+        [np.ones_like(panel.close), *(log_volatility(panel, days) for days in (1, 5, MONTH))],
+        axis=1,
+    )
 
 
 def har_coefficients(panel: Panel, tensors: StockTensors) -> Floats:

@@ -38,8 +38,13 @@ class Panel:
         ticker, tickers = pd.factorize(table["ticker"])
         date, dates = pd.factorize(table["date"], sort=True)
         first = np.searchsorted(ticker, np.arange(len(tickers) + 1))
-        columns = [table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
-        return Panel([str(name) for name in tickers], ticker, first, dates.to_numpy(), date, *columns)
+        columns = [
+            table[name].to_numpy(dtype=np.float64)
+            for name in ("open", "high", "low", "close", "volume")
+        ]
+        return Panel(
+            [str(name) for name in tickers], ticker, first, dates.to_numpy(), date, *columns
+        )
 
     def past(self, values: Floats, k: int = 1) -> Floats:
         """Return values[t - k] of the same ticker, NaN where there is none, (N,)."""
@@ -79,8 +84,12 @@ def range_volatility(p: Panel) -> Floats:  # 0.5 log(parkinson_t + floor)
     return 0.5 * np.log(parkinson(p) + FLOOR)
 
 
-def volume_change(p: Panel) -> Floats:  # log(V_t / V_{t-1}); 0 where either is missing or not positive
-    volume = np.where(p.volume > 0, p.volume, np.nan)  # indices and currencies have none at all, or none before some year
+def volume_change(
+    p: Panel,
+) -> Floats:  # log(V_t / V_{t-1}); 0 where either is missing or not positive
+    volume = np.where(
+        p.volume > 0, p.volume, np.nan
+    )  # indices and currencies have none at all, or none before some year
     change = np.nan_to_num(np.log(volume / p.past(volume)))
     change[p.first[:-1]] = np.nan
     return change
@@ -99,8 +108,19 @@ FEATURES: dict[str, Callable[[Panel], Floats]] = {
     "close": lambda p: p.close,
     "volume": lambda p: np.nan_to_num(p.volume),
 }
-_CHANGES = ["open_return", "high_return", "low_return", "close_return", "range_volatility", "volume_change"]
-DEFAULT_FEATURES = {"return": _CHANGES, "volatility": _CHANGES, "level": ["open", "high", "low", "close", "volume"]}
+_CHANGES = [
+    "open_return",
+    "high_return",
+    "low_return",
+    "close_return",
+    "range_volatility",
+    "volume_change",
+]
+DEFAULT_FEATURES = {
+    "return": _CHANGES,
+    "volatility": _CHANGES,
+    "level": ["open", "high", "low", "close", "volume"],
+}
 
 
 def future_return(p: Panel, h: int) -> Floats:  # log(C_{t+h} / C_t)
@@ -111,7 +131,9 @@ def future_level(p: Panel, h: int) -> Floats:  # C_{t+h}
     return p.ahead(p.close, h)
 
 
-def future_volatility(p: Panel, h: int) -> Floats:  # 0.5 log(mean_{i=1..h} parkinson_{t+i}); NaN if all h bars are flat
+def future_volatility(
+    p: Panel, h: int
+) -> Floats:  # 0.5 log(mean_{i=1..h} parkinson_{t+i}); NaN if all h bars are flat
     variance = parkinson(p)
     mean = sum((p.ahead(variance, i) for i in range(1, h + 1)), np.zeros_like(variance)) / h
     return 0.5 * np.log(mean, where=mean > 0, out=np.full_like(mean, np.nan))

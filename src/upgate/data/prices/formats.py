@@ -46,7 +46,9 @@ DATE_FORMS = (
 )
 
 MISSING = ("", "-", "--", "none", "nan", "null", "n/a", "<na>")
-GROUPED = re.compile(r"^\$?(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)([KMB]?)$")  # 72,366,500 and $210.00 and 57.42M
+GROUPED = re.compile(
+    r"^\$?(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)([KMB]?)$"
+)  # 72,366,500 and $210.00 and 57.42M
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
 EVENTS = {
     "dividend": "dividend|distribution|capital gain",
@@ -63,10 +65,16 @@ def find_columns(names: Iterable[object], where: str) -> dict[str, int]:
     """Return the position of each canonical column; raise `UserError` if one other than ticker and volume is missing."""
     names = list(names)
     plains = [plain(name) for name in names]
-    found = {field: plains.index(hit) for field, all_ in ALIASES.items() if (hit := _first(all_, plains)) is not None}
+    found = {
+        field: plains.index(hit)
+        for field, all_ in ALIASES.items()
+        if (hit := _first(all_, plains)) is not None
+    }
     if lacking := {"date", "open", "high", "low", "close"} - found.keys():
         shown = ", ".join(repr(str(name)[:30]) for name in names[:12])
-        raise UserError(f"{where} is no table of daily prices: it has no column for {', '.join(sorted(lacking))}, only {shown}")
+        raise UserError(
+            f"{where} is no table of daily prices: it has no column for {', '.join(sorted(lacking))}, only {shown}"
+        )
     return found
 
 
@@ -80,7 +88,9 @@ def stack_tickers(wide: pd.DataFrame) -> pd.DataFrame:
     The first column holds the dates. With several tickers, rows without any value are left out: they only fill up
     the other tickers' days.
     """
-    levels = [[str(name).strip() for name in wide.columns.get_level_values(level)[1:]] for level in (0, 1)]
+    levels = [
+        [str(name).strip() for name in wide.columns.get_level_values(level)[1:]] for level in (0, 1)
+    ]
     fields, tickers = levels if "close" in map(plain, levels[0]) else levels[::-1]
     parts = []
     for ticker in dict.fromkeys(tickers):
@@ -99,13 +109,21 @@ def to_text(values: pd.Series) -> pd.Series:
     codes, distinct = pd.factorize(values)
     text = pd.Series(distinct).astype(str).str.strip().str.replace(r"^(\d+)\.0$", r"\1", regex=True)
     text = text.mask(text.str.casefold().isin(MISSING), "")
-    return pd.Series(np.append(text.to_numpy(object), "")[codes], index=values.index, dtype=str)  # code -1, a missing value, takes the last
+    return pd.Series(
+        np.append(text.to_numpy(object), "")[codes], index=values.index, dtype=str
+    )  # code -1, a missing value, takes the last
 
 
 def to_tickers(values: pd.Series) -> pd.Series:
     """Return codes as text with their leading zeros, without the apostrophe or `="..."` that guards these in spreadsheets."""
     codes, distinct = pd.factorize(values)
-    names = pd.Series(distinct).astype(str).str.strip().str.strip("'\"=").str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    names = (
+        pd.Series(distinct)
+        .astype(str)
+        .str.strip()
+        .str.strip("'\"=")
+        .str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    )
     return pd.Series(np.append(names.to_numpy(object), "")[codes], index=values.index, dtype=str)
 
 
@@ -121,7 +139,9 @@ def to_days(values: pd.Series) -> pd.Series:
     if values.dtype.kind == "M":
         return values.dt.normalize().astype("datetime64[s]")
     codes, distinct = pd.factorize(to_text(values))
-    text = pd.Series(distinct, dtype=str).str.replace(r"[ T]\d{1,2}:\d\d.*$", "", regex=True)  # a time of day, an offset
+    text = pd.Series(distinct, dtype=str).str.replace(
+        r"[ T]\d{1,2}:\d\d.*$", "", regex=True
+    )  # a time of day, an offset
     text = text.str.replace(r"[/.年月]", "-", regex=True).str.removesuffix("日")
     best, fewest = pd.Series(pd.NaT, index=text.index, dtype="datetime64[s]"), len(text) + 1
     for form in DATE_FORMS:

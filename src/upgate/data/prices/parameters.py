@@ -16,7 +16,9 @@ def _is_day(asked: Any) -> bool:
 
 
 def _are_tickers(asked: Any) -> bool:
-    return all(type(one) in (str, int) and str(one).strip() for one in listed(asked))  # a whole number is a Chinese code
+    return all(
+        type(one) in (str, int) and str(one).strip() for one in listed(asked)
+    )  # a whole number is a Chinese code
 
 
 Bad = Literal["refuse", "drop"]

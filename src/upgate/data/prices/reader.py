@@ -30,7 +30,14 @@ UNREADABLE = (
 Day = str | int | date | None
 
 
-def read_prices(path: str | Path, *, tickers: list[str] | None = None, bad: str = "refuse", start: Day = None, end: Day = None) -> Prices:
+def read_prices(
+    path: str | Path,
+    *,
+    tickers: list[str] | None = None,
+    bad: str = "refuse",
+    start: Day = None,
+    end: Day = None,
+) -> Prices:
     """Read a file, or all price files of a folder; keep `tickers` (all if None) from `start` to `end`, both included.
 
     A table without a ticker column is taken for one ticker, named as its file. `start` and `end` are days, months or
@@ -41,7 +48,9 @@ def read_prices(path: str | Path, *, tickers: list[str] | None = None, bad: str 
     path = Path(path)
     files = list_files(path)
     names = [] if files == [path] else [file.name for file in files]
-    sieves = [name_rows(read_file(file), where=str(file), bad=bad, ticker=stem(file)) for file in files]
+    sieves = [
+        name_rows(read_file(file), where=str(file), bad=bad, ticker=stem(file)) for file in files
+    ]
     select(sieves, str(path), tickers, start, end)
     for sieve in sieves:
         check_bars(sieve)
@@ -51,19 +60,32 @@ def read_prices(path: str | Path, *, tickers: list[str] | None = None, bad: str 
 def list_files(path: Path) -> list[Path]:
     """Return the file itself or a folder's price files by name; raise `UserError` where there is none."""
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")]
+        files = [
+            file
+            for file in sorted(path.iterdir())
+            if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+        ]
         if not files:
             raise UserError(f"the folder {path} holds no price file ({', '.join(SUFFIXES)})")
         return files
     if not path.exists():
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"there is no file {path}" + (did_you_mean(path.name, beside) if beside else ""))
+        raise UserError(
+            f"there is no file {path}" + (did_you_mean(path.name, beside) if beside else "")
+        )
     return [path]
 
 
 def stem(file: Path) -> str:
     """Return the file's name without the endings that are read here: a ticker such as BRK.B keeps its dot."""
-    ending = next((suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if file.name.lower().endswith(suffix)), "")
+    ending = next(
+        (
+            suffix
+            for suffix in sorted(SUFFIXES, key=len, reverse=True)
+            if file.name.lower().endswith(suffix)
+        ),
+        "",
+    )
     return file.name[: len(file.name) - len(ending)]
 
 
@@ -87,7 +109,9 @@ def select(sieves: list[Bars], where: str, tickers: list[str] | None, start: Day
         sieve.frame = sieve.frame[keep]
     if len(days) and all(sieve.frame.empty for sieve in sieves):
         span = f"{days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
-        raise UserError(f"{where} has no row from {start or 'its start'} to {end or 'its end'}; its days are {span}")
+        raise UserError(
+            f"{where} has no row from {start or 'its start'} to {end or 'its end'}; its days are {span}"
+        )
 
 
 def to_period(day: Day, name: str) -> pd.Period | None:
@@ -95,11 +119,15 @@ def to_period(day: Day, name: str) -> pd.Period | None:
     if day is None or day == "":
         return None
     try:
-        if not re.fullmatch(r"\d{4}(-\d{1,2}){0,2}|\d{8}", text := str(day).removesuffix(" 00:00:00")):
+        if not re.fullmatch(
+            r"\d{4}(-\d{1,2}){0,2}|\d{8}", text := str(day).removesuffix(" 00:00:00")
+        ):
             raise ValueError(day)  # pandas would read much more, 1/2/2015 too
         return pd.Period(text)
     except ValueError as error:
-        raise UserError(f"data.{name} is '{day}', which is no day; write it as 2010-12-31") from error
+        raise UserError(
+            f"data.{name} is '{day}', which is no day; write it as 2010-12-31"
+        ) from error
 
 
 def join(sieves: list[Bars], names: Iterable[str], where: str) -> Bars:
@@ -141,7 +169,9 @@ def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("gb18030")  # NetEase, and Excel on a Chinese machine; holds GBK and GB2312
+        return content.decode(
+            "gb18030"
+        )  # NetEase, and Excel on a Chinese machine; holds GBK and GB2312
 
 
 def _table(text: str) -> pd.DataFrame:
@@ -159,7 +189,10 @@ def _header(top: list[list[str]]) -> list[list[str]]:
     """Return how many of the first three rows are header: fields and tickers, and perhaps a row that says Date alone."""
     dated = len(top) == 3 and plain(top[2][0]) == "date" and not any(top[2][1:])
     if len(top) > 1 and len(top[0]) == len(top[1]) > 1:
-        first, words = plain(top[1][0]), pd.to_numeric(pd.Series(top[1][1:], dtype=str), errors="coerce").isna().all()
+        first, words = (
+            plain(top[1][0]),
+            pd.to_numeric(pd.Series(top[1][1:], dtype=str), errors="coerce").isna().all(),
+        )
         if first in ("ticker", "price") or (first == "" and (dated or (words and all(top[1][1:])))):
             return top if dated else top[:2]
     return top[:1]
@@ -177,5 +210,7 @@ def _cells(text: str, separator: str, width: int, skip: int) -> pd.DataFrame:
     frame.index = pd.RangeIndex(skip + 1, skip + 1 + len(frame))
     long = frame[width].str.strip() != ""  # a comma at the end of the lines is common and harmless
     if long.any():
-        raise pd.errors.ParserError(f"line {frame.index[int(long.to_numpy().argmax())]} has more cells than the header")
+        raise pd.errors.ParserError(
+            f"line {frame.index[int(long.to_numpy().argmax())]} has more cells than the header"
+        )
     return frame.drop(columns=width)

@@ -19,7 +19,9 @@ def load_prices(config: Mapping[str, Any]) -> Prices:
     source = config["source"]
     if source not in SOURCES:
         raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
-    return build(SOURCES[source], {key: value for key, value in config.items() if key != "source"}, "data")
+    return build(
+        SOURCES[source], {key: value for key, value in config.items() if key != "source"}, "data"
+    )
 
 
 def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
@@ -29,19 +31,41 @@ def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Price
     """
     spec = find_spec("arch")
     if spec is None or spec.origin is None:
-        raise UserError("data=sp500 reads a file of the package arch, which is not installed: pip install arch")
+        raise UserError(
+            "data=sp500 reads a file of the package arch, which is not installed: pip install arch"
+        )
     path = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
     prices = read_prices(path, bad=bad, start=start, end=end)
-    return replace(prices, table=prices.table.assign(ticker="SP500"), source="S&P 500 index, embedded in the arch package")
+    return replace(
+        prices,
+        table=prices.table.assign(ticker="SP500"),
+        source="S&P 500 index, embedded in the arch package",
+    )
 
 
-def load_files(path: Path | str | None = None, tickers: Tickers = None, start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
+def load_files(
+    path: Path | str | None = None,
+    tickers: Tickers = None,
+    start: Day = None,
+    end: Day = None,
+    bad: Bad = "refuse",
+) -> Prices:
     """Return the prices of a file or a folder of the user's; of all its tickers where none is named."""
     if path in (None, "", "???"):
         raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
     if tickers == []:
         raise UserError("data.tickers=[] leaves nothing; data.tickers=null takes all of them")
-    return read_prices(str(path), tickers=[str(ticker) for ticker in listed(tickers)] or None, bad=bad, start=start, end=end)
+    return read_prices(
+        str(path),
+        tickers=[str(ticker) for ticker in listed(tickers)] or None,
+        bad=bad,
+        start=start,
+        end=end,
+    )
 
 
-SOURCES: dict[str, Callable[..., Prices]] = {"sp500": load_sp500, "yahoo": load_yahoo, "prices": load_files}
+SOURCES: dict[str, Callable[..., Prices]] = {
+    "sp500": load_sp500,
+    "yahoo": load_yahoo,
+    "prices": load_files,
+}

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.cleaning import TableCleaner
-from upgate.data.prices.formats import EVENTS, NUMBERS, find_columns, to_days, to_numbers, to_text, to_tickers
+from upgate.data.prices.formats import (
+    EVENTS,
+    NUMBERS,
+    find_columns,
+    to_days,
+    to_numbers,
+    to_text,
+    to_tickers,
+)
 from upgate.errors import UserError
 
 PRICES = ("open", "high", "low", "close")
@@ -41,7 +49,9 @@ class Prices:
         digest.update(self.table["date"].to_numpy("datetime64[D]").astype("<i8").tobytes())
         for column in NUMBERS:
             values = self.table[column].to_numpy("<f8")
-            digest.update(np.where(np.isnan(values), np.nan, values + 0.0).tobytes())  # one NaN, no -0.0
+            digest.update(
+                np.where(np.isnan(values), np.nan, values + 0.0).tobytes()
+            )  # one NaN, no -0.0
         return digest.hexdigest()
 
 
@@ -49,7 +59,11 @@ class Bars(TableCleaner):
     """Rows of prices, named by ticker and day too."""
 
     def place(self, row: pd.Series) -> str:
-        day = row["date"].strftime("%Y-%m-%d") if isinstance(row["date"], pd.Timestamp) else row["date"]
+        day = (
+            row["date"].strftime("%Y-%m-%d")
+            if isinstance(row["date"], pd.Timestamp)
+            else row["date"]
+        )
         return f"{super().place(row)}, {row['ticker']} {day}"
 
 
@@ -72,7 +86,11 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> B
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
     places = find_columns(raw.columns, where)
     frame = raw.iloc[:, list(places.values())].set_axis(list(places), axis=1)
-    frame["ticker"] = to_tickers(frame["ticker"]) if "ticker" in frame else pd.Series(ticker, index=frame.index, dtype=str)
+    frame["ticker"] = (
+        to_tickers(frame["ticker"])
+        if "ticker" in frame
+        else pd.Series(ticker, index=frame.index, dtype=str)
+    )
     frame = frame.assign(day=to_days(frame["date"])).reindex(columns=[*COLUMNS, "day"])
     sieve = Bars(frame, where, bad)
     undated = frame["day"].isna().to_numpy()
@@ -80,9 +98,15 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> B
         blank = undated.copy()
         blank[undated] = (frame.loc[undated, ["date", *PRICES]].apply(to_text) == "").all(axis=1)
         sieve.drop(blank, "blank")
-        sieve.reject(undated[~blank], "unreadable date", lambda _: "no date, or not in the form of the others")
+        sieve.reject(
+            undated[~blank],
+            "unreadable date",
+            lambda _: "no date, or not in the form of the others",
+        )
     sieve.frame = sieve.frame.assign(date=sieve.frame["day"])[list(COLUMNS)]
-    sieve.reject((sieve.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker")
+    sieve.reject(
+        (sieve.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker"
+    )
     return sieve
 
 
@@ -91,7 +115,11 @@ def check_bars(sieve: Bars) -> None:
     read_numbers(sieve)
     sieve.drop(sieve.frame[list(PRICES)].isna().any(axis=1).to_numpy(), "incomplete")
     sieve.reject((sieve.frame[list(PRICES)] <= 0).any(axis=1).to_numpy(), "price <= 0", _tell_low)
-    sieve.reject((sieve.frame["volume"] < 0).to_numpy(), "volume < 0", lambda row: f"the volume {row['volume']:g} is below 0")
+    sieve.reject(
+        (sieve.frame["volume"] < 0).to_numpy(),
+        "volume < 0",
+        lambda row: f"the volume {row['volume']:g} is below 0",
+    )
     sieve.reject(_impossible(sieve.frame), "impossible bar", _tell_bar)
 
 
@@ -110,13 +138,21 @@ def read_numbers(sieve: Bars) -> None:
     sieve.frame = sieve.frame.assign(told=pd.Series(told, index=sieve.frame.index, dtype=str))
     for event, form in EVENTS.items():
         sieve.drop(sieve.frame["told"].str.contains(form, case=False).to_numpy(bool), event)
-    sieve.reject((sieve.frame["told"] != "").to_numpy(), "unreadable number", lambda row: f"not a number:{row['told']}")
+    sieve.reject(
+        (sieve.frame["told"] != "").to_numpy(),
+        "unreadable number",
+        lambda row: f"not a number:{row['told']}",
+    )
     sieve.frame = sieve.frame.drop(columns="told")
 
 
 def _impossible(frame: pd.DataFrame) -> np.ndarray:
     o, h, l, c = (frame[column].to_numpy() for column in PRICES)
-    return (np.minimum(o, c) < l * (1 - ROUNDING)) | (np.maximum(o, c) > h * (1 + ROUNDING)) | (l > h * (1 + ROUNDING))
+    return (
+        (np.minimum(o, c) < l * (1 - ROUNDING))
+        | (np.maximum(o, c) > h * (1 + ROUNDING))
+        | (l > h * (1 + ROUNDING))
+    )
 
 
 def _tell_low(row: pd.Series) -> str:
@@ -138,8 +174,12 @@ def finish(sieve: Bars) -> Prices:
     if sieve.frame.duplicated(key).any():
         sieve.drop(sieve.frame.duplicated(list(COLUMNS)).to_numpy(), "repeated")
         twice = sieve.frame.duplicated(key, keep=False).to_numpy()
-        sieve.reject(twice, "two bars of one day", lambda row: "this day occurs twice, with different values")
+        sieve.reject(
+            twice, "two bars of one day", lambda row: "this day occurs twice, with different values"
+        )
     if sieve.frame.empty:
         why = ", ".join(f"{count} {reason}" for reason, count in sieve.dropped.items())
-        raise UserError(f"{sieve.where} holds no row of prices" + (f" (dropped: {why})" if why else ""))
+        raise UserError(
+            f"{sieve.where} holds no row of prices" + (f" (dropped: {why})" if why else "")
+        )
     return Prices(sieve.frame.reset_index(drop=True), sieve.where, dict(sieve.dropped))

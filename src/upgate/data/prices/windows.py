@@ -34,9 +34,13 @@ class StockTensors:
     window: int
     x: Tensor  # (N, F) float32, scaled; rows without a value are 0 and inside no window
     y: Tensor  # (N,) float32, scaled label by origin row; NaN where there is none
-    origin: dict[str, Tensor]  # train, validation, test -> (n,) int64 origin rows, by date, within a date by ticker
+    origin: dict[
+        str, Tensor
+    ]  # train, validation, test -> (n,) int64 origin rows, by date, within a date by ticker
     target: Floats  # (N,) label by origin row in target units: log return, price, or log volatility
-    scaling: dict[str, Any]  # plain values, for a checkpoint: what `apply_scaling`, `unscale` and `to_price` need
+    scaling: dict[
+        str, Any
+    ]  # plain values, for a checkpoint: what `apply_scaling`, `unscale` and `to_price` need
     notes: dict[str, int]  # what was left out or treated otherwise, counted
 
 
@@ -58,7 +62,10 @@ def build(
     """
     values, label = inputs(panel, features), labels(panel, target, horizon)
     complete = _complete(panel, values, window)
-    inside = {part: _inside(panel, horizon, getattr(fold, part)) for part in ("train", "validation", "test")}
+    inside = {
+        part: _inside(panel, horizon, getattr(fold, part))
+        for part in ("train", "validation", "test")
+    }
     sample = complete & np.isfinite(label)
     row = np.isfinite(values).all(axis=1) & _inside(panel, 0, fold.train)
     scaling: dict[str, Any] = {
@@ -79,13 +86,23 @@ def build(
             f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; leave such tickers out "
             "with data.bad=drop, or take a smaller window"
         )
-    own = [name in scaling["x"]["tickers"] and name in scaling["y"]["tickers"] for name in panel.tickers]
+    own = [
+        name in scaling["x"]["tickers"] and name in scaling["y"]["tickers"]
+        for name in panel.tickers
+    ]
     notes = {
         "tickers_too_short": int(short.sum()),
-        "tickers_without_own_scale": int((~short & ~np.array(own)).sum()),  # level: left out; else: scaled as the pool
-        "labels_flat": int((complete & np.isnan(label) & np.any(list(inside.values()), axis=0)).sum()),
+        "tickers_without_own_scale": int(
+            (~short & ~np.array(own)).sum()
+        ),  # level: left out; else: scaled as the pool
+        "labels_flat": int(
+            (complete & np.isnan(label) & np.any(list(inside.values()), axis=0)).sum()
+        ),
     }
-    x, y = _scale(panel, values, scaling["x"], CLIP[target]), _scale(panel, label[:, None], scaling["y"])
+    x, y = (
+        _scale(panel, values, scaling["x"], CLIP[target]),
+        _scale(panel, label[:, None], scaling["y"]),
+    )
     return StockTensors(panel, window, x.nan_to_num(), y[:, 0], origin, label, scaling, notes)
 
 
@@ -98,7 +115,11 @@ def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tens
     windows = x.unfold(0, window, 1).transpose(1, 2)  # (N - W + 1, W, F)
 
     def batch(origin: Tensor) -> dict[str, Tensor]:
-        return {"x": windows.index_select(0, origin - (window - 1)), "y": y.index_select(0, origin), "origin": origin}
+        return {
+            "x": windows.index_select(0, origin - (window - 1)),
+            "y": y.index_select(0, origin),
+            "origin": origin,
+        }
 
     return batch
 
@@ -118,8 +139,12 @@ def apply_scaling(panel: Panel, scaling: dict[str, Any], window: int) -> tuple[T
     last = panel.first[1:] - 1
     short = ~_complete(panel, values, window)[last]
     if short.any():
-        raise UserError(f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; give it more days")
-    return _scale(panel, values, scaling["x"], CLIP[scaling["target"]]).nan_to_num(), torch.from_numpy(last)
+        raise UserError(
+            f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; give it more days"
+        )
+    return _scale(
+        panel, values, scaling["x"], CLIP[scaling["target"]]
+    ).nan_to_num(), torch.from_numpy(last)
 
 
 def unscale(scaled: Floats, row: Ints, panel: Panel, scaling: dict[str, Any]) -> Floats:
@@ -139,13 +164,17 @@ def to_price(prediction: Floats, row: Ints, panel: Panel, scaling: dict[str, Any
 def _complete(panel: Panel, values: Floats, window: int) -> Mask:
     """Return whether the `window` rows ending at each row are of one ticker and finite, (N,)."""
     row = np.arange(len(values))
-    hole = np.maximum.accumulate(np.where(np.isfinite(values).all(axis=1), -1, row))  # the last row that is not finite
+    hole = np.maximum.accumulate(
+        np.where(np.isfinite(values).all(axis=1), -1, row)
+    )  # the last row that is not finite
     return row - window >= np.maximum(hole, panel.first[panel.ticker] - 1)
 
 
 def _inside(panel: Panel, horizon: int, part: range) -> Mask:
     """Return whether both row t's date and row t + horizon's lie in the part, (N,)."""
-    end = panel.ahead(panel.date.astype(np.float64), horizon)  # NaN, beyond the ticker's rows, is in no part
+    end = panel.ahead(
+        panel.date.astype(np.float64), horizon
+    )  # NaN, beyond the ticker's rows, is in no part
     return (panel.date >= part.start) & (end < part.stop)
 
 
@@ -159,7 +188,11 @@ def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, A
     fit = _minimum_range if target == "level" else _mean_deviation
     row = np.flatnonzero(chosen)
     bounds = np.searchsorted(row, panel.first)
-    own = {name: fit(values[row[a:b]]) for name, (a, b) in zip(panel.tickers, pairwise(bounds), strict=True) if b - a >= ENOUGH}
+    own = {
+        name: fit(values[row[a:b]])
+        for name, (a, b) in zip(panel.tickers, pairwise(bounds), strict=True)
+        if b - a >= ENOUGH
+    }
     return {"tickers": own, "pooled": fit(values[row]) if target != "level" and len(row) else None}
 
 
@@ -172,11 +205,15 @@ def _minimum_range(values: Floats) -> dict[str, list[float]]:
 
 
 def _plain(centre: Floats, scale: Floats) -> dict[str, list[float]]:
-    constant = scale <= 1e-12 * np.abs(centre)  # the standard deviation of equal numbers need not come out as 0
+    constant = scale <= 1e-12 * np.abs(
+        centre
+    )  # the standard deviation of equal numbers need not come out as 0
     return {"centre": centre.tolist(), "scale": np.where(constant, 1.0, scale).tolist()}
 
 
-def _statistics(tickers: Sequence[str], fitted: dict[str, Any], width: int) -> tuple[Floats, Floats]:
+def _statistics(
+    tickers: Sequence[str], fitted: dict[str, Any], width: int
+) -> tuple[Floats, Floats]:
     """Return centre and scale, (T, width) each: the ticker's own, else the pooled, else NaN."""
     centre, scale = np.full((2, len(tickers), width), np.nan)
     for i, name in enumerate(tickers):
@@ -189,7 +226,12 @@ def _statistics(tickers: Sequence[str], fitted: dict[str, Any], width: int) -> t
 def _known(panel: Panel, scaling: dict[str, Any]) -> Mask:
     """Return which tickers can be scaled, (T,)."""
     x, y = scaling["x"], scaling["y"]
-    return np.array([all(t in fit["tickers"] or fit["pooled"] is not None for fit in (x, y)) for t in panel.tickers])
+    return np.array(
+        [
+            all(t in fit["tickers"] or fit["pooled"] is not None for fit in (x, y))
+            for t in panel.tickers
+        ]
+    )
 
 
 def _scale(panel: Panel, values: Floats, fitted: dict[str, Any], clip: float = np.inf) -> Tensor:

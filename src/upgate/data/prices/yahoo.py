@@ -26,8 +26,16 @@ from upgate.data.prices.table import Prices
 from upgate.errors import UserError
 from upgate.files import write_atomic
 
-FIELDS = ["Open", "High", "Low", "Close", "Volume"]  # what yfinance gives with auto_adjust=True, actions=False
-FEWEST = 5  # rows; a ticker with less is a failed answer (Yahoo then often sends today's price alone)
+FIELDS = [
+    "Open",
+    "High",
+    "Low",
+    "Close",
+    "Volume",
+]  # what yfinance gives with auto_adjust=True, actions=False
+FEWEST = (
+    5  # rows; a ticker with less is a failed answer (Yahoo then often sends today's price alone)
+)
 
 
 def load_yahoo(
@@ -55,7 +63,9 @@ def load_yahoo(
         save(download(request, note), note, request)
     path, day = verified(note)
     prices = read_prices(path, bad=bad)
-    return replace(prices, source=f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})")
+    return replace(
+        prices, source=f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
+    )
 
 
 def _name(request: dict) -> str:
@@ -68,13 +78,18 @@ def download(request: dict, note: Path) -> pd.DataFrame:
     """Return a row per ticker and day: date, the five `FIELDS`, ticker; adjusted for splits and dividends."""
     import yfinance  # 0.6 s
 
-    start, end = to_period(request["start"] or None, "start"), to_period(request["end"] or None, "end")
+    start, end = (
+        to_period(request["start"] or None, "start"),
+        to_period(request["end"] or None, "end"),
+    )
     today = datetime.now(UTC).date()
     with _said() as said:
         answer = yfinance.download(
             request["tickers"],
             start=start.start_time.date() if start else None,
-            end=min(end.end_time.date() + timedelta(days=1), today) if end else today,  # Yahoo leaves the end out
+            end=min(end.end_time.date() + timedelta(days=1), today)
+            if end
+            else today,  # Yahoo leaves the end out
             period="max",  # else a missing start means one month
             interval="1d",
             auto_adjust=True,
@@ -90,13 +105,21 @@ def download(request: dict, note: Path) -> pd.DataFrame:
 
 def rows_of(answer: pd.DataFrame | None, tickers: list[str], said: str, note: Path) -> pd.DataFrame:
     """Turn yfinance's (Ticker, Price) columns into rows; hold them to every ticker, five fields, enough days."""
-    rows = stack_tickers(answer.reset_index()) if answer is not None and len(answer) else pd.DataFrame({"ticker": []})
+    rows = (
+        stack_tickers(answer.reset_index())
+        if answer is not None and len(answer)
+        else pd.DataFrame({"ticker": []})
+    )
     counts: Any = rows.dropna(subset="Close")["ticker"].value_counts() if "Close" in rows else {}
     if short := [ticker for ticker in tickers if counts.get(ticker, 0) < FEWEST]:
-        raise UserError(f"Yahoo gave no or almost no prices for {', '.join(short)}: {_reason(said)}; {_way_out(note)}")
+        raise UserError(
+            f"Yahoo gave no or almost no prices for {', '.join(short)}: {_reason(said)}; {_way_out(note)}"
+        )
     if not set(FIELDS) <= set(rows) or ("Adj Close" in rows and rows["Adj Close"].notna().any()):
         names = ", ".join(map(str, rows.columns))
-        raise UserError(f"yfinance's columns are {names}, not {', '.join(FIELDS)}: install the version in constraints.txt")
+        raise UserError(
+            f"yfinance's columns are {names}, not {', '.join(FIELDS)}: install the version in constraints.txt"
+        )
     return rows[["date", *FIELDS, "ticker"]].reset_index(drop=True)
 
 
@@ -147,7 +170,9 @@ def save(rows: pd.DataFrame, note: Path, request: dict) -> None:
         write_atomic(path, lambda file: file.write(buffer.getvalue()))
         write_atomic(note, lambda file: file.write((json.dumps(told, indent=1) + "\n").encode()))
     except OSError as error:
-        raise UserError(f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder") from error
+        raise UserError(
+            f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder"
+        ) from error
 
 
 def told_by(note: Path) -> dict[str, str]:
@@ -164,5 +189,7 @@ def verified(note: Path) -> tuple[Path, str]:
     told = told_by(note)
     path = note.with_name(told["file"])
     if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != told["sha256"]:
-        raise UserError(f"the snapshot {path} is gone or altered since {told['downloaded']}; data.refresh=true downloads it again")
+        raise UserError(
+            f"the snapshot {path} is gone or altered since {told['downloaded']}; data.refresh=true downloads it again"
+        )
     return path, told["downloaded"]

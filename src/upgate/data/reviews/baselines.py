@@ -44,7 +44,9 @@ def majority(y: np.ndarray, classes: int, n: int) -> np.ndarray:
     return np.tile(np.bincount(y, minlength=classes) / len(y), (n, 1))
 
 
-def linear(texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int, folder: Path | None) -> np.ndarray:
+def linear(
+    texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int, folder: Path | None
+) -> np.ndarray:
     """Return probabilities for new texts, (len(new), K) float64: TF-IDF and logistic regression, fitted on texts and labels y alone.
 
     Kept in `folder`, if any, under the sha256 of all it depends on. A class of which y has none gets 0; y needs two classes.
@@ -54,14 +56,18 @@ def linear(texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int
     told = [TFIDF, LOGISTIC, sklearn.__version__, classes, list(texts), y.tolist(), list(new)]
     path = folder / f"linear-{hashlib.sha256(json.dumps(told).encode()).hexdigest()}.npy"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # on IMDb it takes 45 s and 1.3 GB: of several workers one fits it
+    with FileLock(
+        f"{path}.lock"
+    ):  # on IMDb it takes 45 s and 1.3 GB: of several workers one fits it
         if not path.exists():
             found = _probabilities(texts, y, new, classes)
             write_atomic(path, lambda file: np.save(file, found))
     return np.load(path)
 
 
-def _probabilities(texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int) -> np.ndarray:
+def _probabilities(
+    texts: Sequence[str], y: np.ndarray, new: Sequence[str], classes: int
+) -> np.ndarray:
     tfidf, model = TfidfVectorizer(**TFIDF), LogisticRegression(**LOGISTIC)
     with threadpool_limits(1):
         model.fit(tfidf.fit_transform(texts), y)

@@ -32,30 +32,49 @@ ALIASES = {
 
 SPLITS = {
     **dict.fromkeys(("train", "training", "训练", "训练集"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "devel", "development", "验证", "验证集"), "validation"),
+    **dict.fromkeys(
+        ("validation", "valid", "val", "dev", "devel", "development", "验证", "验证集"),
+        "validation",
+    ),
     **dict.fromkeys(("test", "testing", "测试", "测试集"), "test"),
     **dict.fromkeys(("unsup", "unsupervised", "unlabeled", "unlabelled"), "unlabelled"),
 }
 SYNONYMS = {
-    **dict.fromkeys(("neg", "bad", "负", "负面", "负向", "负类", "消极", "差评", "贬义"), "negative"),
+    **dict.fromkeys(
+        ("neg", "bad", "负", "负面", "负向", "负类", "消极", "差评", "贬义"), "negative"
+    ),
     **dict.fromkeys(("neu", "neut", "中", "中性", "中立", "中评"), "neutral"),
-    **dict.fromkeys(("pos", "good", "正", "正面", "正向", "正类", "积极", "好评", "褒义"), "positive"),
+    **dict.fromkeys(
+        ("pos", "good", "正", "正面", "正向", "正类", "积极", "好评", "褒义"), "positive"
+    ),
     "extremely negative": "very negative",
     "extremely positive": "very positive",
 }
-WORDS = ("very negative", "negative", "neutral", "positive", "very positive")  # the order of their labels
+WORDS = (
+    "very negative",
+    "negative",
+    "neutral",
+    "positive",
+    "very positive",
+)  # the order of their labels
 # Numbers whose meaning custom has settled; 0, 1, 2 is not among them: some files begin with neutral. 0, 4 is Sentiment140's.
 NUMBERS: dict[tuple[str, ...], tuple[str, ...]] = {
-    **dict.fromkeys((("0", "1"), ("-1", "1"), ("1", "2"), ("0", "4"), ("false", "true")), ("negative", "positive")),
+    **dict.fromkeys(
+        (("0", "1"), ("-1", "1"), ("1", "2"), ("0", "4"), ("false", "true")),
+        ("negative", "positive"),
+    ),
     **dict.fromkeys((("-1", "0", "1"), ("0", "2", "4")), ("negative", "neutral", "positive")),
 }
 KNOWN_LABELS = {*WORDS, *SYNONYMS, *(number for numbers in NUMBERS for number in numbers)}
 RARE = 0.001  # of the labels: a value outside the scheme of most others that is as rare, or occurs once, is a fault
 
 TAG = re.compile(
-    r"</?(?:br|p|i|b|u|em|strong|span|div|a|hr|font|small|sub|sup|ul|ol|li|h[1-6]|img|blockquote|table|tr|td)(?:\s[^<>]*)?/?>", re.I
+    r"</?(?:br|p|i|b|u|em|strong|span|div|a|hr|font|small|sub|sup|ul|ol|li|h[1-6]|img|blockquote|table|tr|td)(?:\s[^<>]*)?/?>",
+    re.I,
 )  # and no others: <grin> and 《》 written as <色戒> are words of the review
-ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I)  # a bare & is no entity: AT&T
+ENTITY = re.compile(
+    r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
+)  # a bare & is no entity: AT&T
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x9f\xad\u200b\ufeff]")
 
 
@@ -85,18 +104,26 @@ def clean_text(text: str) -> str:
 
 def names_known(cells: Iterable[object], asked: Iterable[object] = ()) -> bool:
     """Tell whether a first row is a header: one of its cells is a known name of a text or label column, or one asked for."""
-    names = {*ALIASES["text"], *ALIASES["label"], *(plain(name) for name in asked if name is not None)}
+    names = {
+        *ALIASES["text"],
+        *ALIASES["label"],
+        *(plain(name) for name in asked if name is not None),
+    }
     return any(plain(cell) in names for cell in cells)
 
 
-def find_columns(names: Iterable[object], where: str, text: object = None, label: object = None) -> dict[str, int]:
+def find_columns(
+    names: Iterable[object], where: str, text: object = None, label: object = None
+) -> dict[str, int]:
     """Return the position of text, label and split, where there are such; `text` and `label` are names that must be there."""
     known = [str(name).strip() for name in names]
     plains = [plain(name) for name in known]
     asked = {"text": text, "label": label}
     for field, name in asked.items():
         if name is not None and plain(name) not in plains:
-            raise UserError(f"{where} has no column '{name}', which data.{field} asks for{did_you_mean(str(name), known)}")
+            raise UserError(
+                f"{where} has no column '{name}', which data.{field} asks for{did_you_mean(str(name), known)}"
+            )
     found = {}
     for field, aliases in ALIASES.items():
         wanted = aliases if asked.get(field) is None else (plain(asked[field]),)
@@ -111,7 +138,9 @@ def to_words(values: pd.Series) -> pd.Series:
     codes, distinct = pd.factorize(values)
     text = [re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold()) for value in distinct]
     words = [SYNONYMS.get(word, "" if word in ("nan", "none", "null") else word) for word in text]
-    return pd.Series([*words, ""], dtype=object).take(codes).set_axis(values.index)  # code -1, a missing value, takes the last
+    return (
+        pd.Series([*words, ""], dtype=object).take(codes).set_axis(values.index)
+    )  # code -1, a missing value, takes the last
 
 
 def to_splits(values: pd.Series) -> pd.Series:
@@ -125,7 +154,11 @@ def find_classes(words: pd.Series) -> dict[str, str]:
     A value outside a known scheme is left out if it occurs once, or in at most a thousandth of the rows: then it is a fault.
     """
     counts = words.value_counts()
-    schemes = [dict(zip(numbers, names, strict=True)) for numbers, names in NUMBERS.items() if set(numbers) <= set(counts.index)]
+    schemes = [
+        dict(zip(numbers, names, strict=True))
+        for numbers, names in NUMBERS.items()
+        if set(numbers) <= set(counts.index)
+    ]
     schemes.append({word: word for word in WORDS if word in counts.index})
     best = max(schemes, key=lambda scheme: counts[list(scheme)].sum())
     rest = counts.drop(list(best))
@@ -168,7 +201,11 @@ def find_form(content: str, asked: Iterable[object]) -> Form | None:
             if len(cells) == 1:  # a column of texts alone
                 return Form(",", True, "first")
             place = find_columns(cells, "").get("text")
-            return Form(separator, True, "first" if place == 0 else "last" if place == len(cells) - 1 else "between")
+            return Form(
+                separator,
+                True,
+                "first" if place == 0 else "last" if place == len(cells) - 1 else "between",
+            )
     for separator in SEPARATORS:
         parted = [line for line in lines if separator in line]
         first = sum(_labels(line.split(separator, 1)[0]) for line in parted)
@@ -249,7 +286,9 @@ def _at_one_end(lines: list[str], form: Form) -> Rows:
     if extra > 1 or form.text == "between":
         return []
     part = str.split if form.text == "last" else str.rsplit
-    return [(i, [_enclosed(cell) for cell in part(line, form.separator, extra)]) for i, line in filled]
+    return [
+        (i, [_enclosed(cell) for cell in part(line, form.separator, extra)]) for i, line in filled
+    ]
 
 
 def _enclosed(cell: str) -> str:
@@ -259,4 +298,8 @@ def _enclosed(cell: str) -> str:
 
 def _line_by_line(lines: list[str], form: Form) -> Rows:
     """Quotes again, but a faulty one ends with its line."""
-    return [(i, cells) for i, line in enumerate(lines, 1) for cells in csv.reader([line], delimiter=form.separator)]
+    return [
+        (i, cells)
+        for i, line in enumerate(lines, 1)
+        for cells in csv.reader([line], delimiter=form.separator)
+    ]

@@ -14,7 +14,9 @@ from upgate.data.reviews.lexicon import RULES, Rules
 from upgate.data.reviews.table import Reviews
 from upgate.seeds import derive
 
-Draw = Callable[[], float]  # uniform on [0, 1): `Random.random`, the one draw whose sequence Python promises to keep
+Draw = Callable[
+    [], float
+]  # uniform on [0, 1): `Random.random`, the one draw whose sequence Python promises to keep
 Noise = Annotated[float, Range("between 0 and 0.5", lambda x: 0 <= x <= 0.5)]
 CHOICES = {"english": ("english",), "chinese": ("chinese",), "both": ("english", "chinese")}
 SLOT = re.compile(r"\{([!?]?)(\w+)\}")
@@ -30,7 +32,11 @@ def generate(config: Mapping[str, Any]) -> Reviews:
 
 
 def _reviews(
-    language: Literal["english", "chinese", "both"], train: PositiveInt, test: PositiveInt, noise: Noise, seed: NonNegativeInt
+    language: Literal["english", "chinese", "both"],
+    train: PositiveInt,
+    test: PositiveInt,
+    noise: Noise,
+    seed: NonNegativeInt,
 ) -> Reviews:
     """`ceiling` is the share of test labels left as they were, not its expectation 1 - noise.
 
@@ -39,13 +45,26 @@ def _reviews(
     """
     seen: set[str] = set()
     held, flipped = _part("test", test, language, noise, seed, seen)
-    table = pd.concat([_part("train", train, language, noise, seed, seen)[0], held], ignore_index=True)
-    return Reviews(table, ("negative", "positive"), f"generated reviews ({language}, seed {seed})", {}, 1 - float(flipped.mean()))
+    table = pd.concat(
+        [_part("train", train, language, noise, seed, seen)[0], held], ignore_index=True
+    )
+    return Reviews(
+        table,
+        ("negative", "positive"),
+        f"generated reviews ({language}, seed {seed})",
+        {},
+        1 - float(flipped.mean()),
+    )
 
 
-def _part(split: str, count: int, language: str, noise: float, seed: int, seen: set[str]) -> tuple[pd.DataFrame, np.ndarray]:
+def _part(
+    split: str, count: int, language: str, noise: float, seed: int, seen: set[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
     """The rows of one split, and which labels are flipped; one stream of draws for what is said, one for the noise."""
-    draw, coin = Random(derive(seed, "reviews", split)).random, Random(derive(seed, "noise", split)).random
+    draw, coin = (
+        Random(derive(seed, "reviews", split)).random,
+        Random(derive(seed, "noise", split)).random,
+    )
     texts, truth = zip(*islice(_stream(CHOICES[language], draw, seen), count), strict=True)
     flipped = np.array([coin() for _ in texts]) < noise
     labels = (np.array(truth) ^ flipped).astype(np.int64)
@@ -68,7 +87,9 @@ class Grammar:
 
     def __init__(self, rules: Rules) -> None:
         self.productions = {
-            (name.rstrip("+-"), positive): [list(_parts(production, positive)) for production in productions]
+            (name.rstrip("+-"), positive): [
+                list(_parts(production, positive)) for production in productions
+            ]
             for name, productions in rules.items()
             for positive in (True, False)
             if not name.endswith("-" if positive else "+")

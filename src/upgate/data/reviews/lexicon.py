@@ -9,10 +9,17 @@ from collections.abc import Sequence
 
 Rules = dict[str, Sequence[str]]
 
-PAIRS = (("craft", "film"), ("tale", "film"), ("craft", "tale"), ("tale", "craft"))  # subject conceded, subject that decides
+PAIRS = (
+    ("craft", "film"),
+    ("tale", "film"),
+    ("craft", "tale"),
+    ("tale", "craft"),
+)  # subject conceded, subject that decides
 
 
-def clauses(told: Sequence[str], mine: Sequence[str], denied: Sequence[str], my_denied: Sequence[str]) -> Rules:
+def clauses(
+    told: Sequence[str], mine: Sequence[str], denied: Sequence[str], my_denied: Sequence[str]
+) -> Rules:
     """Clauses about each kind of subject, {S} in the frames.
 
     `plain`, which is what one concedes, is never denied, `clause` one time in four; `said` is never in the first person.
@@ -21,8 +28,13 @@ def clauses(told: Sequence[str], mine: Sequence[str], denied: Sequence[str], my_
     for subject in ("film", "craft", "tale"):
         kinds = {"told": told, "mine": mine, "denied": denied, "my_denied": my_denied}
         for kind, frames in kinds.items():
-            rules[f"{kind}_{subject}"] = [frame.replace("{S}", f"{{{subject}}}") for frame in frames]
-        plain, deny = [f"{{told_{subject}}}", f"{{mine_{subject}}}"], [f"{{denied_{subject}}}", f"{{my_denied_{subject}}}"]
+            rules[f"{kind}_{subject}"] = [
+                frame.replace("{S}", f"{{{subject}}}") for frame in frames
+            ]
+        plain, deny = (
+            [f"{{told_{subject}}}", f"{{mine_{subject}}}"],
+            [f"{{denied_{subject}}}", f"{{my_denied_{subject}}}"],
+        )
         rules[f"plain_{subject}"] = plain
         rules[f"clause_{subject}"] = [*plain * 3, *deny]
         rules[f"said_{subject}"] = [*plain[:1] * 3, *deny[:1]]
@@ -31,16 +43,33 @@ def clauses(told: Sequence[str], mine: Sequence[str], denied: Sequence[str], my_
 
 def contrasts(frames: Sequence[str]) -> list[str]:
     """Every frame with every pair of subjects: {C} is conceded, {D} decides."""
-    return [f.replace("{C}", f"{{!plain_{c}}}").replace("{D}", f"{{clause_{d}}}") for f in frames for c, d in PAIRS]
+    return [
+        f.replace("{C}", f"{{!plain_{c}}}").replace("{D}", f"{{clause_{d}}}")
+        for f in frames
+        for c, d in PAIRS
+    ]
 
 
 ENGLISH: Rules = {
     "review": ["{before}{opinion} {after}"],
     "before": ["", "", "", "{aside} ", "{aside} ", "{?talk} "],
-    "after": ["{aside}", "{aside} {aside}", "{aside} {aside} {aside}", "{aside} {aside} {aside} {aside}", "{aside} {?talk} {aside}"],
+    "after": [
+        "{aside}",
+        "{aside} {aside}",
+        "{aside} {aside} {aside}",
+        "{aside} {aside} {aside} {aside}",
+        "{aside} {?talk} {aside}",
+    ],
     "opinion": ["{verdict}.", "{verdict}. {told_craft}.", "{contrast}."],
     "verdict": ["{clause_film}", "{opener} {clause_film}", "{clause_craft}", "{clause_tale}"],
-    "opener": ["overall,", "all in all,", "in the end,", "to be honest,", "if you ask me,", "in short,"],
+    "opener": [
+        "overall,",
+        "all in all,",
+        "in the end,",
+        "to be honest,",
+        "if you ask me,",
+        "in short,",
+    ],
     "contrast": contrasts(
         [
             "{C}, but {D}",
@@ -54,7 +83,12 @@ ENGLISH: Rules = {
     ),
     **clauses(
         told=["{S} was {mild}", "{S} was {degree} {mild}", "{S} was {strong}", "{S} was {noun}"],
-        mine=["I found {S} {mild}", "I found {S} {degree} {mild}", "I {liked} {S}", "to me {S} was {strong}"],
+        mine=[
+            "I found {S} {mild}",
+            "I found {S} {degree} {mild}",
+            "I {liked} {S}",
+            "to me {S} was {strong}",
+        ],
         denied=[
             "{S} was not {!mild} at all",
             "{S} was by no means {!mild}",
@@ -73,7 +107,16 @@ ENGLISH: Rules = {
     "craft": ["the acting", "the music", "the camera work", "the dialogue", "the lighting"],
     "tale": ["the story", "the ending", "the first half", "the second half", "the love story"],
     "degree": ["very", "really", "quite", "truly", "thoroughly", "rather"],
-    "mild+": ["good", "engaging", "funny", "interesting", "moving", "clever", "enjoyable", "original"],
+    "mild+": [
+        "good",
+        "engaging",
+        "funny",
+        "interesting",
+        "moving",
+        "clever",
+        "enjoyable",
+        "original",
+    ],
     "mild-": ["bad", "boring", "silly", "tedious", "clumsy", "dull", "annoying", "shallow"],
     "strong+": ["wonderful", "brilliant", "superb", "magnificent", "marvellous", "excellent"],
     "strong-": ["awful", "terrible", "dreadful", "horrible", "abysmal", "atrocious"],
@@ -83,8 +126,19 @@ ENGLISH: Rules = {
     "liked-": ["disliked", "resented", "despised"],
     "like+": ["like", "enjoy", "admire"],
     "like-": ["dislike", "resent", "despise"],
-    "talk": ["{who} {says} that {said_film}.", "{who} {says} that {said_tale}.", "{who} {says} that {said_craft}."],
-    "who": ["my {kin}", "the {kin} of {name}", "{name}", "a critic from {city}", "the man behind us", "someone in the queue"],
+    "talk": [
+        "{who} {says} that {said_film}.",
+        "{who} {says} that {said_tale}.",
+        "{who} {says} that {said_craft}.",
+    ],
+    "who": [
+        "my {kin}",
+        "the {kin} of {name}",
+        "{name}",
+        "a critic from {city}",
+        "the man behind us",
+        "someone in the queue",
+    ],
     "says": ["said", "had told us", "insisted", "had written", "kept repeating", "claimed"],
     "kin": ["sister", "brother", "neighbour", "colleague", "cousin", "aunt", "teacher", "flatmate"],
     "name": [
@@ -105,10 +159,43 @@ ENGLISH: Rules = {
         "Oscar",
         "Paula",
     ],
-    "city": ["Lisbon", "Prague", "Oslo", "Vienna", "Dublin", "Naples", "Bruges", "Krakow", "Porto", "Leipzig"],
+    "city": [
+        "Lisbon",
+        "Prague",
+        "Oslo",
+        "Vienna",
+        "Dublin",
+        "Naples",
+        "Bruges",
+        "Krakow",
+        "Porto",
+        "Leipzig",
+    ],
     "title": ["The {thing}", "{city}", "{name} and {name}", "The {job} of {city}"],
-    "thing": ["Harbour", "Lantern", "Orchard", "Ferry", "Suitcase", "Letter", "Bridge", "Clock", "Piano", "Window"],
-    "job": ["baker", "doctor", "sailor", "tailor", "lawyer", "gardener", "pilot", "clerk", "painter", "farmer"],
+    "thing": [
+        "Harbour",
+        "Lantern",
+        "Orchard",
+        "Ferry",
+        "Suitcase",
+        "Letter",
+        "Bridge",
+        "Clock",
+        "Piano",
+        "Window",
+    ],
+    "job": [
+        "baker",
+        "doctor",
+        "sailor",
+        "tailor",
+        "lawyer",
+        "gardener",
+        "pilot",
+        "clerk",
+        "painter",
+        "farmer",
+    ],
     "count": ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"],
     "day": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
     "weather": ["raining", "snowing", "dark", "windy", "getting cold", "still light"],
@@ -147,7 +234,13 @@ ENGLISH: Rules = {
 CHINESE: Rules = {
     "review": ["{before}{opinion}{after}"],
     "before": ["", "", "", "{aside}", "{aside}", "{?talk}"],
-    "after": ["{aside}", "{aside}{aside}", "{aside}{aside}{aside}", "{aside}{aside}{aside}{aside}", "{aside}{?talk}{aside}"],
+    "after": [
+        "{aside}",
+        "{aside}{aside}",
+        "{aside}{aside}{aside}",
+        "{aside}{aside}{aside}{aside}",
+        "{aside}{?talk}{aside}",
+    ],
     "opinion": ["{verdict}。", "{verdict}。{told_craft}。", "{contrast}。"],
     "verdict": ["{clause_film}", "{opener}{clause_film}", "{clause_craft}", "{clause_tale}"],
     "opener": ["总的来说，", "说实话，", "总之，", "老实讲，", "看完之后，", "总体而言，"],
@@ -164,7 +257,12 @@ CHINESE: Rules = {
     ),
     **clauses(
         told=["{S}很{mild}", "{S}{degree}{mild}", "{S}{strong}", "{S}是{noun}"],
-        mine=["我觉得{S}很{mild}", "我认为{S}{degree}{mild}", "我{degree}{like}{S}", "对我来说{S}{strong}"],
+        mine=[
+            "我觉得{S}很{mild}",
+            "我认为{S}{degree}{mild}",
+            "我{degree}{like}{S}",
+            "对我来说{S}{strong}",
+        ],
         denied=[
             "{S}一点也不{!mild}",
             "{S}并不{!mild}",
@@ -192,7 +290,22 @@ CHINESE: Rules = {
     "who": ["我{kin}", "{name}的{kin}", "{name}", "{city}的一位影评人", "后排的观众", "排队的人"],
     "says": ["说", "告诉我们", "坚持说", "写道", "一直在讲", "声称"],
     "kin": ["姐姐", "哥哥", "邻居", "同事", "表妹", "阿姨", "老师", "室友"],
-    "name": ["小林", "老周", "阿强", "志明", "春娇", "雅文", "子涵", "建国", "秀兰", "大鹏", "晓东", "玉梅", "家豪", "思远"],
+    "name": [
+        "小林",
+        "老周",
+        "阿强",
+        "志明",
+        "春娇",
+        "雅文",
+        "子涵",
+        "建国",
+        "秀兰",
+        "大鹏",
+        "晓东",
+        "玉梅",
+        "家豪",
+        "思远",
+    ],
     "city": ["上海", "成都", "西安", "青岛", "厦门", "昆明", "南京", "大连", "苏州", "桂林"],
     "title": ["{thing}", "{city}往事", "{name}与{name}", "{city}的{job}"],
     "thing": ["港口", "灯笼", "果园", "渡船", "手提箱", "来信", "石桥", "座钟", "钢琴", "窗口"],

@@ -14,23 +14,48 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 import pyarrow as pa
 
-from upgate.data.reviews.formats import SPLITS, clean_text, find_columns, find_form, find_rows, guess_columns, width_of
+from upgate.data.reviews.formats import (
+    SPLITS,
+    clean_text,
+    find_columns,
+    find_form,
+    find_rows,
+    guess_columns,
+    width_of,
+)
 from upgate.data.reviews.table import Reviews, clean
 from upgate.errors import UserError, did_you_mean
 
-TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet")  # in a folder; a single file may have any name
+TABLES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".csv.gz",
+    ".tsv.gz",
+    ".txt.gz",
+    ".parquet",
+)  # in a folder; a single file may have any name
 FAULT = "\0"  # the column that says what is wrong with a row: no other can be called so
 HINT = "put texts with separators or line breaks in quotes"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
 UNREADABLE = (
     *(OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException),
-    *(csv.Error, tarfile.TarError, zipfile.BadZipFile, RuntimeError),  # the last for a zip with a password
+    *(
+        csv.Error,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        RuntimeError,
+    ),  # the last for a zip with a password
 )
 
-Members = dict[str, Callable[[], bytes]]  # the files of a folder or an archive, by path; each is read when called
+Members = dict[
+    str, Callable[[], bytes]
+]  # the files of a folder or an archive, by path; each is read when called
 
 
-def read_reviews(path: str | Path, *, text: object = None, label: object = None, bad: str = "refuse") -> Reviews:
+def read_reviews(
+    path: str | Path, *, text: object = None, label: object = None, bad: str = "refuse"
+) -> Reviews:
     """Read a file, an archive or a folder; `text` and `label` name the columns where no usual name tells.
 
     A folder or archive holds either files named train, dev, test (the official split), or one folder of .txt files per class,
@@ -51,15 +76,21 @@ def read_texts(path: str | Path, *, text: object = None) -> list[str]:
     return texts
 
 
-def _guarded(path: Path, text: object, label: object, read: Callable[[Path, object, object], pd.DataFrame]) -> pd.DataFrame:
+def _guarded(
+    path: Path, text: object, label: object, read: Callable[[Path, object, object], pd.DataFrame]
+) -> pd.DataFrame:
     if not path.exists():
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"there is no file {path}" + (did_you_mean(path.name, beside) if beside else ""))
+        raise UserError(
+            f"there is no file {path}" + (did_you_mean(path.name, beside) if beside else "")
+        )
     try:
         return read(path, text, label)
     except UNREADABLE as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise UserError(f"{path} cannot be read as csv, parquet or an archive of these: {reason}") from error
+        raise UserError(
+            f"{path} cannot be read as csv, parquet or an archive of these: {reason}"
+        ) from error
 
 
 def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
@@ -67,13 +98,21 @@ def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
     frames = {}
     for name, split, content in list_parts(path):
         where = f"{path}, {name}" if name else str(path)
-        frame = content if isinstance(content, pd.DataFrame) else read_content(content, where, text, label)
+        frame = (
+            content
+            if isinstance(content, pd.DataFrame)
+            else read_content(content, where, text, label)
+        )
         if "text" not in frame:
-            raise UserError(f"{where} has no column of texts, only {_shown(frame)}; name it with data.text=...")
+            raise UserError(
+                f"{where} has no column of texts, only {_shown(frame)}; name it with data.text=..."
+            )
         frames[name] = frame if split is None else frame.assign(split=split)
     if not any("label" in frame for frame in frames.values()):
         frame = next(iter(frames.values()))
-        raise UserError(f"{path} has no labels, only {_shown(frame)}; name their column with data.label=..., or use it for prediction only")
+        raise UserError(
+            f"{path} has no labels, only {_shown(frame)}; name their column with data.label=..., or use it for prediction only"
+        )
     keep = ["text", "label", "split", "fault"]
     frames = {name: frame.reindex(columns=keep).astype(object) for name, frame in frames.items()}
     return next(iter(frames.values())) if len(frames) == 1 else pd.concat(frames)
@@ -84,9 +123,15 @@ def read_unlabelled(path: Path, text: object, _: object) -> pd.DataFrame:
     frames = []
     for name, _split, content in list_parts(path):
         where = f"{path}, {name}" if name else str(path)
-        frame = content if isinstance(content, pd.DataFrame) else read_content(content, where, text, None)
+        frame = (
+            content
+            if isinstance(content, pd.DataFrame)
+            else read_content(content, where, text, None)
+        )
         if "text" not in frame:
-            raise UserError(f"{where} has no column of texts, only {_shown(frame)}; name it with text=...")
+            raise UserError(
+                f"{where} has no column of texts, only {_shown(frame)}; name it with text=..."
+            )
         wrong = frame[frame["fault"] != ""] if "fault" in frame else frame[:0]
         if len(wrong):
             raise UserError(f"{where}, row {wrong.index[0]}: {wrong['fault'].iloc[0]}")
@@ -114,7 +159,9 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
     tables = {name: split_of(name) for name in members if name.lower().endswith(TABLES)}
     chosen = {name: split for name, split in tables.items() if split} or tables
     if not chosen:
-        raise UserError(f"{path} holds no table ({', '.join(TABLES)}) and no two folders of .txt files, one per class")
+        raise UserError(
+            f"{path} holds no table ({', '.join(TABLES)}) and no two folders of .txt files, one per class"
+        )
     if len(chosen) > 1 and None in chosen.values():
         raise UserError(
             f"{path} holds {len(chosen)} tables ({', '.join(list(chosen)[:5])}), none named train, dev or test; choose one by data.path"
@@ -126,23 +173,41 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
 def open_members(path: Path) -> Members | None:
     """Return the files of a folder, tar or zip, in natural order, hidden ones left out; None for any other file."""
     if path.is_dir():
-        found: Members = {file.relative_to(path).as_posix(): file.read_bytes for file in path.rglob("*") if file.is_file()}
+        found: Members = {
+            file.relative_to(path).as_posix(): file.read_bytes
+            for file in path.rglob("*")
+            if file.is_file()
+        }
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            found = {name: partial(bytes, archive.read(name)) for name in archive.namelist() if not name.endswith("/")}
+            found = {
+                name: partial(bytes, archive.read(name))
+                for name in archive.namelist()
+                if not name.endswith("/")
+            }
     elif tarfile.is_tarfile(path):
-        with tarfile.open(path) as tar:  # in one go: seeking in a compressed file begins anew each time
+        with tarfile.open(
+            path
+        ) as tar:  # in one go: seeking in a compressed file begins anew each time
             files = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
             found = {name: partial(bytes, file.read()) for name, file in files if file}
     else:
         return None
-    seen = {name for name in found if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
+    seen = {
+        name
+        for name in found
+        if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+    }
     return {name: found[name] for name in sorted(seen, key=_natural)}
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Order 2_7.txt before 10_3.txt, as their numbers say."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    ]
 
 
 def split_of(name: str) -> str | None:
@@ -156,14 +221,22 @@ def split_of(name: str) -> str | None:
 
 def class_folders(members: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return the folders of .txt files that are classes: folder -> (class, split or ""); none if there are less than two classes."""
-    texts = [PurePosixPath(name) for name in members if "/" in name and name.lower().endswith(".txt")]
+    texts = [
+        PurePosixPath(name) for name in members if "/" in name and name.lower().endswith(".txt")
+    ]
     folders = {str(text.parent) for text in texts if not split_of(text.name)}
     found = {}
     for folder in folders:
         *above, word = PurePosixPath(folder).parts
         if word.casefold() in SPLITS and SPLITS[word.casefold()] != "unlabelled":
             continue
-        found[folder] = (word, next((SPLITS[part.casefold()] for part in reversed(above) if part.casefold() in SPLITS), ""))
+        found[folder] = (
+            word,
+            next(
+                (SPLITS[part.casefold()] for part in reversed(above) if part.casefold() in SPLITS),
+                "",
+            ),
+        )
     classes = {word for word, _ in found.values() if word.casefold() not in SPLITS}
     return found if len(classes) > 1 else {}
 
@@ -176,7 +249,11 @@ def read_folders(members: Members, classes: dict[str, tuple[str, str]]) -> pd.Da
         if folder in classes and name.lower().endswith(".txt"):
             word, split = classes[folder]
             labelled = word.casefold() not in SPLITS
-            rows[name] = (decode(read(), name), word, split or None) if labelled else (None, None, "unlabelled")
+            rows[name] = (
+                (decode(read(), name), word, split or None)
+                if labelled
+                else (None, None, "unlabelled")
+            )
     return pd.DataFrame.from_dict(rows, orient="index", columns=["text", "label", "split"])
 
 
@@ -215,7 +292,9 @@ def decode(content: bytes, where: str) -> str:
                 f"{where}, line {line}: byte {content[error.start]:#x} is no UTF-8, though the rest is; mend the line"
             ) from error
         alone = sum(len(run) == 1 for run in runs)
-        return content.decode("latin-1" if alone > len(runs) / 2 else "gb18030")  # `clean_text` makes Windows-1252 of Latin-1
+        return content.decode(
+            "latin-1" if alone > len(runs) / 2 else "gb18030"
+        )  # `clean_text` makes Windows-1252 of Latin-1
 
 
 def named(frame: pd.DataFrame, where: str, text: object, label: object) -> pd.DataFrame:
@@ -237,12 +316,22 @@ def read_table(content: str, where: str, text: object, label: object) -> pd.Data
         return frame
     rows = find_rows(content, form)
     width = width_of(rows, form)
-    faults = [f"it has {n} cells, not {width}: {HINT}" if (n := len(cells)) != width else "" for _, cells in rows]
-    names = [name.strip(' "') for name in rows[0][1]] if form.header else [str(place) for place in range(width)]
+    faults = [
+        f"it has {n} cells, not {width}: {HINT}" if (n := len(cells)) != width else ""
+        for _, cells in rows
+    ]
+    names = (
+        [name.strip(' "') for name in rows[0][1]]
+        if form.header
+        else [str(place) for place in range(width)]
+    )
     table = [(cells + [""] * width)[:width] for _, cells in rows]
     frame = pd.DataFrame(table, index=[line for line, _ in rows], columns=names, dtype=object)
     frame = frame.assign(**{FAULT: faults}).iloc[int(form.header) :]
     if not form.header:
         guess = guess_columns(frame.drop(columns=FAULT))
-        text, label = guess["text"] if text is None else text, guess.get("label") if label is None else label
+        text, label = (
+            guess["text"] if text is None else text,
+            guess.get("label") if label is None else label,
+        )
     return named(frame, where, text, label)

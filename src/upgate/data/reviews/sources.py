@@ -19,7 +19,10 @@ Bad = Literal["refuse", "drop"]
 Column = str | int | None  # a table without a header has columns 0, 1, ...
 
 # Their places on the Hugging Face hub and the splits that have labels.
-HUB = {"imdb": ("stanfordnlp/imdb", ("train", "test")), "sst2": ("stanfordnlp/sst2", ("train", "validation"))}
+HUB = {
+    "imdb": ("stanfordnlp/imdb", ("train", "test")),
+    "sst2": ("stanfordnlp/sst2", ("train", "validation")),
+}
 
 
 def load_reviews(config: Mapping[str, Any]) -> Reviews:
@@ -30,7 +33,9 @@ def load_reviews(config: Mapping[str, Any]) -> Reviews:
     return SOURCES[source](config)
 
 
-def load_texts(path: str | None = None, text: Column = None, label: Column = None, bad: Bad = "refuse") -> Reviews:
+def load_texts(
+    path: str | None = None, text: Column = None, label: Column = None, bad: Bad = "refuse"
+) -> Reviews:
     """Return the reviews of a file, an archive or a folder of the user's."""
     if path in (None, "", "???"):
         raise UserError("data=texts needs data.path=<a file or folder of labelled texts>")
@@ -38,14 +43,20 @@ def load_texts(path: str | None = None, text: Column = None, label: Column = Non
 
 
 def load_imdb(
-    path: str | None = None, folder: str = "data", refresh: bool = False, subset: PositiveInt | None = None, bad: Bad = "refuse"
+    path: str | None = None,
+    folder: str = "data",
+    refresh: bool = False,
+    subset: PositiveInt | None = None,
+    bad: Bad = "refuse",
 ) -> Reviews:
     """Return IMDb's 25,000 training and 25,000 test reviews, or `subset` of the training ones, the same for everybody."""
     reviews = load_known("imdb", path, folder, refresh, bad)
     return reviews if subset is None else draw_train(reviews, subset)
 
 
-def load_sst2(path: str | None = None, folder: str = "data", refresh: bool = False, bad: Bad = "refuse") -> Reviews:
+def load_sst2(
+    path: str | None = None, folder: str = "data", refresh: bool = False, bad: Bad = "refuse"
+) -> Reviews:
     """Return SST-2 as GLUE has it: phrases to train on, sentences for validation, no labelled test part."""
     return load_known("sst2", path, folder, refresh, bad)
 
@@ -57,7 +68,9 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
     """
     if path:
         if refresh:
-            raise UserError(f"data.refresh downloads {name} again, but data.path={path} is to be read; leave out one of the two")
+            raise UserError(
+                f"data.refresh downloads {name} again, but data.path={path} is to be read; leave out one of the two"
+            )
         return read_reviews(path, bad=bad)
     note, copy = Path(folder) / f"{name}.json", Path(folder) / f"{name}.parquet"
     if copy.exists() and not (refresh or note.exists()):
@@ -65,7 +78,9 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
     if refresh or not note.exists():
         save(download(name), note, {"dataset": HUB[name][0]})
     snapshot, day = verified(note)
-    return replace(read_reviews(snapshot, bad=bad), source=f"{HUB[name][0]}, downloaded on {day} ({snapshot})")
+    return replace(
+        read_reviews(snapshot, bad=bad), source=f"{HUB[name][0]}, downloaded on {day} ({snapshot})"
+    )
 
 
 def download(name: str) -> pd.DataFrame:
@@ -73,19 +88,27 @@ def download(name: str) -> pd.DataFrame:
     place, splits = HUB[name]
     other = "give a copy by data.path, or use the generated data=reviews"
     if find_spec("datasets") is None:
-        raise UserError(f"data={name} is downloaded with the package datasets: pip install 'upgate[datasets]'; or {other}")
+        raise UserError(
+            f"data={name} is downloaded with the package datasets: pip install 'upgate[datasets]'; or {other}"
+        )
     import datasets  # 1.2 s
 
     try:
         answer = datasets.load_dataset(place)
-        return pd.concat([answer[split].to_pandas().assign(split=split) for split in splits], ignore_index=True)
-    except Exception as error:  # the whole of the network, the hub and its cache: they share no base class
+        return pd.concat(
+            [answer[split].to_pandas().assign(split=split) for split in splits], ignore_index=True
+        )
+    except (
+        Exception
+    ) as error:  # the whole of the network, the hub and its cache: they share no base class
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
 
 
 def _checked(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Reviews]:
-    return lambda config: build(load, {key: value for key, value in config.items() if key != "source"}, "data")
+    return lambda config: build(
+        load, {key: value for key, value in config.items() if key != "source"}, "data"
+    )
 
 
 SOURCES: dict[str, Callable[[Mapping[str, Any]], Reviews]] = {

@@ -40,7 +40,9 @@ class Reviews:
     def _hash(self) -> str:
         split = self.table["split"].tolist() if "split" in self.table else []
         head = json.dumps([len(self.table), *self.classes])
-        digest = hashlib.sha256("\0".join([head, *split, *self.table["text"]]).encode())  # no text holds a \0
+        digest = hashlib.sha256(
+            "\0".join([head, *split, *self.table["text"]]).encode()
+        )  # no text holds a \0
         digest.update(self.table["label"].to_numpy("<i8").tobytes())
         return digest.hexdigest()
 
@@ -64,7 +66,11 @@ def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
     clean_texts(sieve)
     classes = number_labels(sieve)
     columns = [name for name in ("text", "label", "split") if name in sieve.frame]
-    table = sieve.frame[columns].reset_index(drop=True).astype({"label": np.int64, **dict.fromkeys(set(columns) - {"label"}, str)})
+    table = (
+        sieve.frame[columns]
+        .reset_index(drop=True)
+        .astype({"label": np.int64, **dict.fromkeys(set(columns) - {"label"}, str)})
+    )
     return Reviews(table, classes, where, dict(sieve.dropped))
 
 
@@ -75,9 +81,15 @@ def name_splits(sieve: TableCleaner) -> None:
     if names.isna().all():
         sieve.frame = sieve.frame.drop(columns="split")
         return
-    sieve.reject(names.isna(), "unknown split", lambda row: f"the split is '{row['split']}', not train, validation or test")
+    sieve.reject(
+        names.isna(),
+        "unknown split",
+        lambda row: f"the split is '{row['split']}', not train, validation or test",
+    )
     sieve.frame = sieve.frame.assign(split=names.dropna())
-    minus = to_words(sieve.frame["label"]) == "-1"  # GLUE's way to hide labels; elsewhere it is a label
+    minus = (
+        to_words(sieve.frame["label"]) == "-1"
+    )  # GLUE's way to hide labels; elsewhere it is a label
     sieve.drop(minus.groupby(sieve.frame["split"]).transform("all"), "unlabelled")
 
 
@@ -99,15 +111,25 @@ def number_labels(sieve: TableCleaner) -> tuple[str, ...]:
     sieve.drop(sieve.frame["word"] == "", "unlabelled")
     if sieve.frame.empty:
         why = ", ".join(f"{count} {reason}" for reason, count in sieve.dropped.items())
-        raise UserError(f"{sieve.where} holds no labelled review" + (f" (dropped: {why})" if why else ""))
+        raise UserError(
+            f"{sieve.where} holds no labelled review" + (f" (dropped: {why})" if why else "")
+        )
     found = find_classes(sieve.frame["word"])
     if len(found) > MOST_CLASSES:
         some = ", ".join(f"'{name[:30]}'" for name in list(found)[:3])
-        raise UserError(f"{sieve.where} has {len(found)} different labels ({some}, ...), which are no classes; name another data.label")
+        raise UserError(
+            f"{sieve.where} has {len(found)} different labels ({some}, ...), which are no classes; name another data.label"
+        )
     if len(found) < 2:
-        raise UserError(f"{sieve.where} has only the label '{next(iter(found))}': two classes at least are needed to tell apart")
+        raise UserError(
+            f"{sieve.where} has only the label '{next(iter(found))}': two classes at least are needed to tell apart"
+        )
     said = ", ".join(found)
-    sieve.reject(~sieve.frame["word"].isin(found), "unknown label", lambda row: f"the label '{row['word'][:30]}' is none of {said}")
+    sieve.reject(
+        ~sieve.frame["word"].isin(found),
+        "unknown label",
+        lambda row: f"the label '{row['word'][:30]}' is none of {said}",
+    )
     labels = {word: label for label, word in enumerate(found)}
     sieve.frame = sieve.frame.assign(label=sieve.frame["word"].map(labels))
     return tuple(found.values())
@@ -127,13 +149,19 @@ def draw_train(reviews: Reviews, n: int) -> Reviews:
     table = reviews.table
     pool = np.flatnonzero(table["split"] == "train") if "split" in table else np.arange(len(table))
     if not len(reviews.classes) <= n <= len(pool):
-        raise UserError(f"data.subset is {n}, but it can only be {len(reviews.classes)} to {len(pool)}, the training reviews there are")
+        raise UserError(
+            f"data.subset is {n}, but it can only be {len(reviews.classes)} to {len(pool)}, the training reviews there are"
+        )
     labels = table["label"].to_numpy()[pool]
     draw = Random(0).random  # a sequence that Python promises to keep
     shuffled = np.argsort([draw() for _ in pool], kind="stable")
-    rank = pd.Series(labels[shuffled]).groupby(labels[shuffled]).cumcount().to_numpy()  # its number within its class
+    rank = (
+        pd.Series(labels[shuffled]).groupby(labels[shuffled]).cumcount().to_numpy()
+    )  # its number within its class
     share = (rank + 0.5) / np.bincount(labels)[labels[shuffled]]
-    kept = pool[shuffled[np.argsort(share, kind="stable")[:n]]]  # every class is used up at the same pace
+    kept = pool[
+        shuffled[np.argsort(share, kind="stable")[:n]]
+    ]  # every class is used up at the same pace
     keep = np.ones(len(table), dtype=bool)
     keep[np.setdiff1d(pool, kept)] = False
     source = f"{reviews.source}, {n} training reviews drawn"

@@ -40,7 +40,9 @@ def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size
     """
     tokenizer, trainer, least = _words(size) if kind == "words" else _subwords(size)
     if size < least:
-        raise UserError(f"a vocabulary of {size} is too small for the tokenizer {kind}; set task.vocabulary to {least} or more")
+        raise UserError(
+            f"a vocabulary of {size} is too small for the tokenizer {kind}; set task.vocabulary to {least} or more"
+        )
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     fitted = json.loads(tokenizer.to_str())
     fitted["added_tokens"] = []  # else a review that holds the letters [PAD] would hold the token
@@ -51,24 +53,34 @@ def _words(size: int) -> tuple[Tokenizer, Any, int]:
     tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
     tokenizer.normalizer = normalizers.Sequence(_plain(characters=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
-    trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=size, special_tokens=SPECIAL, show_progress=False
+    )
     return tokenizer, trainer, len(SPECIAL) + 1
 
 
 def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence([*_plain(characters=False), normalizers.Prepend(" ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [*_plain(characters=False), normalizers.Prepend(" ")]
+    )
     split = pre_tokenizers.Split(Regex(f" ?(?:{WORD})"), "removed", invert=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     # Bytes, not characters: an alphabet of characters that must be cut is cut at random among the equally rare (0.23).
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     return tokenizer, trainer, len(SPECIAL) + len(alphabet)
 
 
 def _plain(characters: bool) -> list[Any]:
     # Not clean_text: it takes private characters, which shops use as emoji, and those newer than its tables for control characters.
-    bert = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=characters, strip_accents=False, lowercase=True)
+    bert = normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=characters, strip_accents=False, lowercase=True
+    )
     return [normalizers.Replace(Regex("[‘’´`]"), "'"), normalizers.NFKC(), bert]
 
 
@@ -81,7 +93,9 @@ def vocabulary_size(tokenizer: str) -> int:
 class Corpus:
     """The tokens of n texts, one after the other: those of text i are tokens[ends[i]:ends[i + 1]], at least one."""
 
-    tokens: NDArray[np.int32]  # (total,); memory-mapped if it came from the cache: private, the file is never written
+    tokens: NDArray[
+        np.int32
+    ]  # (total,); memory-mapped if it came from the cache: private, the file is never written
     ends: NDArray[np.int64]  # (n + 1,)
 
     @property
@@ -110,7 +124,9 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
             raise UserError(
                 f"the tokens cannot be stored in {folder} ({error.strerror or error}); give another folder, as in cache=..."
             ) from error
-    return Corpus(np.load(tokens, mmap_mode="c"), np.load(ends))  # "c": torch warns of arrays that must not be written
+    return Corpus(
+        np.load(tokens, mmap_mode="c"), np.load(ends)
+    )  # "c": torch warns of arrays that must not be written
 
 
 def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int) -> Corpus:
@@ -152,7 +168,9 @@ def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]
         start = ends[rows]
         lengths = ends[rows + 1] - start
         place = torch.arange(int(lengths.max()))  # (T,)
-        x = tokens[(start[:, None] + place).clamp_(max=len(tokens) - 1)]  # beyond a text's end: the next text's tokens
+        x = tokens[
+            (start[:, None] + place).clamp_(max=len(tokens) - 1)
+        ]  # beyond a text's end: the next text's tokens
         x = x.long().masked_fill_(place >= lengths[:, None], PADDING)
         return {"x": x, "lengths": lengths, "y": labels.index_select(0, rows), "row": rows}
 

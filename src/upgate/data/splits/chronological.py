@@ -22,13 +22,26 @@ class Fold:
     test: range
 
 
-def holdout(n: int, *, validation: Fraction = 0.15, test: Fraction = 0.15, gap: NonNegativeInt, refit: bool = False) -> list[Fold]:
+def holdout(
+    n: int,
+    *,
+    validation: Fraction = 0.15,
+    test: Fraction = 0.15,
+    gap: NonNegativeInt,
+    refit: bool = False,
+) -> list[Fold]:
     """Return one fold: the last `test` of the n dates, `validation` of the n dates before them, the rest trains."""
     return [_fold(n, range(n - int(n * test), n), int(n * validation), gap, refit)]
 
 
 def walk_forward(
-    n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt, refit: bool = False
+    n: int,
+    *,
+    folds: PositiveInt,
+    validation: Fraction,
+    test: Fraction,
+    gap: NonNegativeInt,
+    refit: bool = False,
 ) -> list[Fold]:
     """Return `folds` folds whose equal test blocks tile the last `test` of the dates; the training part expands.
 
@@ -41,34 +54,51 @@ def walk_forward(
     return [_fold(n, range(s, s + size), int((s - gap) * validation), gap, refit) for s in starts]
 
 
-def development(n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt) -> list[Fold]:
+def development(
+    n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt
+) -> list[Fold]:
     """Return `walk_forward` over the dates before the last `test` of them (and a gap): for choosing hyperparameters.
 
     Nothing chosen on these folds has seen a date that `holdout` or `walk_forward` with the same `test` scores on.
     """
-    return walk_forward(n - int(n * test) - gap, folds=folds, validation=validation, test=test, gap=gap)
+    return walk_forward(
+        n - int(n * test) - gap, folds=folds, validation=validation, test=test, gap=gap
+    )
 
 
-SPLITS: dict[str, Callable[..., list[Fold]]] = {"holdout": holdout, "walk_forward": walk_forward, "development": development}
+SPLITS: dict[str, Callable[..., list[Fold]]] = {
+    "holdout": holdout,
+    "walk_forward": walk_forward,
+    "development": development,
+}
 
 
 def split_of(asked: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     """Return a split's name and checked knobs in their one spelling: no gap asked for is the horizon, and a shorter one raises."""
     name, knobs = asked["name"], {key: value for key, value in asked.items() if key != "name"}
     if name not in SPLITS:
-        raise UserError(f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}")
+        raise UserError(
+            f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}"
+        )
     gap = horizon if knobs.get("gap") is None else knobs["gap"]
     known = checked(SPLITS[name], {"n": 0, **knobs, "gap": gap}, "split")
     if known["gap"] < horizon:
-        raise UserError(f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more")
-    return {"name": name, **{key: known[key] for key in (*knobs, "gap") if key != "refit" or known[key]}}
+        raise UserError(
+            f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more"
+        )
+    return {
+        "name": name,
+        **{key: known[key] for key in (*knobs, "gap") if key != "refit" or known[key]},
+    }
 
 
 def _fold(n: int, test: range, validation: int, gap: int, refit: bool) -> Fold:
     stop = test.start - gap
     start = stop - validation
     fold = Fold(range(max(start - gap, 0)), range(max(start, 0), max(stop, 0)), test)
-    if min(len(fold.train), len(fold.validation), len(fold.test)) <= gap:  # not one label of gap dates would fit
+    if (
+        min(len(fold.train), len(fold.validation), len(fold.test)) <= gap
+    ):  # not one label of gap dates would fit
         raise UserError(
             f"{n} dates are too few for this split: training, validation and test would get {len(fold.train)}, "
             f"{len(fold.validation)} and {len(fold.test)} dates, and each needs more than the gap of {gap}; "

@@ -39,16 +39,28 @@ def check_split(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in knobs.items() if value is not False}
 
 
-def parts_of(labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int) -> dict[str, Tensor]:
+def parts_of(
+    labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int
+) -> dict[str, Tensor]:
     """Rows of each part, (n,) int64. `official`: the name of each row's part, or None. Raises UserError for a class missing from a part."""
-    rows = {part: np.flatnonzero(official == part) for part in PARTS} if official is not None else {}
-    rows = rows or {"train": np.arange(len(labels)), "validation": np.array([], int), "test": np.array([], int)}
+    rows = (
+        {part: np.flatnonzero(official == part) for part in PARTS} if official is not None else {}
+    )
+    rows = rows or {
+        "train": np.arange(len(labels)),
+        "validation": np.array([], int),
+        "test": np.array([], int),
+    }
     if not len(rows["test"]):
         rows["train"], rows["test"] = draw(labels, rows["train"], split["test"], 0, "test")
     if not len(rows["validation"]):
-        rows["train"], rows["validation"] = draw(labels, rows["train"], split["validation"], fold, "validation")
+        rows["train"], rows["validation"] = draw(
+            labels, rows["train"], split["validation"], fold, "validation"
+        )
     elif fold:
-        raise UserError(f"fold={fold} is not there: these reviews have an official validation part, which is fold 0")
+        raise UserError(
+            f"fold={fold} is not there: these reviews have an official validation part, which is fold 0"
+        )
     if split.get("refit"):
         rows["train"] = np.union1d(rows["train"], rows["validation"])
     if split.get("closed"):
@@ -56,7 +68,9 @@ def parts_of(labels: Ints, official: NDArray[np.object_] | None, split: Mapping[
     for part, found in rows.items():
         missing = set(labels.tolist()) - set(labels[found].tolist())
         if missing:
-            raise UserError(f"the {part} part holds {len(found)} reviews and none of class {min(missing)}; give more reviews")
+            raise UserError(
+                f"the {part} part holds {len(found)} reviews and none of class {min(missing)}; give more reviews"
+            )
     return {part: torch.from_numpy(found) for part, found in rows.items()}
 
 
@@ -64,10 +78,14 @@ def draw(labels: Ints, rows: Ints, share: float, block: int, part: str) -> tuple
     """Split rows into (the others, the `block`-th `share` of each class), both sorted; the same for every seed of a run."""
     blocks = int(1 / share + 1e-9)
     if block >= blocks:
-        raise UserError(f"fold={block} is not there; split.{part}={share} gives folds 0 to {blocks - 1}")
+        raise UserError(
+            f"fold={block} is not there; split.{part}={share} gives folds 0 to {blocks - 1}"
+        )
     drawn = []
     for label in np.unique(labels[rows]):
-        own = np.random.default_rng(derive(0, part, int(label))).permutation(rows[labels[rows] == label])
+        own = np.random.default_rng(derive(0, part, int(label))).permutation(
+            rows[labels[rows] == label]
+        )
         edges = np.round(np.arange(blocks + 1) * share * len(own)).astype(int)
         drawn.append(own[edges[block] : edges[block + 1]])
     taken = np.sort(np.concatenate(drawn))

@@ -11,7 +11,9 @@ from upgate.errors import UserError
 from upgate.recipe.layerwise.in_backward import Prepare
 from upgate.recipe.optimizer.rules import Group, Make
 
-Layers = Sequence[tuple[str, nn.Module]]  # bottom to top, the head last; every parameter in exactly one
+Layers = Sequence[
+    tuple[str, nn.Module]
+]  # bottom to top, the head last; every parameter in exactly one
 Loss = Callable[[Tensor, Any], Tensor]  # (output, batch) -> scalar
 
 
@@ -40,7 +42,9 @@ class Layerwise:
             weights, exempt = split_exempt(layer)
             for params, free in ((weights, False), (exempt, True)):
                 if params:
-                    groups.append({"params": params, "layer": name, "exempt": free, "rate": self.rate(depth)})
+                    groups.append(
+                        {"params": params, "layer": name, "exempt": free, "rate": self.rate(depth)}
+                    )
         return groups
 
     def start(self, seed: int, total_steps: int) -> None:
@@ -106,7 +110,11 @@ def merged(groups: list[Group]) -> list[Group]:
     for group in groups:
         alike.setdefault((group["exempt"], group["rate"]), []).append(group)
     return [
-        {**same[0], "params": [p for g in same for p in g["params"]], "layer": "+".join(g["layer"] for g in same)}
+        {
+            **same[0],
+            "params": [p for g in same for p in g["params"]],
+            "layer": "+".join(g["layer"] for g in same),
+        }
         for same in alike.values()
     ]
 
@@ -114,6 +122,10 @@ def merged(groups: list[Group]) -> list[Group]:
 def check_layers(layers: Layers, module: nn.Module) -> None:
     """Raise unless every parameter is in exactly one layer."""
     seen = Counter(id(p) for _, layer in layers for p in layer.parameters())
-    wrong = [f"{name} is in {seen[id(p)]}" for name, p in module.named_parameters() if seen[id(p)] != 1]
+    wrong = [
+        f"{name} is in {seen[id(p)]}" for name, p in module.named_parameters() if seen[id(p)] != 1
+    ]
     if wrong:
-        raise UserError(f"each parameter must be in exactly one of the model's layers, but {' and '.join(wrong)}")
+        raise UserError(
+            f"each parameter must be in exactly one of the model's layers, but {' and '.join(wrong)}"
+        )

@@ -40,7 +40,9 @@ class ChainThaw(Blocks):
 
     def turn(self) -> None:
         now = stage(self.done, self.share, self.total, self.lower + 1)
-        self.on = list(range(self.lower + 1)) if now > self.lower else [(now - 1) % (self.lower + 1)]
+        self.on = (
+            list(range(self.lower + 1)) if now > self.lower else [(now - 1) % (self.lower + 1)]
+        )
         self.freeze()
 
 
@@ -66,7 +68,10 @@ class Cyclic(BlockWindows):
 
     def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
         optimizer = super().optimizer(make, layers, prepare)
-        self.kept = [(one, {p: deepcopy(state) for p, state in one.state.items()}) for one in parts_of(optimizer)]
+        self.kept = [
+            (one, {p: deepcopy(state) for p, state in one.state.items()})
+            for one in parts_of(optimizer)
+        ]
         return optimizer
 
     def active(self) -> Collection[int]:
@@ -119,7 +124,11 @@ class RandomBlocks(BlockWindows):
         super().after_step()
 
     def state_dict(self) -> dict[str, Any]:
-        drawn = {} if self.generator is None else {"drawn": self.drawn, "generator": self.generator.get_state()}
+        drawn = (
+            {}
+            if self.generator is None
+            else {"drawn": self.drawn, "generator": self.generator.get_state()}
+        )
         return super().state_dict() | drawn
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -152,8 +161,13 @@ class Greedy(Blocks):
         return 1.0
 
     def after_backward(self) -> None:
-        norms = [nn.utils.get_total_norm([p.grad for p in params if p.grad is not None]) for _, params in self.blocks[:-1]]
-        chosen = torch.stack([norm.cpu() for norm in norms]).topk(self.at_once).indices  # NaN counts as the largest
+        norms = [
+            nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+            for _, params in self.blocks[:-1]
+        ]
+        chosen = (
+            torch.stack([norm.cpu() for norm in norms]).topk(self.at_once).indices
+        )  # NaN counts as the largest
         self.on = sorted([*chosen.tolist(), self.lower])
         self.freeze()
 

@@ -29,7 +29,9 @@ class Blocks(Layerwise):
         self.blocks: list[Block] = []
         self.on: list[int] = []
         self.visits: Counter[str] = Counter()
-        self.seconds: defaultdict[str, list[float]] = defaultdict(list)  # of the steps on each active set
+        self.seconds: defaultdict[str, list[float]] = defaultdict(
+            list
+        )  # of the steps on each active set
         self._since: float | None = None
 
     def active(self) -> Collection[int]:
@@ -47,7 +49,9 @@ class Blocks(Layerwise):
             for p in params:
                 p.requires_grad_(True)
         self.sizes = [sizes(layer) for name, layer in layers if name.startswith("lstm")]
-        self.embedding = any(isinstance(m, nn.Embedding) for _, layer in layers for m in layer.modules())
+        self.embedding = any(
+            isinstance(m, nn.Embedding) for _, layer in layers for m in layer.modules()
+        )
         return super().optimizer(make, layers, prepare)
 
     def start(self, seed: int, total_steps: int) -> None:
@@ -82,23 +86,35 @@ class Blocks(Layerwise):
         return "_".join(self.blocks[place][0] for place in on if place != self.lower) or "head"
 
     def engagement(self) -> dict[str, float]:
-        return {f"active_share/{name}": self.visits[name] / max(1, self.done) for name, _ in self.blocks}
+        return {
+            f"active_share/{name}": self.visits[name] / max(1, self.done) for name, _ in self.blocks
+        }
 
     def timing(self) -> dict[str, float]:
         """Median seconds of a step on each active set, and the formula's share of a joint step."""
-        seconds = {f"seconds_per_step/{label}": median(times) for label, times in self.seconds.items()}
-        return seconds | {f"cost_share/{label}": self.cost(label.split("_")) for label in self.seconds}
+        seconds = {
+            f"seconds_per_step/{label}": median(times) for label, times in self.seconds.items()
+        }
+        return seconds | {
+            f"cost_share/{label}": self.cost(label.split("_")) for label in self.seconds
+        }
 
     def cost(self, names: Collection[str]) -> float:
         """The formula's share of a joint step when these blocks are trained."""
-        return cost_share(self.sizes, [i for i, (name, _) in enumerate(self.blocks[:-1]) if name in names], self.embedding)
+        return cost_share(
+            self.sizes,
+            [i for i, (name, _) in enumerate(self.blocks[:-1]) if name in names],
+            self.embedding,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"done": self.done, "visits": dict(self.visits), "seconds": dict(self.seconds)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.done, self.visits = state["done"], Counter(state["visits"])
-        self.seconds = defaultdict(list, {label: list(seconds) for label, seconds in state["seconds"].items()})
+        self.seconds = defaultdict(
+            list, {label: list(seconds) for label, seconds in state["seconds"].items()}
+        )
 
 
 def blocks_of(layers: Layers) -> list[Block]:

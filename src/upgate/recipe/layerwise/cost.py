@@ -7,7 +7,9 @@ from torch import nn
 Size = tuple[int, int]  # input and hidden size, I and H
 
 
-def cost_share(layers: Sequence[Sequence[Size]], active: Collection[int], embedding: bool = False) -> float:
+def cost_share(
+    layers: Sequence[Sequence[Size]], active: Collection[int], embedding: bool = False
+) -> float:
     """Cost of updating the layers `active` over that of updating all; `layers` are the LSTMs of each, bottom to top.
 
     Per token: 8H(I + H) forward in every layer; backward, 8H^2 where the gradient passes through time (l >= min A), 8HI where it passes
@@ -24,7 +26,12 @@ def _cost(layers: Sequence[Sequence[Size]], active: Collection[int], embedding: 
     for place, lstms in enumerate(layers):
         for i, h in lstms:
             own = 8 * h * (i + h)
-            total += own + (8 * h * h) * (place >= lowest) + (8 * h * i) * (place >= passes_from) + own * (place in active)
+            total += (
+                own
+                + (8 * h * h) * (place >= lowest)
+                + (8 * h * i) * (place >= passes_from)
+                + own * (place in active)
+            )
     return total
 
 

@@ -38,13 +38,18 @@ class GaussSeidel(Layerwise):
         cuts = [round(i * len(single) / number) for i in range(number + 1)]
         self.blocks = [together(single[a:b]) for a, b in pairwise(cuts)]
         thaw(self.blocks)
-        return GaussSeidelOptimizer(super().optimizer(make, layers, prepare), self.blocks, self.passes)
+        return GaussSeidelOptimizer(
+            super().optimizer(make, layers, prepare), self.blocks, self.passes
+        )
 
     def after_step(self) -> None:
         self.done += 1
 
     def engagement(self) -> dict[str, float]:
-        return {f"passes_per_step/{name}": self.passes[name] / max(1, self.done) for name, _ in self.blocks}
+        return {
+            f"passes_per_step/{name}": self.passes[name] / max(1, self.done)
+            for name, _ in self.blocks
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {"passes": dict(self.passes), "done": self.done}

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-Prepare = Callable[[list[nn.Parameter]], None]  # guards and clips the gradients of the parameters given
+Prepare = Callable[
+    [list[nn.Parameter]], None
+]  # guards and clips the gradients of the parameters given
 
 
 class InBackward(Optimizer):
@@ -60,7 +62,9 @@ def stepped_when_complete(layers: Sequence[Optimizer], prepare: Prepare) -> Iter
 
         return arrived
 
-    handles = [p.register_post_accumulate_grad_hook(hook(layer)) for layer in layers for p in params(layer)]
+    handles = [
+        p.register_post_accumulate_grad_hook(hook(layer)) for layer in layers for p in params(layer)
+    ]
     try:
         yield
     finally:

@@ -21,7 +21,9 @@ class Independent(Layerwise):
     def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
         groups = self.groups(layers)
         names = [name for name, _ in layers]
-        return InBackward([make([g for g in groups if g["layer"] == name]) for name in names], prepare)
+        return InBackward(
+            [make([g for g in groups if g["layer"] == name]) for name in names], prepare
+        )
 
 
 @register("layerwise", "discriminative")

@@ -29,7 +29,9 @@ class Local(Layerwise):
 
     def attach(self, net: Any, seed: int) -> nn.Module:
         self.backbone = net.backbone
-        self.heads = nn.ModuleList(self.head(net, seed, i) for i in range(len(self.backbone.layers) - 1))
+        self.heads = nn.ModuleList(
+            self.head(net, seed, i) for i in range(len(self.backbone.layers) - 1)
+        )
         self.backbone.taps["between"].append(self.cut)
         return self.heads
 
@@ -37,7 +39,9 @@ class Local(Layerwise):
         """A fresh copy of the net's head and, where it has one, of the pooling's score."""
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "layerwise", "local", i))
-            fresh = [deepcopy(layer) for layer in (net.head, self.backbone.score) if layer is not None]
+            fresh = [
+                deepcopy(layer) for layer in (net.head, self.backbone.score) if layer is not None
+            ]
             for layer in fresh:
                 layer.reset_parameters()
         return nn.ModuleList(fresh)

@@ -73,7 +73,12 @@ class Trusted(WrappedOptimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss = evaluated(closure)
-        held = [(group, p, p.clone()) for group in self.param_groups if not group["exempt"] for p in stepped(group)]
+        held = [
+            (group, p, p.clone())
+            for group in self.param_groups
+            if not group["exempt"]
+            for p in stepped(group)
+        ]
         for _, p, _ in held:
             p.zero_()
         self.inner.step()

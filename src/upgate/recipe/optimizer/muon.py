@@ -25,11 +25,15 @@ def holds_gates(p: nn.Parameter) -> bool:
 class Gates(torch.optim.Muon):
     """PyTorch's Muon with a stacked (4H, I) matrix as four (H, I) ones, so that each gate's update is orthogonal on its own."""
 
-    def _init_group(self, group: Any, params: list[Tensor], grads: list[Tensor], buffers: list[Tensor]) -> bool:
+    def _init_group(
+        self, group: Any, params: list[Tensor], grads: list[Tensor], buffers: list[Tensor]
+    ) -> bool:
         stacked: tuple[list[Tensor], ...] = ([], [], [])
         super()._init_group(group, *stacked)
         for gates, whole in zip((params, grads, buffers), stacked, strict=True):
-            gates.extend(gate for matrix in whole for gate in matrix.chunk(4))  # views: the step writes into the matrix
+            gates.extend(
+                gate for matrix in whole for gate in matrix.chunk(4)
+            )  # views: the step writes into the matrix
         return False
 
 
@@ -38,7 +42,9 @@ class CompositeOptimizer(Optimizer):
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
         self.parts = list(parts)
-        super().__init__([{"params": g["params"]} for part in parts for g in part.param_groups], defaults={})
+        super().__init__(
+            [{"params": g["params"]} for part in parts for g in part.param_groups], defaults={}
+        )
         self._share_groups()
 
     def _share_groups(self) -> None:

@@ -37,8 +37,12 @@ def momentum(lr: Positive, momentum: Fraction) -> Make:
 def nesterov(lr: Positive, momentum: Fraction) -> Make:
     """v = momentum v + g, w -= lr (g + momentum v): the gradient counts as if taken a step ahead (Sutskever et al. 2013)."""
     if momentum == 0:
-        raise UserError("optimizer.momentum=0 leaves nesterov nothing to look ahead by; take one above 0, or optimizer=sgd")
-    return lambda groups: torch.optim.SGD(at_rate(groups, lr), lr=lr, momentum=momentum, nesterov=True)
+        raise UserError(
+            "optimizer.momentum=0 leaves nesterov nothing to look ahead by; take one above 0, or optimizer=sgd"
+        )
+    return lambda groups: torch.optim.SGD(
+        at_rate(groups, lr), lr=lr, momentum=momentum, nesterov=True
+    )
 
 
 @register("optimizer", "adagrad")
@@ -63,7 +67,9 @@ def adam(lr: Positive, betas: list[Fraction], eps: Positive) -> Make:
 def adamw(lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative) -> Make:
     """Adam, and w *= 1 - lr weight_decay beside it (Loshchilov & Hutter 2019)."""
 
-    return lambda groups: torch.optim.AdamW(decayed(groups, lr, weight_decay), lr=lr, betas=pair(betas), eps=eps)
+    return lambda groups: torch.optim.AdamW(
+        decayed(groups, lr, weight_decay), lr=lr, betas=pair(betas), eps=eps
+    )
 
 
 @register("optimizer", "nadam")
@@ -85,7 +91,9 @@ def lion(lr: Positive, betas: list[Fraction], weight_decay: NonNegative) -> Make
 
 
 @register("optimizer", "muon")
-def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: NonNegative) -> Make:
+def muon(
+    lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: NonNegative
+) -> Make:
     """Muon for the LSTMs' matrices, gate by gate (Jordan et al. 2024); AdamW for embeddings, biases and head.
 
     One lr serves both: Muon's is scaled to the root mean square of AdamW's steps, by .2 sqrt(max(H, I)) (Liu et al. 2025).
@@ -93,9 +101,15 @@ def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: 
 
     def make(groups: Sequence[Group]) -> Optimizer:
         whole = decayed(groups, lr, weight_decay)
-        gates, others = ([{**g, "params": [p for p in g["params"] if holds_gates(p) == wanted]} for g in whole] for wanted in (True, False))
+        gates, others = (
+            [{**g, "params": [p for p in g["params"] if holds_gates(p) == wanted]} for g in whole]
+            for wanted in (True, False)
+        )
         rules = [
-            (gates, lambda some: Gates(some, lr=lr, momentum=momentum, adjust_lr_fn="match_rms_adamw")),
+            (
+                gates,
+                lambda some: Gates(some, lr=lr, momentum=momentum, adjust_lr_fn="match_rms_adamw"),
+            ),
             (others, lambda some: torch.optim.AdamW(some, lr=lr, betas=pair(betas))),
         ]
         made = [rule(some) for part, rule in rules if (some := [g for g in part if g["params"]])]
@@ -105,9 +119,13 @@ def muon(lr: Positive, momentum: Fraction, betas: list[Fraction], weight_decay: 
 
 
 @register("optimizer", "schedule_free")
-def schedule_free(lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative) -> Make:
+def schedule_free(
+    lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative
+) -> Make:
     """AdamW whose average of the weights takes the schedule's place (Defazio et al. 2024)."""
-    return lambda groups: ScheduleFree(decayed(groups, lr, weight_decay), {"betas": pair(betas), "eps": eps})
+    return lambda groups: ScheduleFree(
+        decayed(groups, lr, weight_decay), {"betas": pair(betas), "eps": eps}
+    )
 
 
 @register("optimizer", "nt_asgd")
@@ -131,10 +149,14 @@ def at_rate(groups: Sequence[Group], lr: float) -> list[Group]:
 
 def decayed(groups: Sequence[Group], lr: float, weight_decay: float) -> list[Group]:
     """Give each group its decay as well: none to biases and embeddings."""
-    return [{**g, "weight_decay": 0.0 if g["exempt"] else weight_decay} for g in at_rate(groups, lr)]
+    return [
+        {**g, "weight_decay": 0.0 if g["exempt"] else weight_decay} for g in at_rate(groups, lr)
+    ]
 
 
 def pair(betas: list[float]) -> tuple[float, float]:
     if len(betas) != 2:
-        raise UserError(f"optimizer.betas={betas} must be two numbers, as in optimizer.betas=[0.9,0.999]")
+        raise UserError(
+            f"optimizer.betas={betas} must be two numbers, as in optimizer.betas=[0.9,0.999]"
+        )
     return betas[0], betas[1]

@@ -17,14 +17,20 @@ class Regularizer:
     """Each default does nothing."""
 
     name: ClassVar[str]  # set by `register`: of the choice, and of its numbers among the run's
-    needs: ClassVar[str] = ""  # what a task must have: "tokens", "classes", or nothing in particular
-    again: ClassVar[bool] = False  # whether `term` passes the batch through the net again; such terms come last
+    needs: ClassVar[str] = (
+        ""  # what a task must have: "tokens", "classes", or nothing in particular
+    )
+    again: ClassVar[bool] = (
+        False  # whether `term` passes the batch through the net again; such terms come last
+    )
     generator: Generator  # this part's own random stream, set before the first step
 
     def attach(self, net: nn.Module) -> None:
         """Hang work into the net's forward pass: `net.taps[place]` are functions of (activations) -> activations."""
 
-    def term(self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor | None:
+    def term(
+        self, loss: Tensor, output: Tensor, learner: "RecipeModule", batch: "Batch"
+    ) -> Tensor | None:
         """A scalar added to the training loss, made of this step's forward pass: its `output` and its plain `loss`."""
         return None
 

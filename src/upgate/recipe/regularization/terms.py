@@ -80,7 +80,9 @@ class AdversarialTraining(Regularizer):
 
     needs, again = "tokens", True
 
-    def __init__(self, mode: Literal["plain", "virtual"], eps: Positive, weight: NonNegative, xi: Positive) -> None:
+    def __init__(
+        self, mode: Literal["plain", "virtual"], eps: Positive, weight: NonNegative, xi: Positive
+    ) -> None:
         self.mode, self.eps, self.weight, self.xi = mode, eps, weight, xi
         self.x: Tensor | None = None  # embeddings of the step's first pass, (B, T, D)
         self.r: Tensor | None = None  # what the pass under way adds to them
@@ -101,7 +103,9 @@ class AdversarialTraining(Regularizer):
         scale = spread(table.detach()[batch["x"]], valid_steps(x, batch))
         if self.mode == "plain":
             (g,) = torch.autograd.grad(loss * len(x), x, retain_graph=True)
-            worse = learner.loss(self.output_at(self.eps * unit(g * scale) * scale, learner, batch), batch)
+            worse = learner.loss(
+                self.output_at(self.eps * unit(g * scale) * scale, learner, batch), batch
+            )
             gain = float((worse - loss).detach())
         else:
             worse = self.virtual(output.detach(), x, scale, learner, batch)
@@ -109,10 +113,14 @@ class AdversarialTraining(Regularizer):
         self.note(gain=gain, raised=float(gain > 0))
         return self.weight * worse
 
-    def virtual(self, output: Tensor, x: Tensor, scale: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:
+    def virtual(
+        self, output: Tensor, x: Tensor, scale: Tensor, learner: "RecipeModule", batch: "Batch"
+    ) -> Tensor:
         d = torch.randn(x.shape, device=x.device, generator=self.generator) * valid_steps(x, batch)
         d = (self.xi * unit(d)).requires_grad_()
-        (g,) = torch.autograd.grad(divergence(output, self.output_at(d * scale, learner, batch)) * len(x), d)
+        (g,) = torch.autograd.grad(
+            divergence(output, self.output_at(d * scale, learner, batch)) * len(x), d
+        )
         return divergence(output, self.output_at(self.eps * unit(g) * scale, learner, batch))
 
     def output_at(self, r: Tensor, learner: "RecipeModule", batch: "Batch") -> Tensor:

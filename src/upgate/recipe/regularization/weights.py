@@ -31,7 +31,9 @@ class L1(Regularizer):
                 size = torch._foreach_abs(w)
                 torch._foreach_sub_(size, group["lr"] * self.lam)
                 torch._foreach_clamp_min_(size, 0.0)
-                torch._foreach_copy_(w, torch._foreach_mul(list(size), list(torch._foreach_sign(w))))
+                torch._foreach_copy_(
+                    w, torch._foreach_mul(list(size), list(torch._foreach_sign(w)))
+                )
 
 
 @register("regularization", "l2")
@@ -96,7 +98,9 @@ class LockedDropout(Regularizer):
         for place in places:
             net.taps[place].append(self.drop)  # type: ignore[index, union-attr]
 
-    def drop(self, h: Tensor) -> Tensor:  # (B, T, D), masked alike for every t, and the same for any T
+    def drop(
+        self, h: Tensor
+    ) -> Tensor:  # (B, T, D), masked alike for every t, and the same for any T
         return h * keep_mask(h[:, :1], self.p, self.generator)
 
 
@@ -135,10 +139,14 @@ class EmbeddingDropout(Regularizer):
     def attach(self, net: nn.Module) -> None:
         net.embedding.register_forward_hook(self.drop)  # type: ignore[union-attr]
 
-    def drop(self, module: nn.Embedding, inputs: tuple[Tensor], embedded: Tensor) -> Tensor:  # (B, T, D), the tokens being (B, T)
+    def drop(
+        self, module: nn.Embedding, inputs: tuple[Tensor], embedded: Tensor
+    ) -> Tensor:  # (B, T, D), the tokens being (B, T)
         if not module.training:
             return embedded
-        kept = keep_mask(module.weight[:, 0], self.p, self.generator)[inputs[0]]  # (B, T): the mask's rows, not a masked copy of the matrix
+        kept = keep_mask(module.weight[:, 0], self.p, self.generator)[
+            inputs[0]
+        ]  # (B, T): the mask's rows, not a masked copy of the matrix
         words = inputs[0] != 0
         self.note(dropped=float(((kept == 0) & words).sum() / words.sum()))
         return embedded * kept[..., None]
@@ -165,7 +173,9 @@ class WeightDrop(Regularizer):
         w: Tensor = lstm.weight_hh_l0  # type: ignore[assignment]
         mask = keep_mask(w, self.p, self.generator)
         self.note(dropped=float((mask == 0).float().mean()))
-        return functional_call(lstm, {"weight_hh_l0": w * mask}, (x,))[0]  # a Parameter of the product would end its gradient
+        return functional_call(lstm, {"weight_hh_l0": w * mask}, (x,))[
+            0
+        ]  # a Parameter of the product would end its gradient
 
 
 def trained(group: Group) -> list[Tensor]:

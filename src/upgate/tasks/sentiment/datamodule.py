@@ -40,7 +40,14 @@ class SentimentDataModule(FoldDataModule):
     `state`: plain values for the checkpoint, all that a prediction needs. What takes long lies in the folder `cache`.
     """
 
-    def __init__(self, reviews: Reviews, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, cache: Path) -> None:
+    def __init__(
+        self,
+        reviews: Reviews,
+        task: Mapping[str, Any],
+        split: Mapping[str, Any],
+        fold: int,
+        cache: Path,
+    ) -> None:
         super().__init__()
         self.reviews, self.cache = reviews, cache
         labels = reviews.table["label"].to_numpy(copy=True)
@@ -64,7 +71,9 @@ class SentimentDataModule(FoldDataModule):
         return self.y[self.rows[part]]
 
     def _batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
-        return BucketedLoader(take(self.corpus, self.y), self.rows[part], self.corpus.lengths, batch_size, seed)
+        return BucketedLoader(
+            take(self.corpus, self.y), self.rows[part], self.corpus.lengths, batch_size, seed
+        )
 
     def train_dataloader(self) -> BucketedLoader:
         return self._batches("train", self.batch_size, self.seed)
@@ -78,8 +87,18 @@ class SentimentDataModule(FoldDataModule):
     def references(self, part: str) -> dict[str, np.ndarray]:
         """Class probabilities, (n, K), of the references for validation or test; both are made when one is first asked for."""
         if not self._references:
-            y, classes, ends = self.labels("train").numpy(), len(self.reviews.classes), self.sizes["validation"]
-            both = linear(self.texts("train"), y, self.texts("validation") + self.texts("test"), classes, self.cache)
+            y, classes, ends = (
+                self.labels("train").numpy(),
+                len(self.reviews.classes),
+                self.sizes["validation"],
+            )
+            both = linear(
+                self.texts("train"),
+                y,
+                self.texts("validation") + self.texts("test"),
+                classes,
+                self.cache,
+            )
             for name, own in (("validation", both[:ends]), ("test", both[ends:])):
                 self._references[name] = {"majority": majority(y, classes, len(own)), "linear": own}
         return self._references[part]
@@ -93,5 +112,7 @@ class SentimentDataModule(FoldDataModule):
         cut = int((self.corpus.lengths == self.state["max_tokens"]).sum())
         return {
             f"reviews of {self.state['max_tokens']} tokens or more (only their first ones are read)": cut,
-            "test reviews that are in the training part too (counted in accuracy, not in accuracy_unseen)": int(self.leaked.sum()),
+            "test reviews that are in the training part too (counted in accuracy, not in accuracy_unseen)": int(
+                self.leaked.sum()
+            ),
         }

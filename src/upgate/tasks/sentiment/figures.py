@@ -35,7 +35,11 @@ LONGEST = 20  # characters of a class name in a picture
 def confusion(predictions: pd.DataFrame, classes: Sequence[str], name: str) -> Figure:
     """The confusion matrix: in each cell the reviews, and their share of the row (of those that truly are so), which shades it."""
     order = list(classes)
-    counts = pd.crosstab(predictions["truth"], predictions["predicted"]).reindex(index=order, columns=order, fill_value=0).to_numpy()
+    counts = (
+        pd.crosstab(predictions["truth"], predictions["predicted"])
+        .reindex(index=order, columns=order, fill_value=0)
+        .to_numpy()
+    )
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     right = np.trace(counts) / max(counts.sum(), 1)
     fonts = installed()
@@ -56,7 +60,14 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
     """Label both axes; a `$` in a name is no formula."""
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
     rotation, side = (45, "right") if max(map(len, short)) > 9 or len(short) > 9 else (0, "center")
-    axes.set_xticks(range(len(short)), short, parse_math=False, rotation=rotation, ha=side, rotation_mode="anchor")
+    axes.set_xticks(
+        range(len(short)),
+        short,
+        parse_math=False,
+        rotation=rotation,
+        ha=side,
+        rotation_mode="anchor",
+    )
     axes.set_yticks(range(len(short)), short, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
@@ -65,7 +76,15 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, size: float) -> None:
     for (i, j), count in np.ndenumerate(counts):
         colour = "#FFFFFF" if shares[i, j] > 0.65 else BLACK
-        axes.text(j, i, f"{count:,}\n{shares[i, j]:.1%}", ha="center", va="center", color=colour, fontsize=size)
+        axes.text(
+            j,
+            i,
+            f"{count:,}\n{shares[i, j]:.1%}",
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=size,
+        )
 
 
 def installed() -> dict[str, str]:
@@ -86,10 +105,28 @@ def disagreements(run: pd.DataFrame, twin: pd.DataFrame, count: int = 50) -> pd.
     Columns: text, truth, run, run_probability, twin, twin_probability, right ("run", "twin" or "neither"). Both tables are
     predictions for the same reviews. The probabilities are those each gives to its own answer.
     """
-    both = run.merge(twin[["row", "predicted", "probability"]], on="row", suffixes=("", "_twin"), validate="one_to_one")
+    both = run.merge(
+        twin[["row", "predicted", "probability"]],
+        on="row",
+        suffixes=("", "_twin"),
+        validate="one_to_one",
+    )
     both = both[both["predicted"] != both["predicted_twin"]]
-    sure = (both["probability"] + both["probability_twin"]).sort_values(ascending=False, kind="stable").index[:count]
-    names = {"predicted": "run", "probability": "run_probability", "predicted_twin": "twin", "probability_twin": "twin_probability"}
+    sure = (
+        (both["probability"] + both["probability_twin"])
+        .sort_values(ascending=False, kind="stable")
+        .index[:count]
+    )
+    names = {
+        "predicted": "run",
+        "probability": "run_probability",
+        "predicted_twin": "twin",
+        "probability_twin": "twin_probability",
+    }
     shown = both.loc[sure].rename(columns=names).reset_index(drop=True)
-    right = np.select([shown["run"] == shown["truth"], shown["twin"] == shown["truth"]], ["run", "twin"], "neither")
+    right = np.select(
+        [shown["run"] == shown["truth"], shown["twin"] == shown["truth"]],
+        ["run", "twin"],
+        "neither",
+    )
     return shown[["text", "truth", *names.values()]].assign(right=right)

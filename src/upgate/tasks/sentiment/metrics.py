@@ -28,7 +28,12 @@ class Judgement:
 
 
 def judge(
-    logits: Tensor, y: Tensor, references: Mapping[str, np.ndarray], leaked: np.ndarray, classes: Sequence[str], texts: Sequence[str]
+    logits: Tensor,
+    y: Tensor,
+    references: Mapping[str, np.ndarray],
+    leaked: np.ndarray,
+    classes: Sequence[str],
+    texts: Sequence[str],
 ) -> Judgement:
     """Judge logits, (n, K), against labels y, (n,), and beside references: probabilities, (n, K) each.
 
@@ -37,7 +42,9 @@ def judge(
     """
     logits, y = logits.detach().double().cpu(), y.cpu()
     seen = torch.from_numpy(leaked if len(leaked) else np.zeros(len(y), dtype=bool))
-    given = {"": logits} | {f"{name}/": torch.from_numpy(p).clamp_min(NEVER).log() for name, p in references.items()}
+    given = {"": logits} | {
+        f"{name}/": torch.from_numpy(p).clamp_min(NEVER).log() for name, p in references.items()
+    }
     metrics = {"samples": float(len(y))} | ({"leaked": float(seen.sum())} if seen.any() else {})
     for name, own in given.items():
         metrics |= {f"{name}{key}": value for key, value in scores(own, y).items()}
@@ -72,7 +79,9 @@ def matthews(predicted: Tensor, y: Tensor, classes: int) -> float:
     return float(multiclass_matthews_corrcoef(predicted, y, classes))
 
 
-def table(probabilities: Tensor, y: Tensor, leaked: Tensor, classes: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+def table(
+    probabilities: Tensor, y: Tensor, leaked: Tensor, classes: Sequence[str], texts: Sequence[str]
+) -> pd.DataFrame:
     """Return the predictions; truth and predicted are names of classes."""
     names = np.array(classes, dtype=object)
     top = probabilities.max(dim=1)

@@ -21,7 +21,9 @@ class SentimentNet(nn.Module):
     The padding's vector is 0 and stays 0. `taps["tokens"]`, a place that the backbone alone has not, takes the tokens, (B, T).
     """
 
-    def __init__(self, vocabulary: int, classes: int, embedding: int, model: dict[str, Any]) -> None:
+    def __init__(
+        self, vocabulary: int, classes: int, embedding: int, model: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=0)
         self.backbone = backbone_of(embedding, model)
@@ -42,7 +44,9 @@ class SentimentModule(RecipeModule):
     def __init__(self, spec: dict[str, Any], state: dict[str, Any]) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(derive(spec["seed"], "init"))
-            net = SentimentNet(state["vocabulary"], len(state["classes"]), spec["task"]["embedding"], spec["model"])
+            net = SentimentNet(
+                state["vocabulary"], len(state["classes"]), spec["task"]["embedding"], spec["model"]
+            )
         super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, "state": state})
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:

@@ -19,7 +19,9 @@ KEYS = ("text", "data.path")
 BATCH = 256
 
 
-def predict(words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]) -> pd.DataFrame:
+def predict(
+    words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]
+) -> pd.DataFrame:
     """Label the text that the words give, the texts of a file, or standard input, a text a line: a row per text."""
     return label(kept, texts(dict(word.split("=", 1) for word in words)))
 
@@ -28,7 +30,9 @@ def texts(asked: dict[str, str]) -> list[str]:
     if "data.path" in asked:
         return read_texts(asked["data.path"])
     if "text" not in asked and sys.stdin.isatty():
-        raise UserError('give text="...", data.path=<a file of texts>, or texts on standard input, one a line')
+        raise UserError(
+            'give text="...", data.path=<a file of texts>, or texts on standard input, one a line'
+        )
     lines = [asked["text"]] if "text" in asked else sys.stdin.read().split("\n")
     found = [text for text in map(clean_text, lines) if text]
     if not found:
@@ -43,10 +47,18 @@ def label(kept: dict[str, Any], found: list[str]) -> pd.DataFrame:
     learner.load_state_dict(kept["state_dict"])
     corpus = tokenize(state["tokenizer"], found, state["max_tokens"], None)
     rows = torch.arange(len(found))
-    batches = BucketedLoader(take(corpus, torch.zeros_like(rows)), rows, corpus.lengths, BATCH, None)
+    batches = BucketedLoader(
+        take(corpus, torch.zeros_like(rows)), rows, corpus.lengths, BATCH, None
+    )
     with torch.inference_mode():
         logits = torch.cat([learner.eval().net(batch) for batch in batches])[batches.inverse()]
     p = logits.double().softmax(-1)
     names = pd.Series(state["classes"])
-    frame = pd.DataFrame({"text": found, "label": names[p.argmax(-1).numpy()].to_numpy(), "probability": p.amax(-1).numpy()})
+    frame = pd.DataFrame(
+        {
+            "text": found,
+            "label": names[p.argmax(-1).numpy()].to_numpy(),
+            "probability": p.amax(-1).numpy(),
+        }
+    )
     return frame.assign(**{f"p_{name}": p[:, k].numpy() for k, name in enumerate(state["classes"])})

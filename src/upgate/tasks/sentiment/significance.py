@@ -24,7 +24,14 @@ def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str,
     for name, own in right.items():
         if own is not None and base is not None and name != study.baseline:
             found[name] = tests(own, base, study.alpha)
-    return {"second": found, "confidence_set": {}, "tickers": {}, "ticker_interval": {}, "dates": [], "losses": {}}
+    return {
+        "second": found,
+        "confidence_set": {},
+        "tickers": {},
+        "ticker_interval": {},
+        "dates": [],
+        "losses": {},
+    }
 
 
 def answers(cells: Cells, tables: Tables) -> np.ndarray | None:

@@ -43,7 +43,12 @@ class Sentiment(Task):
         return load_reviews(source)
 
     def data(
-        self, table: Reviews, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]
+        self,
+        table: Reviews,
+        task: Mapping[str, Any],
+        split: Mapping[str, Any],
+        fold: int,
+        config: Mapping[str, Any],
     ) -> SentimentDataModule:
         return SentimentDataModule(table, task, split, fold, Path(config["cache"]))
 
@@ -53,28 +58,54 @@ class Sentiment(Task):
     def judge(self, data: SentimentDataModule, part: str, output: Tensor) -> Judgement:
         logits = output[data.part(part).inverse()]
         leaked = data.leaked if part == "test" else data.leaked[:0]
-        judged = judge(logits, data.labels(part), data.references(part), leaked, data.reviews.classes, data.texts(part))
+        judged = judge(
+            logits,
+            data.labels(part),
+            data.references(part),
+            leaked,
+            data.reviews.classes,
+            data.texts(part),
+        )
         ceiling = data.reviews.ceiling
         best = {} if ceiling is None or part != "test" else {"ceiling/accuracy": ceiling}
         return Judgement(judged.metrics | best, {"predictions": judged.predictions})
 
-    def draw(self, folder: Path, tables: Mapping[str, pd.DataFrame], twin: Path | None, name: str, spec: dict[str, Any]) -> Sequence[str]:
+    def draw(
+        self,
+        folder: Path,
+        tables: Mapping[str, pd.DataFrame],
+        twin: Path | None,
+        name: str,
+        spec: dict[str, Any],
+    ) -> Sequence[str]:
         predictions, theirs = tables["predictions"], figures.kept(twin, "predictions")
-        classes = [column.removeprefix("p_") for column in map(str, predictions) if column.startswith("p_")]
+        classes = [
+            column.removeprefix("p_") for column in map(str, predictions) if column.startswith("p_")
+        ]
         figures.save(figures_text.confusion(predictions, classes, name), folder / "confusion.png")
-        figures.save(figures.curves(tables["curve"], figures.kept(twin, "curve"), name), folder / "curves.png")
+        figures.save(
+            figures.curves(tables["curve"], figures.kept(twin, "curve"), name),
+            folder / "curves.png",
+        )
         if theirs is None:
             return self.pictures
-        figures_text.disagreements(predictions, theirs).to_csv(folder / "disagreements.csv", index=False)
+        figures_text.disagreements(predictions, theirs).to_csv(
+            folder / "disagreements.csv", index=False
+        )
         return (*self.pictures, "disagreements.csv")
 
     def profile(self, table: Reviews) -> dict[str, Any]:
         counts = table.table["label"].value_counts()
-        return {"reviews": len(table.table), **{name: int(counts.get(label, 0)) for label, name in enumerate(table.classes)}}
+        return {
+            "reviews": len(table.table),
+            **{name: int(counts.get(label, 0)) for label, name in enumerate(table.classes)},
+        }
 
     def about(self, table: Reviews) -> str:
         counts = self.profile(table)
-        classes = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "reviews")
+        classes = ", ".join(
+            f"{count:,} {name}" for name, count in counts.items() if name != "reviews"
+        )
         best = "" if table.ceiling is None else f"; best attainable accuracy {table.ceiling:.4f}"
         return f"{counts['reviews']:,} reviews ({classes}){best}"
 
@@ -82,7 +113,15 @@ class Sentiment(Task):
         samples = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
         best, leaked = metrics.get("test/ceiling/accuracy"), metrics.get("test/leaked", 0)
         said = "" if best is None else f"; best attainable accuracy {best:.4f}"
-        return samples + said + (f"; unseen: without the {int(leaked):,} that are in the training part too" if leaked else "")
+        return (
+            samples
+            + said
+            + (
+                f"; unseen: without the {int(leaked):,} that are in the training part too"
+                if leaked
+                else ""
+            )
+        )
 
     def sentence(self, metrics: Mapping[str, float]) -> str:
         lead = 100 * (metrics["test/accuracy"] - metrics["test/linear/accuracy"])
@@ -93,7 +132,9 @@ class Sentiment(Task):
 
     def gap(self, ours: float, theirs: float) -> str:
         change = 100 * (ours - theirs)
-        return f"its accuracy is {abs(change):.2f} points {'higher' if change > 0 else 'lower'} than"
+        return (
+            f"its accuracy is {abs(change):.2f} points {'higher' if change > 0 else 'lower'} than"
+        )
 
 
 TASK = Sentiment()

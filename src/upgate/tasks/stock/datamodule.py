@@ -29,9 +29,13 @@ class StockTask:
         names = DEFAULT_FEATURES[self.target] if self.features is None else self.features
         for name in names:
             if name not in FEATURES:
-                raise UserError(f"task.features={name} is not a feature{did_you_mean(name, FEATURES)}")
+                raise UserError(
+                    f"task.features={name} is not a feature{did_you_mean(name, FEATURES)}"
+                )
         if not names:
-            raise UserError("task.features=[] leaves nothing to learn from; task.features=null takes the target's own set")
+            raise UserError(
+                "task.features=[] leaves nothing to learn from; task.features=null takes the target's own set"
+            )
         return {**vars(self), "features": list(names)}
 
 
@@ -44,12 +48,21 @@ def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
 class StockDataModule(FoldDataModule):
     """The tensors of one fold and their loaders. Raises UserError where the data cannot give a sample."""
 
-    def __init__(self, prices: Prices, task: dict[str, Any], split: dict[str, Any], fold: int, bad: Literal["refuse", "drop"]) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        task: dict[str, Any],
+        split: dict[str, Any],
+        fold: int,
+        bad: Literal["refuse", "drop"],
+    ) -> None:
         super().__init__()
         panel = Panel.of(prices.table)
         there = folds(len(panel.dates), split, task["horizon"])
         if fold >= len(there):
-            raise UserError(f"fold={fold} is not there; split={split['name']} has folds 0 to {len(there) - 1}")
+            raise UserError(
+                f"fold={fold} is not there; split={split['name']} has folds 0 to {len(there) - 1}"
+            )
         self.fold = there[fold]
         self.tensors = windows.build(
             panel,
@@ -63,7 +76,9 @@ class StockDataModule(FoldDataModule):
 
     def _batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors
-        return DeterministicLoader(windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed)
+        return DeterministicLoader(
+            windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed
+        )
 
     def train_dataloader(self) -> DeterministicLoader:
         return self._batches("train", self.batch_size, self.seed)

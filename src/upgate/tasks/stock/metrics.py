@@ -22,7 +22,9 @@ class Judgement:
 
     metrics: dict[str, float]
     forecasts: pd.DataFrame  # a row per sample: ticker, date (of the origin), label_date, truth, forecast, references, prices
-    tickers: pd.DataFrame  # a row per ticker: samples, and the MSE of the forecast and of each reference
+    tickers: (
+        pd.DataFrame
+    )  # a row per ticker: samples, and the MSE of the forecast and of each reference
 
 
 def judge(tensors: StockTensors, part: str, scaled: Tensor) -> Judgement:
@@ -34,10 +36,17 @@ def judge(tensors: StockTensors, part: str, scaled: Tensor) -> Judgement:
     forecasts = table(tensors, part, scaled.double().cpu().numpy())
     there = [name for name in REFERENCES if name in forecasts]
     tickers = by_ticker(forecasts, there)
-    metrics = {"samples": float(len(forecasts)), "always_up": float((forecasts["truth"] > forecasts["persistence"]).mean())}
+    metrics = {
+        "samples": float(len(forecasts)),
+        "always_up": float((forecasts["truth"] > forecasts["persistence"]).mean()),
+    }
     for name in ("forecast", *there):
-        own = pooled(forecasts, name) | {"mse_ratio": geometric_mean(tickers[name] / tickers["persistence"])}
-        metrics |= own if name == "forecast" else {f"{name}/{key}": value for key, value in own.items()}
+        own = pooled(forecasts, name) | {
+            "mse_ratio": geometric_mean(tickers[name] / tickers["persistence"])
+        }
+        metrics |= (
+            own if name == "forecast" else {f"{name}/{key}": value for key, value in own.items()}
+        )
     if "har" in there:
         metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
     metrics["mase"] = metrics["mae"] / naive_error(tensors)
@@ -59,7 +68,9 @@ def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
         }
     )
     for name in ("truth", "forecast", *REFERENCES):
-        price = to_price(frame[name].to_numpy(), row, panel, tensors.scaling) if name in frame else None
+        price = (
+            to_price(frame[name].to_numpy(), row, panel, tensors.scaling) if name in frame else None
+        )
         if price is not None:
             frame[f"price_{name}"] = price
     return frame
@@ -67,7 +78,9 @@ def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
 
 def pooled(frame: pd.DataFrame, name: str) -> dict[str, float]:
     """Metrics of one forecaster over all samples together."""
-    truth, forecast, base, drift = (_tensor(frame[c]) for c in ("truth", name, "persistence", "drift"))
+    truth, forecast, base, drift = (
+        _tensor(frame[c]) for c in ("truth", name, "persistence", "drift")
+    )
     mse = mean_squared_error(forecast, truth)
     metrics = {
         "mse": float(mse),
@@ -77,13 +90,18 @@ def pooled(frame: pd.DataFrame, name: str) -> dict[str, float]:
     }
     if "price_truth" in frame:
         price, guess = _tensor(frame["price_truth"]), _tensor(frame[f"price_{name}"])
-        metrics |= {"price_mse": float(mean_squared_error(guess, price)), "price_mae": float(mean_absolute_error(guess, price))}
+        metrics |= {
+            "price_mse": float(mean_squared_error(guess, price)),
+            "price_mae": float(mean_absolute_error(guess, price)),
+        }
     return metrics
 
 
 def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
     """The MSE of the forecast and of each reference, a row per ticker."""
-    errors = pd.DataFrame({name: (frame[name] - frame["truth"]) ** 2 for name in ("forecast", *references)})
+    errors = pd.DataFrame(
+        {name: (frame[name] - frame["truth"]) ** 2 for name in ("forecast", *references)}
+    )
     groups = errors.groupby(frame["ticker"], sort=True)
     means = groups.mean()
     means.insert(0, "samples", groups.size())
@@ -93,7 +111,9 @@ def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
 def naive_error(tensors: StockTensors) -> float:
     """Persistence's MAE over the training samples: the unit of MASE (Hyndman & Koehler 2006)."""
     row = tensors.origin["train"].numpy()
-    return float(np.abs(tensors.target[row] - references(tensors.panel, tensors)["persistence"][row]).mean())
+    return float(
+        np.abs(tensors.target[row] - references(tensors.panel, tensors)["persistence"][row]).mean()
+    )
 
 
 def geometric_mean(ratios: pd.Series) -> float:
@@ -101,7 +121,9 @@ def geometric_mean(ratios: pd.Series) -> float:
     values = ratios.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         return float("inf")
-    with np.errstate(divide="ignore"):  # log 0 is -inf, and its mean's exponential the 0 that is meant
+    with np.errstate(
+        divide="ignore"
+    ):  # log 0 is -inf, and its mean's exponential the 0 that is meant
         return float(np.exp(np.log(values).mean()))
 
 

@@ -35,7 +35,9 @@ class StockModule(RecipeModule):
         with torch.random.fork_rng():
             torch.manual_seed(derive(spec["seed"], "init"))
             net = StockNet(len(spec["task"]["features"]), spec["model"])
-        super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, "scaling": scaling})
+        super().__init__(
+            net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, "scaling": scaling}
+        )
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return F.mse_loss(output, batch["y"])

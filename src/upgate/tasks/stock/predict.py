@@ -18,7 +18,9 @@ from upgate.tasks.stock.module import StockModule
 KEYS = ("data",)  # and all below it
 
 
-def predict(words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]) -> pd.DataFrame:
+def predict(
+    words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]
+) -> pd.DataFrame:
     """Forecast from the last day of the prices that the words name; without words, of those that the run was trained on."""
     return forecast(kept, load_prices(source(words, fetch)).table)
 

@@ -42,9 +42,16 @@ class Stock(Task):
         return load_prices(source)
 
     def data(
-        self, table: Prices, task: Mapping[str, Any], split: Mapping[str, Any], fold: int, config: Mapping[str, Any]
+        self,
+        table: Prices,
+        task: Mapping[str, Any],
+        split: Mapping[str, Any],
+        fold: int,
+        config: Mapping[str, Any],
     ) -> StockDataModule:
-        return StockDataModule(table, dict(task), dict(split), fold, config["data"].get("bad", "refuse"))
+        return StockDataModule(
+            table, dict(task), dict(split), fold, config["data"].get("bad", "refuse")
+        )
 
     def learner(self, spec: dict[str, Any], data: StockDataModule) -> StockModule:
         return StockModule(spec, data.tensors.scaling)
@@ -53,15 +60,33 @@ class Stock(Task):
         judged = judge(data.tensors, part, output)
         return Judgement(judged.metrics, {"forecasts": judged.forecasts, "tickers": judged.tickers})
 
-    def draw(self, folder: Path, tables: Mapping[str, pd.DataFrame], twin: Path | None, name: str, spec: dict[str, Any]) -> Sequence[str]:
-        figures.save(figures.forecast(tables["forecasts"], spec["task"]["target"], name), folder / "forecast.png")
-        figures.save(figures.curves(tables["curve"], figures.kept(twin, "curve"), name), folder / "curves.png")
+    def draw(
+        self,
+        folder: Path,
+        tables: Mapping[str, pd.DataFrame],
+        twin: Path | None,
+        name: str,
+        spec: dict[str, Any],
+    ) -> Sequence[str]:
+        figures.save(
+            figures.forecast(tables["forecasts"], spec["task"]["target"], name),
+            folder / "forecast.png",
+        )
+        figures.save(
+            figures.curves(tables["curve"], figures.kept(twin, "curve"), name),
+            folder / "curves.png",
+        )
         return self.pictures
 
     def profile(self, table: Prices) -> dict[str, Any]:
         days = table.table["date"]
         tickers = int(table.table["ticker"].nunique())
-        return {"rows": len(days), "tickers": tickers, "from": f"{days.min():%Y-%m-%d}", "to": f"{days.max():%Y-%m-%d}"}
+        return {
+            "rows": len(days),
+            "tickers": tickers,
+            "from": f"{days.min():%Y-%m-%d}",
+            "to": f"{days.max():%Y-%m-%d}",
+        }
 
     def about(self, table: Prices) -> str:
         about = self.profile(table)
@@ -70,7 +95,9 @@ class Stock(Task):
 
     def shown(self, metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
         in_price = "test/price_mae" in metrics  # then that is the error people ask for
-        return [column for column in super().shown(metrics) if not (in_price and column[0] == "mae")]
+        return [
+            column for column in super().shown(metrics) if not (in_price and column[0] == "mae")
+        ]
 
     def title(self, metrics: Mapping[str, float]) -> str:
         return f"test part, {int(metrics.get('test/samples', 0)):,} samples; MSE ratio: to persistence's, below 1 beats it"
