@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.config.compose import PARTS, choices
 
 SCREENS = {"stock": "Stock (volatility of 8 tickers)", "sentiment": "Sentiment (SST-2, sentences)"}

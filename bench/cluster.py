@@ -24,7 +24,7 @@ from cluster_places import ROOT, Place, places, workers  # it lets us import wha
 from rich.console import Console
 
 from executor_help import killer
-from upgate.cli.main import pairs
+from upgate.cli.entry import pairs
 from upgate.cli.train import Datasets
 from upgate.run.provenance import git_state
 from upgate.store.record import Row

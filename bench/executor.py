@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.runs import runs_command
 from upgate.cli.train import Datasets, train_command, wanted_jobs
 

@@ -27,7 +27,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import choices
 from upgate.recipe.layerwise.blocks import Blocks

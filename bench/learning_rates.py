@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import train_command
 from upgate.data.prices.features import Floats
 from upgate.store.store import Store

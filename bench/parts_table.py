@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.config.compose import PARTS, choices, compose
 from upgate.run.provenance import git_state
 

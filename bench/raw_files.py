@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.data.prices.reader import read_prices
 from upgate.data.reviews.reader import read_reviews
 from upgate.errors import UserError

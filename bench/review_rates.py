@@ -14,7 +14,7 @@ from statistics import fmean
 
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.store.store import Store
 

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.execution.driver import Job
 from upgate.store.store import Row, Store

@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import Datasets, train_command, wanted_jobs
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.cli.train import train_command
 from upgate.config import compose as config
 from upgate.config.schema import build

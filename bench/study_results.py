@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 from upgate.study.result import StudyResult, from_json
 from upgate.study.text import cells, metric_name, score
 

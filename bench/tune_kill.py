@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.main import overridden
+from upgate.cli.entry import overridden
 
 TINY = """data.start=2014 task.window=10 model.hidden_size=4 model.num_layers=1 trainer.max_epochs=1 trainer.limit_train_batches=4
 trainer.accelerator=cpu threads=1 recipe=traditional tune.folds=2 tune.top=2 tune.top_seeds=1 tune.only=[optimizer.lr,batch_size]"""

@@ -13,7 +13,7 @@ from scipy import stats
 from report_help import Tables, result
 from study_help import tiny
 from test_report import outline
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.report.article import article_page
 from upgate.store.store import Store
 from upgate.study.article import article_command, settings

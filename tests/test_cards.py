@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from test_readme import called, shrunk
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
 from upgate.config.overrides import parsed
 from upgate.errors import UserError

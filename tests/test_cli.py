@@ -12,7 +12,7 @@ import yaml
 import yfinance
 from yfinance.config import YfConfig
 
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.config.compose import choices, compose, groups
 
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "numpy")
@@ -92,7 +92,7 @@ def test_help_is_at_once() -> None:
 
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
-    code = "import json, sys, upgate.cli.main; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    code = "import json, sys, upgate.cli; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(json.loads(done.stdout)) & {*HEAVY, "hydra", "omegaconf"}
 

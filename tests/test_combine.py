@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parts_help import Loop, parts
-from upgate.cli.main import main
+from upgate.cli.entry import main
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.recipe.combinations import BASES, Choice, configuration, pairs, refused

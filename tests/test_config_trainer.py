@@ -11,7 +11,7 @@ from lightning.fabric.connector import _PRECISION_INPUT
 
 from config_help import refusal, value
 from parts_help import needs_bf16
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.config.compose import compose
 from upgate.config.trainer import (
     OURS,

@@ -18,7 +18,7 @@ from run_help import results, start, train
 from store_help import free_port, key, points
 from test_run_kill import half_way, wait_for
 from test_store_away import Server
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.errors import UserError
 from upgate.run.provenance import command_line
 from upgate.store.connect import first_line, shown

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.config.compose import PARTS, choices
 
 REPO = Path(__file__).parents[1]

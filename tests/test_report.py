@@ -13,7 +13,7 @@ import pytest
 
 from report_help import EVIL, Tables, outline, result, study
 from study_help import study as run_study
-from upgate.cli.main import main
+from upgate.cli.entry import main
 from upgate.errors import UserError
 from upgate.report import figures, stock, text
 from upgate.report.figures import Figure

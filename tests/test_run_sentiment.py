@@ -12,7 +12,7 @@ import torch
 
 from run_help import numbers, results, small, start, train
 from test_run_kill import wait_for
-from upgate.cli.main import main
+from upgate.cli.entry import main
 from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import compose
 from upgate.store.store import Store

@@ -8,7 +8,7 @@ import pytest
 
 from report_help import Tables, result
 from study_help import results, study, tiny
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.report.page import page
 from upgate.store.store import Store
 from upgate.study.load import load_study, result_of

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tune_help import numbers, results, tiny, tune
-from upgate.cli import main as cli
+from upgate import cli
 from upgate.cli.train import Datasets, make_job
 from upgate.report.translations_tune import TUNE
 from upgate.report.tune import figures_of, load, tune_page

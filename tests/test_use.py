@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from run_help import train
-from upgate.cli.main import main
+from upgate.cli.entry import main
 from upgate.data.prices.sources import load_prices
 
 

@@ -65,7 +65,7 @@ def test_it_has_the_command_and_the_readme(wheel: Path) -> None:
             for name in opened.namelist()
             if ".dist-info/" in name
         }
-    assert "upgate = upgate.cli.main:main" in told["entry_points.txt"].splitlines()
+    assert "upgate = upgate.cli:main" in told["entry_points.txt"].splitlines()
     metadata = message_from_string(told["METADATA"])
     assert metadata["Name"] == "upgate" and str(metadata.get_payload()).startswith("# Upgate")
 

@@ -1,5 +1,5 @@
 """The `upgate` command."""
 
-from upgate.cli.main import main
+from upgate.cli.entry import HELP, main
 
-__all__ = ["main"]
+__all__ = ["HELP", "main"]

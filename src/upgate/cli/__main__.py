@@ -2,6 +2,6 @@
 
 import sys
 
-from upgate.cli.main import main
+from upgate.cli.entry import main
 
 sys.exit(main())
