@@ -62,4 +62,4 @@ bench: $(READY) ## our training step against a bare PyTorch loop, in one run
 	@$(BIN)/python bench/step.py $(ARGS) $(overrides)
 
 clean: ## remove the environment and caches; runs and data stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

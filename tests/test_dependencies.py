@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import chain
@@ -77,9 +77,13 @@ def trees() -> dict[Path, ast.Module]:
 
 
 @cache
+def installed() -> Mapping[str, list[str]]:
+    """Top-level package -> the installed distributions that provide it; it reads all of them."""
+    return packages_distributions()
+
+
 def distributions(package: str) -> set[str]:
-    """The installed distributions that provide a top-level package."""
-    return {canonicalize_name(name) for name in packages_distributions().get(package, [])}
+    return {canonicalize_name(name) for name in installed().get(package, [])}
 
 
 def test_every_import_is_a_declared_dependency() -> None:
