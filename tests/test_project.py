@@ -10,6 +10,7 @@ import yaml
 
 REPO = Path(__file__).parents[1]
 PYPROJECT = REPO / "pyproject.toml"
+TO_COME = "docs/adding-a-task.md"  # the page that comes with the registry of tasks
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}  # Keep a Changelog's
 
 pytestmark = pytest.mark.skipif(not PYPROJECT.exists(), reason="no pyproject: not a checkout")
@@ -71,3 +72,12 @@ def test_the_workflow_runs_what_any_ci_runs() -> None:
     (python,) = (step["with"]["python-version"] for step in job["steps"] if "with" in step)
     assert project()["requires-python"] == f">={python}"
     assert (REPO / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_contributing_page_names_files_that_exist() -> None:
+    page = text("CONTRIBUTING.md")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page) if "://" not in link]
+    paths = [path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", page) if "<" not in path]
+    assert len(paths) > 10 and len(links) > 3
+    named = {*links, *paths} - {".venv", TO_COME}
+    assert not [path for path in named if not (REPO / path).exists()]
