@@ -25,7 +25,7 @@ from rich.console import Console
 
 from executor_help import killer
 from upgate.cli.entry import pairs
-from upgate.cli.train import Datasets
+from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
 from upgate.store.record import Row
 from upgate.store.store import Store

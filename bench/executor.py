@@ -19,7 +19,9 @@ from rich.console import Console
 
 from upgate.cli.entry import overridden
 from upgate.cli.runs import runs_command
-from upgate.cli.train import Datasets, train_command, wanted_jobs
+from upgate.cli.train import train_command
+from upgate.experiment.jobs import expand_jobs
+from upgate.run.datasets import Datasets
 
 SMALL = [
     "task=stock",
@@ -79,7 +81,7 @@ def many(folder: Path, count: int) -> None:
     words = [*SMALL, f"root={root}", f"cache={folder / 'prepared'}", "twin=false"]
     sweep = [*words, f"seed=range(0,{count})"]
     start = time.perf_counter()
-    jobs = wanted_jobs(sweep, True, None, Datasets())
+    jobs = expand_jobs(sweep, True, None, Datasets())
     print(f"{len(jobs)} runs planned in {time.perf_counter() - start:.1f} s", flush=True)
     copy(root / "mlflow.db", {job.spec.key: str(job.spec.seed) for job in jobs}, jobs[0].spec.key)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -28,10 +28,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from upgate.cli.entry import overridden
-from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import choices
+from upgate.experiment.jobs import make_job
 from upgate.recipe.layerwise.blocks import Blocks
 from upgate.recipe.layerwise.cost import cost_share
+from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet, train

@@ -15,7 +15,9 @@ from statistics import fmean
 from rich.console import Console
 
 from upgate.cli.entry import overridden
-from upgate.cli.train import Datasets, train_command, wanted_jobs
+from upgate.cli.train import train_command
+from upgate.experiment.jobs import expand_jobs
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
 RATES = {
@@ -64,7 +66,7 @@ def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[f
         f"root={root}",
     ]
     train_command(words, True, None, Console(quiet=True))
-    jobs = wanted_jobs(words, True, None, Datasets())
+    jobs = expand_jobs(words, True, None, Datasets())
     rows = Store(Path(root).resolve()).finished(job.spec.key for job in jobs)
     return {
         job.config["optimizer"]["lr"]: rows[job.spec.key].metrics.get("val/accuracy", 0.0)

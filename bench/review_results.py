@@ -13,8 +13,10 @@ from statistics import fmean, stdev
 from rich.console import Console
 
 from upgate.cli.entry import overridden
-from upgate.cli.train import Datasets, train_command, wanted_jobs
+from upgate.cli.train import train_command
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import expand_jobs
+from upgate.run.datasets import Datasets
 from upgate.store.store import Row, Store
 
 SETS = {
@@ -96,7 +98,7 @@ def main(words: list[str]) -> None:
         print(f"\n### {title}\n\n`upgate train -m {' '.join(shown)}`\n", flush=True)
         command = [*shown, f"root={asked['root']}"]
         train_command(command, True, None, Console(quiet=True))
-        runs, twins = rows_of(wanted_jobs(command, True, None, Datasets()), asked["root"])
+        runs, twins = rows_of(expand_jobs(command, True, None, Datasets()), asked["root"])
         leaked = runs[0].metrics.get("test/leaked", 0)
         note = f"; {leaked:.0f} of them are in the training part too" if leaked else ""
         print(

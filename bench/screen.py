@@ -21,9 +21,11 @@ from typing import Any
 from rich.console import Console
 
 from upgate.cli.entry import overridden
-from upgate.cli.train import Datasets, train_command, wanted_jobs
+from upgate.cli.train import train_command
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
+from upgate.experiment.jobs import expand_jobs
+from upgate.run.datasets import Datasets
 from upgate.run.result import MAIN
 from upgate.run.spec import recipe_of
 from upgate.store.store import Row, Store
@@ -177,7 +179,7 @@ def stored(wanted: list[Words], asked: Asked) -> dict[Words, list[Row | None]]:
     """What the store holds of each recipe, by seed."""
     library = Datasets()
     keys = {
-        words: [job.spec.key for job in wanted_jobs(command(words, asked), True, None, library)]
+        words: [job.spec.key for job in expand_jobs(command(words, asked), True, None, library)]
         for words in wanted
     }
     there = Store(Path(asked["root"]).resolve()).finished(

@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from upgate.cli.train import Datasets, make_job
 from upgate.data.datamodule import FoldDataModule
+from upgate.experiment.jobs import make_job
 from upgate.model.module import RecipeModule
 from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
+from upgate.run.datasets import Datasets
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet
 from upgate.tasks.base import task_of

@@ -12,7 +12,7 @@ import yaml
 import yfinance
 from yfinance.config import YfConfig
 
-from upgate import cli
+from upgate.cli import entry as cli
 from upgate.config.compose import choices, compose, groups
 
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "numpy")

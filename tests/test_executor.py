@@ -16,7 +16,6 @@ from rich.console import Console
 
 from run_help import places, small
 from store_help import fresh
-from upgate.cli.train import Datasets, make_job
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.reviews.sources import load_reviews
@@ -25,6 +24,8 @@ from upgate.execution.driver import Job, execute
 from upgate.execution.executor import Executor, WorkerDied, check_executor
 from upgate.execution.local import gpus, most_workers, places_of
 from upgate.execution.run_job import Interrupted
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.run.job import result_of
 from upgate.run.table_cache import TableCache, packed
 from upgate.store.store import Store

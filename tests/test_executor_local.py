@@ -11,7 +11,8 @@ import pytest
 from executor_help import alive, killer, owners, wait_for
 from run_help import numbers, places, results, small, train
 from store_help import fresh
-from upgate.cli.train import Datasets, make_job
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
 LOCAL = ["executor=local", "executor.workers=2"]

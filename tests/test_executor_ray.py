@@ -10,8 +10,9 @@ import pytest
 from executor_help import killer
 from run_help import numbers, results, small, train
 from store_help import fresh
-from upgate.cli.train import Datasets, make_job
 from upgate.execution.ray import started
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
 pytestmark = [

@@ -13,8 +13,9 @@ import torch
 from run_help import numbers, results, small, start, train
 from test_run_kill import wait_for
 from upgate.cli.entry import main
-from upgate.cli.train import Datasets, make_job
 from upgate.config.compose import compose
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.tasks.base import task_of
 from upgate.tasks.sentiment.datamodule import SentimentDataModule

@@ -12,7 +12,7 @@ from scipy import stats
 from run_help import results as runs_below
 from study_help import numbers, results, study, tiny
 from upgate import cli
-from upgate.cli.train import Datasets
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.analyze import judge
 from upgate.study.load import load_study, result_of, tables_of

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from study_help import results, study, tiny
-from upgate.cli.train import Datasets
 from upgate.config import compose as config
 from upgate.errors import UserError
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.plan import plan
 

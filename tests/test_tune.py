@@ -11,9 +11,10 @@ from rich.console import Console
 
 from tune_help import numbers, results, tiny, tune
 from upgate import cli
-from upgate.cli.train import Datasets, make_job
+from upgate.experiment.jobs import make_job
 from upgate.report.translations_tune import TUNE
 from upgate.report.tune import figures_of, load, tune_page
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.result import Arm
 from upgate.tune.options import read

@@ -7,8 +7,8 @@ import pytest
 
 from run_help import small
 from tune_help import LIBRARY, Fake, answer, bowl, planned, search
-from upgate.cli.train import make_job
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import make_job
 from upgate.run.result import Result
 from upgate.tune.plan import job_at, trial_words
 from upgate.tune.trial import COMPLETE, DIVERGED, FAILED, PRUNED

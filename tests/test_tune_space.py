@@ -5,9 +5,9 @@ import math
 import pytest
 
 from tune_help import LIBRARY, planned
-from upgate.cli.train import make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
+from upgate.experiment.jobs import make_job
 from upgate.tune.options import read
 from upgate.tune.space import Dimension, baseline, dim, dims, ranges, replaced, space_of, words_of
 

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from run_help import places, small
-from upgate.cli.train import Datasets
 from upgate.execution.driver import Job
+from upgate.run.datasets import Datasets
 from upgate.run.job import parameters
 from upgate.run.result import Result
 from upgate.tune.command import tune_command

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from rich.console import Console
 
-from upgate.cli.runs import ROOT, open_store
+from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
-from upgate.run.console_tables import new_table, number
+from upgate.store.open import open_store
 from upgate.store.store import Row, Store
 
 OWN = ("run", "out", "root")
@@ -30,8 +30,7 @@ def predict_command(words: Sequence[str]) -> int:
             or sum(other.partition("=")[0] == word.partition("=")[0] for other in words) > 1
         ):
             raise UserError(f"{word} cannot be read; write key=value, each key once")
-    root = own.get("root", ROOT)
-    store = open_store({"root": root})
+    store = open_store(own.get("root"))
     row = find(store, own.get("run", "latest"))
     use = import_module(f"upgate.tasks.{row.task}.predict")
     check(rest, use.KEYS, row)

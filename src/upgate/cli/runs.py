@@ -3,18 +3,17 @@
 import json
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from upgate.console import new_table, number
 from upgate.errors import UserError
-from upgate.run.console_tables import new_table, number
 from upgate.run.result import MAIN, difference, finite, scores
+from upgate.store.open import open_store
 from upgate.store.store import Row, Store
 
-ROOT = "runs"  # as in conf/config.yaml
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
 
@@ -23,7 +22,7 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
     status = asked.get("status", "").upper() or None
     if status is not None and status not in STATUSES:
         raise UserError(f"status={asked['status']} is not a choice; there is {', '.join(STATUSES)}")
-    store = open_store(asked)
+    store = open_store(asked.get("root"))
     store.reconcile()
     rows = [
         row
@@ -38,15 +37,6 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
     else:
         show(listed, Console())
     return 0
-
-
-def open_store(asked: Mapping[str, str]) -> Store:
-    root = Path(asked.get("root", ROOT))
-    if not root.exists():
-        raise UserError(
-            f"there is no store at {root}; train first: make train task=stock, or give root=..."
-        )
-    return Store(root.resolve())
 
 
 def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
@@ -106,7 +96,7 @@ def ui_command(asked: Mapping[str, str]) -> int:
     port = asked.get("port", "5000")
     if not port.isdigit():
         raise UserError(f"port={port} must be a whole number")
-    store = open_store(asked)
+    store = open_store(asked.get("root"))
     store.reconcile()
     command = store.ui_command(int(port))
     print(f"MLflow UI: {store.ui_url(port=int(port))}   (Ctrl-C ends it)", flush=True)

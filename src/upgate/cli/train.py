@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -12,103 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from upgate.config import compose as config
-from upgate.config.schema import NonNegativeInt, PositiveInt, build, checked
-from upgate.config.trainer import check_shares
-from upgate.errors import UserError
+from upgate.console import interrupted, show_failures
 from upgate.execution.driver import Interrupted, Job, execute
-from upgate.execution.executor import check_executor
-from upgate.model.backbone import Backbone
+from upgate.experiment.jobs import check_batches, check_shared_settings, make_job
 from upgate.recipe.engagement import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result, scores
-from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
 from upgate.run.train import dry_run
 from upgate.store.store import Run, Store
 from upgate.tasks.base import task_of
-
-
-def common(
-    seed: NonNegativeInt,
-    fold: NonNegativeInt,
-    batch_size: PositiveInt,
-    threads: PositiveInt,
-    twin: bool,
-    root: str,
-    cache: str,
-) -> None:
-    """The knobs at the top level; their types and ranges."""
-
-
-TOP = ("seed", "fold", "batch_size", "threads", "twin", "root", "cache")
-
-
-def make_job(words: Sequence[str], library: Datasets, extra: str | None) -> tuple[Job, Job | None]:
-    """The job that the words ask for, and its twin's if one is wanted."""
-    asked = config.compose(words, extra)
-    build(common, {k: asked[k] for k in TOP}, "")
-    check_executor(asked["executor"], asked["trainer"])
-    job = _job(asked, tuple(config.changes(words)), library)
-    if not asked["twin"]:
-        return job, None
-    twin = replace(_job(config.compose(config.twin_words(words), extra), (), library), role="twin")
-    return replace(job, twin=twin.spec.key), twin
-
-
-def _job(asked: dict[str, Any], changes: tuple[str, ...], library: Datasets) -> Job:
-    task = task_of(asked["task"]["name"])
-    knobs = task.plain(asked["task"])
-    spec = RunSpec(
-        task=knobs,
-        data=library.table(task.name, asked["data"]).hash(),
-        split=task.split(asked["split"], knobs),
-        fold=asked["fold"],
-        model=model_of(asked["model"]),
-        recipe=recipe_of(asked),
-        budget=budget_of(asked["trainer"]),
-        batch_size=asked["batch_size"],
-        seed=asked["seed"],
-        precision=precision_of(asked["trainer"]),
-        threads=asked["threads"],
-    )
-    return Job(spec, asked["recipe"], changes, asked)
-
-
-def model_of(asked: dict[str, Any]) -> dict[str, Any]:
-    """The model in a spec: its name and its checked knobs; a wrong one is told before anything runs."""
-    knobs = {key: value for key, value in asked.items() if key not in ("name", "search")}
-    known = checked(
-        Backbone, {"input_size": 1, **knobs}, "model"
-    )  # the input's size comes from the data
-    return {"name": asked["name"], **{key: known[key] for key in knobs}}
-
-
-def check_batches(job: Job, library: Datasets) -> None:
-    data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
-    check_shares(
-        job.config["trainer"],
-        {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())},
-    )
-
-
-def check_places(jobs: Sequence[Job]) -> None:
-    """Raise where a sweep asks for several places: a command has one store, one cache and one executor."""
-    for key in ("root", "cache", "executor"):
-        if any(job.config[key] != jobs[0].config[key] for job in jobs):
-            raise UserError(
-                f"{key} has several values in this sweep, and a command has one; give {key}=... once"
-            )
-
-
-def wanted_jobs(
-    words: Sequence[str], multirun: bool, extra: str | None, library: Datasets
-) -> list[Job]:
-    """The jobs that the words ask for, without their twins."""
-    return [
-        make_job(job_words, library, extra)[0]
-        for job_words in config.expand(words, multirun, extra)
-    ]
 
 
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
@@ -122,12 +35,12 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     jobs = [
         asked.get(job.spec.key, job) for pair in pairs for job in reversed(pair) if job is not None
     ]  # a twin first
-    check_places(wanted)
+    check_shared_settings(wanted)
     for job in jobs:
         check_batches(
             job, library
         )  # every fault of data or configuration is told before the first training
-    tell_data(console, wanted[0], library)
+    show.show_data(console, wanted[0], library)
     if wanted[0].config["trainer"].get("fast_dev_run"):
         for job in jobs:
             dry_run(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
@@ -149,7 +62,7 @@ def _train(
         results = execute(jobs, library.fetch, store, parent, console)
     except Interrupted:
         parent.finish("KILLED")
-        return show.interrupted(console)
+        return interrupted(console)
     except BaseException:
         parent.finish("FAILED")
         raise
@@ -210,22 +123,6 @@ def aggregate(results: Sequence[Result]) -> dict[str, float]:
     return numbers
 
 
-def tell_data(console: Console, job: Job, library: Datasets) -> None:
-    """One line on what is trained on; what was left out is said."""
-    table, data = library.fetch(job)
-    samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
-    about = task_of(job.spec.task["name"]).about(table)
-    console.print(
-        f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True
-    )
-    left_out = {**table.dropped, **{what: count for what, count in data.notes.items() if count}}
-    if left_out:
-        console.print(
-            "left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()),
-            highlight=False,
-        )
-
-
 def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result]) -> None:
     if len(chosen) == 1 and chosen[0].status == "FINISHED":
         show.show_one(console, chosen[0])
@@ -240,4 +137,4 @@ def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result])
         show.show_many(console, chosen)
         console.print("next: make ui, or upgate runs", highlight=False)
     if failed:
-        show.show_failures(console, failed)
+        show_failures(console, failed)

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from upgate.cli.runs import open_store
 from upgate.errors import UserError, did_you_mean
 from upgate.report.article import article_page
 from upgate.report.figures import Runs
 from upgate.report.page import page
 from upgate.report.translations import Words
+from upgate.store.open import open_store
 from upgate.store.store import Row, Store
 from upgate.study.analyze import judge, runs_of
 from upgate.study.facts import facts
@@ -44,7 +44,7 @@ def report_command(asked: Mapping[str, str]) -> int:
         raise UserError(
             f"experiment={asked['experiment']} is not a choice{did_you_mean(asked['experiment'], ['article'])}"
         )
-    store = open_store(asked)
+    store = open_store(asked.get("root"))
     name = asked.get("study", "latest")
     name = newest(store, "experiment" in asked) if name == "latest" else name
     written = write_article if name in experiments(store) else write_study

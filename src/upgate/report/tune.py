@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from importlib.resources import files
 
-from upgate.cli.runs import open_store
 from upgate.config.schema import said
 from upgate.errors import UserError, did_you_mean
 from upgate.report.command import place
@@ -14,6 +13,7 @@ from upgate.report.sections import NO_NUMBERS, note, section
 from upgate.report.svg import number
 from upgate.report.translations_tune import TuneWords
 from upgate.report.tune_figures import best_of_n, importance, parallel, slices, trials_table
+from upgate.store.open import open_store
 from upgate.store.store import Store
 from upgate.study.result import from_json
 from upgate.tune import text as say
@@ -28,7 +28,7 @@ def tune_report_command(asked: Mapping[str, str]) -> int:
     language = asked.get("report.language", "en")
     TuneWords(language)  # a typo answers before the store is opened
     out = place(asked.get("out", "tune.html"))
-    result = load(open_store(asked), asked["tune"])
+    result = load(open_store(asked.get("root")), asked["tune"])
     out.write_text(tune_page(result, language), encoding="utf-8")
     print(f"{result.search.id}: {out}")
     return 0

@@ -3,30 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from upgate.console import new_table, number
+from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.result import MAIN, Result
 from upgate.tasks.base import task_of
-
-
-def number(value: float | None, form: str = ".4f") -> str:
-    """A number as a table shows it; what is not there is blank, what is not finite diverged."""
-    if value is None:
-        return ""
-    return format(value, form) if math.isfinite(value) else "diverged"
-
-
-def new_table(title: str, *headings: str, left: int = 1) -> Table:
-    """A table with its first `left` columns to the left, numbers to the right; narrow enough for 80 characters."""
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
-    for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i < left else "right", overflow="fold")
-    return table
 
 
 def show_one(console: Console, run: Result) -> None:
@@ -87,26 +71,15 @@ def show_many(console: Console, results: Sequence[Result]) -> None:
     console.print(table)
 
 
-def show_failures(console: Console, failed: Sequence[Result]) -> None:
-    table = new_table(
-        f"[red]{len(failed)} failed[/]; their tracebacks are artifacts of the runs in MLflow",
-        "run",
-        "error",
-        left=2,
+def show_data(console: Console, job: Job, datasets: Datasets) -> None:
+    """One line on the data that a job trains on, and one on what was left out of them."""
+    table, data = datasets.fetch(job)
+    samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
+    about = task_of(job.spec.task["name"]).about(table)
+    console.print(
+        f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True
     )
-    for run in failed:
-        table.add_row(Text(run.name), Text(run.error))
-    console.print(table)
-
-
-def interrupted(console: Console) -> int:
-    """Say that nothing is lost; the exit code."""
-    console.print("\ninterrupted; the same command goes on where this one stopped.")
-    return 130
-
-
-def declined(console: Console, command: str) -> int:
-    """Say how to go on after a plan that was not agreed to; the exit code."""
-    told = f"nothing was trained; go on with: upgate {command} --yes ..., or {command}.yes=true"
-    console.print(told, highlight=False, soft_wrap=True)
-    return 0
+    left_out = {**table.dropped, **{what: count for what, count in data.notes.items() if count}}
+    if left_out:
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        console.print(f"left out: {counts}", highlight=False)

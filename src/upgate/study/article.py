@@ -13,11 +13,12 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.train import Datasets, tell_data
 from upgate.config import compose as config
+from upgate.console import declined
 from upgate.errors import UserError
 from upgate.run import provenance as environment
-from upgate.run.console_tables import declined
+from upgate.run.console_tables import show_data
+from upgate.run.datasets import Datasets
 from upgate.store.connect import shown
 from upgate.store.record import PARENT
 from upgate.store.store import Run, Store
@@ -76,7 +77,7 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
     with console.status("planning"):
         plans = {name: plan(own, extra, library) for name, own in settings(words, extra).items()}
     first = next(iter(plans.values()))
-    tell_data(console, first.jobs[0], library)
+    show_data(console, first.jobs[0], library)
     store = Store(Path(str(first.jobs[0].config["root"])).resolve())
     with console.status("trying every recipe out for two steps"):
         rows = stored_rows(store, first.study.task)

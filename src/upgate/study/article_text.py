@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from upgate.run.console_tables import new_table
+from upgate.console import new_table
 from upgate.study.facts import (
     ARTICLE,
     BEYOND,

@@ -9,9 +9,9 @@ from statistics import median, variance
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.cli.train import Datasets
 from upgate.execution.driver import Job, parameters
 from upgate.recipe.gradient_guard import Diverged
+from upgate.run.datasets import Datasets
 from upgate.run.train import dry_run
 from upgate.stats.power import detectable
 from upgate.store.store import Row

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.cli.train import Datasets, tell_data
+from upgate.console import declined, interrupted, show_failures
 from upgate.execution.driver import Interrupted, Job, execute
 from upgate.execution.executor import Executor
 from upgate.run import provenance as environment
-from upgate.run.console_tables import declined, interrupted, show_failures
+from upgate.run.console_tables import show_data
+from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.stats.paired import paired
 from upgate.store.record import PARENT
@@ -60,7 +61,7 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
             return interrupted(console)
     with console.status("planning"):  # equal wall time measures each recipe's steps
         planned = plan(words, extra, library, tuned)
-    tell_data(console, planned.jobs[0], library)
+    show_data(console, planned.jobs[0], library)
     store = Store(Path(str(planned.jobs[0].config["root"])).resolve())
     with console.status("trying every recipe out for two steps"):
         found = budget(planned, stored_rows(store, planned.study.task), library, console)

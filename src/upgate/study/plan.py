@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate.cli.train import Datasets, check_batches, make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import check_batches, make_job
+from upgate.run.datasets import Datasets
 from upgate.run.result import MAIN
 from upgate.store.connect import shown
 from upgate.study import design

@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.text import Text
 from scipy import stats
 
-from upgate.cli.train import Datasets, make_job
-from upgate.run.console_tables import new_table
+from upgate.console import new_table
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.run.train import train
 from upgate.stats.paired import Floats
 from upgate.stats.power import power

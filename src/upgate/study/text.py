@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from upgate.run.console_tables import new_table, number
+from upgate.console import new_table, number
 from upgate.study.result import ArmVerdict, Study, StudyResult
 
 HUGE = 1e5  # numbers from here on are short in powers of ten only

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 
-from upgate.cli.train import Datasets
 from upgate.errors import UserError
 from upgate.execution.driver import Job
 from upgate.files import write_atomic
 from upgate.recipe.gradient_guard import Diverged
+from upgate.run.datasets import Datasets
 from upgate.run.train import dry_run
 from upgate.study.result import Arm, Wall
 

@@ -7,9 +7,10 @@ from statistics import median
 
 from rich.console import Console
 
-from upgate.cli.train import Datasets, tell_data
+from upgate.console import declined, interrupted, show_failures
 from upgate.execution.driver import Interrupted
-from upgate.run.console_tables import declined, interrupted, show_failures
+from upgate.run.console_tables import show_data
+from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.study.budget import STEPS, alike, guessed, try_out
@@ -31,7 +32,7 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
     library = Datasets()
     planned = plan(words, extra, library)
     first = planned.first[planned.search.arms[0].name]
-    tell_data(console, first, library)
+    show_data(console, first, library)
     store = Store(Path(str(first.config["root"])).resolve())
     with console.status("trying every recipe out for two steps"):
         seconds, done, measured = expected(planned, store, library, console)

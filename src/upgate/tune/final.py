@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from upgate.cli.train import make_job
 from upgate.config import compose as config
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import make_job
 from upgate.recipe.stopping import EarlyStopping
 from upgate.run.result import Result
 from upgate.store.store import Row

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upgate.cli.train import Datasets, make_job
 from upgate.errors import UserError
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import make_job
+from upgate.run.datasets import Datasets
 from upgate.tune.options import Asked
 
 FOLDS = 3

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from upgate.cli.train import Datasets, check_batches, make_job
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Job
+from upgate.experiment.jobs import check_batches, make_job
+from upgate.run.datasets import Datasets
 from upgate.store.connect import shown
 from upgate.study import design
 from upgate.study.plan import commands_of

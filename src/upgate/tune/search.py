@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from upgate.cli.train import Datasets
 from upgate.execution.driver import Job
+from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.tune.folds import Block
 from upgate.tune.optuna_adapter import tpe_points

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from upgate.config.schema import said
-from upgate.run.console_tables import new_table, number
+from upgate.console import new_table, number
 from upgate.study.budget import minutes
 from upgate.tune.plan import axes, runs_of
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult

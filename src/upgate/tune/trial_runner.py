@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.train import Datasets
 from upgate.execution.driver import SAME_FAILURE, Job, execute
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.worker import doer
+from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.store.store import Run, Store
 from upgate.study.budget import minutes

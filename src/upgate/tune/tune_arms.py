@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.cli.train import Datasets
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.execution.driver import Interrupted
+from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.result import Arm
 from upgate.tune import text as say
