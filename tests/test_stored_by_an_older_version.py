@@ -1,0 +1,215 @@
+"""A store written before every module moved still lists, reports, predicts and resumes.
+
+`fixtures/make_old_store.py` made the store, and recorded what the code of that time printed of it.
+The tests go through the command line, so that no name that a refactoring may change stands here;
+the two exceptions are `run_keys` and `cached_tables`.
+"""
+
+import io
+import json
+import re
+import sqlite3
+from contextlib import closing, redirect_stdout
+from csv import DictReader
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+
+from old_store_help import ARCHIVE, RECORD, decimals, differences, listing, timeless, unpack
+from upgate.cli import main
+
+
+def run_keys(commands: list[str]) -> dict[str, str]:
+    """The key of the run that each of these commands would train."""
+    from upgate.cli.train import make_job
+    from upgate.run.datasets import Datasets
+
+    datasets, keys = Datasets(), {}
+    for command in commands:
+        overrides = [*command.split(), "trainer.accelerator=cpu", "twin=false"]
+        keys[command] = make_job(overrides, datasets, None)[0].spec.key
+    return keys
+
+
+def cached_tables(digests: list[str]) -> list[Any]:
+    """The tables of these content hashes, from the folder `prepared`."""
+    from upgate.run.table_cache import TableCache
+
+    cache = TableCache.at("prepared")
+    return [cache.take(digest) for digest in digests]
+
+
+def by_key(listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Runs by their keys; each stands once."""
+    assert len({run["key"] for run in listed}) == len(listed)
+    return {run["key"]: run for run in listed}
+
+
+OLD: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+BEFORE = by_key(OLD["runs"])
+INTERRUPTED = OLD["interrupted"]["result"]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a fresh copy of the old store; commands run in the folder that holds it."""
+    folder = unpack(tmp_path)
+    monkeypatch.chdir(folder)
+    return folder / "store"
+
+
+@pytest.fixture
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The file that each training resumes from; "" where it starts anew."""
+    seen: list[str] = []
+    fit = pl.Trainer.fit
+
+    def watched(self: pl.Trainer, *args: Any, **more: Any) -> None:
+        seen.append(Path(more.get("ckpt_path") or "").name)
+        fit(self, *args, **more)
+
+    monkeypatch.setattr(pl.Trainer, "fit", watched)
+    return seen
+
+
+def upgate(*arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    text = io.StringIO()
+    with redirect_stdout(text):
+        assert main(arguments) == 0
+    return text.getvalue()
+
+
+def runs() -> list[dict[str, Any]]:
+    return listing(upgate("runs", "root=store", "--json"))
+
+
+def result(store: Path, pattern: str) -> dict[str, Any]:
+    """The one result.json of a study or a search."""
+    (path,) = store.glob(f"{pattern}/result.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def query(path: Path, text: str, *values: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(text, values).fetchall()
+
+
+def statuses(store: Path) -> set[str]:
+    return {status for (status,) in query(store / "mlflow.db", "select status from runs")}
+
+
+def test_the_archive_is_small() -> None:
+    assert ARCHIVE.stat().st_size < 400_000
+
+
+def test_runs_are_listed_as_before(store: Path) -> None:
+    assert statuses(store) == {"RUNNING", "KILLED", "FINISHED"}
+    assert len(list(store.glob("open/*/*.jsonl"))) == 2  # of a killed command and of its run
+    assert differences(runs(), OLD["runs"], rel=0, tiny=0) == []
+    assert not list(store.glob("open/*/*.jsonl"))
+    assert statuses(store) == {"KILLED", "FINISHED"}
+
+
+def test_a_run_whose_journal_is_gone_is_killed_by_its_tags(store: Path) -> None:
+    """The tags of host, process and root keep their meaning."""
+    for path in store.glob("open/*/*.jsonl"):
+        path.unlink()
+    listed = {run["key"]: run["status"] for run in runs()}
+    assert listed == {key: run["status"] for key, run in BEFORE.items()}
+    assert statuses(store) == {"KILLED", "FINISHED"}
+
+
+def test_the_same_commands_have_the_same_run_keys(store: Path) -> None:
+    assert len(OLD["keys"]) > 25
+    assert run_keys(list(OLD["keys"])) == OLD["keys"]
+
+
+def test_cached_tables_are_read(store: Path) -> None:
+    digests = sorted(path.stem for path in store.with_name("prepared").glob("tables/*.parquet"))
+    tables = cached_tables(digests)
+    assert [table.hash() for table in tables] == digests
+    assert sorted(len(table.table) for table in tables) == [200, 320]
+
+
+def test_finished_commands_train_nothing_and_end_as_before(store: Path) -> None:
+    """Their plans try recipes out for a few steps, of which the store keeps nothing."""
+    optuna = (store / "optuna.db", "select study_id, number, state from trials")
+    trials = query(*optuna)
+    for arguments in OLD["commands"].values():
+        upgate(*arguments)
+    assert differences(runs(), OLD["runs"], rel=0, tiny=0) == []
+    assert differences(result(store, "studies/stock-*"), OLD["study"]) == []
+    assert differences(result(store, "tunes/*"), OLD["tune"]) == []
+    assert query(*optuna) == trials and len(trials) == 2
+    ids = {OLD["study"]["study"]["id"], INTERRUPTED["study"]["id"]}
+    assert {path.name for path in store.glob("studies/*")} == ids
+
+
+@pytest.mark.parametrize("name", OLD["predict"])
+def test_kept_weights_predict_as_before(name: str, store: Path) -> None:
+    """The files of the reviews' run are MLflow artifacts only, as on another machine."""
+    arguments = OLD["predict"][name]["arguments"]
+    upgate(*arguments)
+    written = Path(arguments[-1].removeprefix("out=")).read_text(encoding="utf-8")
+    rows = [typed(row) for row in DictReader(io.StringIO(written))]
+    assert rows and differences(rows, [typed(row) for row in OLD["predict"][name]["csv"]]) == []
+
+
+def typed(row: dict[str, str]) -> dict[str, float | str]:
+    number = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
+    return {key: float(text) if number.fullmatch(text) else text for key, text in row.items()}
+
+
+@pytest.mark.parametrize("name", OLD["reports"])
+def test_reports_show_the_same_numbers(name: str, store: Path) -> None:
+    upgate(*OLD["reports"][name]["arguments"])
+    assert set(OLD["reports"][name]["numbers"]) <= set(decimals(Path("page.html")))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_interrupted_study_is_reported(language: str, store: Path) -> None:
+    """It is the latest one, and half of its runs are there."""
+    upgate("report", "study=latest", f"report.language={language}", "root=store", "out=page.html")
+    assert INTERRUPTED["study"]["id"] in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_the_interrupted_study_resumes(store: Path, resumed: list[str]) -> None:
+    """One of its missing runs had passed an epoch, the other had not started."""
+    upgate(*OLD["interrupted"]["arguments"])
+    after, study = by_key(runs()), result(store, "studies/sentiment-*")
+    keys = {key for arm in study["study"]["keys"].values() for key in arm.values()}
+    finished = {key for key in keys & BEFORE.keys() if BEFORE[key]["status"] == "FINISHED"}
+    (half,) = (keys & BEFORE.keys()) - finished
+    assert len(keys) == 4 and len(finished) == 2 and BEFORE[half]["status"] == "KILLED"
+    assert {key for key in after if after[key] != BEFORE.get(key)} == keys - finished
+    assert {after[key]["status"] for key in keys} == {"FINISHED"}
+    assert after[half]["run_id"] == BEFORE[half]["run_id"]
+    assert resumed[-2:] == ["last.ckpt", ""]  # those before them tried the recipes out
+    assert differences(alone(study), alone(INTERRUPTED)) == []
+
+
+def alone(study: dict[str, Any]) -> dict[str, Any]:
+    """A study's result without its clock and its looks, which count every run of a store."""
+    return {key: value for key, value in timeless(study).items() if key != "looks"}
+
+
+@pytest.mark.parametrize("name", OLD["killed"])
+def test_a_killed_run_resumes_to_the_undisturbed_numbers(
+    name: str, store: Path, resumed: list[str]
+) -> None:
+    """From the checkpoint of its second epoch of four; the curve gets each epoch once."""
+    killed = OLD["killed"][name]
+    before = BEFORE[killed["key"]]
+    assert before["status"] == "KILLED" and before["metrics"]["seconds"]
+    upgate(*killed["arguments"])
+    after = by_key(runs())
+    run = after.pop(killed["key"])
+    assert resumed == ["last.ckpt"]
+    assert (run["status"], run["run_id"]) == ("FINISHED", before["run_id"])
+    assert after == {key: other for key, other in BEFORE.items() if key != killed["key"]}
+    assert differences(timeless(run["metrics"]), killed["metrics"]) == []
+    curve = "select step from metrics where run_uuid = ? and key = 'train/loss' order by step"
+    assert query(store / "mlflow.db", curve, run["run_id"]) == [(1,), (2,), (3,), (4,)]
