@@ -26,9 +26,9 @@ from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
-from upgate.run.result import MAIN
 from upgate.run.spec import recipe_of
 from upgate.store.store import Row, Store
+from upgate.tasks.registry import get_task
 
 TASKS = {
     "sentiment": "data=texts data.path={data}/sentiment/sst2_sentence.parquet trainer.max_epochs=3",
@@ -190,7 +190,7 @@ def stored(wanted: list[Words], asked: Asked) -> dict[Words, list[Row | None]]:
 
 def measured(c: Contrast, pairs: list[tuple[Row, Row]], asked: Asked) -> dict[str, Any]:
     """The row of a choice, from pairs of runs that share a seed."""
-    key = MAIN[asked["task"]].key.replace("test/", "val/")
+    key = get_task(asked["task"]).metric.validation_key
     gaps = [a.metrics.get(key, float("nan")) - b.metrics.get(key, float("nan")) for a, b in pairs]
     whole = bool(gaps) and all(isfinite(gap) for gap in gaps)  # a diverged run has no score
     ratios = [a.metrics["seconds_per_step"] / b.metrics["seconds_per_step"] for a, b in pairs]
@@ -286,7 +286,7 @@ def write(fresh: list[dict[str, Any]], asked: Asked) -> None:
 
 
 def table(found: list[dict[str, Any]], asked: Asked) -> str:
-    score = MAIN[asked["task"]]
+    score = get_task(asked["task"]).metric
     better = "higher" if score.higher_is_better else "lower"
     lines = [
         f"# A screen of every choice, task={asked['task']}\n",

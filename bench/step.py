@@ -29,7 +29,7 @@ from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
 from upgate.run.datasets import Datasets
 from upgate.run.spec import RunSpec
 from upgate.run.train import make_trainer, quiet
-from upgate.tasks.base import task_of
+from upgate.tasks.registry import get_task
 
 OWN = {"task": "stock", "repeats": "20", "threads": "2"}
 FIXED = ("trainer.accelerator=cpu", "stopping=none", "twin=false")
@@ -98,8 +98,8 @@ def measure(
     spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str
 ) -> np.ndarray:
     """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
-    task = task_of(spec.task["name"])
-    ours, theirs = task.learner(spec.plain(), data), task.learner(spec.plain(), data)
+    task = get_task(spec.task["name"])
+    ours, theirs = task.module(spec.plain(), data), task.module(spec.plain(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [

@@ -17,7 +17,7 @@ from upgate.config.compose import compose
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
-from upgate.tasks.base import task_of
+from upgate.tasks.registry import get_task
 from upgate.tasks.sentiment.datamodule import SentimentDataModule
 
 RUN, TWIN = "upgraded seed=0", "traditional seed=0"
@@ -92,7 +92,7 @@ def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(
 def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path) -> None:
     """The leak test: other test reviews, and the vocabulary and every training batch are the same, bit for bit."""
     job, _ = make_job(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
-    task = task_of("sentiment")
+    task = get_task("sentiment")
     reviews = task.load(job.config["data"])
     before = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
     assert isinstance(before, SentimentDataModule)

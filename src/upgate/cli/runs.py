@@ -10,9 +10,10 @@ from rich.text import Text
 
 from upgate.console import new_table, number
 from upgate.errors import UserError
-from upgate.run.result import MAIN, difference, finite, scores
+from upgate.run.result import difference, finite, scores
 from upgate.store.open import open_store
 from upgate.store.store import Row, Store
+from upgate.tasks.registry import get_task
 
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
@@ -68,7 +69,7 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
     headings = ("run", "name", "status", "task", "score", "twin", "difference")
     table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
     for run in listed:
-        main = MAIN[run["task"]].key
+        main = get_task(run["task"]).metric.key
         theirs = run["twin"]["metrics"].get(main) if run["twin"] else None
         gap = run["difference"].get(main)
         status = "diverged" if run["diverged"] else run["status"].lower()
@@ -87,7 +88,7 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
         )
     console.print(table)
     for task in sorted({run["task"] for run in listed}):
-        console.print(f"score of {task}: {MAIN[task].phrase}", highlight=False)
+        console.print(f"score of {task}: {get_task(task).metric.phrase}", highlight=False)
     console.print("next: make ui", highlight=False)
 
 

@@ -21,7 +21,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
 from upgate.store.store import Run, Store
-from upgate.tasks.base import task_of
+from upgate.tasks.registry import get_task
 
 
 def train_command(words: Sequence[str], multirun: bool, extra: str | None, console: Console) -> int:
@@ -127,7 +127,7 @@ def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result])
     if len(chosen) == 1 and chosen[0].status == "FINISHED":
         show.show_one(console, chosen[0])
         if not chosen[0].diverged:
-            pictures = ", ".join(task_of(chosen[0].task).pictures)
+            pictures = ", ".join(get_task(chosen[0].task).pictures)
             console.print(f"in {chosen[0].folder}: {pictures}", highlight=False, soft_wrap=True)
         more = f"make train ARGS=-m task={chosen[0].task} seed=0,1,2,3,4,5"
         console.print(

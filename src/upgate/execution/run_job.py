@@ -13,7 +13,8 @@ from upgate.run.train import Outcome, train
 from upgate.store.connect import shown
 from upgate.store.record import Row
 from upgate.store.store import Run, Store
-from upgate.tasks.base import Table, task_of
+from upgate.tasks.base import Table
+from upgate.tasks.registry import get_task
 
 TITLE = 60  # characters of a run's name that a picture has room for
 
@@ -85,7 +86,7 @@ def record(
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     settle(result, twin)
     run.log(outcome.metrics | result.paired())
-    task = task_of(job.spec.task["name"])
+    task = get_task(job.spec.task["name"])
     beside = Path(twin.folder) if twin else None
     title = shorten(result.name, TITLE, placeholder=" …")
     drawn = (

@@ -13,7 +13,7 @@ from upgate.model.backbone import Backbone
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.spec import RunSpec, budget_of, precision_of, recipe_of
-from upgate.tasks.base import task_of
+from upgate.tasks.registry import get_task
 
 
 def top_level(
@@ -47,8 +47,8 @@ def make_job(
 
 
 def _job(composed: dict[str, Any], changes: tuple[str, ...], datasets: Datasets) -> Job:
-    task = task_of(composed["task"]["name"])
-    knobs = task.plain(composed["task"])
+    task = get_task(composed["task"]["name"])
+    knobs = task.settings(composed["task"])
     spec = RunSpec(
         task=knobs,
         data=datasets.table(task.name, composed["data"]).hash(),

@@ -63,8 +63,7 @@ def interval(study: Study, low: float, high: float) -> str:
 
 
 def metric_name(study: Study, w: Words) -> str:
-    known = {"test/mse_ratio": "mse_ratio", "test/accuracy": "accuracy"}
-    return w(known[study.metric]) if study.metric in known else say.metric_name(study)
+    return say.metric_name(study, w.language)
 
 
 def opening(phrase: str) -> str:

@@ -46,8 +46,6 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "more_seeds": ("; about {more} more would decide", "；约需再加 {more} 个种子"),
     "more_never": ("; no practical number of seeds would decide", "；增加种子也难以判定"),
-    "mse_ratio": ("MSE ratio", "MSE 比"),
-    "accuracy": ("accuracy", "准确率"),
     "of_parts": ("of its parts, ", "各部分中，"),
     "by_word": ("{names}: {word}", "{names} {word}"),
     "and": (", ", "、"),

@@ -20,8 +20,6 @@ from upgate.tune import text as say
 from upgate.tune.plan import axes
 from upgate.tune.result import TUNED, UNTUNED, BlockResult, SearchResult
 
-METRICS = {"test/mse_ratio": "mse_ratio", "test/accuracy": "accuracy"}
-
 
 def tune_report_command(asked: Mapping[str, str]) -> int:
     """Write the page of a stored search and say where it is. Raises UserError where there is no such search."""
@@ -113,7 +111,9 @@ def sentence(result: SearchResult, w: TuneWords) -> str:
     told = w("then").join(
         w("t_tests_said", arm=name, before=before, after=after) for name, before, after in found
     )
-    return w("t_tests_metric", metric=w(METRICS[result.search.score.key]), said=told) + w("t_few")
+    return w("t_tests_metric", metric=result.search.score.label_in(w.language), said=told) + w(
+        "t_few"
+    )
 
 
 def before_after(result: SearchResult, w: TuneWords) -> Html:

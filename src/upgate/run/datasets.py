@@ -7,7 +7,8 @@ from typing import Any
 from upgate.data.datamodule import FoldDataModule
 from upgate.run.job import Job
 from upgate.run.table_cache import TableCache
-from upgate.tasks.base import Table, task_of
+from upgate.tasks.base import Table
+from upgate.tasks.registry import get_task
 
 
 class Datasets:
@@ -22,7 +23,7 @@ class Datasets:
     def table(self, task: str, source: dict[str, Any]) -> Table:
         key = json.dumps([task, source], sort_keys=True, default=str)
         if key not in self._tables:
-            self._tables[key] = task_of(task).load(source)
+            self._tables[key] = get_task(task).load(source)
         return self._tables[key]
 
     def fetch(self, job: Job) -> tuple[Table, FoldDataModule]:
@@ -38,7 +39,7 @@ class Datasets:
             here = self._prepared or TableCache.at(job.config["cache"]).prepared(
                 Path(str(job.config["root"])).resolve()
             )
-            self._data[key] = task_of(name).data(
+            self._data[key] = get_task(name).datamodule(
                 table, spec.task, spec.split, spec.fold, {**job.config, "cache": str(here)}
             )
         return table, self._data[key]

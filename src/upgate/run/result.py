@@ -5,35 +5,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
-
-
-class Score(NamedTuple):
-    """The metric that decides."""
-
-    key: str
-    higher_is_better: bool
-    phrase: str
-
-    @property
-    def worst(self) -> float:
-        """What a diverged run has."""
-        return -math.inf if self.higher_is_better else math.inf
-
-    def rank(self, metrics: Mapping[str, float]) -> float:
-        """Lower is better, for sorting."""
-        value = metrics.get(self.key, self.worst)
-        return -value if self.higher_is_better else value
-
-
-MAIN = {
-    "stock": Score(
-        "test/mse_ratio", False, "MSE over persistence's on the test part, lower is better"
-    ),
-    "sentiment": Score("test/accuracy", True, "accuracy on the test part, higher is better"),
-}
 
 
 @dataclass

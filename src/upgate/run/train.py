@@ -19,9 +19,8 @@ from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.callbacks import BestCheckpoint, EpochMetrics, Log, ProgressBar
-from upgate.run.result import MAIN
 from upgate.run.spec import RunSpec
-from upgate.tasks.base import task_of
+from upgate.tasks.registry import get_task
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ def train(
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
-    task = task_of(spec.task["name"])
+    task = get_task(spec.task["name"])
     with warnings.catch_warnings():
         quiet()
-        learner = task.learner(spec.plain(), data)
+        learner = task.module(spec.plain(), data)
         curves, keeper = EpochMetrics(log), BestCheckpoint(folder)
         trainer = make_trainer(spec, extra, folder, [curves, keeper, ProgressBar(console, name)])
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
@@ -79,13 +78,14 @@ def train(
             )
         metrics = engagement(learner, curves, steps)
         if diverged:
-            main = MAIN[task.name]
             return Outcome(
-                metrics | {main.key: main.worst}, {"curve": pd.DataFrame(curves.points)}, True
+                metrics | {task.metric.key: task.metric.worst},
+                {"curve": pd.DataFrame(curves.points)},
+                True,
             )
         restore(learner, keeper.best)
         judged = {
-            part: task.judge(data, part, predict(learner, data, part, extra, spec))
+            part: task.evaluate(data, part, predict(learner, data, part, extra, spec))
             for part in ("validation", "test")
         }
     for part, judgement in judged.items():
@@ -112,7 +112,7 @@ def dry_run(
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
-        learner = task_of(spec.task["name"]).learner(spec.plain(), data)
+        learner = get_task(spec.task["name"]).module(spec.plain(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
         trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
 

@@ -13,12 +13,12 @@ from upgate.errors import UserError
 from upgate.execution.driver import Job
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.run.datasets import Datasets
-from upgate.run.result import MAIN
 from upgate.store.connect import shown
 from upgate.study import design
 from upgate.study.options import Asked, read
-from upgate.study.result import LOG, PLAIN, Arm, Study, Wall
+from upgate.study.result import PLAIN, Arm, Study, Wall
 from upgate.study.wall import equal_wall
+from upgate.tasks.registry import get_task
 
 LARGE_TEST = 10_000  # test items from which on a smaller difference of accuracy is of interest
 ZERO_WORD = "layerwise=independent"  # the same weights as joint updates, bit for bit
@@ -180,13 +180,13 @@ def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
 def measure(base: Job, asked: Asked, library: Datasets) -> dict[str, Any]:
     """The metric that decides, its scale, and the smallest effect of interest."""
     table, data = library.fetch(base)
-    score = MAIN[base.spec.task["name"]]
+    metric = get_task(base.spec.task["name"]).metric
     small = 0.003 if data.sizes.get("test", 0) >= LARGE_TEST else 0.01
     return {
-        "metric": score.key,
-        "higher_is_better": score.higher_is_better,
-        "scale": PLAIN if score.higher_is_better else LOG,
-        "smallest_effect": asked.smallest_effect or (small if score.higher_is_better else 0.01),
+        "metric": metric.key,
+        "higher_is_better": metric.higher_is_better,
+        "scale": metric.scale,
+        "smallest_effect": asked.smallest_effect or (small if metric.scale == PLAIN else 0.01),
         "alpha": asked.alpha,
         "source": table.source,
     }

@@ -8,13 +8,15 @@ from rich.text import Text
 
 from upgate.console import new_table, number
 from upgate.study.result import ArmVerdict, Study, StudyResult
+from upgate.tasks.registry import get_task
 
 HUGE = 1e5  # numbers from here on are short in powers of ten only
-NAMES = {"test/mse_ratio": "MSE ratio", "test/accuracy": "accuracy"}
 
 
-def metric_name(study: Study) -> str:
-    return NAMES.get(study.metric, study.metric)
+def metric_name(study: Study, language: str = "en") -> str:
+    """The metric's label; the key of a metric that the task does not have any more."""
+    metric = get_task(study.task).metric
+    return metric.label_in(language) if metric.key == study.metric else study.metric
 
 
 def p_value(p: float) -> str:

@@ -1,10 +1,10 @@
-"""What a task gives to the rest: everything stock- or text-shaped about a run stands behind this one value."""
+"""What a task gives to the rest of the program: data, model, metrics, references, pictures."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import pandas as pd
 from torch import Tensor
@@ -12,62 +12,143 @@ from torch import Tensor
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
+from upgate.tasks import figures
+
+CURVES = "curves.png"
 
 
 class Table(Protocol):
-    """What every reader of data returns."""
+    """What a task's reader returns."""
 
     @property
-    def source(self) -> str: ...  # a phrase that says where it came from
+    def source(self) -> str: ...  # a phrase that says where the rows came from
     @property
-    def dropped(self) -> Mapping[str, int]: ...  # reason -> rows left out
+    def dropped(self) -> Mapping[str, int]: ...  # reason -> number of rows left out
     def hash(self) -> str: ...  # of the content, the same on every machine
 
 
+class Column(NamedTuple):
+    """A column of the table at the end of a run. key: the metric's, without `test/`."""
+
+    key: str
+    heading: str
+    format: str = ".4f"
+
+
 @dataclass(frozen=True)
-class Judgement:
-    """metrics: one number each, those of a reference under its name (`har/mse_ratio`); tables: for people and later tests."""
+class Evaluation:
+    """How good the outputs for one part are.
+
+    metrics: by name; those of a reference under its name, such as `har/mse_ratio`.
+    tables: by name; stored with the run, for people, reports and significance tests.
+    """
 
     metrics: dict[str, float]
     tables: dict[str, pd.DataFrame]
 
 
+@dataclass(frozen=True)
+class Metric:
+    """The metric that decides between recipes.
+
+    scale: "log" where effects are ratios, shown in percent, and means are geometric; "plain" where
+    effects are differences, shown in points of 0.01.
+    """
+
+    key: str  # in the store, such as test/mse_ratio
+    label: str  # in tables and sentences, such as MSE ratio
+    phrase: str  # what it is and which direction is better, in one phrase
+    higher_is_better: bool
+    scale: Literal["log", "plain"]
+    labels: Mapping[str, str] = field(default_factory=dict)  # language -> label, where not English
+
+    @property
+    def validation_key(self) -> str:
+        """The same metric on the validation part."""
+        return self.key.replace("test/", "val/", 1)
+
+    def label_in(self, language: str) -> str:
+        """The label in the language of a report, such as zh."""
+        return self.labels.get(language, self.label)
+
+    @property
+    def worst(self) -> float:
+        """The value of a diverged run."""
+        return -math.inf if self.higher_is_better else math.inf
+
+    def rank(self, metrics: Mapping[str, float]) -> float:
+        """A run's value for sorting: lower is better."""
+        value = metrics.get(self.key, self.worst)
+        return -value if self.higher_is_better else value
+
+    def loss(self, value: float | None) -> float:
+        """The value on its scale, with the sign that makes lower better; inf for no value."""
+        if value is None or math.isnan(value):
+            return math.inf
+        scaled = value
+        if self.scale == "log":
+            scaled = math.log(value) if value > 0 else -math.inf
+        return -scaled if self.higher_is_better else scaled
+
+    def value(self, loss: float) -> float:
+        """The inverse of `loss`."""
+        scaled = -loss if self.higher_is_better else loss
+        return math.exp(scaled) if self.scale == "log" else scaled
+
+    def change(self, candidate: float, baseline: float) -> float | None:
+        """Candidate against baseline in percent or points; None for a ratio to 0."""
+        if self.scale == "plain":
+            return 100 * (candidate - baseline)
+        return 100 * (candidate / baseline - 1) if baseline > 0 else None
+
+    @property
+    def unit(self) -> str:
+        """What stands after a change: % or points."""
+        return "%" if self.scale == "log" else " points"
+
+
 class Task:
-    """One task. `columns`: metric, heading and format of the table at the end; `references` stand below the run there."""
+    """One task; a subclass is registered under its `name` and used through one instance.
+
+    A new task gives `name`, `metric`, `settings`, `load`, `datamodule`, `module`, `evaluate` and
+    `profile`; the rest has defaults.
+    """
 
     name: ClassVar[str]
-    columns: ClassVar[tuple[tuple[str, str, str], ...]]
-    references: ClassVar[tuple[str, ...]]
-    pictures: ClassVar[tuple[str, ...]]  # files that `draw` makes
+    metric: ClassVar[Metric]
+    columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
+    references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
+    pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
 
-    def plain(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """The task's own knobs, checked."""
+    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The checked values of the configuration's section `task`. Raises UserError."""
         raise NotImplementedError
 
-    def split(self, asked: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-        """The split's knobs, checked, in their one spelling."""
+    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The checked values of the section `split`, in canonical form. Raises UserError."""
         raise NotImplementedError
 
     def load(self, source: Mapping[str, Any]) -> Any:
-        """The table that a choice of `conf/data/` asks for."""
+        """The table that a choice of `conf/data/` names. Raises UserError for a bad file."""
         raise NotImplementedError
 
-    def data(
+    def datamodule(
         self,
         table: Any,
-        task: Mapping[str, Any],
+        settings: Mapping[str, Any],
         split: Mapping[str, Any],
         fold: int,
         config: Mapping[str, Any],
     ) -> FoldDataModule:
-        """The tensors of a fold; `config` says what decides no numbers, such as where a cache lies."""
+        """The tensors of a fold. `config` holds what decides no numbers, such as the cache."""
         raise NotImplementedError
 
-    def learner(self, spec: dict[str, Any], data: Any) -> RecipeModule:
+    def module(self, spec: dict[str, Any], data: Any) -> RecipeModule:
+        """The network with its recipe, initialised from the spec's seed."""
         raise NotImplementedError
 
-    def judge(self, data: Any, part: str, output: Tensor) -> Judgement:
-        """What the outputs of a part, in the order of its batches, are worth."""
+    def evaluate(self, data: Any, part: str, output: Tensor) -> Evaluation:
+        """Metrics and tables of the outputs for a part, which are in the order of its batches."""
         raise NotImplementedError
 
     def draw(
@@ -78,44 +159,44 @@ class Task:
         name: str,
         spec: dict[str, Any],
     ) -> Sequence[str]:
-        """Make the pictures of a run in its folder; return the names of the files."""
-        raise NotImplementedError
+        """Make a run's pictures in its folder, beside its twin's; return the files' names."""
+        drawn = figures.curves(tables["curve"], figures.stored(twin, "curve"), name)
+        figures.save(drawn, folder / CURVES)
+        return (CURVES,)
 
     def profile(self, table: Any) -> dict[str, Any]:
         """The data in a few numbers, for the store."""
         raise NotImplementedError
 
-    def about(self, table: Any) -> str:
-        """The same as a phrase for people."""
-        raise NotImplementedError
+    def describe(self, table: Any) -> str:
+        """The same as a phrase."""
+        return ", ".join(f"{value} {name}" for name, value in self.profile(table).items())
 
-    def shown(self, metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
         """The columns that a run has numbers for."""
-        return [column for column in self.columns if f"test/{column[0]}" in metrics]
-
-    def title(self, metrics: Mapping[str, float]) -> str:
-        """The heading of the table at the end."""
-        raise NotImplementedError
-
-    def sentence(self, metrics: Mapping[str, float]) -> str:
-        """What the table says of a run."""
-        raise NotImplementedError
-
-    def gap(self, ours: float, theirs: float) -> str:
-        """What it says of the run beside its twin, up to "than"."""
-        raise NotImplementedError
-
-
-def task_of(name: str) -> Task:
-    """The task of that name; only its own modules are imported."""
-    module = import_module(f"upgate.tasks.{name}.task")
-    task: Task = module.TASK
-    return task
-
-
-def check_source(source: Mapping[str, Any], there: Mapping[str, Any], task: str) -> None:
-    """Raise for data of the other task."""
-    if source["source"] not in there:
-        raise UserError(
-            f"data={source['source']} is not for task={task}{did_you_mean(source['source'], there)}"
+        columns = self.columns or (
+            Column(self.metric.key.removeprefix("test/"), self.metric.label),
         )
+        return [column for column in columns if f"test/{column.key}" in metrics]
+
+    def table_title(self, metrics: Mapping[str, float]) -> str:
+        """The heading of the table at the end."""
+        samples = int(metrics.get("test/samples", 0))
+        return f"test part, {samples:,} samples; {self.metric.phrase}"
+
+    def result_sentence(self, metrics: Mapping[str, float]) -> str:
+        """A run's result, without the full stop."""
+        return f"The run's {self.metric.label} is {metrics[self.metric.key]:.4f}"
+
+    def difference_sentence(self, candidate: float, baseline: float) -> str:
+        """The run against its twin, up to "than". The two values differ."""
+        change = self.metric.change(candidate, baseline) or 0.0
+        direction = "higher" if candidate > baseline else "lower"
+        return f"its {self.metric.label} is {abs(change):.2f}{self.metric.unit} {direction} than"
+
+
+def check_source(source: Mapping[str, Any], available: Mapping[str, Any], task: str) -> None:
+    """Raise UserError for data of another task."""
+    if source["source"] not in available:
+        hint = did_you_mean(source["source"], available)
+        raise UserError(f"data={source['source']} is not for task={task}{hint}")

@@ -106,7 +106,7 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def kept(folder: Path | None, name: str) -> pd.DataFrame | None:
+def stored(folder: Path | None, name: str) -> pd.DataFrame | None:
     """A table of another run's folder, if it is there."""
     path = folder / f"{name}.parquet" if folder else None
     return pd.read_parquet(path) if path and path.exists() else None

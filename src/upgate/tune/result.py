@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from upgate.run.result import MAIN, Score
 from upgate.study.result import to_json
+from upgate.tasks.base import Metric
+from upgate.tasks.registry import get_task
 from upgate.tune.best_of_n import Curve
 from upgate.tune.folds import Block
 from upgate.tune.space import Dimension
-from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial, as_loss, metric_of, val_key
+from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial
 
 UNTUNED, TUNED = "untuned", "tuned"
 
@@ -54,16 +55,16 @@ class Search:
     commands: list[str] = field(default_factory=list)
 
     @property
-    def score(self) -> Score:
-        return MAIN[self.task]
+    def score(self) -> Metric:
+        return get_task(self.task).metric
 
     @property
     def metric(self) -> str:
-        return val_key(self.score)
+        return self.score.validation_key
 
     def metric_of(self, loss: float) -> float:
         """A loss in the metric's units."""
-        return metric_of(loss, self.score)
+        return self.score.value(loss)
 
     def json(self) -> str:
         return to_json(self)
@@ -132,6 +133,6 @@ class SearchResult:
         return mean_metric(found, self.search.score)
 
 
-def mean_metric(values: Iterable[float], score: Score) -> float:
-    losses = [as_loss(value, score) for value in values]
-    return metric_of(fmean(losses), score) if losses else math.nan
+def mean_metric(values: Iterable[float], score: Metric) -> float:
+    losses = [score.loss(value) for value in values]
+    return score.value(fmean(losses)) if losses else math.nan

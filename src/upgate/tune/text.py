@@ -15,7 +15,6 @@ from upgate.tune.plan import axes, runs_of
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult
 from upgate.tune.trial import FAILED
 
-NAMES = {"test/mse_ratio": "MSE ratio", "test/accuracy": "accuracy"}
 SAMPLERS = {
     "grid": "a grid",
     "random": "a random list",
@@ -80,7 +79,7 @@ def count(n: int, name: str) -> str:
 def show(console: Console, result: SearchResult) -> None:
     """The table, the chosen values, what must be known beside it, and the next command."""
     search = result.search
-    name = NAMES[search.score.key]
+    name = search.score.label
     better = "higher" if search.score.higher_is_better else "lower"
     many = len(result.blocks) > 1
     title = f"{name}, {better} is better; untuned, best: validation, means over folds and seeds; test: after the refit"
@@ -166,7 +165,7 @@ def notes(result: SearchResult) -> list[str]:
 def sentence(result: SearchResult) -> str:
     """Before and after, in one sentence."""
     search = result.search
-    name = NAMES[search.score.key]
+    name = search.score.label
     if not search.test:
         return "The test part was not opened."
     told = [one for arm in search.arms if (one := _before_after(result, arm.name, name))]
@@ -196,10 +195,9 @@ def _before_after(result: SearchResult, arm: str, name: str) -> str:
 
 
 def gap(search: Search, ours: float, theirs: float) -> str:
-    """The difference as a study says it: percent of a ratio, points of an accuracy."""
-    if search.score.higher_is_better:
-        return f"{100 * (ours - theirs):+.2f} points"
-    return f"{100 * (ours / theirs - 1):+.2f}%" if theirs > 0 else ""
+    """The difference as a study shows it: percent of a ratio, points of an accuracy."""
+    change = search.score.change(ours, theirs)
+    return "" if change is None else f"{change:+.2f}{search.score.unit}"
 
 
 def next_line(result: SearchResult) -> str:

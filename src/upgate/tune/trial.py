@@ -8,7 +8,8 @@ from typing import Any
 
 from scipy.stats import wilcoxon
 
-from upgate.run.result import Result, Score
+from upgate.run.result import Result
+from upgate.tasks.base import Metric
 
 COMPLETE, PRUNED, DIVERGED, FAILED = "complete", "pruned", "diverged", "failed"
 ORDER = (COMPLETE, PRUNED, DIVERGED, FAILED)
@@ -52,36 +53,11 @@ class Trial:
         return ORDER.index(self.state), self.loss, self.number
 
 
-def val_key(score: Score) -> str:
-    """The metric that decides, of the kept weights on the validation part."""
-    return score.key.replace("test/", "val/", 1)
-
-
-def is_ratio(score: Score) -> bool:
-    """Ratios are averaged by their logs, as a study does."""
-    return not score.higher_is_better
-
-
-def loss_of(result: Result, score: Score) -> float:
-    """A run's validation metric as a loss: the log of a ratio, or minus an accuracy; inf for what has none."""
-    return (
-        as_loss(result.metrics.get(val_key(score)), score)
-        if result.status == "FINISHED" and not result.diverged
-        else math.inf
-    )
-
-
-def as_loss(value: float | None, score: Score) -> float:
-    if value is None or math.isnan(value):
+def loss_of(result: Result, metric: Metric) -> float:
+    """A run's validation metric as a loss; inf where the run has none."""
+    if result.status != "FINISHED" or result.diverged:
         return math.inf
-    if not is_ratio(score):
-        return -value
-    return math.log(value) if value > 0 else -math.inf
-
-
-def metric_of(loss: float, score: Score) -> float:
-    """A loss back in the metric's units."""
-    return math.exp(loss) if is_ratio(score) else -loss
+    return metric.loss(result.metrics.get(metric.validation_key))
 
 
 def state_of(results: Sequence[Result]) -> str:

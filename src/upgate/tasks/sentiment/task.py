@@ -12,50 +12,60 @@ from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
 from upgate.data.splits.stratified import check_split
 from upgate.tasks import figures
-from upgate.tasks.base import Judgement, Task, check_source
+from upgate.tasks.base import Column, Evaluation, Metric, Task, check_source
+from upgate.tasks.registry import register_task
 from upgate.tasks.sentiment import figures as figures_text
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.metrics import judge
 from upgate.tasks.sentiment.module import SentimentModule
 
 
+@register_task
 class Sentiment(Task):
     name = "sentiment"
+    metric = Metric(
+        key="test/accuracy",
+        label="accuracy",
+        phrase="accuracy on the test part, higher is better",
+        higher_is_better=True,
+        scale="plain",
+        labels={"zh": "准确率"},
+    )
     columns = (
-        ("accuracy", "accuracy", ".4f"),
-        ("accuracy_unseen", "unseen", ".4f"),
-        ("macro_f1", "macro F1", ".4f"),
-        ("mcc", "Matthews", ".4f"),
-        ("loss", "loss", ".4f"),
-        ("ece", "calibration", ".4f"),
+        Column("accuracy", "accuracy", ".4f"),
+        Column("accuracy_unseen", "unseen", ".4f"),
+        Column("macro_f1", "macro F1", ".4f"),
+        Column("mcc", "Matthews", ".4f"),
+        Column("loss", "loss", ".4f"),
+        Column("ece", "calibration", ".4f"),
     )
     references = ("majority", "linear")
     pictures = ("confusion.png", "curves.png")
 
-    def plain(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        return build(SentimentTask, asked, "task").plain()
+    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return build(SentimentTask, config, "task").plain()
 
-    def split(self, asked: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-        return check_split(asked)
+    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        return check_split(config)
 
     def load(self, source: Mapping[str, Any]) -> Reviews:
         check_source(source, SOURCES, self.name)
         return load_reviews(source)
 
-    def data(
+    def datamodule(
         self,
         table: Reviews,
-        task: Mapping[str, Any],
+        settings: Mapping[str, Any],
         split: Mapping[str, Any],
         fold: int,
         config: Mapping[str, Any],
     ) -> SentimentDataModule:
-        return SentimentDataModule(table, task, split, fold, Path(config["cache"]))
+        return SentimentDataModule(table, settings, split, fold, Path(config["cache"]))
 
-    def learner(self, spec: dict[str, Any], data: SentimentDataModule) -> SentimentModule:
+    def module(self, spec: dict[str, Any], data: SentimentDataModule) -> SentimentModule:
         return SentimentModule(spec, data.state)
 
-    def judge(self, data: SentimentDataModule, part: str, output: Tensor) -> Judgement:
+    def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
         logits = output[data.part(part).inverse()]
         leaked = data.leaked if part == "test" else data.leaked[:0]
         judged = judge(
@@ -68,7 +78,7 @@ class Sentiment(Task):
         )
         ceiling = data.reviews.ceiling
         best = {} if ceiling is None or part != "test" else {"ceiling/accuracy": ceiling}
-        return Judgement(judged.metrics | best, {"predictions": judged.predictions})
+        return Evaluation(judged.metrics | best, {"predictions": judged.predictions})
 
     def draw(
         self,
@@ -78,13 +88,13 @@ class Sentiment(Task):
         name: str,
         spec: dict[str, Any],
     ) -> Sequence[str]:
-        predictions, theirs = tables["predictions"], figures.kept(twin, "predictions")
+        predictions, theirs = tables["predictions"], figures.stored(twin, "predictions")
         classes = [
             column.removeprefix("p_") for column in map(str, predictions) if column.startswith("p_")
         ]
         figures.save(figures_text.confusion(predictions, classes, name), folder / "confusion.png")
         figures.save(
-            figures.curves(tables["curve"], figures.kept(twin, "curve"), name),
+            figures.curves(tables["curve"], figures.stored(twin, "curve"), name),
             folder / "curves.png",
         )
         if theirs is None:
@@ -101,7 +111,7 @@ class Sentiment(Task):
             **{name: int(counts.get(label, 0)) for label, name in enumerate(table.classes)},
         }
 
-    def about(self, table: Reviews) -> str:
+    def describe(self, table: Reviews) -> str:
         counts = self.profile(table)
         classes = ", ".join(
             f"{count:,} {name}" for name, count in counts.items() if name != "reviews"
@@ -109,7 +119,7 @@ class Sentiment(Task):
         best = "" if table.ceiling is None else f"; best attainable accuracy {table.ceiling:.4f}"
         return f"{counts['reviews']:,} reviews ({classes}){best}"
 
-    def title(self, metrics: Mapping[str, float]) -> str:
+    def table_title(self, metrics: Mapping[str, float]) -> str:
         samples = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
         best, leaked = metrics.get("test/ceiling/accuracy"), metrics.get("test/leaked", 0)
         said = "" if best is None else f"; best attainable accuracy {best:.4f}"
@@ -123,18 +133,9 @@ class Sentiment(Task):
             )
         )
 
-    def sentence(self, metrics: Mapping[str, float]) -> str:
+    def result_sentence(self, metrics: Mapping[str, float]) -> str:
         lead = 100 * (metrics["test/accuracy"] - metrics["test/linear/accuracy"])
         beats = f"beats the linear model by {lead:.2f}" if lead > 0 else f"stays {-lead:.2f}"
         return f"The run gets {100 * metrics['test/accuracy']:.2f}% right and {beats} points" + (
             "" if lead > 0 else " below the linear model"
         )
-
-    def gap(self, ours: float, theirs: float) -> str:
-        change = 100 * (ours - theirs)
-        return (
-            f"its accuracy is {abs(change):.2f} points {'higher' if change > 0 else 'lower'} than"
-        )
-
-
-TASK = Sentiment()

@@ -12,53 +12,65 @@ from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import split_of
 from upgate.tasks import figures
-from upgate.tasks.base import Judgement, Task, check_source
+from upgate.tasks.base import Column, Evaluation, Metric, Task, check_source
+from upgate.tasks.registry import register_task
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.metrics import judge
 from upgate.tasks.stock.module import StockModule
 
 
+@register_task
 class Stock(Task):
     name = "stock"
+    metric = Metric(
+        key="test/mse_ratio",
+        label="MSE ratio",
+        phrase="MSE over persistence's on the test part, lower is better",
+        higher_is_better=False,
+        scale="log",
+        labels={"zh": "MSE 比"},
+    )
     columns = (
-        ("mse_ratio", "MSE ratio", ".4f"),
-        ("mse", "MSE", ".3g"),
-        ("mae", "MAE", ".3g"),
-        ("r2_oos", "R²", ".4f"),
-        ("direction", "direction", ".3f"),
-        ("price_mae", "price MAE", ".4g"),
+        Column("mse_ratio", "MSE ratio", ".4f"),
+        Column("mse", "MSE", ".3g"),
+        Column("mae", "MAE", ".3g"),
+        Column("r2_oos", "R²", ".4f"),
+        Column("direction", "direction", ".3f"),
+        Column("price_mae", "price MAE", ".4g"),
     )
     references = ("persistence", "drift", "har")
     pictures = ("forecast.png", "curves.png")
 
-    def plain(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        return build(StockTask, asked, "task").plain()
+    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return build(StockTask, config, "task").plain()
 
-    def split(self, asked: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-        return split_of(asked, task["horizon"])
+    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        return split_of(config, settings["horizon"])
 
     def load(self, source: Mapping[str, Any]) -> Prices:
         check_source(source, SOURCES, self.name)
         return load_prices(source)
 
-    def data(
+    def datamodule(
         self,
         table: Prices,
-        task: Mapping[str, Any],
+        settings: Mapping[str, Any],
         split: Mapping[str, Any],
         fold: int,
         config: Mapping[str, Any],
     ) -> StockDataModule:
         return StockDataModule(
-            table, dict(task), dict(split), fold, config["data"].get("bad", "refuse")
+            table, dict(settings), dict(split), fold, config["data"].get("bad", "refuse")
         )
 
-    def learner(self, spec: dict[str, Any], data: StockDataModule) -> StockModule:
+    def module(self, spec: dict[str, Any], data: StockDataModule) -> StockModule:
         return StockModule(spec, data.tensors.scaling)
 
-    def judge(self, data: StockDataModule, part: str, output: Tensor) -> Judgement:
+    def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
         judged = judge(data.tensors, part, output)
-        return Judgement(judged.metrics, {"forecasts": judged.forecasts, "tickers": judged.tickers})
+        return Evaluation(
+            judged.metrics, {"forecasts": judged.forecasts, "tickers": judged.tickers}
+        )
 
     def draw(
         self,
@@ -73,7 +85,7 @@ class Stock(Task):
             folder / "forecast.png",
         )
         figures.save(
-            figures.curves(tables["curve"], figures.kept(twin, "curve"), name),
+            figures.curves(tables["curve"], figures.stored(twin, "curve"), name),
             folder / "curves.png",
         )
         return self.pictures
@@ -88,27 +100,22 @@ class Stock(Task):
             "to": f"{days.max():%Y-%m-%d}",
         }
 
-    def about(self, table: Prices) -> str:
+    def describe(self, table: Prices) -> str:
         about = self.profile(table)
         plural = "s" * (about["tickers"] > 1)
         return f"{about['tickers']} ticker{plural}, {about['rows']:,} days, {about['from']} to {about['to']}; windows"
 
-    def shown(self, metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
         in_price = "test/price_mae" in metrics  # then that is the error people ask for
         return [
-            column for column in super().shown(metrics) if not (in_price and column[0] == "mae")
+            column
+            for column in super().table_columns(metrics)
+            if not (in_price and column.key == "mae")
         ]
 
-    def title(self, metrics: Mapping[str, float]) -> str:
+    def table_title(self, metrics: Mapping[str, float]) -> str:
         return f"test part, {int(metrics.get('test/samples', 0)):,} samples; MSE ratio: to persistence's, below 1 beats it"
 
-    def sentence(self, metrics: Mapping[str, float]) -> str:
+    def result_sentence(self, metrics: Mapping[str, float]) -> str:
         ratio = metrics["test/mse_ratio"]
         return f"The run {'beats' if ratio < 1 else 'does not beat'} persistence ({ratio:.4f} of its MSE)"
-
-    def gap(self, ours: float, theirs: float) -> str:
-        change = 100 * (ours / theirs - 1)
-        return f"its MSE ratio is {abs(change):.2f}% {'lower' if change < 0 else 'higher'} than"
-
-
-TASK = Stock()

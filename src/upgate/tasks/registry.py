@@ -1,0 +1,34 @@
+"""The tasks by name. Only the modules of a requested task are imported: that takes seconds."""
+
+import pkgutil
+from importlib import import_module
+
+import upgate.tasks
+from upgate.errors import UserError, did_you_mean
+from upgate.tasks.base import Task
+
+_TASKS: dict[str, Task] = {}
+
+
+def register_task(task: type[Task]) -> type[Task]:
+    """Make a task known under its `name`. Raises ValueError where another task has that name."""
+    known = _TASKS.setdefault(task.name, task())
+    if type(known) is not task:
+        first, second = type(known).__module__, task.__module__
+        raise ValueError(f"task={task.name} is registered twice, by {first} and by {second}")
+    return task
+
+
+def get_task(name: str) -> Task:
+    """The task of that name. Raises UserError where there is none."""
+    if name not in _TASKS and name in packages():
+        import_module(f"upgate.tasks.{name}.task")
+    if name not in _TASKS:
+        available = {*_TASKS, *packages()}
+        raise UserError(f"task={name} is not a task{did_you_mean(name, available)}")
+    return _TASKS[name]
+
+
+def packages() -> list[str]:
+    """The names of the tasks in this package: each is a package with a module `task`."""
+    return [module.name for module in pkgutil.iter_modules(upgate.tasks.__path__) if module.ispkg]
