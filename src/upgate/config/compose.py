@@ -9,6 +9,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 from upgate.config.choices import PARTS, REGULARIZATION, choices, chosen, conf_dir, groups, sentence
+from upgate.config.extensions import use_folder
 from upgate.config.keys import check_key, picked
 from upgate.config.overrides import as_one, expand, parsed
 from upgate.config.trainer import check_trainer
@@ -33,6 +34,7 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     Args: overrides without sweeps; `extra`, a folder of the user's own choices, laid out as `conf/`.
     Raises UserError for an unknown group, choice or key, with the nearest right one.
     """
+    use_folder(extra)  # a choice may be made of code that stands there
     known = groups()
     picks, values = [], []
     for word, override in parsed(words).items():

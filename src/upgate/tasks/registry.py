@@ -1,11 +1,18 @@
-"""The tasks by name. Only the modules of a requested task are imported: that takes seconds."""
+"""The tasks by name.
+
+Only the modules of a requested task are imported, for that takes seconds: those of its package
+here, of its file in the folder of `--config-dir`, or of an entry point `upgate.tasks`.
+"""
 
 import pkgutil
 from importlib import import_module
 
 import upgate.tasks
+from upgate.config.extensions import load
 from upgate.errors import UserError, did_you_mean
 from upgate.tasks.base import Task
+
+ENTRY_POINTS = "upgate.tasks"  # of installed packages: the name of a task and its module
 
 _TASKS: dict[str, Task] = {}
 
@@ -20,9 +27,11 @@ def register_task(task: type[Task]) -> type[Task]:
 
 
 def get_task(name: str) -> Task:
-    """The task of that name. Raises UserError where there is none."""
+    """The task of that name. Raises UserError where nothing registers it."""
     if name not in _TASKS and name in packages():
-        import_module(f"upgate.tasks.{name}.task")
+        import_module(module_of(name))
+    elif name not in _TASKS:
+        load("task", name, ENTRY_POINTS)
     if name not in _TASKS:
         available = {*_TASKS, *packages()}
         raise UserError(f"task={name} is not a task{did_you_mean(name, available)}")
@@ -32,3 +41,8 @@ def get_task(name: str) -> Task:
 def packages() -> list[str]:
     """The names of the tasks in this package: each is a package with a module `task`."""
     return [module.name for module in pkgutil.iter_modules(upgate.tasks.__path__) if module.ispkg]
+
+
+def module_of(name: str) -> str:
+    """The module that registers a task of this package."""
+    return f"upgate.tasks.{name}.task"
