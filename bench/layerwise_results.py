@@ -137,7 +137,9 @@ def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, 
         some = [
             batch
             for _, batch in zip(
-                range(L * WINDOW), data.loads(spec.batch_size, 0).train_dataloader(), strict=False
+                range(L * WINDOW),
+                data.with_batching(spec.batch_size, 0).train_dataloader(),
+                strict=False,
             )
         ]
     else:

@@ -42,7 +42,7 @@ def bare(
     net, recipe, batches = (
         learner.net.train(),
         learner.recipe,
-        data.loads(spec.batch_size, spec.seed).train_dataloader(),
+        data.with_batching(spec.batch_size, spec.seed).train_dataloader(),
     )
     recipe.start(net, torch.device("cpu"), epochs * len(batches))
     optimizer = recipe.optimizer(learner.layers(), net)
@@ -109,7 +109,7 @@ def measure(
             neighbour,
         ]
         make_trainer(spec, {}, Path(folder), callbacks).fit(
-            ours, datamodule=data.loads(spec.batch_size, spec.seed)
+            ours, datamodule=data.with_batching(spec.batch_size, spec.seed)
         )
     for (name, a), b in zip(ours.net.named_parameters(), theirs.net.parameters(), strict=True):
         if not torch.equal(a, b):

@@ -12,7 +12,7 @@ from upgate.errors import UserError
 from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
 from upgate.recipe.layerwise.base import check_layers
 from upgate.seeds import generator
-from upgate.tasks.stock.module import StockNet
+from upgate.tasks.generic import SequenceNet
 
 B, T, I, H = 4, 7, 3, 5
 LENGTHS = torch.tensor([7, 1, 4, 6])  # whole, shortest, between
@@ -182,7 +182,7 @@ KNOBS = {"name": "lstm", "hidden_size": H, "num_layers": 2, "bidirectional": Fal
 @needs_bf16
 @pytest.mark.parametrize("pooling", ["last", "attention"])
 def test_the_head_stays_float32_under_bf16_autocast(pooling: Pooling) -> None:
-    net = StockNet(I, KNOBS | {"pooling": pooling})
+    net = SequenceNet(I, 1, KNOBS | {"pooling": pooling})
     passed = []
     net.head.register_forward_hook(lambda head, args, out: passed.append((args[0], out)))
     with torch.autocast("cpu", dtype=torch.bfloat16):

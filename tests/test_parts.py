@@ -33,8 +33,8 @@ from upgate.recipe.recipe import part
 from upgate.run.spec import recipe_of
 from upgate.run.train import quiet
 from upgate.seeds import derive
+from upgate.tasks.generic import SequenceNet
 from upgate.tasks.sentiment.module import SentimentNet
-from upgate.tasks.stock.module import StockNet
 
 every_choice = pytest.mark.parametrize(
     ("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE]
@@ -151,7 +151,7 @@ def test_the_validation_loss_is_free_of_the_recipe(task: str, group: str, name: 
 def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
     """A task's net without a recipe, and its loss."""
     if task == "stock":
-        return StockNet(3, model), F.mse_loss
+        return SequenceNet(3, 1, model), F.mse_loss
     return SentimentNet(VOCABULARY, len(CLASSES), EMBEDDING, model), F.cross_entropy
 
 
@@ -177,7 +177,7 @@ def test_the_null_recipe_is_a_plain_sgd_loop_bit_for_bit() -> None:
     loop = Loop(parts("optimizer.lr=0.05"))
     with torch.random.fork_rng():
         torch.manual_seed(derive(0, "init"))
-        net = StockNet(3, loop.learner.hparams["spec"]["model"])
+        net = SequenceNet(3, 1, loop.learner.hparams["spec"]["model"])
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
     for i in range(10):
         loss = F.mse_loss(net(batch(i)), batch(i)["y"])

@@ -105,7 +105,9 @@ def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path)
     assert isinstance(after, SentimentDataModule)
     assert before.state == after.state
     for a, b in zip(
-        before.loads(64, 3).train_dataloader(), after.loads(64, 3).train_dataloader(), strict=True
+        before.with_batching(64, 3).train_dataloader(),
+        after.with_batching(64, 3).train_dataloader(),
+        strict=True,
     ):
         assert all(torch.equal(a[key], b[key]) for key in a)
     for a, b in zip(before.part("validation"), after.part("validation"), strict=True):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
 from upgate.store.open import open_store
 from upgate.store.store import Row, Store
+from upgate.tasks.registry import get_task
 
 OWN = ("run", "out", "root")
 SHOWN = 60  # characters of a text in the table; the csv has all of it
@@ -32,10 +32,10 @@ def predict_command(words: Sequence[str]) -> int:
             raise UserError(f"{word} cannot be read; write key=value, each key once")
     store = open_store(own.get("root"))
     row = find(store, own.get("run", "latest"))
-    use = import_module(f"upgate.tasks.{row.task}.predict")
-    check(rest, use.KEYS, row)
+    task = get_task(row.task)
+    check(rest, task.predict_keys, row)
     fetch = partial(fetched, store, row)
-    frame = use.predict(
+    frame = task.predict(
         rest, torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True), fetch
     )
     if "out" in own:

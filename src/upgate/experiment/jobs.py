@@ -75,7 +75,7 @@ def check_model(config: dict[str, Any]) -> dict[str, Any]:
 
 def check_batches(job: Job, datasets: Datasets) -> None:
     """Raise UserError where a part of the job's data has no batch for its share."""
-    data = datasets.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
+    data = datasets.fetch(job)[1].with_batching(job.spec.batch_size, job.spec.seed)
     batches = {"train": len(data.train_dataloader()), "val": len(data.val_dataloader())}
     check_shares(job.config["trainer"], batches)
 

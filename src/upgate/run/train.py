@@ -57,7 +57,7 @@ def train(
         try:
             trainer.fit(
                 learner,
-                datamodule=data.loads(spec.batch_size, spec.seed),
+                datamodule=data.with_batching(spec.batch_size, spec.seed),
                 ckpt_path=resume,
                 weights_only=True,
             )
@@ -114,7 +114,7 @@ def dry_run(
         quiet()
         learner = get_task(spec.task["name"]).module(spec.plain(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
-        trainer.fit(learner, datamodule=data.loads(spec.batch_size, spec.seed))
+        trainer.fit(learner, datamodule=data.with_batching(spec.batch_size, spec.seed))
 
 
 def counts_epochs(spec: RunSpec) -> bool:

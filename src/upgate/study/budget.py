@@ -98,7 +98,7 @@ def try_out(job: Job, library: Datasets, steps: int, console: Console) -> float:
 def guessed(job: Job, library: Datasets, tried: float, console: Console) -> float:
     """Seconds of a whole run from those of a few steps: each timed step goes through a training and a validation batch."""
     per_step = max(try_out(job, library, MORE, console) - tried, 0.0) / (MORE - STEPS)
-    data = library.fetch(job)[1].loads(job.spec.batch_size, job.spec.seed)
+    data = library.fetch(job)[1].with_batching(job.spec.batch_size, job.spec.seed)
     epochs, most = job.spec.budget.get("max_epochs", -1), job.spec.budget.get("max_steps", -1)
     batches = len(data.train_dataloader())
     steps = min([n for n in (epochs * batches, most) if n > 0], default=batches)

@@ -72,7 +72,9 @@ def equal_wall(
     )
     names = [arm.name for arm in found]
     batches = len(
-        library.fetch(base)[1].loads(base.spec.batch_size, base.spec.seed).train_dataloader()
+        library.fetch(base)[1]
+        .with_batching(base.spec.batch_size, base.spec.seed)
+        .train_dataloader()
     )
     ratios = [one.ratio for one in steps]
     wall = Wall(

@@ -1,7 +1,7 @@
 """What a task gives to the rest of the program: data, model, metrics, references, pictures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -9,10 +9,14 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import pandas as pd
 from torch import Tensor
 
+from upgate.config.schema import build
 from upgate.data.datamodule import FoldDataModule
+from upgate.data.splits.stratified import check_split
+from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
 from upgate.tasks import figures
+from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 
 CURVES = "curves.png"
 
@@ -25,6 +29,16 @@ class Table(Protocol):
     @property
     def dropped(self) -> Mapping[str, int]: ...  # reason -> number of rows left out
     def hash(self) -> str: ...  # of the content, the same on every machine
+
+
+Fetch = Callable[[str], Path]  # a file of a stored run by its name, such as config.yaml
+
+
+@dataclass(frozen=True)
+class NameOnly:
+    """The section `task` of a task without settings."""
+
+    name: str
 
 
 class Column(NamedTuple):
@@ -110,8 +124,8 @@ class Metric:
 class Task:
     """One task; a subclass is registered under its `name` and used through one instance.
 
-    A new task gives `name`, `metric`, `settings`, `load`, `datamodule`, `module`, `evaluate` and
-    `profile`; the rest has defaults.
+    A new task gives `name`, `metric`, `load`, `datamodule`, `module` and `evaluate`; the rest has
+    defaults. docs/adding-a-task.md is an example.
     """
 
     name: ClassVar[str]
@@ -119,14 +133,22 @@ class Task:
     columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
+    table_type: ClassVar[type] = DataTable  # a dataclass with a field `table`: what `load` returns
+    predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The checked values of the configuration's section `task`. Raises UserError."""
-        raise NotImplementedError
+        """The checked values of the section `task`; here it holds the name alone.
+
+        Raises UserError.
+        """
+        return vars(build(NameOnly, config, "task"))
 
     def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The checked values of the section `split`, in canonical form. Raises UserError."""
-        raise NotImplementedError
+        """The checked values of the section `split`, in canonical form; here of split=stratified.
+
+        Raises UserError.
+        """
+        return check_split(config)
 
     def load(self, source: Mapping[str, Any]) -> Any:
         """The table that a choice of `conf/data/` names. Raises UserError for a bad file."""
@@ -164,9 +186,26 @@ class Task:
         figures.save(drawn, folder / CURVES)
         return (CURVES,)
 
+    def search_blocks(self, request: BlockRequest) -> list[Block]:
+        """How a search may cut the data; here for split=stratified. Raises UserError."""
+        limit = int(1 / request.split["validation"] + 1e-9)
+        reason = f"split.validation={request.split['validation']}"
+        refusal = "tune.nested=true is for data in the order of time"
+        return [stratified_block(request, limit, reason, refusal)]
+
+    def predict(
+        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
+    ) -> pd.DataFrame:
+        """Predictions for new data, a row each, by the kept weights.
+
+        overrides: `key=value` of `predict_keys`. checkpoint: `state_dict`, and `hyper_parameters`
+        as the module was given them. Raises UserError.
+        """
+        raise UserError(f"task={self.name} cannot predict")
+
     def profile(self, table: Any) -> dict[str, Any]:
         """The data in a few numbers, for the store."""
-        raise NotImplementedError
+        return {"rows": len(table.table)}
 
     def describe(self, table: Any) -> str:
         """The same as a phrase."""
@@ -195,7 +234,7 @@ class Task:
         return f"its {self.metric.label} is {abs(change):.2f}{self.metric.unit} {direction} than"
 
 
-def check_source(source: Mapping[str, Any], available: Mapping[str, Any], task: str) -> None:
+def check_source(source: Mapping[str, Any], available: Iterable[str], task: str) -> None:
     """Raise UserError for data of another task."""
     if source["source"] not in available:
         hint = did_you_mean(source["source"], available)

@@ -15,8 +15,8 @@ from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.study.budget import STEPS, alike, guessed, try_out
 from upgate.study.command import agreed, stored_rows
+from upgate.tasks.search_blocks import Block
 from upgate.tune import text as say
-from upgate.tune.folds import Block
 from upgate.tune.optuna_adapter import Record
 from upgate.tune.plan import Plan, plan, runs_of
 from upgate.tune.record import FILE, folder_of, keep, open_arm, open_parent

@@ -15,7 +15,7 @@ from upgate.recipe.stopping import EarlyStopping
 from upgate.run.result import Result
 from upgate.store.store import Row
 from upgate.study.analyze import looked
-from upgate.tune.folds import Block
+from upgate.tasks.search_blocks import Block
 from upgate.tune.plan import job_at
 from upgate.tune.result import TUNED, UNTUNED, Search, Tunable
 from upgate.tune.search import Context

@@ -15,7 +15,8 @@ from upgate.store.connect import shown
 from upgate.study import design
 from upgate.study.plan import commands_of
 from upgate.study.result import Arm
-from upgate.tune.folds import Block, blocks_of, without_split
+from upgate.tasks.search_blocks import Block
+from upgate.tune.folds import blocks_of, without_split
 from upgate.tune.options import Asked, read
 from upgate.tune.result import Search, Tunable
 from upgate.tune.samplers import grid_count

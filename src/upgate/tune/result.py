@@ -9,8 +9,8 @@ from typing import Any
 from upgate.study.result import to_json
 from upgate.tasks.base import Metric
 from upgate.tasks.registry import get_task
+from upgate.tasks.search_blocks import Block
 from upgate.tune.best_of_n import Curve
-from upgate.tune.folds import Block
 from upgate.tune.space import Dimension
 from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial
 

@@ -8,9 +8,9 @@ import pandas as pd
 from upgate.run.job import from_row
 from upgate.run.result import Result
 from upgate.store.store import Store
+from upgate.tasks.search_blocks import Block
 from upgate.tune.best_of_n import curve
 from upgate.tune.final import candidates, last_jobs, last_words, looks, mean_step
-from upgate.tune.folds import Block
 from upgate.tune.optuna_adapter import importance
 from upgate.tune.plan import trial_job
 from upgate.tune.result import ArmResult, BlockResult, SearchResult, Tunable

@@ -11,7 +11,7 @@ from typing import Any
 from upgate.execution.driver import Job
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
-from upgate.tune.folds import Block
+from upgate.tasks.search_blocks import Block
 from upgate.tune.optuna_adapter import tpe_points
 from upgate.tune.plan import job_at, trial_job
 from upgate.tune.result import Search, Tunable

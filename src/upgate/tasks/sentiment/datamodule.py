@@ -17,8 +17,6 @@ from upgate.data.reviews.table import Reviews, leaked
 from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize, vocabulary_size
 from upgate.data.splits.stratified import parts_of
 
-EVALUATION_BATCH = 256  # results do not depend on it
-
 
 @dataclass(frozen=True)
 class SentimentTask:
@@ -39,6 +37,8 @@ class SentimentDataModule(FoldDataModule):
 
     `state`: plain values for the checkpoint, all that a prediction needs. What takes long lies in the folder `cache`.
     """
+
+    evaluation_batch = 256
 
     def __init__(
         self,
@@ -70,19 +70,12 @@ class SentimentDataModule(FoldDataModule):
     def labels(self, part: str) -> Tensor:
         return self.y[self.rows[part]]
 
-    def _batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
-        return BucketedLoader(
-            take(self.corpus, self.y), self.rows[part], self.corpus.lengths, batch_size, seed
-        )
-
-    def train_dataloader(self) -> BucketedLoader:
-        return self._batches("train", self.batch_size, self.seed)
-
-    def val_dataloader(self) -> BucketedLoader:
-        return self._batches("validation", EVALUATION_BATCH, None)
+    def batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
+        rows, lengths = self.rows[part], self.corpus.lengths
+        return BucketedLoader(take(self.corpus, self.y), rows, lengths, batch_size, seed)
 
     def part(self, name: str) -> BucketedLoader:
-        return self._batches(name, EVALUATION_BATCH, None)
+        return self.batches(name, self.evaluation_batch, None)
 
     def references(self, part: str) -> dict[str, np.ndarray]:
         """Class probabilities, (n, K), of the references for validation or test; both are made when one is first asked for."""

@@ -1,8 +1,7 @@
 """Label and probability of texts from a stored run, tokenizer included."""
 
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,50 +14,49 @@ from upgate.data.reviews.tokenizer import take, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
 
-KEYS = ("text", "data.path")
 BATCH = 256
 
 
-def predict(
-    words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]
-) -> pd.DataFrame:
-    """Label the text that the words give, the texts of a file, or standard input, a text a line: a row per text."""
-    return label(kept, texts(dict(word.split("=", 1) for word in words)))
+def predict(overrides: Sequence[str], checkpoint: Mapping[str, Any]) -> pd.DataFrame:
+    """Label the text of the overrides, of a file, or of standard input: a row per text."""
+    return label(checkpoint, texts(dict(word.split("=", 1) for word in overrides)))
 
 
-def texts(asked: dict[str, str]) -> list[str]:
-    if "data.path" in asked:
-        return read_texts(asked["data.path"])
-    if "text" not in asked and sys.stdin.isatty():
+def texts(options: Mapping[str, str]) -> list[str]:
+    """The cleaned texts to label; standard input has a text a line. Raises UserError for none."""
+    if "data.path" in options:
+        return read_texts(options["data.path"])
+    if "text" not in options and sys.stdin.isatty():
         raise UserError(
             'give text="...", data.path=<a file of texts>, or texts on standard input, one a line'
         )
-    lines = [asked["text"]] if "text" in asked else sys.stdin.read().split("\n")
-    found = [text for text in map(clean_text, lines) if text]
-    if not found:
+    lines = [options["text"]] if "text" in options else sys.stdin.read().split("\n")
+    cleaned = [text for text in map(clean_text, lines) if text]
+    if not cleaned:
         raise UserError("there is no text to label: what was given is empty")
-    return found
+    return cleaned
 
 
-def label(kept: dict[str, Any], found: list[str]) -> pd.DataFrame:
-    """text, label, probability of that label, and of each class."""
-    spec, state = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["state"]
-    learner = SentimentModule(spec, state)
-    learner.load_state_dict(kept["state_dict"])
-    corpus = tokenize(state["tokenizer"], found, state["max_tokens"], None)
-    rows = torch.arange(len(found))
-    batches = BucketedLoader(
-        take(corpus, torch.zeros_like(rows)), rows, corpus.lengths, BATCH, None
-    )
-    with torch.inference_mode():
-        logits = torch.cat([learner.eval().net(batch) for batch in batches])[batches.inverse()]
-    p = logits.double().softmax(-1)
+def label(checkpoint: Mapping[str, Any], cleaned: list[str]) -> pd.DataFrame:
+    """text, label, probability of that label, and p_<class> of each class."""
+    hyperparameters = checkpoint["hyper_parameters"]
+    state = hyperparameters["state"]
+    module = SentimentModule(hyperparameters["spec"], state)
+    module.load_state_dict(checkpoint["state_dict"])
+    p = logits(module, state, cleaned).double().softmax(-1)
     names = pd.Series(state["classes"])
-    frame = pd.DataFrame(
-        {
-            "text": found,
-            "label": names[p.argmax(-1).numpy()].to_numpy(),
-            "probability": p.amax(-1).numpy(),
-        }
-    )
-    return frame.assign(**{f"p_{name}": p[:, k].numpy() for k, name in enumerate(state["classes"])})
+    best = names[p.argmax(-1).numpy()].to_numpy()
+    frame = pd.DataFrame({"text": cleaned, "label": best, "probability": p.amax(-1).numpy()})
+    for k, name in enumerate(state["classes"]):
+        frame[f"p_{name}"] = p[:, k].numpy()
+    return frame
+
+
+def logits(module: SentimentModule, state: Mapping[str, Any], cleaned: list[str]) -> torch.Tensor:
+    """(n, K), in the order of the texts."""
+    corpus = tokenize(state["tokenizer"], cleaned, state["max_tokens"], None)
+    rows = torch.arange(len(cleaned))
+    take_rows = take(corpus, torch.zeros_like(rows))
+    batches = BucketedLoader(take_rows, rows, corpus.lengths, BATCH, None)
+    with torch.inference_mode():
+        return torch.cat([module.eval().net(batch) for batch in batches])[batches.inverse()]

@@ -10,14 +10,15 @@ from torch import Tensor
 from upgate.config.schema import build
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
-from upgate.data.splits.stratified import check_split
 from upgate.tasks import figures
-from upgate.tasks.base import Column, Evaluation, Metric, Task, check_source
+from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
+from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 from upgate.tasks.sentiment import figures as figures_text
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.metrics import judge
 from upgate.tasks.sentiment.module import SentimentModule
+from upgate.tasks.sentiment.predict import predict
 
 
 @register_task
@@ -41,12 +42,11 @@ class Sentiment(Task):
     )
     references = ("majority", "linear")
     pictures = ("confusion.png", "curves.png")
+    table_type = Reviews
+    predict_keys = ("text", "data.path")
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return build(SentimentTask, config, "task").plain()
-
-    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        return check_split(config)
 
     def load(self, source: Mapping[str, Any]) -> Reviews:
         check_source(source, SOURCES, self.name)
@@ -103,6 +103,23 @@ class Sentiment(Task):
             folder / "disagreements.csv", index=False
         )
         return (*self.pictures, "disagreements.csv")
+
+    def search_blocks(self, request: BlockRequest) -> list[Block]:
+        """An official validation part is the only fold."""
+        validation, table = request.split["validation"], request.table.table
+        limit, reason = int(1 / validation + 1e-9), f"split.validation={validation}"
+        if "split" in table and bool((table["split"] == "validation").any()):
+            limit, reason = 1, "these reviews have an official validation part"
+        refusal = (
+            "tune.nested=true is for prices: "
+            "reviews have one test part, which a search leaves closed"
+        )
+        return [stratified_block(request, limit, reason, refusal)]
+
+    def predict(
+        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
+    ) -> pd.DataFrame:
+        return predict(overrides, checkpoint)
 
     def profile(self, table: Reviews) -> dict[str, Any]:
         counts = table.table["label"].value_counts()

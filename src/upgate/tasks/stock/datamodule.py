@@ -12,8 +12,6 @@ from upgate.data.prices.table import Prices
 from upgate.data.splits import chronological as splits
 from upgate.errors import UserError, did_you_mean
 
-EVALUATION_BATCH = 1024  # without gradients larger batches are faster; results do not depend on it
-
 
 @dataclass(frozen=True)
 class StockTask:
@@ -74,20 +72,10 @@ class StockDataModule(FoldDataModule):
             bad=bad,
         )
 
-    def _batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
+    def batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors
-        return DeterministicLoader(
-            windows.take(t.x, t.y, t.window), t.origin[part], batch_size, seed
-        )
-
-    def train_dataloader(self) -> DeterministicLoader:
-        return self._batches("train", self.batch_size, self.seed)
-
-    def val_dataloader(self) -> DeterministicLoader:
-        return self._batches("validation", EVALUATION_BATCH, None)
-
-    def part(self, name: str) -> DeterministicLoader:
-        return self._batches(name, EVALUATION_BATCH, None)
+        take = windows.take(t.x, t.y, t.window)
+        return DeterministicLoader(take, t.origin[part], batch_size, seed)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """The next forecast of prices from a stored run, preprocessing included."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,50 +12,52 @@ from upgate.config import compose as config
 from upgate.data.prices.features import Panel
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.windows import apply_scaling, take, to_price, unscale
+from upgate.tasks.base import Fetch
 from upgate.tasks.stock.module import StockModule
 
-KEYS = ("data",)  # and all below it
+
+def predict(overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch) -> pd.DataFrame:
+    """Forecast from the last day of the prices that the overrides name, else of the run's own."""
+    return forecast(checkpoint, load_prices(source(overrides, fetch)).table)
 
 
-def predict(
-    words: Sequence[str], kept: dict[str, Any], fetch: Callable[[str], Path]
-) -> pd.DataFrame:
-    """Forecast from the last day of the prices that the words name; without words, of those that the run was trained on."""
-    return forecast(kept, load_prices(source(words, fetch)).table)
+def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
+    """The section `data`; `data.path` alone means price files, no override the run's own data."""
+    if not overrides:
+        stored = yaml.safe_load(fetch("config.yaml").read_text(encoding="utf-8"))
+        return dict(stored["data"])
+    chosen = any(word.startswith("data=") for word in overrides)
+    return config.compose([*overrides] if chosen else ["data=prices", *overrides])["data"]
 
 
-def source(words: Sequence[str], fetch: Callable[[str], Path]) -> dict[str, Any]:
-    """The data that the words ask for; `data.path` alone means price files; nothing means the run's own."""
-    if not words:
-        return yaml.safe_load(fetch("config.yaml").read_text(encoding="utf-8"))["data"]
-    chosen = any(word.startswith("data=") for word in words)
-    return config.compose([*words] if chosen else ["data=prices", *words])["data"]
+def forecast(checkpoint: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """Forecast from each ticker's last day: a row per ticker.
 
-
-def forecast(kept: dict[str, Any], table: pd.DataFrame) -> pd.DataFrame:
-    """Forecast from each ticker's last day: a row per ticker, in target units and, where the target means one, in price."""
-    spec, scaling = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["scaling"]
-    learner = StockModule(spec, scaling)
-    learner.load_state_dict(kept["state_dict"])
+    In target units and, where the target means a price, in price.
+    """
+    hyperparameters = checkpoint["hyper_parameters"]
+    spec, scaling = hyperparameters["spec"], hyperparameters["scaling"]
+    task = spec["task"]
+    module = StockModule(spec, scaling)
+    module.load_state_dict(checkpoint["state_dict"])
     panel = Panel.of(table)
-    x, origin = apply_scaling(panel, scaling, spec["task"]["window"])
+    x, origin = apply_scaling(panel, scaling, task["window"])
+    batch = take(x, torch.zeros(len(x)), task["window"])(origin)
     with torch.inference_mode():
-        scaled = learner.eval().net(take(x, torch.zeros(len(x)), spec["task"]["window"])(origin))
+        scaled = module.eval().net(batch)
     row = origin.numpy()
     value = unscale(scaled.double().numpy(), row, panel, scaling)
     frame = pd.DataFrame(
         {
             "ticker": panel.tickers,
             "last_day": panel.dates[panel.date[row]],
-            "days_ahead": spec["task"]["horizon"],
+            "days_ahead": task["horizon"],
             "last_close": panel.close[row],
-            spec["task"]["target"]: value,
+            task["target"]: value,
         }
     )
     price = to_price(value, row, panel, scaling)
     if price is None:
-        frame["daily_volatility_percent"] = 100 * np.exp(value)
-    else:
-        frame["price"] = price
-        frame["change_percent"] = 100 * (price / frame["last_close"] - 1)
-    return frame
+        return frame.assign(daily_volatility_percent=100 * np.exp(value))
+    change = 100 * (price / frame["last_close"] - 1)
+    return frame.assign(price=price, change_percent=change)

@@ -12,11 +12,14 @@ from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import split_of
 from upgate.tasks import figures
-from upgate.tasks.base import Column, Evaluation, Metric, Task, check_source
+from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
+from upgate.tasks.search_blocks import Block, BlockRequest
+from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.metrics import judge
 from upgate.tasks.stock.module import StockModule
+from upgate.tasks.stock.predict import predict
 
 
 @register_task
@@ -40,6 +43,8 @@ class Stock(Task):
     )
     references = ("persistence", "drift", "har")
     pictures = ("forecast.png", "curves.png")
+    table_type = Prices
+    predict_keys = ("data",)
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return build(StockTask, config, "task").plain()
@@ -89,6 +94,14 @@ class Stock(Task):
             folder / "curves.png",
         )
         return self.pictures
+
+    def search_blocks(self, request: BlockRequest) -> list[Block]:
+        return search_blocks(request)
+
+    def predict(
+        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
+    ) -> pd.DataFrame:
+        return predict(overrides, checkpoint, fetch)
 
     def profile(self, table: Prices) -> dict[str, Any]:
         days = table.table["date"]

@@ -1,0 +1,47 @@
+"""The network of a task whose input is a sequence of numbers: backbone, linear head, loss to choose."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from upgate.model.backbone import Head, backbone_of, stack
+from upgate.model.module import Batch, RecipeModule
+from upgate.recipe.layerwise.base import Layers
+from upgate.recipe.recipe import Recipe
+from upgate.seeds import derive
+
+
+class SequenceNet(nn.Module):
+    """{"x": (B, T, F)} -> (B, K); (B,) where K is 1."""
+
+    def __init__(self, features: int, outputs: int, model: dict[str, Any]) -> None:
+        super().__init__()
+        self.backbone = backbone_of(features, model)
+        self.head = Head(self.backbone.width, outputs)
+        self.taps = self.backbone.taps
+
+    def forward(self, batch: Batch) -> Tensor:
+        output = self.head(self.backbone(batch["x"]))
+        return output.squeeze(-1) if self.head.out_features == 1 else output
+
+
+class SequenceModule(RecipeModule):
+    """A SequenceNet with its recipe; a subclass gives `loss`.
+
+    `spec`: a RunSpec's plain values. `state`: what a prediction needs beside it, plain values that
+    go into the checkpoint as hyperparameters.
+    """
+
+    net: SequenceNet
+
+    def __init__(
+        self, spec: dict[str, Any], features: int, outputs: int, state: dict[str, Any]
+    ) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(spec["seed"], "init"))
+            net = SequenceNet(features, outputs, spec["model"])
+        super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, **state})
+
+    def layers(self) -> Layers:
+        return stack(self.net.backbone, self.net.head)
