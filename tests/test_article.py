@@ -15,10 +15,11 @@ from study_help import tiny
 from test_report import outline
 from upgate import cli
 from upgate.report.article import article_page
+from upgate.stats.paired import ratio_of_means
 from upgate.store.store import Store
 from upgate.study.article import article_command, settings
 from upgate.study.command import study_command
-from upgate.study.facts import decided, excess, facts, ratio_of_means
+from upgate.study.facts import decided, excess, facts
 from upgate.study.load import Experiment, experiments, load_experiment, newest
 
 STOCK = [

@@ -8,10 +8,10 @@ import pytest
 from upgate.errors import UserError
 from upgate.stats.attribution import (
     attribute,
+    full_weights,
     main_weights,
     pair_weights,
     shapley_weights,
-    whole_weights,
 )
 from upgate.study.design import two_level
 
@@ -60,14 +60,14 @@ def test_a_full_factorial_gives_the_shapley_values_of_the_definition(k: int) -> 
 def test_the_shares_sum_to_the_whole_in_every_seed(name: str) -> None:
     levels = DESIGNS[name]
     k = levels.shape[1]
-    assert shapley_weights(levels).sum(axis=0) == pytest.approx(whole_weights(levels), abs=1e-12)
+    assert shapley_weights(levels).sum(axis=0) == pytest.approx(full_weights(levels), abs=1e-12)
     scores = RNG.normal(size=(len(levels), 6)) * 100
     found = attribute(NAMES[:k], sets(levels), scores)
-    assert found.whole.effect == pytest.approx(
+    assert found.full.effect == pytest.approx(
         (scores[levels.all(axis=1)] - scores[~levels.any(axis=1)]).mean()
     )
     assert sum(share.share.effect for share in found.shares.values()) == pytest.approx(
-        found.whole.effect, abs=1e-10
+        found.full.effect, abs=1e-10
     )
 
 
@@ -108,7 +108,7 @@ def test_an_interaction_of_three_shows_in_the_remainder() -> None:
     assert abs(found.remainder.effect) > 0.5
     assert (
         sum(share.share.effect for share in found.shares.values())
-        == pytest.approx(found.whole.effect)
+        == pytest.approx(found.full.effect)
         == 1
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from upgate.stats.paired import differences, nadeau_bengio, paired, ranked, sign_flip, signed_ranks
+from upgate.stats.paired import differences, paired, ranked, sign_flip, signed_ranks
 from upgate.stats.power import power
 
 # Darwin's maize, crossed minus self-fertilised, eighths of an inch; t = 2.148, p = .0497; Fisher (1935) counted 863 of 32,768 sign patterns
@@ -91,13 +91,6 @@ def test_one_number_is_no_evidence_and_equal_numbers_have_no_spread() -> None:
     assert paired(np.full(4, 0.5)) == (0.5, 0.5, 0.5, 0, 4)
 
 
-def test_folds_that_share_rows_are_corrected() -> None:
-    """scikit-learn's user guide, grid search statistics: t falls from 2.611 to .750 over 10 x 10 folds, p (one-sided) to .227."""
-    d = scipy_stats.zscore(np.random.default_rng(0).normal(size=100), ddof=1) + 0.2611
-    assert paired(d).p / 2 == pytest.approx(scipy_stats.t.sf(2.611, 99))
-    assert nadeau_bengio(d, 1 / 9).p / 2 == pytest.approx(0.227, abs=1e-3)
-
-
 def test_size_and_power_of_the_paired_tests() -> None:
     rng, n, studies = np.random.default_rng(2), 6, 20_000
     null = rng.normal(size=(studies, n))
@@ -117,15 +110,3 @@ def test_size_and_power_of_the_paired_tests() -> None:
         [ranked(np.where(np.abs(d) > 1.5, np.inf * d, d)).p <= 0.05 for d in null[:1500]]
     )
     assert within(float(wilcoxon.mean()), 2 / 64, 1500)
-
-
-def test_size_with_folds_that_share_rows() -> None:
-    """Fold differences with correlation rho = test share of all rows, the case that the correction is made for."""
-    rng, n, studies = np.random.default_rng(3), 10, 4000
-    rho = 0.1
-    d = np.sqrt(rho) * rng.normal(size=(studies, 1)) + np.sqrt(1 - rho) * rng.normal(
-        size=(studies, n)
-    )
-    corrected = np.mean([nadeau_bengio(one, rho / (1 - rho)).p <= 0.05 for one in d])
-    assert within(float(corrected), 0.05, studies)
-    assert np.mean([paired(one).p <= 0.05 for one in d[:1000]]) > 0.1

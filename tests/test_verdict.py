@@ -15,13 +15,13 @@ CLEAR = [-0.05, -0.04, -0.06, -0.05, -0.03, -0.05]
 def words(mean: float, n: int, smallest: float, studies: int, seed: int) -> Counter[str]:
     rng = np.random.default_rng(seed)
     return Counter(
-        verdict(rng.normal(mean, 1, n), smallest, better="higher").word for _ in range(studies)
+        verdict(rng.normal(mean, 1, n), smallest, better="higher").label for _ in range(studies)
     )
 
 
 def test_the_four_words() -> None:
     helps = verdict(CLEAR, 0.01)
-    assert (helps.word, helps.n, helps.more_seeds, helps.diverged, helps.p_exact) == (
+    assert (helps.label, helps.n, helps.more_seeds, helps.diverged, helps.p_exact) == (
         "helps",
         6,
         0,
@@ -31,18 +31,18 @@ def test_the_four_words() -> None:
     assert helps.low < helps.effect < helps.high < 0 and helps.effect == pytest.approx(
         np.mean(CLEAR)
     )
-    assert verdict(CLEAR, 0.01, better="higher").word == "hurts"
+    assert verdict(CLEAR, 0.01, better="higher").label == "hurts"
     small = verdict(np.array(CLEAR) / 20, 0.01)
     assert (
-        small.word == "equivalent" and small.high < 0
+        small.label == "equivalent" and small.high < 0
     )  # surely not 0, and surely too small to matter
     unsure = verdict([-0.05, 0.04, -0.06, 0.05, -0.03, 0.0], 0.01)
-    assert unsure.word == "undecided" and unsure.more_seeds is not None and unsure.more_seeds > 0
+    assert unsure.label == "undecided" and unsure.more_seeds is not None and unsure.more_seeds > 0
 
 
 def test_few_seeds_never_decide() -> None:
     one = verdict([0.2], 0.01)
-    assert (one.word, one.low, one.high, one.p, one.more_seeds) == (
+    assert (one.label, one.low, one.high, one.p, one.more_seeds) == (
         "undecided",
         -np.inf,
         np.inf,
@@ -52,27 +52,29 @@ def test_few_seeds_never_decide() -> None:
     for n in range(2, 6):
         clear = verdict(CLEAR[:n], 0.01)
         assert (
-            clear.word == "undecided" and clear.more_seeds is not None and clear.more_seeds >= 6 - n
+            clear.label == "undecided"
+            and clear.more_seeds is not None
+            and clear.more_seeds >= 6 - n
         )
         assert verdict([0.1] * n, 0.01).more_seeds == verdict([0.0] * n, 0.01).more_seeds == 6 - n
     assert verdict([-0.1, 0.3], 0.01).more_seeds > 10  # two seeds that disagree
 
 
 def test_runs_that_never_differ_are_equivalent() -> None:
-    assert verdict([0.0] * 6, 0.01).word == "equivalent"
-    assert verdict([0.1] * 6, 0.01).word == "hurts"
+    assert verdict([0.0] * 6, 0.01).label == "equivalent"
+    assert verdict([0.1] * 6, 0.01).label == "hurts"
 
 
 def test_a_diverged_run_ranks_last_and_is_counted() -> None:
     found = verdict([*CLEAR, np.inf], 0.01)
     assert (found.n, found.diverged, found.high) == (7, 1, np.inf) and found.effect < 0
-    assert found.word == "undecided" and found.more_seeds is not None and found.more_seeds > 0
+    assert found.label == "undecided" and found.more_seeds is not None and found.more_seeds > 0
     rescued = verdict([*CLEAR, -np.inf], 0.01)  # the baseline diverged
-    assert (rescued.word, rescued.p) == ("helps", 2 / 2**7)
-    assert verdict([np.inf] * 6, 0.01).word == "hurts"
-    assert verdict([-np.inf] * 6, 0.01, better="higher").word == "hurts"
+    assert (rescued.label, rescued.p) == ("helps", 2 / 2**7)
+    assert verdict([np.inf] * 6, 0.01).label == "hurts"
+    assert verdict([-np.inf] * 6, 0.01, better="higher").label == "hurts"
     rare = verdict([*(0.001 * np.array(CLEAR)).tolist() * 4, np.inf], 0.01)
-    assert rare.word != "equivalent"  # an arm that sometimes diverges is not
+    assert rare.label != "equivalent"  # an arm that sometimes diverges is not
     assert verdict([np.inf, -np.inf, np.inf, -np.inf, 1, -1], 0.01).more_seeds is None
 
 
@@ -93,8 +95,8 @@ def test_several_arms_answer_to_holm() -> None:
     found = verdicts(
         {"clear": CLEAR, "barely": barely, **dict(zip("abcd", noise, strict=True))}, 0.01
     )
-    assert verdict(barely, 0.01).word == "helps"
-    assert (found["clear"].word, found["barely"].word) == ("helps", "undecided")
+    assert verdict(barely, 0.01).label == "helps"
+    assert (found["clear"].label, found["barely"].label) == ("helps", "undecided")
     assert found["barely"].more_seeds > 0 and found["barely"].p < 0.05 < found["barely"].p_holm
     assert verdicts({"barely": barely}, 0.01)["barely"] == verdict(barely, 0.01)
     assert verdicts({}, 0.01) == {}
@@ -125,7 +127,7 @@ def test_families_of_seven_arms_rarely_hold_a_false_word() -> None:
     wrong = 0
     for _ in range(120):
         found = verdicts(dict(enumerate(rng.normal(size=(7, 6)))), 0.01)  # type: ignore[arg-type]
-        wrong += any(one.word != "undecided" for one in found.values())
+        wrong += any(one.label != "undecided" for one in found.values())
     assert wrong / 120 <= 0.05 + 4 * np.sqrt(0.0475 / 120)
 
 
@@ -137,7 +139,7 @@ def test_the_seeds_to_come_decide(mean: float, smallest: float) -> None:
     for _ in range(120):
         d = rng.normal(mean, 1, 6)
         first = verdict(d, smallest, better="higher")
-        if first.word == "undecided":
+        if first.label == "undecided":
             assert first.more_seeds is not None
             decided.append(
                 _decided(
@@ -152,4 +154,4 @@ def test_the_seeds_to_come_decide(mean: float, smallest: float) -> None:
 
 
 def _decided(found: Verdict) -> bool:
-    return found.word != "undecided"
+    return found.label != "undecided"

@@ -1,15 +1,18 @@
-"""Two classifiers on the same test items: whether they differ beyond these items. Over seeds, use `stats` first."""
+"""Two classifiers on the same test items: do they differ on other items too?"""
 
 import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from upgate.stats.many import DRAWS, percentiles
+from upgate.stats.bootstrap import DRAWS, percentiles
 from upgate.stats.paired import Floats, Interval
 
 
 def mcnemar(arm: NDArray[np.bool_], base: NDArray[np.bool_]) -> float:
-    """Exact two-sided p-value for one model each: only items on which one of them is right count. (n,) right or wrong."""
+    """Exact two-sided p-value for one model of each recipe; (n,) right or wrong.
+
+    Only items that exactly one of the two models gets right count.
+    """
     arm, base = np.asarray(arm, bool), np.asarray(base, bool)
     table = [[np.sum(arm & base), np.sum(arm & ~base)], [np.sum(~arm & base), np.sum(~arm & ~base)]]
     if table[0][1] + table[1][0] == 0:
@@ -20,17 +23,18 @@ def mcnemar(arm: NDArray[np.bool_], base: NDArray[np.bool_]) -> float:
 def item_bootstrap(
     arm: Floats, base: Floats, alpha: float = 0.05, seed: int = 0, draws: int = DRAWS
 ) -> Interval:
-    """Difference of accuracy, arm - base, with its interval over other test items; (n,) or (seeds, n) right or wrong, paired by item.
+    """Difference of accuracy, arm - base, with its interval over other test items.
 
-    Averaged over seeds first. The differences take few values, so a draw is one multinomial over these: the same distribution as
-    resampling items, thousands of times faster. Items are taken as independent (not several reviews by one author).
+    (n,) or (seeds, n) right or wrong, paired by item, averaged over seeds first. The differences
+    take few values, so a draw is one multinomial over these: the same distribution as resampling
+    items, thousands of times faster. Items are assumed independent (not several reviews by one
+    author).
     """
     d = np.mean(np.atleast_2d(np.asarray(arm, float)), axis=0) - np.mean(
         np.atleast_2d(np.asarray(base, float)), axis=0
     )
     n = len(d)
-    values, counts = np.unique(
-        np.round(d, 12), return_counts=True
-    )  # sums in another order are not other values
+    # rounded, for sums in another order are not other values
+    values, counts = np.unique(np.round(d, 12), return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
     return Interval(float(d.mean()), *percentiles(drawn, alpha, n))

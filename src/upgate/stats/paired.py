@@ -1,6 +1,7 @@
-"""One difference per seed, arm minus baseline on the same seed: mean and interval, exact permutation, ranks where a run diverged.
+"""One difference per seed, arm minus baseline on the same seed.
 
-Pure: arrays in, numbers out. Differences are (n,) float64; nowhere is a seed dropped. Wrong shapes raise ValueError.
+The mean with its interval, an exact permutation test, and ranks where a run diverged. Pure: arrays
+in, numbers out. Differences are (n,) float64; no seed is dropped. Wrong shapes raise ValueError.
 """
 
 from typing import NamedTuple
@@ -10,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
-EXACT = 2**16  # sign patterns that are counted out; above 16 seeds as many are drawn
+EXACT = 2**16  # sign patterns that are enumerated; above 16 seeds as many are drawn
 
 
 class Estimate(NamedTuple):
-    """An effect with its two-sided interval and p-value against no effect; a single number has no interval: (-inf, inf), p = 1."""
+    """An effect with its two-sided interval and its p-value against no effect.
+
+    A single number has no interval: (-inf, inf), p = 1.
+    """
 
     effect: float
     low: float
@@ -30,43 +34,63 @@ class Interval(NamedTuple):
 
 
 def differences(arm: ArrayLike, base: ArrayLike) -> Floats:
-    """Return arm - base; a diverged run's score is inf (-inf where higher is better), and two diverged runs differ by 0: both are last."""
+    """Return arm - base, elementwise.
+
+    A diverged run's score is inf (-inf where higher is better). Two diverged runs differ by 0: both
+    rank last.
+    """
     a, b = np.asarray(arm, float), np.asarray(base, float)
     same = a == b
-    return np.subtract(a, b, where=~same, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)))
+    out = np.zeros(np.broadcast_shapes(a.shape, b.shape))
+    return np.asarray(np.subtract(a, b, where=~same, out=out))
 
 
 def paired(d: Floats, alpha: float = 0.05) -> Estimate:
     """Mean difference with Student's t interval and p-value; n - 1 degrees of freedom."""
-    return _student(d, 1 / len(d), alpha)
-
-
-def nadeau_bengio(d: Floats, test_share: float, alpha: float = 0.05) -> Estimate:
-    """Mean difference over n folds or resamples whose training rows overlap: variance s^2 (1/n + test rows / training rows).
-
-    Source: Nadeau & Bengio 2003, Machine Learning 52, the corrected resampled t. `test_share` is the ratio of one fold's rows.
-    """
-    return _student(d, 1 / len(d) + test_share, alpha)
-
-
-def _student(d: Floats, scale: float, alpha: float) -> Estimate:
-    """A t interval whose squared standard error is s^2 `scale`."""
     n, mean = len(d), float(np.mean(d))
     if n < 2:
         return Estimate(mean, -np.inf, np.inf, 1.0, n)
-    error = float(np.std(d, ddof=1) * np.sqrt(scale))
+    error = float(np.std(d, ddof=1) * np.sqrt(1 / n))
     half = float(stats.t.isf(alpha / 2, n - 1)) * error
     if error == 0:  # parts that never engage give equal runs
         return Estimate(mean, mean, mean, float(mean == 0), n)
-    return Estimate(
-        mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)), n
-    )
+    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return Estimate(mean, mean - half, mean + half, p, n)
+
+
+def t_interval(mean: float, statistic: float, n: int, alpha: float) -> tuple[float, float]:
+    """The interval that belongs to a t statistic of `mean` with n - 1 degrees of freedom.
+
+    (nan, nan) where the statistic is nan.
+    """
+    if np.isnan(statistic):
+        return float("nan"), float("nan")
+    if statistic == 0 or np.isinf(statistic):
+        return mean, mean
+    half = abs(mean / statistic) * float(stats.t.isf(alpha / 2, n - 1))
+    return mean - half, mean + half
+
+
+def ratio_of_means(x: Floats, y: Floats, alpha: float) -> Interval:
+    """mean(x) / mean(y) of pairs, with Fieller's interval (1954).
+
+    The interval holds the ratios r for which a paired t-test of x - r y does not reject. All three
+    are nan where mean(y) is not significantly above 0, for then the interval is unbounded.
+    """
+    n, mx, my = len(x), float(np.mean(x)), float(np.mean(y))
+    (vx, cross), (_, vy) = np.cov(x, y) / n * float(stats.t.isf(alpha / 2, n - 1)) ** 2
+    a, b, c = my**2 - vy, mx * my - cross, mx**2 - vx
+    if a <= 0 or my <= 0:
+        return Interval(np.nan, np.nan, np.nan)
+    root = float(np.sqrt(max(0.0, b * b - a * c)))
+    return Interval(mx / my, float((b - root) / a), float((b + root) / a))
 
 
 def sign_flip(d: Floats) -> float:
-    """Two-sided p-value of the mean when every difference may as well have had the other sign: exact up to 16 seeds, 65,536 draws above.
+    """Two-sided p-value of the mean when each difference's sign is exchangeable.
 
-    Never below 2^(1 - n): .0625 for 5 seeds, .031 for 6. Assumes symmetry under the null, no distribution. Fisher 1935.
+    Exact up to 16 seeds, 65,536 draws above. Never below 2^(1 - n): .0625 for 5 seeds, .031 for 6.
+    Assumes symmetry under the null and no distribution. Fisher 1935.
     """
     if len(d) < 2:
         return 1.0
@@ -83,36 +107,40 @@ def sign_flip(d: Floats) -> float:
 
 
 def signed_ranks(d: Floats) -> Floats:
-    """Ranks of |d| with d's signs: an infinite difference ranks last, equal ones share a rank, 0 counts as neither sign."""
-    return np.sign(d) * stats.rankdata(np.abs(d))
+    """Ranks of |d| with d's signs.
+
+    An infinite difference ranks last, equal ones share a rank, 0 has neither sign.
+    """
+    return np.asarray(np.sign(d) * stats.rankdata(np.abs(d)))
 
 
 def ranked(d: Floats, alpha: float = 0.05) -> Estimate:
-    """Hodges-Lehmann difference with its exact interval, and the sign-flip p-value of the signed ranks (Wilcoxon's test).
+    """Hodges-Lehmann difference with its exact interval, and Wilcoxon's signed-rank p-value.
 
-    For differences of which some are infinite: the median of all pairwise averages, which stays finite while fewer than about 30% of the
-    runs diverged. A pair of opposite infinities averages 0, as their tied ranks do. The interval inverts Wilcoxon's test: its bounds are
-    the k-th averages from either end, infinite where n is too small for the level (below 6 at 5%). Hollander & Wolfe 1999, section 3.3.
+    For differences of which some are infinite: the median of all pairwise averages stays finite
+    while fewer than about 30% of the runs diverged. A pair of opposite infinities averages 0, as
+    their tied ranks do. The interval inverts Wilcoxon's test: its bounds are the k-th averages from
+    either end, infinite where n is too small for the level (below 6 at 5%). Hollander & Wolfe 1999,
+    section 3.3.
     """
     n = len(d)
     first, second = np.triu_indices(n)
     with np.errstate(invalid="ignore"):
-        averages = np.sort(_not_nan((d[first] + d[second]) / 2))
-        effect = float(
-            _not_nan(averages[(len(averages) - 1) // 2] / 2 + averages[len(averages) // 2] / 2)
-        )
+        averages = np.sort(_nan_to_zero((d[first] + d[second]) / 2))
+        low_middle, high_middle = averages[(len(averages) - 1) // 2], averages[len(averages) // 2]
+        effect = float(_nan_to_zero(low_middle / 2 + high_middle / 2))
     k = int(np.searchsorted(_wilcoxon(n), alpha / 2, side="right"))
     low, high = (float(averages[k - 1]), float(averages[-k])) if k else (-np.inf, np.inf)
     return Estimate(effect, low, high, sign_flip(signed_ranks(d)), n)
 
 
-def _not_nan(x: Floats) -> Floats:
+def _nan_to_zero(x: Floats) -> Floats:
     """inf - inf, opposite divergences, as 0."""
     return np.where(np.isnan(x), 0.0, x)
 
 
 def _wilcoxon(n: int) -> Floats:
-    """P(W <= w) for w = 0, 1, ...: the sum of the positive ranks of n differences without an effect."""
+    """P(W <= w) for w = 0, 1, ...: W is the sum of the positive ranks of n null differences."""
     counts = np.ones(1)
     for rank in range(1, n + 1):
         counts = np.pad(counts, (0, rank)) / 2 + np.pad(counts, (rank, 0)) / 2

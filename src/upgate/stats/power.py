@@ -1,4 +1,4 @@
-"""Before and after a study: how many seeds, what they can detect, several questions at once, and "no difference" as a claim.
+"""How many seeds a study needs and what they detect; several questions at once; equivalence.
 
 Effects are in standard deviations of one seed's difference: d = mean / sd.
 """
@@ -13,14 +13,15 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from upgate.stats.paired import Floats
 
-MOST = 10_000  # seeds beyond which nobody goes on
+MOST = 10_000  # seeds; more are not practical
 LARGE = 30.0  # the power of larger effects is taken as that of this one
 
 
 def power(d: float, n: int, alpha: float = 0.05) -> float:
-    """Probability that the paired two-sided t-test finds an effect d with n seeds: two tails of the noncentral t.
+    """Probability that the paired two-sided t-test finds an effect d with n seeds.
 
-    statsmodels' TTestPower gives the same where it gives a number: the far tail of SciPy's nct, 0 there, is nan for some large effects.
+    Two tails of the noncentral t. statsmodels' TTestPower gives the same where it gives a number:
+    the far tail of SciPy's nct, 0 there, is nan for some large effects.
     """
     if n < 2:
         return 0.0
@@ -30,21 +31,25 @@ def power(d: float, n: int, alpha: float = 0.05) -> float:
 
 
 def seeds_needed(d: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Fewest seeds with which the paired t-test finds an effect d with the wanted power; None above 10,000."""
+    """Fewest seeds with which the paired t-test finds an effect d with the wanted power.
+
+    None above 10,000.
+    """
     return _fewest(lambda n: power(d, n, alpha) >= wanted)
 
 
 def detectable(n: int, wanted: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest effect that n seeds find with the wanted power; inf for one seed."""
-    return (
-        float(optimize.brentq(lambda d: power(d, n, alpha) - wanted, 0, LARGE))
-        if power(LARGE, n, alpha) >= wanted
-        else np.inf
-    )
+    if power(LARGE, n, alpha) < wanted:
+        return np.inf
+    return float(optimize.brentq(lambda d: power(d, n, alpha) - wanted, 0, LARGE))
 
 
 def tost(d: Floats, margin: float) -> float:
-    """p-value of "the mean difference is not within -margin..margin": two one-sided t-tests (Schuirmann 1987)."""
+    """p-value of "the mean difference is outside -margin..margin".
+
+    Two one-sided t-tests (Schuirmann 1987): a small p shows equivalence.
+    """
     if len(d) < 2:
         return 1.0
     if np.ptp(d) == 0:
@@ -53,9 +58,10 @@ def tost(d: Floats, margin: float) -> float:
 
 
 def tost_power(d: float, margin: float, n: int, alpha: float = 0.05) -> float:
-    """Probability that `tost` rejects at `alpha` when the true effect is d; both in standard deviations.
+    """Probability that `tost` rejects at `alpha` when the true effect is d.
 
-    Given the sample's sd s, the mean must fall within margin - t s / sqrt(n) on both sides; averaged over 200 quantiles of s.
+    d and margin are in standard deviations. Given the sample's sd s, the mean must fall within
+    margin - t s / sqrt(n) on both sides; averaged over 200 quantiles of s.
     """
     if n < 2:
         return 0.0
@@ -73,18 +79,21 @@ def _chi_squares(df: int) -> Floats:
 def equivalence_seeds(
     d: float, margin: float, wanted: float = 0.8, alpha: float = 0.05
 ) -> int | None:
-    """Fewest seeds with which `tost` shows a true effect d to be within the margin; None above 10,000 or where it is not within."""
-    return (
-        _fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted)
-        if abs(d) < margin
-        else None
-    )
+    """Fewest seeds with which `tost` shows that a true effect d is within the margin.
+
+    None above 10,000, or where d is not within the margin.
+    """
+    if abs(d) >= margin:
+        return None
+    return _fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted)
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Adjusted p-values: rejecting those at most alpha keeps the chance of any false rejection below alpha (Holm 1979).
+    """Adjusted p-values (Holm 1979).
 
-    As statsmodels' `multipletests(method="holm")`, which collects all garbage at each call: 80 ms beside torch.
+    Rejecting those at most alpha keeps the chance of any false rejection below alpha. As
+    statsmodels' `multipletests(method="holm")`, which collects all garbage at each call: 80 ms
+    beside torch.
     """
     raw = np.asarray(p, float)
     order = np.argsort(raw)

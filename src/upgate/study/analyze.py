@@ -177,7 +177,7 @@ def arm_verdicts(
 def as_verdict(name: str, one: Verdict, score: float) -> ArmVerdict:
     return ArmVerdict(
         name,
-        one.word,
+        one.label,
         one.effect,
         one.low,
         one.high,
@@ -212,7 +212,7 @@ def parts_of(
     per_seed = dict(zip(study.parts, weights @ bounded(values, better(study))[0], strict=True))
     judged = verdicts(per_seed, study.margin, study.alpha, better(study))
     attributed = Attributed(
-        whole=found.whole,
+        whole=found.full,
         shares=found.shares,
         remainder=found.remainder,
         interactions=[

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
-from scipy import stats
 
-from upgate.stats.paired import Floats, differences, paired, ranked
+from upgate.stats.paired import Floats, differences, paired, ranked, ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import whole
@@ -147,20 +146,6 @@ def excess(
     return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * CLAIMED["stock"] * fmean(
         base
     ) / fmean(base - yardstick)
-
-
-def ratio_of_means(x: Floats, y: Floats, alpha: float) -> tuple[float, float, float]:
-    """mean(x) / mean(y) of pairs, with Fieller's 1954 interval: the ratios that a paired t-test of x - ratio y does not reject.
-
-    nan where the mean of y is not surely above 0, for then the interval has no end.
-    """
-    n, mx, my = len(x), float(np.mean(x)), float(np.mean(y))
-    (vx, cross), (_, vy) = np.cov(x, y) / n * float(stats.t.isf(alpha / 2, n - 1)) ** 2
-    a, b, c = my**2 - vy, mx * my - cross, mx**2 - vx
-    if a <= 0 or my <= 0:
-        return math.nan, math.nan, math.nan
-    root = math.sqrt(max(0.0, b * b - a * c))
-    return mx / my, (b - root) / a, (b + root) / a
 
 
 def by_claim(found: Sequence[Fact]) -> dict[str, list[Fact]]:

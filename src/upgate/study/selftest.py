@@ -110,7 +110,7 @@ def simulated(seed: int) -> list[Check]:
 
 def rates(differences: Floats) -> float:
     """Share of studies, (studies, seeds), whose verdict is helps or hurts."""
-    words = [verdict(d, TINY, ALPHA).word for d in differences]
+    words = [verdict(d, TINY, ALPHA).label for d in differences]
     return float(np.mean([word in ("helps", "hurts") for word in words]))
 
 

@@ -5,11 +5,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from upgate.stats.forecast import confidence_set, diebold_mariano, seeds_and_dates, t_of_mean
-from upgate.stats.many import cluster_bootstrap
-from upgate.stats.paired import Floats, Interval
+from upgate.stats.bootstrap import geometric_mean_ratio
+from upgate.stats.forecast import (
+    clark_west,
+    clark_west_gain,
+    confidence_set,
+    diebold_mariano,
+    seeds_and_dates,
+)
+from upgate.stats.paired import Floats, t_interval
 from upgate.store.store import Row
 from upgate.study.result import Significance, Study
 
@@ -58,8 +63,7 @@ def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str,
             for name, frame in values.items()
         },
         "ticker_interval": {
-            name: Interval(*np.exp(cluster_bootstrap(frame.to_numpy(float))).tolist())
-            for name, frame in values.items()
+            name: geometric_mean_ratio(frame.to_numpy(float)) for name, frame in values.items()
         },
         "dates": [] if base is None else [f"{day:%Y-%m-%d}" for day in base.index],
         "losses": shown,
@@ -87,11 +91,8 @@ def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
         if name in forecasts
     }
     unit = error["persistence"].groupby(forecasts["ticker"]).transform("mean")
-    skill = (
-        error["persistence"]
-        - error["forecast"]
-        + (forecasts["persistence"] - forecasts["forecast"]) ** 2
-    )
+    columns = (forecasts[name].to_numpy() for name in ("truth", "persistence", "forecast"))
+    skill = clark_west_gain(*columns)
     frame = pd.DataFrame({**error, SKILL: skill}).div(unit, axis=0)
     return frame.groupby(forecasts["label_date"], sort=True).mean()
 
@@ -112,34 +113,19 @@ def tests(
             (BOTH_WAYS, seeds_and_dates(mine, theirs, horizon), min(mine.shape)),
             (SEEDS_FIXED, diebold_mariano(mine, theirs, horizon), mine.shape[1]),
         ):
-            found.append(
-                Significance(name, gap, *around(gap, outcome.statistic, n, study.alpha), outcome.p)
-            )
+            low, high = t_interval(gap, outcome.statistic, n, study.alpha)
+            found.append(Significance(name, gap, low, high, outcome.p))
     if own:
         skill = stacked(own, SKILL).mean(axis=0)
-        statistic, gain = t_of_mean(skill, horizon), float(skill.mean())
-        p = float(stats.norm.sf(statistic))
-        found.append(
-            Significance(
-                OVER_PERSISTENCE, gain, *around(gain, statistic, len(skill), study.alpha), p
-            )
-        )
+        outcome, gain = clark_west(skill, horizon), float(skill.mean())
+        low, high = t_interval(gain, outcome.statistic, len(skill), study.alpha)
+        found.append(Significance(OVER_PERSISTENCE, gain, low, high, outcome.p))
     return found
 
 
 def stacked(frames: list[pd.DataFrame], column: str) -> Floats:
     """(seeds, dates)"""
     return np.stack([frame[column].to_numpy(float) for frame in frames])
-
-
-def around(mean: float, statistic: float, n: int, alpha: float) -> tuple[float, float]:
-    """The interval that belongs to a t statistic with n - 1 degrees of freedom; nan to nan where there is no statistic."""
-    if np.isnan(statistic):
-        return float("nan"), float("nan")
-    if statistic == 0 or np.isinf(statistic):
-        return mean, mean
-    half = abs(mean / statistic) * float(stats.t.isf(alpha / 2, n - 1))
-    return mean - half, mean + half
 
 
 def ticker_logs(study: Study, own: Cells, base: Cells, tables: Tables) -> pd.DataFrame:
