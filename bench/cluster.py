@@ -23,7 +23,7 @@ from typing import Any
 from cluster_places import ROOT, Place, places, workers  # it lets us import what tests share
 from rich.console import Console
 
-from executor_help import killer
+from helpers.execution import killer
 from upgate.cli.entry import pairs
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state

@@ -19,9 +19,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from executor_help import wait_for  # noqa: E402
-from postgres_help import PASSWORD, Postgres, postgres  # noqa: E402
-from store_help import free_port  # noqa: E402
+from helpers.execution import wait_for  # noqa: E402
+from helpers.postgres import PASSWORD, Postgres, postgres  # noqa: E402
+from helpers.store import free_port  # noqa: E402
 from upgate.execution.driver import sigterm_as_ctrl_c  # noqa: E402
 from upgate.execution.ray import started  # noqa: E402
 

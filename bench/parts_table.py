@@ -3,8 +3,9 @@
 python bench/parts_table.py [out=docs/results/parts.md] [processes=2]
 
 Runs the suite once, a file at a time in as many processes of one thread, bound to as many cores. Choices are found in conf/. A test
-counts for a choice that is among its parameters, or, in the group's own files (tests/test_part_<group>*.py), in its name, its lines or
-those of a helper beside it. Exits with 1 where a test fails or a choice lacks a check that all need.
+counts for a choice that is among its parameters, or, in the group's own files (tests/recipe/<group>/* and
+tests/recipe/test_<group>*.py), in its name, its lines or those of a helper beside it. Exits with 1 where a test fails or a choice lacks a
+check that all need.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ from upgate.config.compose import PARTS, choices, compose
 from upgate.run.provenance import git_state
 
 REPO = Path(__file__).resolve().parents[1]
-FILES = ("test_cards", "test_part_*", "test_parts", "test_combine", "test_engagement", "test_trace")
+FILES = ("project/test_cards.py", "recipe/**/test_*.py")  # of tests/
 NOT_OF_PARTS = "screen|fills_them|reach_the_card"  # tests in those files of what fills the cards
 Choice = tuple[str, str]  # group, name
 EVERY = [(group, name) for group in PARTS for name in choices(group)]
@@ -105,13 +106,18 @@ def about(item: Any) -> Iterator[Choice]:
         recipe = compose(["recipe=traditional"])
         yield from ((group, recipe[group].get("name", "none")) for group in PARTS)
     else:
-        own = [group for group in PARTS if item.path.stem.startswith(f"test_part_{group}")]
+        own = [group for group in PARTS if is_own_file(item.path, group)]
         texts = list(map(str, given.values()))
         yield from (
             choice
             for choice in EVERY
             if choice[0] in (own or PARTS) and said(choice, texts, bool(own), item)
         )
+
+
+def is_own_file(path: Path, group: str) -> bool:
+    """Whether a file of tests is about one group."""
+    return path.parent.name == group or path.stem.startswith(f"test_{group}")
 
 
 def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool:
@@ -150,7 +156,7 @@ def run(file: str) -> tuple[list[Ran], str]:
     recorder, heard = Recorder(), io.StringIO()
     with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
         code = pytest.main(
-            ["-p", "no:cacheprovider", "-p", "no:xdist", str(REPO / "tests" / f"{file}.py")],
+            ["-p", "no:cacheprovider", "-p", "no:xdist", file],
             plugins=[recorder],
         )
     return list(recorder.found()), heard.getvalue() if code else ""
@@ -158,9 +164,7 @@ def run(file: str) -> tuple[list[Ran], str]:
 
 def suite(processes: int) -> list[Ran]:
     """All files, the longest first."""
-    files = [
-        path.stem for pattern in FILES for path in sorted((REPO / "tests").glob(f"{pattern}.py"))
-    ]
+    files = [str(path) for pattern in FILES for path in sorted((REPO / "tests").glob(pattern))]
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processes])

@@ -1,9 +1,11 @@
-"""Shared by all tests."""
+"""Shared by all tests. What they import from each other is in helpers/."""
 
 import signal
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("helpers")  # so that their assertions show values as well
 
 signal.signal(
     signal.SIGINT, signal.default_int_handler

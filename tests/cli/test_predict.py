@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from run_help import train
+from helpers.run import train
 from upgate.cli.entry import main
 from upgate.data.prices.sources import load_prices
 

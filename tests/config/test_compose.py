@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config_help import value
+from helpers.config import value
 from upgate.config.compose import PARTS, changes, choices, compose, conf_dir, groups, twin_words
 
 EVERY = sorted((path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config_help import refusal
+from helpers.config import refusal
 from upgate.config.compose import choices, compose, expand, groups
 from upgate.errors import UserError
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from config_help import refusal
+from helpers.config import refusal
 from upgate.config.compose import choices, compose, expand
 from upgate.errors import UserError
 

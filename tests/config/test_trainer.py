@@ -9,8 +9,8 @@ import pytest
 import torch
 from lightning.fabric.connector import _PRECISION_INPUT
 
-from config_help import refusal, value
-from parts_help import needs_bf16
+from helpers.config import refusal, value
+from helpers.parts import needs_bf16
 from upgate import cli
 from upgate.config.compose import compose
 from upgate.config.trainer import (

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from test_batches import Recorder, Validating, trainer
+from helpers.loader import Recorder, Validating, trainer
+from helpers.project import SHARED_DATA
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.loader import DeterministicLoader
 from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
 SIZE, N = 4, 450  # 113 batches, the last of 2; three pools
 INDEX = 1000 - 2 * torch.arange(N)  # rows of a table of 1001
 
@@ -151,7 +151,7 @@ def test_a_resumed_training_is_the_undisturbed_one(hook: str, step: int, tmp_pat
 
 
 def test_padding_on_real_reviews() -> None:
-    if not (path := DATA / "imdb_50k.parquet").exists():
+    if not (path := SHARED_DATA / "sentiment" / "imdb_50k.parquet").exists():
         pytest.skip(f"{path.name} is not in ../shared/data/sentiment")
     reviews = pytest.importorskip("pandas").read_parquet(path, columns=["text"]).text[::8].tolist()
     corpus = tokenize(fit_tokenizer(reviews[::3], "words", 10_000), reviews, 512, None)

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from run_help import places, small
-from store_help import fresh
+from helpers.run import places, small
+from helpers.store import fresh
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.reviews.sources import load_reviews

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from executor_help import alive, killer, owners, wait_for
-from run_help import numbers, places, results, small, train
-from store_help import fresh
+from helpers.execution import alive, killer, owners, wait_for
+from helpers.run import numbers, places, results, small, train
+from helpers.store import fresh
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from executor_help import killer
-from run_help import numbers, results, small, train
-from store_help import fresh
+from helpers.execution import killer
+from helpers.run import numbers, results, small, train
+from helpers.store import fresh
 from upgate.execution.ray import started
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets

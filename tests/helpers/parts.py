@@ -63,7 +63,7 @@ def parts(*words: str) -> dict[str, Any]:
 
 
 def fits(*words: str) -> bool:
-    """Whether these choices can be combined; that those which cannot say so is test_combine.py's."""
+    """Whether these choices can be combined; test_compatibility.py tests the refusals."""
     try:
         parts(*words)
     except UserError:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from store_help import free_port
+from helpers.store import free_port
 
 PASSWORD = "s3cret/word@#"  # as people choose them: half of it means something in a URI
 QUOTED = "s3cret%2Fword%40%23"

@@ -68,3 +68,11 @@ def results(root: Path) -> dict[str, dict[str, Any]]:
 def numbers(result: dict[str, Any]) -> dict[str, float]:
     """A result's numbers without its clock's."""
     return {k: v for k, v in result["metrics"].items() if "seconds" not in k}
+
+
+def half_way(root: Path) -> bool:
+    """One run is finished and another has passed an epoch."""
+    done = list(root.glob("*/result.json"))
+    return bool(done) and any(
+        path.parent not in {d.parent for d in done} for path in root.glob("*/last.ckpt")
+    )

@@ -1,9 +1,15 @@
 """Stores for tests, and what MLflow holds of a run."""
 
 import hashlib
+import os
 import shutil
+import signal
 import socket
+import subprocess
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,3 +41,29 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Server:
+    """What `make ui` starts."""
+
+    def __init__(self, command: list[str], uri: str) -> None:
+        self.command, self.uri = command, uri
+        self.start()
+
+    def start(self) -> None:
+        null = subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            self.command, stdout=null, stderr=null, start_new_session=True
+        )
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
+                return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+        raise TimeoutError(self.uri)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from run_help import places, small
+from helpers.run import places, small
 from upgate.study.command import study_command
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from run_help import places, small
+from helpers.run import places, small
 from upgate.execution.driver import Job
 from upgate.run.datasets import Datasets
 from upgate.run.job import parameters

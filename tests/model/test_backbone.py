@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from parts_help import needs_bf16
+from helpers.parts import needs_bf16
 from upgate.errors import UserError
 from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
 from upgate.recipe.layerwise.base import check_layers

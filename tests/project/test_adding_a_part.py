@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -13,12 +14,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-import test_parts
-from run_help import results
-from test_cards import CARDS, script
-from test_readme import REPO, called, shrunk
+from helpers.commands import called, shrunk
+from helpers.project import CARDS, REPO, script
+from helpers.run import results
 
 PAGE = REPO / "docs" / "adding-a-part.md"
+PARTS_TEST = REPO / "tests" / "recipe" / "test_parts.py"
 TREE = (
     "src",
     "conf",
@@ -99,7 +100,7 @@ def cases(choice: tuple[str, str]) -> Counter[str]:
     """How often each test of test_parts.py that takes its choices from conf/ is run with a choice."""
     marks = [
         (name, mark)
-        for name, f in vars(test_parts).items()
+        for name, f in runpy.run_path(str(PARTS_TEST)).items()
         for mark in getattr(f, "pytestmark", [])
         if mark.name == "parametrize"
     ]
@@ -161,7 +162,7 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
     )  # here it is not; there it is found as often as the other is here
     assert {name: by_function[name] for name in cases(LIKE)} == cases(LIKE)
     run(
-        "pytest tests/test_cards.py tests/test_readme.py -k 'noise or each_choice or as_the_command or table_of_choices'",
+        "pytest tests/project/test_cards.py tests/project/test_readme.py -k 'noise or each_choice or as_the_command or table_of_choices'",
         tree,
         folder,
     )

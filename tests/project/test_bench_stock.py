@@ -1,22 +1,17 @@
 """The scripts behind docs/results: a fair search, commands that compose, rates as published, tables as said."""
 
 import re
-import runpy
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers.project import REPO, script
+
 TARGETS = ("return", "level", "volatility")
-
-
-def script(name: str) -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "bench" / f"{name}.py"))
 
 
 def test_every_optimizer_has_as_many_rates_equally_far_apart() -> None:
@@ -47,7 +42,7 @@ def test_the_best_its_ties_and_an_edge_are_told() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_tuned_rates_are_the_best_of_the_published_table(target: str) -> None:
     published = (
-        (ROOT / "docs/results/learning-rates.md")
+        (REPO / "docs/results/learning-rates.md")
         .read_text(encoding="utf-8")
         .partition(f"### {target}\n")[2]
         .partition("###")[0]
@@ -56,7 +51,7 @@ def test_the_tuned_rates_are_the_best_of_the_published_table(target: str) -> Non
         name: float(rate)
         for name, rate in re.findall(r"^\| (\w+) \|.*?([\d.e-]+): \*\*", published, re.MULTILINE)
     }
-    tuned = yaml.safe_load((ROOT / "conf/task/stock.yaml").read_text(encoding="utf-8"))[
+    tuned = yaml.safe_load((REPO / "conf/task/stock.yaml").read_text(encoding="utf-8"))[
         "tuned_rates"
     ]
     assert set(tuned[target]) == set(best) == {"sgd", "rmsprop", "adam", "adamw"}

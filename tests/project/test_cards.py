@@ -2,15 +2,14 @@
 
 import json
 import re
-import runpy
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from test_readme import called, shrunk
+from helpers.commands import called, shrunk
+from helpers.project import CARDS, REPO, needs_make, script
 from upgate import cli
 from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
 from upgate.config.overrides import parsed
@@ -18,8 +17,6 @@ from upgate.errors import UserError
 from upgate.recipe.recipe import Recipe
 from upgate.run.spec import recipe_of
 
-REPO = Path(__file__).resolve().parents[1]
-CARDS = REPO / "docs" / "parts"
 CHOICES = sorted(
     (path.parent.name, path.stem) for group in PARTS for path in (conf_dir() / group).glob("*.yaml")
 )
@@ -35,17 +32,13 @@ RUN = [  # of the commands, a sample over groups and tasks that is run whole
 TINY = "data=reviews data.train=200 data.test=100 task.embedding=4 task.vocabulary=200 model.hidden_size=4 trainer.max_epochs=2"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed"),
+    needs_make,
     pytest.mark.skipif(not CARDS.exists(), reason="no docs/parts: not a checkout"),
 ]
 
 
 def card(group: str, name: str) -> str:
     return (CARDS / f"{group}-{name}.md").read_text(encoding="utf-8")
-
-
-def script(name: str) -> dict[str, Any]:
-    return runpy.run_path(str(REPO / "bench" / f"{name}.py"))
 
 
 def command(group: str, name: str) -> str:

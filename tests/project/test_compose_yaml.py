@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.project import REPO
 from upgate.config import compose as config
 from upgate.tune import options as tuning
 
-REPO = Path(__file__).parents[1]
 COMPOSE = REPO / "compose.yaml"
 
 pytestmark = pytest.mark.skipif(not COMPOSE.exists(), reason="no compose.yaml: not a checkout")

@@ -15,7 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-REPO = Path(__file__).parents[1]
+from helpers.project import REPO
+
 PYPROJECT = REPO / "pyproject.toml"
 SOURCE = REPO / "src" / "upgate"
 UNIMPORTED_EXTRAS = {"psycopg"}  # SQLAlchemy loads it by the name in a store's URL

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[1]
+from helpers.project import REPO, needs_make
+
 MAKEFILE = REPO / "Makefile"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed"),
+    needs_make,
     pytest.mark.skipif(not MAKEFILE.exists(), reason="no Makefile: not a checkout"),
 ]
 

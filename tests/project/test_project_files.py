@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-REPO = Path(__file__).parents[1]
+from helpers.project import REPO
+
 PYPROJECT = REPO / "pyproject.toml"
 TO_COME = "docs/adding-a-task.md"  # the page that comes with the registry of tasks
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}  # Keep a Changelog's

@@ -12,9 +12,9 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
+from helpers.project import REPO
 from upgate.config.compose import compose
 
-REPO = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.skipif(
         find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed"

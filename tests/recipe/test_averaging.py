@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import Loop, batch, made, parts, same
+from helpers.parts import Loop, batch, made, parts, same
 from upgate.config.compose import choices
 from upgate.recipe.averaging import fitted_decay
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import Loop, made, parts, poison, same, with_gradients
+from helpers.parts import Loop, made, parts, poison, same, with_gradients
 from upgate.config.compose import choices
 from upgate.recipe.gradient_guard import GIVE_UP, Diverged, GradientGuard
 from upgate.seeds import generator

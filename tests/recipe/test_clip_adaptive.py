@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import TASKS, Loop, made, parts, same, with_gradients
+from helpers.parts import TASKS, Loop, made, parts, same, with_gradients
 from upgate.recipe.clip import Clip
 from upgate.seeds import generator
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parts_help import Loop, parts
+from helpers.parts import Loop, parts
 from upgate.cli.entry import main
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from parts_help import TASKS, Loop, batch, learner, parts, same, texts
+from helpers.parts import TASKS, Loop, batch, learner, parts, same, texts
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import GATES, Trained, gate_numbers, gates, no_effect, weights_hash
 from upgate.run.train import quiet

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import Loop, knobs, made, parts
+from helpers.parts import Loop, knobs, made, parts
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.run.spec import recipe_of

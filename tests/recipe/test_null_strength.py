@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from parts_help import EVERY_CHOICE, EVERY_RUN, TASKS, TOKENS_ONLY, Loop, parts, same, word
+from helpers.parts import EVERY_CHOICE, EVERY_RUN, TASKS, TOKENS_ONLY, Loop, parts, same, word
 from upgate.config.compose import REGULARIZATION, conf_dir
 from upgate.recipe.engagement import Trained, no_effect, weights_hash
 

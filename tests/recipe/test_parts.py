@@ -12,7 +12,7 @@ import yaml
 from torch import nn
 from torch.utils.data import DataLoader
 
-from parts_help import (
+from helpers.parts import (
     CLASSES,
     EMBEDDING,
     EVERY_CHOICE,

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from parts_help import Loop, made, parts
+from helpers.parts import Loop, made, parts
 from upgate.config.compose import choices
 from upgate.errors import UserError
 

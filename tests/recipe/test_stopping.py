@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from parts_help import made
+from helpers.parts import made
 from upgate.config.compose import choices
 
 

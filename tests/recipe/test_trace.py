@@ -1,6 +1,6 @@
 """A refactor keeps the losses: 20 steps of four recipes as stored in trace.json, which hold the parts' arithmetic and draws.
 
-Where a change of the numbers is meant, say so in the commit and renew them: `python tests/test_trace.py`.
+Where a change of the numbers is meant, say so in the commit and renew them: `PYTHONPATH=tests python tests/recipe/test_trace.py`.
 Another kind of CPU sums in another order. Under three instruction sets the losses differed by 2e-7 of their size at most, so the
 stored ones hold to 1e-6; within a process they hold bit for bit.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from parts_help import Loop
+from helpers.parts import Loop
 from upgate.config.compose import compose
 from upgate.run.spec import recipe_of
 
@@ -26,7 +26,7 @@ STEPS = 20
 
 
 def trace(name: str) -> list[float]:
-    """The training losses of a fixed stream of batches, on the one thread that parts_help sets."""
+    """The training losses of a fixed stream of batches, on the one thread that helpers.parts sets."""
     return Loop(recipe_of(compose(RECIPES[name].split())), total=STEPS).steps(STEPS)
 
 

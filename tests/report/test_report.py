@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from report_help import EVIL, Tables, outline, result, study
-from study_help import study as run_study
+from helpers.report import EVIL, Tables, outline, result, study
+from helpers.study import study as run_study
 from upgate.cli.entry import main
 from upgate.errors import UserError
 from upgate.report import figures, stock, text

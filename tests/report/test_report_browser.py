@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from report_help import EVIL, Tables, result
+from helpers.report import EVIL, Tables, result
 from upgate.report.article import article_page
 from upgate.report.page import page
 from upgate.study.facts import facts

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from run_help import numbers, results, train
+from helpers.run import numbers, results, train
 from upgate.errors import UserError
 from upgate.store.store import Store
 

@@ -1,12 +1,12 @@
 """Killed in the middle, then the same command: nothing is trained twice, nothing is lost, statuses are true."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from run_help import numbers, results, start, train
+from helpers.execution import wait_for
+from helpers.run import half_way, numbers, results, start, train
 from upgate.store.store import Store
 
 SWEEP = ["clip=none,norm", "optimizer=adam,sgd", "trainer.max_epochs=6"]
@@ -18,23 +18,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     code, _ = train(root, *SWEEP, sweep=True)
     assert code == 0
     return results(root)
-
-
-def wait_for(condition, seconds: float, what: str):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not happen in {seconds} s")
-
-
-def half_way(root: Path) -> bool:
-    """One run is finished and another has passed an epoch."""
-    done = list(root.glob("*/result.json"))
-    return bool(done) and any(
-        path.parent not in {d.parent for d in done} for path in root.glob("*/last.ckpt")
-    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from run_help import numbers, results, small, start, train
-from test_run_kill import wait_for
+from helpers.execution import wait_for
+from helpers.run import numbers, results, small, start, train
 from upgate.cli.entry import main
 from upgate.config.compose import compose
 from upgate.experiment.jobs import make_job

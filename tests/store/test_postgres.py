@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from postgres_help import PASSWORD, QUOTED, Postgres, postgres
-from run_help import results, start, train
-from store_help import free_port, key, points
-from test_run_kill import half_way, wait_for
-from test_store_away import Server
+from helpers.execution import wait_for
+from helpers.postgres import PASSWORD, QUOTED, Postgres, postgres
+from helpers.project import REPO
+from helpers.run import half_way, results, start, train
+from helpers.store import Server, free_port, key, points
 from upgate import cli
 from upgate.errors import UserError
 from upgate.run.provenance import command_line
@@ -28,7 +28,6 @@ from upgate.store.ui import ui_command
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
-COMPOSE = Path(__file__).parents[1] / "compose.yaml"
 AT_ONCE = """
 import multiprocessing, sys
 from pathlib import Path
@@ -73,7 +72,7 @@ def straight(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
 def mlflow(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """MLflow's server with the environment and the command that compose.yaml gives it, on another port."""
     service, port = (
-        yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]["mlflow"],
+        yaml.safe_load((REPO / "compose.yaml").read_text(encoding="utf-8"))["services"]["mlflow"],
         free_port(),
     )
     server.make("server")

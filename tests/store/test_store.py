@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from store_help import fresh, key, points
+from helpers.store import fresh, key, points
 from upgate.errors import UserError
 from upgate.store.record import where
 from upgate.store.run import clean, status_of

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from store_help import free_port, fresh, key, points
+from helpers.store import Server, free_port, fresh, key, points
 from upgate.errors import UserError
 from upgate.store.store import Store
 from upgate.store.write_ahead_log import claim
@@ -27,32 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return fresh(tmp_path)
-
-
-class Server:
-    """What `make ui` starts."""
-
-    def __init__(self, command: list[str], uri: str) -> None:
-        self.command, self.uri = command, uri
-        self.start()
-
-    def start(self) -> None:
-        null = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            self.command, stdout=null, stderr=null, start_new_session=True
-        )
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-        raise TimeoutError(self.uri)
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 @pytest.fixture

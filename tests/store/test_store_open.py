@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store_help import free_port, fresh, points
+from helpers.store import free_port, fresh, points
 from upgate.errors import UserError
 from upgate.store.store import Store
 

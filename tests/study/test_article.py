@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from report_help import Tables, result
-from study_help import tiny
-from test_report import outline
+from helpers.report import Tables, outline, result
+from helpers.study import tiny
 from upgate import cli
 from upgate.report.article import article_page
 from upgate.stats.paired import ratio_of_means

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from run_help import results as runs_below
-from study_help import numbers, results, study, tiny
+from helpers.run import results as runs_below
+from helpers.study import numbers, results, study, tiny
 from upgate import cli
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store

@@ -1,11 +1,11 @@
 """kill -9 in the middle of a study, then the same command: the same numbers, to the last digit."""
 
 import multiprocessing
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from study_help import numbers, results, study
+from helpers.execution import wait_for
+from helpers.study import numbers, results, study
 from upgate.execution.local import PRELOAD
 from upgate.store.store import Store
 
@@ -17,13 +17,6 @@ WORDS = [
     "study.aa=false",
     "trainer.max_epochs=6",
 ]
-
-
-def wait_for(condition, seconds: float, what: str) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"{what} did not happen in {seconds} s"
-        time.sleep(0.02)
 
 
 def begun(root: Path, runs: int) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from study_help import results, study, tiny
+from helpers.study import results, study, tiny
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.run.datasets import Datasets

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from report_help import Tables, result
-from study_help import results, study, tiny
+from helpers.report import Tables, result
+from helpers.study import results, study, tiny
 from upgate import cli
 from upgate.report.page import page
 from upgate.store.store import Store

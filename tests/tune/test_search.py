@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from run_help import small
-from tune_help import LIBRARY, Fake, answer, bowl, planned, search
+from helpers.run import small
+from helpers.tune import LIBRARY, Fake, answer, bowl, planned, search
 from upgate.execution.driver import Job
 from upgate.experiment.jobs import make_job
 from upgate.run.result import Result

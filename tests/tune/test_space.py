@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tune_help import LIBRARY, planned
+from helpers.tune import LIBRARY, planned
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.experiment.jobs import make_job

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from tune_help import numbers, results, tiny, tune
+from helpers.tune import numbers, results, tiny, tune
 from upgate import cli
 from upgate.experiment.jobs import make_job
 from upgate.report.translations_tune import TUNE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from tune_help import numbers, results, start, tune
+from helpers.tune import numbers, results, start, tune
 
 WORDS = [
     "search=tpe",

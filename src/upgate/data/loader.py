@@ -1,6 +1,7 @@
 """Whole batches out of memory; batch k of epoch e is a pure function of (seed, e, k), so a run resumes exactly.
 
-How Lightning 2.6.6 treats such a loader (`fit_loop.py`, `combined_loader.py`; held by `tests/test_batches.py`):
+How Lightning 2.6.6 treats such a loader (`fit_loop.py`, `combined_loader.py`; held by
+`tests/data/test_loader.py`):
 - it calls `iter()` once only to see that it can, then `load_state_dict`, then `iter()` again, then `set_epoch`, and
   only then `next()`: so nothing may happen before the first `next()` (`__iter__` is a generator function);
 - a checkpoint from `on_train_epoch_end` restores no loader state at all (`restarting` is False), but every epoch

@@ -1,12 +1,11 @@
 """The references against closed forms, `lstsq` by hand, planted coefficients and what is known of the S&P 500."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from helpers.project import SHARED_DATA, needs_shared_prices
 from upgate.data.prices.baselines import (
     HAR_ENOUGH,
     drifts,
@@ -18,8 +17,6 @@ from upgate.data.prices.baselines import (
 from upgate.data.prices.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
 from upgate.data.prices.windows import StockTensors, build
 from upgate.data.splits.chronological import holdout
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"
 
 
 def bars(
@@ -187,7 +184,7 @@ def test_there_is_a_forecast_at_every_row(panel: Panel, target: str) -> None:
 
 
 def gspc() -> Panel:
-    table = pd.read_parquet(DATA / "us_daily_long_adj.parquet")
+    table = pd.read_parquet(SHARED_DATA / "stock" / "us_daily_long_adj.parquet")
     return Panel.of(
         table[(table["ticker"] == "GSPC") & (table["date"] >= "1985-01-01")].sort_values("date")
     )
@@ -202,7 +199,7 @@ def error(panel: Panel, made: StockTensors) -> dict[str, float]:
     }
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
+@needs_shared_prices
 @pytest.mark.parametrize("horizon", [1, 5, 22])
 def test_on_the_s_and_p_500_har_beats_persistence_beats_the_mean(horizon: int) -> None:
     panel = gspc()
@@ -215,7 +212,7 @@ def test_on_the_s_and_p_500_har_beats_persistence_beats_the_mean(horizon: int) -
     ).all() and 0.7 < slopes.sum() < 1  # volatility is persistent, and returns to its mean
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
+@needs_shared_prices
 def test_on_the_s_and_p_500_nothing_is_much_better_than_no_change() -> None:
     panel = gspc()
     for target in ("return", "level"):

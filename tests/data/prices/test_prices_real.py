@@ -8,13 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from helpers.project import SHARED_DATA, needs_shared_data
 from upgate.data.prices.reader import read_prices
 from upgate.errors import UserError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the real files in ../shared/data are not here"
-)
+pytestmark = needs_shared_data
 
 
 def price_rows(path: Path) -> int:
@@ -40,7 +38,7 @@ RAW = {
 
 @pytest.mark.parametrize("name", RAW)
 def test_real_raw_files(name):
-    path = SHARED / "raw" / name
+    path = SHARED_DATA / "raw" / name
     ticker, rows, dropped = RAW[name]
     if "impossible bar" in dropped:
         with pytest.raises(UserError, match="do not both lie between low"):
@@ -61,7 +59,7 @@ STOCK = {
 
 @pytest.mark.parametrize("name", STOCK)
 def test_real_parquet_files_in_good_time(name):
-    path = SHARED / "stock" / f"{name}.parquet"
+    path = SHARED_DATA / "stock" / f"{name}.parquet"
     rows, tickers, dropped = STOCK[name]
     if "impossible bar" in dropped:
         with pytest.raises(UserError, match="do not both lie between low"):
@@ -78,14 +76,14 @@ def test_real_parquet_files_in_good_time(name):
 
 
 def test_the_same_prices_as_csv_have_the_same_hash(tmp_path):
-    path = SHARED / "stock" / "cn_index_daily.parquet"
+    path = SHARED_DATA / "stock" / "cn_index_daily.parquet"
     pd.read_parquet(path).sample(frac=1, random_state=0).to_csv(tmp_path / "x.csv", index=False)
     assert read_prices(tmp_path / "x.csv").hash() == read_prices(path).hash()
 
 
 def test_one_ticker_of_a_file_with_faults_elsewhere():
     prices = read_prices(
-        SHARED / "stock" / "sp500_all_stocks_5yr.parquet",
+        SHARED_DATA / "stock" / "sp500_all_stocks_5yr.parquet",
         tickers=["AAPL", "T"],
         start="2014",
         end="2017-06",

@@ -15,10 +15,11 @@ from yfinance.config import YfConfig
 from yfinance.data import YfData
 from yfinance.exceptions import YFRateLimitError
 
+from helpers.project import REPO
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.errors import UserError
 
-CONF = Path(__file__).resolve().parents[1] / "conf" / "data"
+CONF = REPO / "conf" / "data"
 DAYS = pd.bdate_range("2024-01-02", periods=8)
 
 

@@ -3,13 +3,13 @@
 import dataclasses
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from helpers.project import SHARED_DATA, needs_shared_prices
 from upgate.data.prices.baselines import drifts, har_coefficients, references
 from upgate.data.prices.features import (
     DEFAULT_FEATURES,
@@ -33,7 +33,6 @@ from upgate.data.prices.windows import (
 from upgate.data.splits.chronological import Fold, holdout, walk_forward
 from upgate.errors import UserError
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stock"
 PRICES = ["open", "high", "low", "close"]
 WINDOW, HORIZON = 10, 3
 
@@ -437,11 +436,13 @@ def test_windows_are_slices_of_x_and_contiguous(panel: Panel) -> None:
         )
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real prices in ../shared/data")
+@needs_shared_prices
 @pytest.mark.parametrize("target", TARGETS)
 def test_thirty_long_histories(target: str) -> None:
     panel = Panel.of(
-        pd.read_parquet(DATA / "us_daily_long_adj.parquet").sort_values(["ticker", "date"])
+        pd.read_parquet(SHARED_DATA / "stock" / "us_daily_long_adj.parquet").sort_values(
+            ["ticker", "date"]
+        )
     )
     fold = holdout(len(panel.dates), gap=5)[0]
     made = make(panel, target, fold, horizon=5, window=60)

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from functools import cache
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -11,13 +10,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from helpers.project import REPO
 from upgate.data.reviews.formats import clean_text
 from upgate.data.reviews.generator import Grammar, generate
 from upgate.data.reviews.lexicon import RULES
 from upgate.data.reviews.table import Reviews
 from upgate.errors import UserError
 
-CONF = Path(__file__).resolve().parents[1] / "conf" / "data" / "reviews.yaml"
+CONF = REPO / "conf" / "data" / "reviews.yaml"
 DEFAULT = yaml.safe_load(CONF.read_text())
 LANGUAGES = ["english", "chinese"]
 

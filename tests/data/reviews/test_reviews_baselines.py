@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from helpers.project import SHARED_DATA, needs_shared_reviews
 from upgate.data.reviews.baselines import linear, majority
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
 ENGLISH = [
     "good film",
     "not good film",
@@ -135,7 +135,7 @@ def test_whatever_the_numbers_depend_on_names_another_file(
     assert len(list(tmp_path.glob("*.npy"))) == len(asked) + 1
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the real reviews in ../shared/data")
+@needs_shared_reviews
 @pytest.mark.parametrize(
     ("name", "column", "score"),
     [("sst2_sentence", "sentence", 0.8221), ("chnsenticorp_split", "text", 0.9242)],
@@ -143,7 +143,7 @@ def test_whatever_the_numbers_depend_on_names_another_file(
 def test_on_real_reviews_it_gets_what_is_published_of_bags_of_words(
     name: str, column: str, score: float
 ) -> None:
-    table = pd.read_parquet(DATA / f"{name}.parquet")
+    table = pd.read_parquet(SHARED_DATA / "sentiment" / f"{name}.parquet")
     train, test = (table[table["split"] == split] for split in ("train", "test"))
     got = linear(
         train[column].tolist(), train["label"].to_numpy(np.int64), test[column].tolist(), 2, None

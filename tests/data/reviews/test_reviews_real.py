@@ -5,20 +5,18 @@ import tarfile
 import time
 import zipfile
 from functools import cache
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from helpers.project import SHARED_DATA, needs_shared_data
 from upgate.data.reviews.reader import read_reviews, read_texts
 from upgate.data.reviews.table import Reviews, leaked
 from upgate.errors import UserError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-RAW, SENTIMENT = SHARED / "raw", SHARED / "sentiment"
-pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the real files in ../shared/data are not here"
-)
+pytestmark = needs_shared_data
+
+RAW, SENTIMENT = SHARED_DATA / "raw", SHARED_DATA / "sentiment"
 
 FILES = {  # rows of each class; rows left out
     "ChnSentiCorp_htl_all.csv.gz": ([2443, 5322], {"no text": 1}),

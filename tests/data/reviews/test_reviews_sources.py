@@ -16,14 +16,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from test_reviews import FORMS, SPLIT, TABLE, same, write
-from test_reviews import TEXTS as SAID
+from helpers.project import REPO
+from helpers.reviews import FORMS, SPLIT, TABLE, same, write
+from helpers.reviews import TEXTS as SAID
 from upgate.data.reviews.reader import read_reviews
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews, draw_train
 from upgate.errors import UserError
 
-CONF = Path(__file__).resolve().parents[1] / "conf" / "data"
+CONF = REPO / "conf" / "data"
 TEXTS = pd.DataFrame({"text": [f"film {i}" for i in range(8)], "label": [0, 1] * 4})
 
 

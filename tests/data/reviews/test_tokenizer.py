@@ -13,6 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from helpers.project import SHARED_DATA
 from upgate.data.reviews.tokenizer import (
     PADDING,
     UNKNOWN,
@@ -24,7 +25,6 @@ from upgate.data.reviews.tokenizer import (
 )
 from upgate.errors import UserError
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sentiment"
 KINDS = ("words", "subwords")
 SIZE = 300  # tokens: small, so that some words are unknown
 
@@ -153,11 +153,10 @@ def fingerprints() -> list[str]:
 
 def test_the_same_texts_give_the_same_tokenizer_in_every_process() -> None:
     changed = {"PYTHONHASHSEED": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, "-c", "import test_text; print(*test_text.fingerprints())"]
+    command = [sys.executable, "-c", "import test_tokenizer; print(*test_tokenizer.fingerprints())"]
     done = subprocess.run(
         command,
-        cwd=Path(__file__).parent,
-        env={**os.environ, **changed},
+        env={**os.environ, **changed, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
     )
@@ -284,10 +283,14 @@ def written(folder: Path | None) -> list[int]:
 
 
 def test_processes_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
-    code = "import sys, pathlib, test_text; input(); print(test_text.written(pathlib.Path(sys.argv[1])))"
-    command, here = [sys.executable, "-c", code, str(tmp_path)], Path(__file__).parent
+    code = (
+        "import sys, pathlib, test_tokenizer; input();"
+        "print(test_tokenizer.written(pathlib.Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        command, cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdin and other.stdout
         other.stdin.write("\n")
@@ -360,7 +363,7 @@ def test_a_batch_is_padded_to_its_longest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("file", "coverage"), [("imdb_50k", 0.95), ("chnsenticorp_split", 0.99)])
 def test_real_reviews(file: str, coverage: float) -> None:
-    if not (path := DATA / f"{file}.parquet").exists():
+    if not (path := SHARED_DATA / "sentiment" / f"{file}.parquet").exists():
         pytest.skip(f"{path.name} is not in ../shared/data/sentiment")
     pandas = pytest.importorskip("pandas")
     table = pandas.read_parquet(path, columns=["split", "text"])

@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
-from parts_help import Loop, batch, made, parts, same, word
+from helpers.parts import Loop, batch, made, parts, same, word
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.recipe.layerwise.in_backward import InBackward
@@ -254,7 +254,7 @@ def test_a_factor_of_1_is_joint_bit_for_bit() -> None:
 
 
 def test_discriminative_rates_follow_a_schedule_each_in_its_proportion() -> None:
-    """PyTorch's OneCycleLR with a list of peaks is the reference; see test_part_schedule.py for the step between the two."""
+    """PyTorch's OneCycleLR with a list of peaks is the reference; see test_schedule.py for the step between the two."""
     N = 20
     loop = Loop(
         parts("optimizer.lr=0.05", "layerwise=discriminative", "schedule=onecycle"),

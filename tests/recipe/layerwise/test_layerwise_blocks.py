@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from parts_help import TASKS, Loop, learner, parts, same
+from helpers.parts import TASKS, Loop, learner, parts, same
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.run.train import quiet

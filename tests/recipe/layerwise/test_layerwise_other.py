@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from parts_help import TASKS, Loop, batch, made, parts, poison, same
-from run_help import results, train
+from helpers.parts import TASKS, Loop, batch, made, parts, poison, same
+from helpers.run import results, train
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.recipe.compatibility import TRUST_AROUND

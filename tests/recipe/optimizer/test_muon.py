@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import TASKS, Loop, parts
+from helpers.parts import TASKS, Loop, parts
 from upgate.recipe.optimizer.muon import CompositeOptimizer, Gates
 
 WIDE = {"hidden_size": 16, "num_layers": 2, "bidirectional": True, "pooling": "attention"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
 
-from parts_help import Loop, knobs, made, parts
+from helpers.parts import Loop, knobs, made, parts
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.recipe.layerwise.base import check_layers

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from parts_help import TASKS, Loop, batch, knobs, learner, made, parts, same
+from helpers.parts import TASKS, Loop, batch, knobs, learner, made, parts, same
 from upgate.config.compose import compose
 from upgate.errors import UserError
 from upgate.model.module import RecipeModule

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parts_help import (
+from helpers.parts import (
     TASKS,
     TOKENS_ONLY,
     Loop,

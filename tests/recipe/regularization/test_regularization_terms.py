@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parts_help import TASKS, Loop, made, parts, texts
+from helpers.parts import TASKS, Loop, made, parts, texts
 from upgate.recipe.regularization.terms import divergence, spread, unit
 
 LENGTHS = torch.tensor([5, 1, 3])

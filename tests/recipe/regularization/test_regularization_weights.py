@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from parts_help import TASKS, TOKENS_ONLY, VOCABULARY, Loop, made, parts, same, texts
+from helpers.parts import TASKS, TOKENS_ONLY, VOCABULARY, Loop, made, parts, same, texts
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.model.backbone import run

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parts_help import (
+from helpers.parts import (
     CLASSES,
     EMBEDDING,
     MODEL,
@@ -87,7 +87,7 @@ def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
     )
     chosen = (f"optimizer={optimizer}", f"layerwise={layerwise}", *decay)
     if not fits(*chosen):
-        pytest.skip("refused: see test_combine.py")
+        pytest.skip("refused: see test_compatibility.py")
     loop = Loop(parts(*chosen, *(BUSY if fits(*chosen, *BUSY) else ())), task="sentiment")
     start = loop.weights()["embedding.weight"]
     loop.steps(10)

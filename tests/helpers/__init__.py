@@ -1,0 +1,1 @@
+"""What tests share. conftest.py is beside this package, so pytest puts it on the path."""
