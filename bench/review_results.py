@@ -14,10 +14,11 @@ from rich.console import Console
 
 from upgate.cli.entry import overridden
 from upgate.cli.train import train_command
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
-from upgate.store.store import Row, Store
+from upgate.run.job import Job
+from upgate.store.record import Row
+from upgate.store.store import Store
 
 SETS = {
     "reviews": ("Generated reviews", ["data=reviews"]),

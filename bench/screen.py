@@ -27,7 +27,8 @@ from upgate.errors import UserError
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
 from upgate.run.spec import recipe_of
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 TASKS = {

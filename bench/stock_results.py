@@ -21,7 +21,8 @@ from upgate.config import compose as config
 from upgate.config.schema import build
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 
 

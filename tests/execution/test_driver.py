@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,19 @@ from upgate.data.prices.sources import load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.reviews.sources import load_reviews
 from upgate.errors import UserError
-from upgate.execution.driver import Job, execute
-from upgate.execution.executor import Executor, WorkerDied, check_executor
-from upgate.execution.local import gpus, most_workers, places_of
-from upgate.execution.run_job import Interrupted
+from upgate.execution.driver import execute
+from upgate.execution.executor import Executor, check_executor
+from upgate.execution.local import gpus, most_workers, slot_environments
+from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
-from upgate.run.job import result_of
+from upgate.run.job import Job, result_of
 from upgate.run.table_cache import TableCache, packed
 from upgate.store.store import Store
 from upgate.study.budget import Budget
 from upgate.study.command import Progress
 
-Answer = Callable[[Job, dict[str, Any]], dict[str, Any]]
+Answer = Callable[[WorkRequest], WorkResponse]
 
 
 class Stub(Executor):
@@ -44,41 +44,39 @@ class Stub(Executor):
         self.order: list[str] = []
         self.twins: dict[str, Any] = {}
         self.now = self.most = 0
-        self.halted = False
+        self.cancelled = False
 
     @property
     def slots(self) -> int:
         return self._slots
 
-    def submit(self, task: dict[str, Any]) -> Future[dict[str, Any]]:
-        job = Job.of(task["job"])
-        self.order.append(job.name)
-        self.twins[job.name] = task["twin"]
-        return self.pool.submit(self.do, job, task)
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
+        """A request and its response travel as plain dicts, as they do between processes."""
+        sent = WorkRequest.from_dict(request.to_dict())
+        assert sent.to_dict() == request.to_dict()
+        self.order.append(sent.job.name)
+        self.twins[sent.job.name] = sent.twin
+        return self.pool.submit(self.do, sent)
 
-    def do(self, job: Job, task: dict[str, Any]) -> dict[str, Any]:
+    def do(self, request: WorkRequest) -> WorkResponse:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
         try:
-            return self.answer(job, task)
+            return WorkResponse.from_dict(self.answer(request).to_dict())
         finally:
             with self.lock:
                 self.now -= 1
 
-    def halt(self) -> None:
-        self.halted = True
+    def cancel(self) -> None:
+        self.cancelled = True
         self.pool.shutdown()
 
 
-def fine(job: Job, task: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "result": asdict(
-            result_of(
-                job, "", Path(task["root"]), "FINISHED", {"test/mse_ratio": 1.0 + job.spec.seed}
-            )
-        )
-    }
+def fine(request: WorkRequest) -> WorkResponse:
+    job = request.job
+    metrics = {"test/mse_ratio": 1.0 + job.spec.seed}
+    return WorkResponse(result_of(job, "", Path(request.root), "FINISHED", metrics))
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +117,9 @@ def go(
 def test_results_come_in_the_order_of_jobs_and_twins_go_first(
     pairs: Any, library: Datasets, store: Store
 ) -> None:
-    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
-        time.sleep(0.01 * (5 - job.spec.seed))  # the last ones are the fastest
-        return fine(job, task)
+    def answer(request: WorkRequest) -> WorkResponse:
+        time.sleep(0.01 * (5 - request.job.spec.seed))  # the last ones are the fastest
+        return fine(request)
 
     jobs, stub = pairs(5), Stub(4, answer)
     found, said = go(jobs, library, store, stub)
@@ -131,7 +129,7 @@ def test_results_come_in_the_order_of_jobs_and_twins_go_first(
         assert stub.order.index(f"traditional seed={seed}") < stub.order.index(
             f"upgraded seed={seed}"
         )
-        assert stub.twins[f"upgraded seed={seed}"]["metrics"] == {"test/mse_ratio": 1.0 + seed}
+        assert stub.twins[f"upgraded seed={seed}"].metrics == {"test/mse_ratio": 1.0 + seed}
         assert f"done: upgraded seed={seed}" in said
     assert stub.twins["traditional seed=0"] is None
 
@@ -141,13 +139,14 @@ def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(
 ) -> None:
     deaths: dict[str, int] = {}
 
-    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
+    def answer(request: WorkRequest) -> WorkResponse:
+        job = request.job
         deaths[job.name] = deaths.get(job.name, 0) + 1
         if job.name == "upgraded seed=1" or (
             job.name == "traditional seed=0" and deaths[job.name] == 1
         ):
             raise WorkerDied("killed by SIGKILL")
-        return fine(job, task)
+        return fine(request)
 
     found, said = go(pairs(2), library, store, Stub(2, answer))
     status = {result.name: result.status for result in found}
@@ -165,12 +164,11 @@ def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(
 def test_three_failures_of_a_kind_stop_the_rest(
     pairs: Any, library: Datasets, store: Store
 ) -> None:
-    def answer(job: Job, task: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "result": asdict(
-                result_of(job, "", Path(task["root"]), "FAILED", {}, error="ValueError: no")
-            )
-        }
+    def answer(request: WorkRequest) -> WorkResponse:
+        folder = Path(request.root)
+        return WorkResponse(
+            result_of(request.job, "", folder, "FAILED", {}, error="ValueError: no")
+        )
 
     stub = Stub(2, answer)
     found, said = go(pairs(20), library, store, stub)
@@ -184,17 +182,17 @@ def test_three_failures_of_a_kind_stop_the_rest(
 def test_what_a_worker_refuses_ends_the_command_with_its_sentence(
     pairs: Any, library: Datasets, store: Store
 ) -> None:
-    stub = Stub(2, lambda job, task: {"refused": "the data cannot be read"})
+    stub = Stub(2, lambda request: WorkResponse(refusal="the data cannot be read"))
     with pytest.raises(UserError, match="the data cannot be read"):
         go(pairs(3), library, store, stub)
-    assert stub.halted
+    assert stub.cancelled
 
 
-def test_ctrl_c_halts_the_executor(pairs: Any, library: Datasets, store: Store) -> None:
-    stub = Stub(2, lambda job, task: {"interrupted": True})
+def test_ctrl_c_cancels_the_executor(pairs: Any, library: Datasets, store: Store) -> None:
+    stub = Stub(2, lambda request: WorkResponse(interrupted=True))
     with pytest.raises(Interrupted):
         go(pairs(3), library, store, stub)
-    assert stub.halted
+    assert stub.cancelled
 
 
 def test_the_driver_spends_little_on_each_run(pairs: Any, library: Datasets, store: Store) -> None:
@@ -210,11 +208,11 @@ def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
     found = Budget(0, {job.spec.key: 10.0 for job in jobs}, True, 1.0, None)
     progress = Progress(found, console, clock=lambda: now[0])
     assert progress.left(2) == 40 and progress.left(1) == 80 and progress.left(100) == 10
-    progress.begun(jobs[0], stub)
-    progress.begun(jobs[1], stub)
+    progress.on_run_start(jobs[0], stub)
+    progress.on_run_start(jobs[1], stub)
     now[0] = 20.0
     result = result_of(jobs[0], "", Path(), "FINISHED", {})
-    progress.ended(
+    progress.on_run_end(
         jobs[0], result, stub
     )  # it took twice as long as expected; the other one should end now
     assert progress.left(2) == 60
@@ -302,12 +300,12 @@ def test_workers_are_as_many_as_cores_and_memory_hold() -> None:
 
 
 def test_each_gpu_has_one_run() -> None:
-    assert places_of(3, []) == [{}, {}, {}]
-    assert places_of(4, ["0", "1"]) == [
+    assert slot_environments(3, []) == [{}, {}, {}]
+    assert slot_environments(4, ["0", "1"]) == [
         {"CUDA_VISIBLE_DEVICES": "0"},
         {"CUDA_VISIBLE_DEVICES": "1"},
     ]
-    assert places_of(1, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}]
+    assert slot_environments(1, ["0", "1"]) == [{"CUDA_VISIBLE_DEVICES": "0"}]
     assert gpus({"CUDA_VISIBLE_DEVICES": "3, GPU-8932f937"}) == ["3", "GPU-8932f937"]
     assert gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
 

@@ -12,9 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from helpers.run import places, small
-from upgate.execution.driver import Job
 from upgate.run.datasets import Datasets
-from upgate.run.job import parameters
+from upgate.run.job import Job, parameters
 from upgate.run.result import Result
 from upgate.tune.command import tune_command
 from upgate.tune.plan import Plan, plan

@@ -10,7 +10,8 @@ import torch
 from upgate.config import compose as config
 from upgate.data.loader import DeterministicLoader, share
 from upgate.errors import UserError
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 
 SMALL = (
     "task=stock",

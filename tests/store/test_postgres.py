@@ -21,7 +21,7 @@ from helpers.store import Server, free_port, key, points
 from upgate import cli
 from upgate.errors import UserError
 from upgate.run.provenance import command_line
-from upgate.store.connect import first_line, shown
+from upgate.store.connect import first_line, redact
 from upgate.store.store import Store
 from upgate.store.ui import ui_command
 
@@ -309,7 +309,7 @@ def test_what_is_printed_and_kept_has_no_password(
         == "upgate tune tune.storage=postgresql://db.example:5432/optuna task=stock 'data.path=a@b c.csv'"
     )
     assert (
-        shown("postgresql://db/optuna?user=me&password=s3cret&sslmode=require")
+        redact("postgresql://db/optuna?user=me&password=s3cret&sslmode=require")
         == "postgresql://db/optuna?user=me&password=&sslmode=require"
     )
     for same in (
@@ -318,7 +318,7 @@ def test_what_is_printed_and_kept_has_no_password(
         "postgresql://me@db.example/mlflow",
         "s3://bucket/folder",
     ):
-        assert shown(same) == same
+        assert redact(same) == same
     assert "s3cret" not in first_line(
         ValueError(f"API request to {uri}/api failed, and to 'http://me:s3cret@x/y'")
     )

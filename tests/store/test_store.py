@@ -13,7 +13,7 @@ import pytest
 
 from helpers.store import fresh, key, points
 from upgate.errors import UserError
-from upgate.store.record import where
+from upgate.store.record import build_filter
 from upgate.store.run import clean, status_of
 from upgate.store.store import Store
 
@@ -171,7 +171,9 @@ def test_a_full_disk_does_not_end_the_training(store: Store) -> None:
     run.log({"loss": 1.0}, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (store.journal(run.key).stat().st_size + 5, hard))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (store.log_path(run.key).stat().st_size + 5, hard)
+        )
         run.log({"loss": 2.0}, 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -197,7 +199,7 @@ def test_filters_quote_what_they_are_given(store: Store) -> None:
     with store.run("stock", "one", key("one"), {}, {"upgate.recipe": "it's"}, None, False):
         pass
     assert len(store.rows(recipe="it's")) == 1 and store.rows(recipe="x' or 'a' = 'a") == []
-    assert where(task=None, status="FAILED") == "attributes.status = 'FAILED'"
+    assert build_filter(task=None, status="FAILED") == "attributes.status = 'FAILED'"
 
 
 def test_importing_the_store_imports_no_mlflow() -> None:
@@ -208,7 +210,7 @@ def test_importing_the_store_imports_no_mlflow() -> None:
 def test_the_first_word_about_the_end_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.run("stock", "one", key("one"), {}, {}, None, False)
     with monkeypatch.context() as patch:
-        patch.setattr(run._courier, "drain", lambda journal: signal.raise_signal(signal.SIGINT))
+        patch.setattr(run._flusher, "flush", lambda journal: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             run.finish("FINISHED")
     run.finish("KILLED")  # what a trainer does next

@@ -57,7 +57,7 @@ def test_a_server_may_hang_and_die_while_a_run_logs(
         logged.append(time.perf_counter() - started)
     assert max(logged) < 0.5  # 5 to 30 us, but the machine may be busy
     run.text("said while it was away", "note.txt")
-    journal = store.journal(run.key)
+    journal = store.log_path(run.key)
     assert len(journal.read_text().splitlines()) == 202
     started = time.monotonic()
     run.finish("FINISHED")
@@ -82,7 +82,7 @@ def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(stor
     with store.run("stock", "one", key("one"), {}, {}, None, False) as run:
         pass
     store.client.update_run(run.id, "RUNNING")
-    journal = store.journal(run.key)
+    journal = store.log_path(run.key)
     journal.write_text(
         f'{{"run":"{run.id}","upgate.host":"elsewhere","upgate.pid":"7"}}\n'
     )  # on a disk that keeps no locks
@@ -100,7 +100,7 @@ def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(stor
 def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
     settle = "import sys, pathlib, time; from upgate.store.write_ahead_log import claim; j = claim(pathlib.Path(sys.argv[1]))"
     command = f"{settle}; print('claimed', flush=True); time.sleep(1); j.remove()"
-    path = store.journal(key("one"))
+    path = store.log_path(key("one"))
     path.parent.mkdir(parents=True)
     path.write_text('{"run":"0","upgate.host":"' + store.host + '","upgate.pid":"999999999"}\n')
     with subprocess.Popen(
@@ -131,7 +131,7 @@ def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
         run.finish("FAILED")
         os._exit(0)
     os.waitpid(child, 0)
-    path = str(store.journal(run.key))
+    path = str(store.log_path(run.key))
     probe = "import sys, pathlib; from upgate.store.write_ahead_log import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
     assert subprocess.check_output([sys.executable, "-c", probe, path], text=True) == "None\n"
     run.finish("FINISHED")

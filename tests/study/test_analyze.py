@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.analyze import judge
 from upgate.study.result import Arm, Study, StudyResult, from_json
 

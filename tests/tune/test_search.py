@@ -7,8 +7,8 @@ import pytest
 
 from helpers.run import small
 from helpers.tune import LIBRARY, Fake, answer, bowl, planned, search
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import make_job
+from upgate.run.job import Job
 from upgate.run.result import Result
 from upgate.tune.plan import job_at, trial_words
 from upgate.tune.trial import COMPLETE, DIVERGED, FAILED, PRUNED

@@ -12,7 +12,8 @@ from rich.console import Console
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
 from upgate.store.open import open_store
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 OWN = ("run", "out", "root")

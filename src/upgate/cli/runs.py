@@ -12,7 +12,8 @@ from upgate.console import new_table, number
 from upgate.errors import UserError
 from upgate.run.result import difference, finite, scores
 from upgate.store.open import open_store
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")

@@ -12,15 +12,18 @@ from rich.markup import escape
 
 from upgate.config import compose as config
 from upgate.console import interrupted, show_failures
-from upgate.execution.driver import Interrupted, Job, execute
+from upgate.execution.driver import execute
+from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_job
 from upgate.recipe.engagement import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 

@@ -1,7 +1,7 @@
-"""Run a list of jobs wherever the configuration says: in this process, on this machine's cores, or on a cluster.
+"""Run a list of jobs on an executor: in this process, on this machine's cores, or on a cluster.
 
-What the store holds is settled; the rest is sent out as slots come free, a twin before the runs that it is the twin of; every end is
-told. What is sent is done by `worker.work`. Nothing else knows where a run runs.
+Stored results are taken over; the other jobs are submitted as slots come free, a twin before the
+runs that are compared with it. Every end of a run is reported to a listener.
 """
 
 import signal
@@ -16,28 +16,25 @@ from typing import Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.errors import UserError
-from upgate.execution.executor import Executor, Task, WorkerDied, open_executor
-from upgate.execution.run_job import Interrupted, settle_stored
-from upgate.execution.worker import doer, task_for
-from upgate.run.job import Fetch, Job, folder_of, parameters, result_of
+from upgate.execution.executor import Executor, open_executor
+from upgate.execution.run_job import complete_stored
+from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
+from upgate.execution.worker import make_work
+from upgate.run.job import Fetch, Job, folder_of, result_of
 from upgate.run.result import Result
 from upgate.run.table_cache import TableCache
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 
-__all__ = ["Fetch", "Interrupted", "Job", "Watch", "execute", "parameters"]
-
-SAME_FAILURE = (
-    3  # failures of one kind after which a command gives up: the fault is the code's, not the run's
-)
+SAME_FAILURE = 3  # failures of one kind after which a command gives up: the code is at fault
 ATTEMPTS = 2  # at a run whose worker dies
 
 
-class Watch(Protocol):
-    """Who is told of each run that is trained, as it begins and as it ends; of a second attempt as of another beginning."""
+class RunListener(Protocol):
+    """Hears of each run that is trained, when it starts and when it ends; a retry starts again."""
 
-    def begun(self, job: Job, executor: Executor) -> None: ...
-    def ended(self, job: Job, result: Result, executor: Executor) -> None: ...
+    def on_run_start(self, job: Job, executor: Executor) -> None: ...
+    def on_run_end(self, job: Job, result: Result, executor: Executor) -> None: ...
 
 
 def execute(
@@ -46,28 +43,27 @@ def execute(
     store: Store,
     parent: Run,
     console: Console,
-    watch: Watch | None = None,
+    listener: RunListener | None = None,
     executor: Executor | None = None,
     tolerant: bool = False,
 ) -> list[Result]:
-    """Return a result per job, in order; what the store holds is not trained again. A failure is told at once and the rest go on.
+    """Return a result per job, in order; what the store holds is not trained again.
 
-    `executor`: one that is open and stays so; else the one that the configuration asks for is opened. `tolerant`: however many runs fail
-    alike, the rest go on. Raises Interrupted on Ctrl-C; then nothing goes on any more, and what was running is marked KILLED.
+    A failure is printed at once and the other jobs go on.
+
+    Args: executor, an open one that stays open; without it the configured one is opened and closed.
+    tolerant: go on however many runs fail alike.
+    Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED.
     """
     if not jobs:
         return []
     with ExitStack() as stack:
         if executor is None:
-            first, threads = jobs[0], max(job.spec.threads for job in jobs)
-            inline = doer(fetch, store, console)
-            executor = stack.enter_context(
-                open_executor(first.config, threads, first.spec.budget["accelerator"], inline)
-            )
-        driver = Driver(jobs, fetch, store, parent, console, watch, executor, tolerant)
+            executor = stack.enter_context(_open_configured(jobs, fetch, store, console))
+        driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant)
         with sigterm_as_ctrl_c():
             try:
-                driver.drive()
+                driver.run()
             except BaseException as error:
                 driver.stop()
                 if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -76,8 +72,15 @@ def execute(
     return [driver.results[job.spec.key] for job in jobs if job.spec.key in driver.results]
 
 
+def _open_configured(jobs: Sequence[Job], fetch: Fetch, store: Store, console: Console) -> Executor:
+    """The executor of the first job's configuration, with threads enough for every job."""
+    first, threads = jobs[0], max(job.spec.threads for job in jobs)
+    work = make_work(fetch, store, console)
+    return open_executor(first.config, threads, first.spec.budget["accelerator"], work)
+
+
 class Driver:
-    """What waits, what goes on and what came of it."""
+    """The jobs that wait, those that are training, and the results. One per call of `execute`."""
 
     def __init__(
         self,
@@ -86,153 +89,143 @@ class Driver:
         store: Store,
         parent: Run,
         console: Console,
-        watch: Watch | None,
+        listener: RunListener | None,
         executor: Executor,
         tolerant: bool,
     ) -> None:
-        self.fetch, self.store, self.parent, self.console, self.executor = (
-            fetch,
-            store,
-            parent,
-            console,
-            executor,
-        )
-        self.tolerant = tolerant
+        self.fetch, self.store, self.parent, self.console = fetch, store, parent, console
+        self.executor, self.tolerant = executor, tolerant
         self.waiting: dict[str, Job] = {}
         for job in jobs:
             self.waiting.setdefault(job.spec.key, job)
-        self.wanted = frozenset(self.waiting)
-        self.stored = store.finished(self.wanted)
-        self.watch = watch or Lines(console, len(self.wanted) - len(self.stored))
-        self.shelf, self.shelved = TableCache.at(jobs[0].config["cache"]), set[str]()
-        self.going: dict[Future[Task], Job] = {}
+        self.keys = frozenset(self.waiting)
+        self.stored = store.finished(self.keys)
+        self.listener = listener or LinePerRun(console, len(self.keys) - len(self.stored))
+        self.tables, self.saved = TableCache.at(jobs[0].config["cache"]), set[str]()
+        self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
-        self.attempts: Counter[str] = Counter()  # by run
-        self.failures: Counter[str] = Counter()  # by kind
+        self.attempts: Counter[str] = Counter()  # by run key
+        self.failures: Counter[str] = Counter()  # by kind of error
 
-    def drive(self) -> None:
-        """Until nothing is left to do."""
-        while self.waiting or self.going:
-            self.send_out()
-            for future in wait(self.going, return_when=FIRST_COMPLETED).done:
-                self.take_in(self.going.pop(future), future)
+    def run(self) -> None:
+        """Dispatch and collect until no job is left."""
+        while self.waiting or self.training:
+            self.dispatch()
+            for future in wait(self.training, return_when=FIRST_COMPLETED).done:
+                self.collect(self.training.pop(future), future)
         self.store.prepare()  # delivers what a worker could not
 
-    def send_out(self) -> None:
-        """In order, settle what is stored and begin what there is a slot for; a run waits until its twin's result is known."""
+    def dispatch(self) -> None:
+        """In order, take over stored results and submit as many jobs as there are free slots.
+
+        A run waits until the result of its twin is known.
+        """
         for key, job in list(self.waiting.items()):
-            if job.twin != key and job.twin in self.wanted and job.twin not in self.results:
+            if self._waits_for_twin(job):
                 continue
             if key in self.stored:
-                self.results[key] = settle_stored(
-                    self.stored.pop(key), self.results.get(job.twin), self.store
-                )
-            elif len(self.going) < self.executor.slots:
-                self.begin(job)
+                twin = self.results.get(job.twin)
+                self.results[key] = complete_stored(self.stored.pop(key), twin, self.store)
+            elif len(self.training) < self.executor.slots:
+                self.submit(job)
             else:
                 return
             del self.waiting[key]
 
-    def begin(self, job: Job) -> None:
-        self.watch.begun(job, self.executor)
-        if not self.executor.here and job.spec.data not in self.shelved:
-            self.shelf.put(self.fetch(job)[0])
-            self.shelved.add(job.spec.data)
-        self.attempts[job.spec.key] += 1
-        task = task_for(job, self.results.get(job.twin), self.parent.id, self.store, self.shelf)
-        self.going[self.executor.submit(task)] = job
+    def _waits_for_twin(self, job: Job) -> bool:
+        is_own_twin = job.twin == job.spec.key
+        return not is_own_twin and job.twin in self.keys and job.twin not in self.results
 
-    def take_in(self, job: Job, future: Future[Task]) -> None:
+    def submit(self, job: Job) -> None:
+        self.listener.on_run_start(job, self.executor)
+        if not self.executor.in_process and job.spec.data not in self.saved:
+            self.tables.put(self.fetch(job)[0])
+            self.saved.add(job.spec.data)
+        self.attempts[job.spec.key] += 1
+        self.training[self.executor.submit(self.request(job))] = job
+
+    def request(self, job: Job) -> WorkRequest:
+        return WorkRequest(
+            job=job,
+            twin=self.results.get(job.twin),
+            parent=job.parent or self.parent.id,
+            root=str(self.store.root),
+            uri=self.store.uri,
+            cache=self.tables.place,
+        )
+
+    def collect(self, job: Job, future: Future[WorkResponse]) -> None:
         try:
-            result = answered(future.result())
+            result = future.result().unwrap()
         except WorkerDied as death:
-            again = self.died(job, str(death))
-            if again is None:
+            retried = self.retry_or_fail(job, str(death))
+            if retried is None:
                 return
-            result = again
+            result = retried
         self.results[job.spec.key] = result
         if result.error:
-            self.console.print(
-                "[red]failed[/]", escape(f"{job.name}: {result.error}"), highlight=False
-            )
-            self.count(result.error.partition(":")[0])
-        self.watch.ended(job, result, self.executor)
+            message = escape(f"{job.name}: {result.error}")
+            self.console.print("[red]failed[/]", message, highlight=False)
+            self.count_failure(result.error.partition(":")[0])
+        self.listener.on_run_end(job, result, self.executor)
 
-    def count(self, kind: str) -> None:
-        """After so many failures of a kind nothing more is begun; what goes on may end."""
+    def count_failure(self, kind: str) -> None:
+        """After SAME_FAILURE failures of a kind nothing more is submitted; what is training may end."""
         self.failures[kind] += 1
         if self.failures[kind] == SAME_FAILURE and not self.tolerant:
             self.waiting.clear()
             self.console.print(
-                f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, so this stops here.[/]"
+                f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, "
+                "so this stops here.[/]"
             )
 
-    def died(self, job: Job, how: str) -> Result | None:
-        """Tell MLflow of a run whose worker is gone; its result, or None if it is to be tried once more."""
+    def retry_or_fail(self, job: Job, cause: str) -> Result | None:
+        """Mark the run of a dead worker in the store; its result, or None where it is tried again."""
         key = job.spec.key
-        row = self.store.mark_dead(key, "FAILED", f"its worker died: {how}")
-        if row is not None and row.status == "FINISHED":  # all was told but to us
-            return settle_stored(row, self.results.get(job.twin), self.store)
+        row = self.store.mark_dead(key, "FAILED", f"its worker died: {cause}")
+        if row is not None and row.status == "FINISHED":
+            # the run finished and was logged; only the reply was lost
+            return complete_stored(row, self.results.get(job.twin), self.store)
         if self.attempts[key] < ATTEMPTS:
-            self.console.print(
-                "[yellow]worker died[/]",
-                escape(f"{job.name}: {how}; it is tried once more"),
-                highlight=False,
-            )
+            message = escape(f"{job.name}: {cause}; it is tried once more")
+            self.console.print("[yellow]worker died[/]", message, highlight=False)
             self.waiting = {key: job, **self.waiting}
             return None
-        told = f"WorkerDied: its worker died {ATTEMPTS} times, now {how}; if memory is short, take a smaller executor.workers"
-        return result_of(
-            job,
-            row.run_id if row else "",
-            folder_of(self.store.root, key),
-            "FAILED",
-            {},
-            error=told,
+        error = (
+            f"WorkerDied: its worker died {ATTEMPTS} times, now {cause}; "
+            "if memory is short, take a smaller executor.workers"
         )
+        run_id, folder = row.run_id if row else "", folder_of(self.store.root, key)
+        return result_of(job, run_id, folder, "FAILED", {}, error=error)
 
     def stop(self) -> None:
-        """End what goes on, in the store too."""
-        self.executor.halt()
-        for job in self.going.values():
+        """End the runs that are training, and mark them in the store."""
+        self.executor.cancel()
+        for job in self.training.values():
             self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
 
 
-def answered(answer: Task) -> Result:
-    """The result in a worker's answer. Raises what it says instead."""
-    if "refused" in answer:
-        raise UserError(answer["refused"])
-    if "raised" in answer:
-        raise RuntimeError(f"in a worker:\n{answer['raised']}")
-    if "interrupted" in answer:
-        raise Interrupted
-    return Result(**answer["result"])
+class LinePerRun:
+    """Prints a line as each run ends, where no progress bar shows it."""
 
+    def __init__(self, console: Console, total: int) -> None:
+        self.console, self.total, self.ended = console, total, 0
+        self.started: dict[str, float] = {}
 
-class Lines:
-    """A line as each run ends, where no progress bar shows it."""
+    def on_run_start(self, job: Job, executor: Executor) -> None:
+        self.started[job.spec.key] = time.monotonic()
 
-    def __init__(self, console: Console, every: int) -> None:
-        self.console, self.every, self.done = console, every, 0
-        self.since: dict[str, float] = {}
-
-    def begun(self, job: Job, executor: Executor) -> None:
-        self.since[job.spec.key] = time.monotonic()
-
-    def ended(self, job: Job, result: Result, executor: Executor) -> None:
-        self.done += 1
-        took = time.monotonic() - self.since.pop(job.spec.key)
-        if not executor.here and not result.error:
-            self.console.print(
-                f"run {self.done} of {self.every} done: {job.name}, {took:.0f} s",
-                highlight=False,
-                markup=False,
-            )
+    def on_run_end(self, job: Job, result: Result, executor: Executor) -> None:
+        self.ended += 1
+        seconds = time.monotonic() - self.started.pop(job.spec.key)
+        if not executor.in_process and not result.error:
+            line = f"run {self.ended} of {self.total} done: {job.name}, {seconds:.0f} s"
+            self.console.print(line, highlight=False, markup=False)
 
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """What batch systems send ends a command as Ctrl-C does: runs are marked, workers end."""
+    """Batch systems send SIGTERM: treat it as Ctrl-C, so that runs are marked and workers end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

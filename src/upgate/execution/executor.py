@@ -1,78 +1,75 @@
-"""Where runs run, behind one small interface: `submit` a run as plain values, and get a future of its answer, plain values too.
+"""Where runs train, behind one small interface: submit a request, get a future of its response."""
 
-Plain, because objects of Hydra, Lightning or PyTorch do not travel between processes unharmed, and dicts do.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.errors import UserError, did_you_mean
-
-Task = dict[str, Any]  # a run to do; `worker.py` says what is in it
-Work = Callable[[Task], Task]
-
-
-class WorkerDied(Exception):
-    """The process that ran a run is gone; the message says how."""
+from upgate.execution.work import Work, WorkRequest, WorkResponse
 
 
 class Executor:
-    """As a context it ends its processes. `slots`: runs at once; asked for first when there is something to run, it may start them."""
+    """Runs at most `slots` requests at once; as a context manager it ends its processes.
 
-    here: ClassVar[bool] = False  # whether runs go on in this process, with its progress bar
+    Processes may start when `slots` is first read, so read it only when there is a run to train.
+    """
+
+    in_process: ClassVar[bool] = False  # whether runs train in this process, with its progress bar
 
     @property
     def slots(self) -> int:
         raise NotImplementedError
 
-    def submit(self, task: Task) -> Future[Task]:
-        """Start a run; call it for `slots` at once at most. The future raises `WorkerDied` where the process did."""
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
+        """Start a run; at most `slots` at once. The future raises WorkerDied where the process did."""
         raise NotImplementedError
 
-    def halt(self) -> None:
-        """Interrupt what is going on and wait until it is over; its futures do not matter any more."""
+    def cancel(self) -> None:
+        """Interrupt what is training and wait until it has ended; nobody reads its futures any more."""
 
     def close(self) -> None:
-        """End what was started. Nothing is going on."""
+        """End the processes that were started; nothing is training."""
 
-    def __enter__(self) -> "Executor":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
 
 class Inline(Executor):
-    """One run after the other in this process."""
+    """One run after the other, in this process."""
 
-    here = True
+    in_process = True
     slots = 1
 
     def __init__(self, work: Work) -> None:
         self.work = work
 
-    def submit(self, task: Task) -> Future[Task]:
-        done: Future[Task] = Future()
-        done.set_result(self.work(task))
-        return done
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
+        future: Future[WorkResponse] = Future()
+        future.set_result(self.work(request))
+        return future
 
 
 @dataclass(frozen=True)
-class InlineKnobs:
+class InlineOptions:
     """conf/executor/inline.yaml"""
 
     name: str
 
 
 @dataclass(frozen=True)
-class LocalKnobs:
+class LocalOptions:
     """conf/executor/local.yaml"""
 
     name: str
@@ -80,7 +77,7 @@ class LocalKnobs:
 
 
 @dataclass(frozen=True)
-class RayKnobs:
+class RayOptions:
     """conf/executor/ray.yaml"""
 
     name: str
@@ -89,39 +86,47 @@ class RayKnobs:
     gpus: NonNegative
 
 
-KNOBS: dict[str, type] = {"inline": InlineKnobs, "local": LocalKnobs, "ray": RayKnobs}
+ExecutorOptions = InlineOptions | LocalOptions | RayOptions
+OPTIONS: dict[str, type] = {
+    "inline": InlineOptions,
+    "local": LocalOptions,
+    "ray": RayOptions,
+}
 
 
-def check_executor(asked: Mapping[str, Any], trainer: Mapping[str, Any]) -> Any:
-    """The knobs of an executor, checked. Raises UserError; also where it cannot give a run the device that it names."""
-    if asked["name"] not in KNOBS:
+def check_executor(config: Mapping[str, Any], trainer: Mapping[str, Any]) -> ExecutorOptions:
+    """The options of the configured executor, checked.
+
+    Raises UserError; also where the executor cannot give a run the device that `trainer` names.
+    """
+    name, devices = config["name"], trainer["devices"]
+    if name not in OPTIONS:
+        raise UserError(f"executor={name} is not a choice{did_you_mean(name, OPTIONS)}")
+    options: ExecutorOptions = build(OPTIONS[name], config, "executor")
+    if name != "inline" and isinstance(devices, list):
         raise UserError(
-            f"executor={asked['name']} is not a choice{did_you_mean(asked['name'], KNOBS)}"
+            f"trainer.devices={devices} names one GPU, and executor={name} gives each run its own; "
+            "leave it out"
         )
-    knobs = build(KNOBS[asked["name"]], asked, "executor")
-    if asked["name"] != "inline" and isinstance(trainer["devices"], list):
-        told = f"trainer.devices={trainer['devices']} names one GPU"
+    if name != "inline" and devices != 1:
         raise UserError(
-            f"{told}, and executor={asked['name']} gives each run its own; leave it out"
+            f"trainer.devices={devices} shares a run out, and executor={name} has one device for "
+            "each; take executor=inline"
         )
-    if asked["name"] != "inline" and trainer["devices"] != 1:
-        told = f"trainer.devices={trainer['devices']} shares a run out"
-        raise UserError(
-            f"{told}, and executor={asked['name']} has one device for each; take executor=inline"
-        )
-    return knobs
+    return options
 
 
 def open_executor(
     config: Mapping[str, Any], threads: int, accelerator: str, work: Work
 ) -> Executor:
-    """The executor that a configuration asks for; nothing starts yet. `work` does a run in this process.
+    """The executor that a configuration asks for; no process starts yet.
 
-    threads: of a run, the most that one needs. accelerator: the runs', as in their specs.
+    Args: threads, the most that a run needs; accelerator, that of the runs' specs; work, which
+    trains a run in this process.
     """
-    knobs = check_executor(config["executor"], config["trainer"])
-    if isinstance(knobs, InlineKnobs):
+    options = check_executor(config["executor"], config["trainer"])
+    if isinstance(options, InlineOptions):
         return Inline(work)
-    module = import_module(f"upgate.execution.{knobs.name}")
-    made: Executor = module.EXECUTOR(knobs, threads, accelerator)
-    return made
+    module = import_module(f"upgate.execution.{options.name}")
+    executor: Executor = module.EXECUTOR(options, threads, accelerator)
+    return executor

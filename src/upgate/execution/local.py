@@ -1,6 +1,6 @@
 """executor=local: a process per run at once, forked from one that has imported everything (forkserver).
 
-A process that dies takes its own run with it and nothing else; the next run in its slot gets a new one.
+A process that dies loses its own run and nothing else; the next run in its slot gets a new one.
 """
 
 import multiprocessing
@@ -9,14 +9,15 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from upgate.execution.executor import Executor, LocalKnobs, Task, Work, WorkerDied
+from upgate.execution.executor import Executor, LocalOptions
+from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 
 PRELOAD = [
     "upgate.execution.worker",
@@ -30,11 +31,11 @@ PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 class Local(Executor):
     """`slots` processes, each started when it is first needed."""
 
-    def __init__(self, knobs: LocalKnobs, threads: int, accelerator: str) -> None:
+    def __init__(self, options: LocalOptions, threads: int, accelerator: str) -> None:
         visible = gpus(os.environ) if accelerator == "cuda" else []
-        fit = len(visible) or most_workers(cores(), threads, memory(), peak())
-        places = places_of(knobs.workers or fit, visible)
-        self._slots = [Slot(threads, environ) for environ in places]
+        fitting = len(visible) or most_workers(cores(), threads, free_memory(), peak_memory())
+        environments = slot_environments(options.workers or fitting, visible)
+        self._slots = [Slot(threads, environment) for environment in environments]
         self._free: SimpleQueue[Slot] = SimpleQueue()
         for slot in self._slots:
             self._free.put(slot)
@@ -44,17 +45,17 @@ class Local(Executor):
     def slots(self) -> int:
         return len(self._slots)
 
-    def submit(self, task: Task) -> Future[Task]:
-        return self._threads.submit(self._do, task)
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
+        return self._threads.submit(self._train, request)
 
-    def _do(self, task: Task) -> Task:
+    def _train(self, request: WorkRequest) -> WorkResponse:
         slot = self._free.get()
         try:
-            return slot.do(task)
+            return WorkResponse.from_dict(slot.exchange(request.to_dict()))
         finally:
             self._free.put(slot)
 
-    def halt(self) -> None:
+    def cancel(self) -> None:
         for slot in self._slots:
             slot.interrupt()
         late = threading.Timer(PATIENCE, self._kill)
@@ -73,55 +74,56 @@ class Local(Executor):
 
 
 class Slot:
-    """One process at a time, and the pipe to it. `do` is called by one thread at a time."""
+    """One process at a time, and the pipe to it. One thread at a time calls `exchange`."""
 
-    def __init__(self, threads: int, environ: Mapping[str, str]) -> None:
-        self.threads, self.environ = threads, dict(environ)
+    def __init__(self, threads: int, environment: Mapping[str, str]) -> None:
+        self.threads, self.environment = threads, dict(environment)
         self._process: Any = None
         self._pipe: Connection | None = None
-        self._halted = False
+        self._cancelled = False
 
-    def do(self, task: Task) -> Task:
-        """Send a task and wait for its answer. Raises Died, and forgets the process, where there is none."""
+    def exchange(self, payload: Payload) -> Payload:
+        """Send a request and wait for its response.
+
+        Raises WorkerDied, and forgets the process, where none comes.
+        """
         try:
             if self._process is None:
                 self._start()
-            if self._halted:
+            if self._cancelled:
                 raise EOFError
             assert self._pipe is not None
-            self._pipe.send(task)
-            answer: Task = self._pipe.recv()
+            self._pipe.send(payload)
+            response: Payload = self._pipe.recv()
         except (EOFError, OSError):
-            raise WorkerDied(self._bury()) from None
-        return answer
+            raise WorkerDied(self._reap()) from None
+        return response
 
     def _start(self) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOAD)
-        self._pipe, theirs = context.Pipe()
+        self._pipe, worker_end = context.Pipe()
+        arguments = (worker_end, self.threads, self.environment)
         with _starting:
-            self._process = context.Process(
-                target=serve, args=(theirs, self.threads, self.environ), name="upgate-worker"
-            )
+            self._process = context.Process(target=serve, args=arguments, name="upgate-worker")
             self._process.start()
-        theirs.close()  # so that the pipe ends when the process does
+        worker_end.close()  # so that the pipe ends when the process does
 
-    def _bury(self) -> str:
+    def _reap(self) -> str:
+        """Wait for the end of the process; how it ended."""
         process, self._process = self._process, None
         if process is None:
             return "it was not started"
         process.kill()  # it may have closed its pipe only
         process.join()
         code = process.exitcode
-        return (
-            f"killed by {signal.Signals(-code).name}"
-            if code < 0
-            else f"ended with exit code {code}"
-        )
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
 
     def interrupt(self) -> None:
-        """As Ctrl-C would; nothing is begun afterwards."""
-        self._halted = True
+        """Interrupt the run as Ctrl-C would; nothing starts afterwards."""
+        self._cancelled = True
         if (process := self._process) is not None:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGINT)
@@ -131,7 +133,7 @@ class Slot:
             process.kill()
 
     def end(self) -> None:
-        """Let an idle process go."""
+        """Ask an idle process to end, then kill it."""
         process, self._process = self._process, None
         if process is not None and self._pipe is not None:
             with suppress(OSError):
@@ -144,53 +146,60 @@ class Slot:
 _starting = threading.Lock()  # multiprocessing starts one process at a time
 
 
-class Bell:
-    """Ctrl-C for a worker, from the driver alone: it interrupts the run that goes on, and no other follows."""
+class InterruptHandler:
+    """Ctrl-C for a worker, from the driver alone: it interrupts the run, and no other follows."""
 
     def __init__(self) -> None:
-        self.rung = self.working = False
-        signal.signal(signal.SIGINT, self.ring)
+        self.received = self.training = False
+        signal.signal(signal.SIGINT, self.handle)
 
-    def ring(self, *_: Any) -> None:
-        first, self.rung = not self.rung, True
-        if first and self.working:
+    def handle(self, *_: Any) -> None:
+        first, self.received = not self.received, True
+        if first and self.training:
             raise KeyboardInterrupt
 
-    def under(self, work: Work, task: Task) -> Task:
-        self.working = True
-        answer = {"interrupted": True} if self.rung else work(task)
-        self.working = False
-        return answer
+    def guard(self, work: Callable[[Payload], Payload], payload: Payload) -> Payload:
+        self.training = True
+        refused = WorkResponse(interrupted=True).to_dict()
+        response = refused if self.received else work(payload)
+        self.training = False
+        return response
 
 
-def serve(pipe: Connection, threads: int, environ: Mapping[str, str]) -> None:
-    """A worker's life: tasks until None. It ends with the driver; the terminal's Ctrl-C does not reach it."""
+def serve(pipe: Connection, threads: int, environment: Mapping[str, str]) -> None:
+    """The loop of a worker: requests until None.
+
+    It ends with the driver; the terminal's Ctrl-C does not reach it.
+    """
     os.setsid()
-    bell = Bell()
-    os.environ.update(environ)
+    handler = InterruptHandler()
+    os.environ.update(environment)
     threading.Thread(target=end_with_driver, daemon=True).start()
     import torch
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    from upgate.execution.worker import work
+    from upgate.execution.worker import serve_request
 
     torch.set_num_threads(threads)
     threadpool_limits(threads)
     with suppress(EOFError):  # the driver is gone
-        while (task := pipe.recv()) is not None:
-            pipe.send(bell.under(work, task))
+        while (payload := pipe.recv()) is not None:
+            pipe.send(handler.guard(serve_request, payload))
 
 
 def end_with_driver() -> None:
-    """The watchdog tells the store of a run that this cuts off."""
+    """End this process when the driver has ended; the watchdog marks the run that this cuts off."""
     driver = multiprocessing.parent_process()
     assert driver is not None
     driver.join()
     os._exit(1)
 
 
-def places_of(workers: int, visible: list[str]) -> list[dict[str, str]]:
-    """The environment of each slot: with GPUs one run on each, however many workers were asked for; without, nothing to set."""
+def slot_environments(workers: int, visible: list[str]) -> list[dict[str, str]]:
+    """The environment variables of each slot; without GPUs there is nothing to set.
+
+    With GPUs one run trains on each, however many workers are configured.
+    """
     if not visible:
         return [{} for _ in range(workers)]
     return [{"CUDA_VISIBLE_DEVICES": name} for name in visible[:workers]]
@@ -217,21 +226,20 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def memory() -> float:
+def free_memory() -> float:
     """Bytes that new processes can take."""
     try:
         with open("/proc/meminfo") as file:  # noqa: PTH123
-            found = {line.split(":")[0]: int(line.split()[1]) * 1024.0 for line in file}
-        return found["MemAvailable"]
+            kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in file}
+        return kilobytes["MemAvailable"] * 1024.0
     except OSError:  # not Linux
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
-def peak() -> float:
-    """Bytes that this process, which holds the data too, has taken at most: about what a worker needs."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+def peak_memory() -> float:
+    """Bytes that this process, which holds the data too, has used at most: about a worker's need."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 EXECUTOR = Local

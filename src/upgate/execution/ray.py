@@ -1,6 +1,7 @@
 """executor=ray: runs as tasks of a Ray cluster, an existing one by its address or one of this machine's.
 
-Ray carries plain values and nothing else: what is retried, recorded and told is decided here, as it is for every executor.
+Ray carries plain values and nothing else: the driver decides what is retried and recorded, as it
+does for every executor.
 """
 
 import logging
@@ -11,7 +12,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from upgate.errors import UserError
-from upgate.execution.executor import Executor, RayKnobs, Task, WorkerDied
+from upgate.execution.executor import Executor, RayOptions
+from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 QUIET = {
@@ -21,91 +23,93 @@ QUIET = {
 
 
 class Cluster(Executor):
-    """Connected when it is first needed. Every machine of it needs this package, the shelf, and the store by its URI."""
+    """Connects when it is first needed.
 
-    def __init__(self, knobs: RayKnobs, threads: int, accelerator: str) -> None:
+    Every machine of the cluster needs this package, the table cache, and the store by its URI.
+    """
+
+    def __init__(self, options: RayOptions, threads: int, accelerator: str) -> None:
         if find_spec("ray") is None:
             raise UserError(
-                "executor=ray needs the package ray: pip install 'upgate[ray]', or take executor=local"
+                "executor=ray needs the package ray: pip install 'upgate[ray]', "
+                "or take executor=local"
             )
-        if accelerator == "cuda" and not knobs.gpus:
+        if accelerator == "cuda" and not options.gpus:
             raise UserError(
-                "executor.gpus=0 gives these runs no GPU to train on; give executor.gpus=1, or trainer.accelerator=cpu"
+                "executor.gpus=0 gives these runs no GPU to train on; give executor.gpus=1, "
+                "or trainer.accelerator=cpu"
             )
-        self.knobs, self.threads = knobs, threads
+        self.options, self.threads = options, threads
         self._ray: Any = None
-        self._remote: Callable[[Task], Any] | None = None
-        self._ours = False  # whether the connection is ours to end
-        self._going: dict[Future[Task], Any] = {}
+        self._remote: Callable[[Payload], Any] | None = None
+        self._owns_connection = False  # whether `close` ends it
+        self._training: dict[Future[WorkResponse], Any] = {}
 
     @property
     def slots(self) -> int:
         self._connect()
-        return self.knobs.workers or max(
-            1, int(self._ray.cluster_resources().get("CPU", 1)) // self.threads
-        )
+        cpus = int(self._ray.cluster_resources().get("CPU", 1))
+        return self.options.workers or max(1, cpus // self.threads)
 
-    def submit(self, task: Task) -> Future[Task]:
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
         self._connect()
         assert self._remote is not None
-        reference = self._remote(task)
-        answer: Future[Task] = Future()
-        self._going[answer] = reference
-        answer.add_done_callback(self._going.pop)
-        reference.future().add_done_callback(lambda done: self._hand_over(done, answer))
-        return answer
+        reference = self._remote(request.to_dict())
+        response: Future[WorkResponse] = Future()
+        self._training[response] = reference
+        response.add_done_callback(self._training.pop)
+        reference.future().add_done_callback(lambda done: self._hand_over(done, response))
+        return response
 
-    def _hand_over(self, done: Future[Task], answer: Future[Task]) -> None:
+    def _hand_over(self, done: Future[Payload], response: Future[WorkResponse]) -> None:
         from ray.exceptions import RayError, RayTaskError
 
         error = done.exception()
         if error is None:
-            answer.set_result(done.result())
+            response.set_result(WorkResponse.from_dict(done.result()))
         elif isinstance(error, RayError) and not isinstance(error, RayTaskError):
-            answer.set_exception(
-                WorkerDied(f"{type(error).__name__} of Ray's")
-            )  # the worker, its machine, or its memory
+            # the worker, its machine, or its memory
+            response.set_exception(WorkerDied(f"{type(error).__name__} of Ray's"))
         else:
-            answer.set_exception(error)
+            response.set_exception(error)
 
-    def halt(self) -> None:
+    def cancel(self) -> None:
         for force in (False, True):  # as Ctrl-C would; then as kill -9 does
-            going = dict(self._going)
-            for reference in going.values():
+            training = dict(self._training)
+            for reference in training.values():
                 self._ray.cancel(reference, force=force)
-            wait(going, timeout=PATIENCE)
+            wait(training, timeout=PATIENCE)
 
     def close(self) -> None:
-        if self._ours:
+        if self._owns_connection:
             self._ray.shutdown()
-            self._ours = False
+            self._owns_connection = False
 
     def _connect(self) -> None:
         if self._remote is not None:
             return
-        self._ray = started(self.knobs.address)
-        self._ours = not self._ray.is_initialized()
-        if self._ours:
-            connect(self._ray, self.knobs.address)
-        from upgate.execution.worker import work
+        self._ray = import_ray(self.options.address)
+        self._owns_connection = not self._ray.is_initialized()
+        if self._owns_connection:
+            connect(self._ray, self.options.address)
+        from upgate.execution.worker import serve_request
 
-        needs = {
-            "num_cpus": self.threads,
-            "num_gpus": self.knobs.gpus,
-            "max_retries": 0,
-            "scheduling_strategy": "SPREAD",
-        }
-        self._remote = self._ray.remote(**needs)(work).remote
+        remote = self._ray.remote(
+            num_cpus=self.threads,
+            num_gpus=self.options.gpus,
+            max_retries=0,
+            scheduling_strategy="SPREAD",
+        )
+        self._remote = remote(serve_request).remote
 
 
-def started(address: str | None) -> Any:
-    """The module ray, told to be quiet, and that a machine by itself is reached by its loopback."""
+def import_ray(address: str | None) -> Any:
+    """The module ray, with quiet settings; a machine by itself is reached by its loopback."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if address is None or address.startswith(("127.", "localhost")):
-        os.environ.setdefault(
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
-        )  # else it looks for an outer address, and hangs without one
+        # else it looks for an outer address, and hangs without one
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     return ray
@@ -119,9 +123,10 @@ def connect(ray: Any, address: str | None) -> None:
             address=address or "local", **quiet, **({} if address else {"include_dashboard": False})
         )
     except (ConnectionError, RuntimeError, ValueError) as error:  # the boundary to a service
-        told = " ".join(str(error).split())[:200]
+        cause = " ".join(str(error).split())[:200]
         raise UserError(
-            f"no Ray cluster answers at executor.address={address} ({told}); start one, or leave the address out"
+            f"no Ray cluster answers at executor.address={address} ({cause}); start one, "
+            "or leave the address out"
         ) from error
 
 

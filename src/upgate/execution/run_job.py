@@ -7,55 +7,38 @@ from textwrap import shorten
 import yaml
 from rich.console import Console
 
+from upgate.execution.work import Interrupted
 from upgate.run.job import Fetch, Job, folder_of, from_row, parameters, result_of, tags
 from upgate.run.result import Result
 from upgate.run.train import Outcome, train
-from upgate.store.connect import shown
+from upgate.store.connect import redact
 from upgate.store.record import Row
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.tasks.base import Table
 from upgate.tasks.registry import get_task
 
 TITLE = 60  # characters of a run's name that a picture has room for
 
 
-class Interrupted(Exception):
-    """Ctrl-C or a signal ended a command; what was running is marked KILLED."""
-
-
 def run_job(
     job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: str, console: Console
 ) -> Result:
-    """Train one job and record it. The one boundary of the project where any exception becomes a recorded failure."""
-    folder = folder_of(store.root, job.spec.key)
+    """Train one job and record it in the run's folder and in the store.
+
+    The one boundary of the project where any exception becomes a recorded failure. Raises
+    Interrupted after Ctrl-C; then the run is marked KILLED.
+    """
+    key, task = job.spec.key, job.spec.task["name"]
+    folder = folder_of(store.root, key)
     folder.mkdir(parents=True, exist_ok=True)
     table, data = fetch(job)
-    run = store.run(
-        job.spec.task["name"],
-        job.name,
-        job.spec.key,
-        parameters(job),
-        tags(job, table),
-        parent,
-        resume=True,
-    )
+    run = store.run(task, job.name, key, parameters(job), tags(job, table), parent, resume=True)
     try:
-        extra = {
-            k: v
-            for k, v in job.config["trainer"].items()
-            if k not in job.spec.budget and k != "precision"
-        }
-        outcome = train(job.spec, data, folder, run.log, console, job.name, extra)
-        result = result_of(
-            job,
-            run.id,
-            folder,
-            "FINISHED",
-            outcome.metrics,
-            diverged=outcome.diverged,
-            weights=outcome.weights,
-        )
-        record(run, job, result, result if job.twin == result.key else twin, table, outcome)
+        arguments = _neutral_arguments(job)
+        outcome = train(job.spec, data, folder, run.log, console, job.name, arguments)
+        result = _finished_result(job, run, folder, outcome)
+        record(run, job, result, result if job.twin == key else twin, table, outcome)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         run.finish("KILLED")
@@ -63,55 +46,81 @@ def run_job(
     except Exception as error:
         run.text(traceback.format_exc(), "traceback.txt")
         run.finish("FAILED")
-        return result_of(
-            job, run.id, folder, "FAILED", {}, error=f"{type(error).__name__}: {error}"
-        )
+        message = f"{type(error).__name__}: {error}"
+        return result_of(job, run.id, folder, "FAILED", {}, error=message)
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result
+
+
+def _neutral_arguments(job: Job) -> dict[str, object]:
+    """The Trainer's arguments that decide no numbers: those that are not in the spec."""
+    in_spec = {*job.spec.budget, "precision"}
+    return {name: value for name, value in job.config["trainer"].items() if name not in in_spec}
+
+
+def _finished_result(job: Job, run: Run, folder: Path, outcome: Outcome) -> Result:
+    return result_of(
+        job,
+        run.id,
+        folder,
+        "FINISHED",
+        outcome.metrics,
+        diverged=outcome.diverged,
+        weights=outcome.weights,
+    )
 
 
 def record(
     run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome
 ) -> None:
-    """Write a run's tables, pictures and configuration to its folder and, with the kept checkpoint, to the store."""
+    """Write a run's tables, pictures and configuration to its folder and hand them to the store."""
     folder = Path(result.folder)
-    told = {
-        **job.config,
-        "cache": shown(str(job.config["cache"])),
-    }  # without the password of its URL
-    (folder / "config.yaml").write_text(
-        yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    _write_config(job, folder)
     for name, frame in outcome.tables.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
-    settle(result, twin)
+    write_paired(result, twin)
     run.log(outcome.metrics | result.paired())
-    task = get_task(job.spec.task["name"])
-    beside = Path(twin.folder) if twin else None
-    title = shorten(result.name, TITLE, placeholder=" …")
-    drawn = (
-        []
-        if outcome.diverged
-        else task.draw(folder, outcome.tables, beside, title, job.spec.plain())
+    pictures = [] if outcome.diverged else _draw(job, result, twin, outcome)
+    tables = [f"{name}.parquet" for name in outcome.tables]
+    for name in ["config.yaml", "best.ckpt", *tables, *pictures]:
+        if (folder / name).exists():  # a diverged run may have kept no weights
+            run.artifact(folder / name)
+    profile = get_task(job.spec.task["name"]).profile(table)
+    run.dataset(table.source, job.spec.data[:36], table.source, "training", profile)
+    run.tag(
+        {
+            "upgate.diverged": str(outcome.diverged).lower(),
+            "upgate.weights": outcome.weights,
+            "upgate.twin": twin.run_id if twin else "",
+        }
     )
-    names = ["config.yaml", "best.ckpt", *(f"{name}.parquet" for name in outcome.tables), *drawn]
-    for path in (folder / name for name in names):
-        if path.exists():  # a diverged run may have kept no weights
-            run.artifact(path)
-    run.dataset(table.source, job.spec.data[:36], table.source, "training", task.profile(table))
-    kept = {"upgate.diverged": str(outcome.diverged).lower(), "upgate.weights": outcome.weights}
-    run.tag(kept | {"upgate.twin": twin.run_id if twin else ""})
 
 
-def settle(result: Result, twin: Result | None) -> None:
-    """Set a result beside its twin, and write both into the run's folder."""
+def _write_config(job: Job, folder: Path) -> None:
+    """The whole configuration, without the password of the cache's URL."""
+    config = {**job.config, "cache": redact(str(job.config["cache"]))}
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
+    """Draw the task's pictures of a run beside its twin; names of the files."""
+    task = get_task(job.spec.task["name"])
+    twin_folder = Path(twin.folder) if twin else None
+    title = shorten(result.name, TITLE, placeholder=" …")
+    folder = Path(result.folder)
+    return list(task.draw(folder, outcome.tables, twin_folder, title, job.spec.plain()))
+
+
+def write_paired(result: Result, twin: Result | None) -> None:
+    """Compare a result with its twin's, and write `result.json` into the run's folder."""
     if twin is not None and twin.status == "FINISHED":
         result.pair(twin)
     result.write()
 
 
-def settle_stored(row: Row, twin: Result | None, store: Store) -> Result:
-    """The result of a run that the store holds; it may have been trained before a twin was wanted."""
+def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
+    """The result of a stored run, with the comparison added where it was trained without a twin."""
     result = from_row(row, store.root)
     twin = result if row.tags.get("upgate.twin_key") == row.key else twin
     if twin is not None and twin.status == "FINISHED":

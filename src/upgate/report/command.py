@@ -9,7 +9,8 @@ from upgate.report.figures import Runs
 from upgate.report.page import page
 from upgate.report.translations import Words
 from upgate.store.open import open_store
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.study.analyze import judge, runs_of
 from upgate.study.facts import facts
 from upgate.study.load import experiments, load_experiment, load_study, newest, tables_of

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from upgate.store.connect import shown
+from upgate.store.connect import redact
 
 PACKAGES = (
     "upgate",
@@ -27,7 +27,7 @@ PACKAGES = (
 
 def command_line() -> str:
     """The command as it can be typed again, without the passwords of its URIs."""
-    return " ".join(shown(word) for word in map(shlex.quote, ["upgate", *sys.argv[1:]]))
+    return " ".join(redact(word) for word in map(shlex.quote, ["upgate", *sys.argv[1:]]))
 
 
 def versions() -> dict[str, str]:

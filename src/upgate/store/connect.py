@@ -1,4 +1,4 @@
-"""Opening MLflow: its settings, a schema that eight processes at once do not break, and clear sentences when it fails."""
+"""Open MLflow: its settings, a schema that concurrent processes do not break, clear errors."""
 
 import logging
 import os
@@ -20,15 +20,14 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-SECRET = re.compile(
-    r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+"
-)  # of a URI, also in the middle of a sentence
+# credentials in a URI, also in the middle of a sentence
+SECRET = re.compile(r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+")
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
 def connect(uri: str, artifacts: Path) -> Any:
-    """An MlflowClient on a store that exists, has today's schema and answers. Raises UserError."""
+    """An MlflowClient on a store that exists, has the current schema and answers. Raises UserError."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every retry
@@ -43,49 +42,53 @@ def connect(uri: str, artifacts: Path) -> Any:
             f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to sqlite:///<file>, "
             "to a server's http://..., or unset it"
         )
-    return connect_other(uri)  # another database, made ready by its keeper with `mlflow db upgrade`
+    return connect_other(uri)  # another database, prepared by its owner with `mlflow db upgrade`
 
 
 def connect_other(uri: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client_of(uri)
+        return make_client(uri)
     except MlflowException as error:
-        raise UserError(
-            f"MLflow cannot open {shown(uri)}: {first_line(error)}"
-        ) from None  # its own text has the password
+        # from None: the text of MLflow's own error has the password
+        raise UserError(f"MLflow cannot open {redact(uri)}: {first_line(error)}") from None
 
 
 def connect_postgres(uri: str, artifacts: Path) -> Any:
-    """MLflow makes tables without a lock, and all but one of several processes at once die. So it is done under a lock of the
-    database's own. Tables of another version are left alone: others use them too."""
+    """Create the tables under an advisory lock: MLflow takes none, and concurrent processes die.
+
+    Tables of another version are left alone: others use them too.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import inspect
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(
-        logging.CRITICAL
-    )  # else half a page for every call that a dead server fails
-    with only_one(uri) as connection:
+    # else MLflow logs half a page for every call to a dead server
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    with exclusive_connection(uri) as connection:
         tables = inspect(connection).get_table_names()
         if tables and "experiments" not in tables:
             raise UserError(
-                f"{shown(uri)} holds other tables than MLflow's ({tables[0]}, ...): give MLflow a database of its own"
+                f"{redact(uri)} holds other tables than MLflow's ({tables[0]}, ...): "
+                "give MLflow a database of its own"
             )
         try:
             SqlAlchemyStore(uri, str(artifacts)).engine.dispose()
         except MlflowException as error:
-            told = "install the MLflow that its other users have, or upgrade it for all with `mlflow db upgrade`"
             raise UserError(
-                f"{shown(uri)} is not of this MLflow version: {told} ({first_line(error)})"
+                f"{redact(uri)} is not of this MLflow version: install the MLflow that its other "
+                f"users have, or upgrade it for all with `mlflow db upgrade` ({first_line(error)})"
             ) from None
-    return client_of(uri)
+    return make_client(uri)
 
 
 @contextmanager
-def only_one(uri: str) -> Iterator[Any]:
-    """A connection that one process at a time has, of all machines; a killed one lets go. Raises UserError where none can be had."""
+def exclusive_connection(uri: str) -> Iterator[Any]:
+    """A connection that one process of all machines holds at a time; a killed process releases it.
+
+    Raises UserError where the database cannot be reached.
+    """
     from sqlalchemy import NullPool, create_engine, exc, text
 
     try:
@@ -94,12 +97,14 @@ def only_one(uri: str) -> Iterator[Any]:
         ).connect()
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{shown(uri)} needs a driver that is not installed: pip install 'upgate[postgres]' ({error})"
+            f"{redact(uri)} needs a driver that is not installed: "
+            f"pip install 'upgate[postgres]' ({error})"
         ) from error
     except (exc.SQLAlchemyError, ValueError) as error:
-        told = "start it, and give its password in the environment as PGPASSWORD, or in the URI with / @ # % written as %2F %40 %23 %25"
         raise UserError(
-            f"no PostgreSQL answers at {shown(uri)} ({first_line(error)}): {told}"
+            f"no PostgreSQL answers at {redact(uri)} ({first_line(error)}): start it, and give its "
+            "password in the environment as PGPASSWORD, or in the URI with / @ # % written as "
+            "%2F %40 %23 %25"
         ) from error
     with connection, connection.begin():
         connection.execute(text(f"set local lock_timeout = '{WAIT}'"))
@@ -108,48 +113,51 @@ def only_one(uri: str) -> Iterator[Any]:
 
 
 def connect_server(uri: str) -> Any:
-    client = client_of(uri)
+    client = make_client(uri)
     try:
         client.search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
-            f"no MLflow server answers at {shown(uri)}: start it, or unset MLFLOW_TRACKING_URI to keep runs in a file ({first_line(error)})"
+            f"no MLflow server answers at {redact(uri)}: start it, or unset MLFLOW_TRACKING_URI to "
+            f"keep runs in a file ({first_line(error)})"
         ) from error
     return client
 
 
 def connect_sqlite(path: Path, artifacts: Path) -> Any:
-    """MLflow makes and upgrades tables without a lock, in place; eight processes at once break the file for good. So it is
-    done once per MLflow version, under a lock, and a file beside the database says for which it was done."""
+    """Create or upgrade the tables once per MLflow version, under a lock.
+
+    MLflow takes no lock, and eight concurrent processes break the file for good. A file beside the
+    database names the version for which this was done.
+    """
     from filelock import FileLock
     from mlflow import __version__ as version
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = path.with_name(f"{path.name}.made-by")
+    made_by = path.with_name(f"{path.name}.made-by")
     with FileLock(f"{path}.lock"):
         if not path.exists():
             make_sqlite(path, artifacts)
         check_sqlite(path)
-        if not done.exists() or done.read_text() != version:
+        if not made_by.exists() or made_by.read_text() != version:
             upgrade_sqlite(path)
-            done.write_text(version)
-    return client_of(f"sqlite:///{path}")
+            made_by.write_text(version)
+    return make_client(f"sqlite:///{path}")
 
 
 def make_sqlite(path: Path, artifacts: Path) -> None:
-    """In a file of another name first: a kill meanwhile leaves nothing half made."""
+    """Create the database under another name first: a kill meanwhile leaves no incomplete file."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    SqlAlchemyStore(
-        f"sqlite:///{new}", str(artifacts)
-    ).engine.dispose()  # tables, and the default experiment
+    store = SqlAlchemyStore(f"sqlite:///{new}", str(artifacts))  # and the default experiment
+    store.engine.dispose()
     new.replace(path)
 
 
 def check_sqlite(path: Path) -> None:
-    """MLflow would try for 100 seconds to open a file that it cannot."""
+    """Raise UserError for a file that MLflow cannot open: it would try for 100 seconds."""
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("select version_num from alembic_version").fetchone()[0]
@@ -157,12 +165,13 @@ def check_sqlite(path: Path) -> None:
         raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise UserError(
-            f"{path} and its folder must be writable: give yourself the right, or set MLFLOW_TRACKING_URI"
+            f"{path} and its folder must be writable: give yourself the right, "
+            "or set MLFLOW_TRACKING_URI"
         )
 
 
 def upgrade_sqlite(path: Path) -> None:
-    """Bring the tables of an older MLflow to today's; what they were stays beside them."""
+    """Upgrade the tables of an older MLflow; a copy from before the upgrade stays beside them."""
     from alembic.util import CommandError
     from mlflow.db import upgrade
 
@@ -184,7 +193,10 @@ def revision(path: Path) -> str:
 
 
 def sqlite_path(uri: str) -> Path:
-    """Absolute path of an sqlite uri. SQLAlchemy reads `%`, `?` and `#` in it as its own, so they are refused."""
+    """Absolute path of an sqlite URI.
+
+    Raises UserError for `%`, `?` and `#`, which SQLAlchemy would interpret.
+    """
     path = uri.removeprefix("sqlite:///")
     if not path or path == uri or set(path) & set("%?#"):
         raise UserError(
@@ -193,16 +205,16 @@ def sqlite_path(uri: str) -> Path:
     return Path(path).absolute()
 
 
-def client_of(uri: str) -> Any:
+def make_client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
 
 
-def shown(uri: str) -> str:
-    """The uri, or a sentence with uris in it, without users and passwords."""
+def redact(uri: str) -> str:
+    """A URI, or a sentence that holds URIs, without users and passwords."""
     return SECRET.sub("", uri)
 
 
 def first_line(error: Exception) -> str:
-    return shown((str(error).splitlines() or [type(error).__name__])[0][:300])
+    return redact((str(error).splitlines() or [type(error).__name__])[0][:300])

@@ -1,8 +1,8 @@
-"""Brings a journal's lines to MLflow: in order, in batches, again and again until MLflow has them.
+"""Delivers the lines of a write-ahead log to MLflow: in order, in batches, until MLflow has them.
 
-A line may be sent twice (a reply is lost, a process is killed): every one of them means the same the second time. MLflow
-itself drops a metric whose name, step, timestamp and value it has; tags, status and files are overwritten; a dataset is
-linked once.
+A line may be sent twice (a reply is lost, a process is killed), and sending it again changes nothing:
+MLflow drops a metric whose name, step, timestamp and value it has; tags, status and files are
+overwritten; a dataset is linked once.
 """
 
 import json
@@ -24,82 +24,80 @@ REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class LogFlusher:
-    """Delivers journals to one store. What MLflow refuses for good is kept in `<root>/refused.jsonl` and warned about."""
+    """Delivers logs to one store.
 
-    def __init__(self, client: Any, where: str, root: Path) -> None:
-        self.client, self.where, self.root = client, where, root
-        self._down = False
+    Lines that MLflow refuses for good are kept in `<root>/refused.jsonl`, with a warning.
+    """
 
-    def drain(self, journal: WriteAheadLog) -> bool:
-        """Deliver all there is; False where MLflow does not answer, and the rest stays for later."""
-        over = False
-        for ops, offset in batches(journal):
-            if not self._deliver(journal.header["run"], ops):
+    def __init__(self, client: Any, store: str, root: Path) -> None:
+        """`store`: its URI without a password, for messages."""
+        self.client, self.store, self.root = client, store, root
+        self._unreachable = False
+
+    def flush(self, log: WriteAheadLog) -> bool:
+        """Deliver all lines; False where MLflow does not answer, and the rest stays for later."""
+        has_ended = False
+        for ops, offset in batches(log):
+            if not self._deliver(log.header["run"], ops):
                 return False
-            journal.delivered(offset)
-            over = ops[-1]["op"] == "status"
-        if not over:  # the final line stays until the file goes: it is how a finished run is told from a killed one
-            journal.shrink()
+            log.mark_delivered(offset)
+            has_ended = ops[-1]["op"] == "status"
+        if (
+            not has_ended
+        ):  # the last line stays with the file: it tells a finished run from a killed one
+            log.compact()
         return True
 
-    def settle(self, journal: WriteAheadLog, status: str = "KILLED") -> bool:
-        """Deliver what a dead owner left. A run that it had not ended is KILLED, or `status`, at its last sign of life."""
-        if not journal.header:
+    def recover(self, log: WriteAheadLog, status: str = "KILLED") -> bool:
+        """Deliver what a dead owner left.
+
+        A run that it had not ended gets `status`, at the owner's last sign of life.
+        """
+        if not log.header:
             return True
-        journal.mend()
-        if not is_over(journal):
-            journal.append({"op": "status", "status": status, "t": int(journal.changed * 1000)})
-        return self.drain(journal)
+        log.drop_torn_line()
+        if not has_ended(log):
+            log.append({"op": "status", "status": status, "t": int(log.changed * 1000)})
+        return self.flush(log)
 
     def _deliver(self, run_id: str, ops: list[Op]) -> bool:
         try:
             send(self.client, run_id, ops)
-        except (
-            Exception
-        ) as error:  # the boundary to a service: anything may come back, and training must go on
+        except Exception as error:  # the boundary to a service: training must go on
             if not is_refusal(error):
-                self._say_down(error)
+                self._warn_unreachable(error)
                 return False
-            self._refused(run_id, ops, error)
-        if self._down:
-            log.warning(
-                "The MLflow store %s answers again; what was kept is delivered.", self.where
-            )
-        self._down = False
+            self._keep_refused(run_id, ops, error)
+        if self._unreachable:
+            message = "The MLflow store %s answers again; the lines that were kept are delivered."
+            logger.warning(message, self.store)
+        self._unreachable = False
         return True
 
-    def _say_down(self, error: Exception) -> None:
-        if not self._down:
-            log.warning(
-                "The MLflow store %s does not answer; logs are kept in %s and delivered later (%s).",
-                self.where,
-                self.root / "open",
-                first_line(error)[:200],
-            )
-        self._down = True
+    def _warn_unreachable(self, error: Exception) -> None:
+        if not self._unreachable:
+            message = "The MLflow store %s does not answer; logs stay in %s for later (%s)."
+            folder = self.root / "open"
+            logger.warning(message, self.store, folder, first_line(error)[:200])
+        self._unreachable = True
 
-    def _refused(self, run_id: str, ops: list[Op], error: Exception) -> None:
+    def _keep_refused(self, run_id: str, ops: list[Op], error: Exception) -> None:
         path = self.root / "refused.jsonl"
-        log.warning(
-            "MLflow refused %d lines of run %s, kept in %s: %s",
-            len(ops),
-            run_id,
-            path,
-            first_line(error),
-        )
+        message = "MLflow refused %d lines of run %s, kept in %s: %s"
+        logger.warning(message, len(ops), run_id, path, first_line(error))
         with path.open("a") as file:
             file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
 
 
-def batches(journal: WriteAheadLog) -> Iterator[tuple[list[Op], int]]:
-    """Undelivered lines: neighbouring metrics together as far as one call takes them, all else alone."""
+def batches(log: WriteAheadLog) -> Iterator[tuple[list[Op], int]]:
+    """Undelivered lines: consecutive metrics together up to MLflow's limit, all others alone."""
     ops: list[Op] = []
     points, end = 0, 0
-    for op, offset in journal.pending():
+    for op, offset in log.pending():
         size = len(op["m"]) if op["op"] == "metrics" else POINTS
         if ops and points + size > POINTS:
             yield ops, end
@@ -110,8 +108,8 @@ def batches(journal: WriteAheadLog) -> Iterator[tuple[list[Op], int]]:
         yield ops, end
 
 
-def is_over(journal: WriteAheadLog) -> bool:
-    return any(op["op"] == "status" for op, _ in journal.pending())
+def has_ended(log: WriteAheadLog) -> bool:
+    return any(op["op"] == "status" for op, _ in log.pending())
 
 
 def is_refusal(error: Exception) -> bool:
@@ -128,13 +126,16 @@ def blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def send(client: Any, run_id: str, ops: list[Op]) -> None:
-    """Two processes make the same thing at once, such as a dataset, and MLflow fails the slower one, which finds it there next time."""
-    for again in range(TRIES, 0, -1):
+    """Send one batch; try again where two processes create the same thing, such as a dataset.
+
+    MLflow fails the slower one, which finds it at the next try.
+    """
+    for tries_left in range(TRIES, 0, -1):
         try:
             SEND[ops[0]["op"]](client, run_id, ops)
             return
         except Exception as error:
-            if again == 1 or not RACE.search(str(error)):
+            if tries_left == 1 or not RACE.search(str(error)):
                 raise
         time.sleep(0.1)
 

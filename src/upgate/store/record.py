@@ -1,4 +1,4 @@
-"""What MLflow knows of a run, as one plain value, and how to ask for it."""
+"""A run as MLflow has it, and the filters that search for runs."""
 
 import math
 import sys
@@ -11,7 +11,7 @@ PARENT = "mlflow.parentRunId"
 
 @dataclass(frozen=True)
 class Row:
-    """A run as it stands in MLflow. `metrics` are the last values; `seconds` count until now while it is RUNNING."""
+    """A run in MLflow. `metrics`: last values; `seconds`: until now while the run is RUNNING."""
 
     run_id: str
     key: str
@@ -31,12 +31,12 @@ class Row:
         return self.tags.get("upgate.diverged") == "true"
 
 
-def row_of(run: Any) -> Row:
-    """From an `mlflow.entities.Run`."""
+def to_row(run: Any) -> Row:
+    """A row from an `mlflow.entities.Run`."""
     info, tags = run.info, run.data.tags
     start = datetime.fromtimestamp(info.start_time / 1000, UTC)
-    over = info.status != "RUNNING" and info.end_time
-    end = datetime.fromtimestamp(info.end_time / 1000, UTC) if over else datetime.now(UTC)
+    has_ended = info.status != "RUNNING" and info.end_time
+    end = datetime.fromtimestamp(info.end_time / 1000, UTC) if has_ended else datetime.now(UTC)
     return Row(
         run_id=info.run_id,
         key=tags.get("upgate.key", ""),
@@ -46,33 +46,32 @@ def row_of(run: Any) -> Row:
         start=start,
         seconds=(end - start).total_seconds(),
         params=dict(run.data.params),
-        metrics={name: infinite(value) for name, value in run.data.metrics.items()},
+        metrics={name: restore_infinity(value) for name, value in run.data.metrics.items()},
         tags={name: value for name, value in tags.items() if not name.startswith("mlflow.")},
         parent=tags.get(PARENT),
         is_parent=tags.get("upgate.kind") == "parent",
     )
 
 
-def infinite(value: float) -> float:
+def restore_infinity(value: float) -> float:
     """MLflow keeps an infinity as the largest float."""
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
-def where(**wanted: str | None) -> str:
-    """An MLflow filter on runs of ours: `status` is an attribute, `parent` MLflow's tag, all else a tag; None is no condition."""
+def build_filter(**conditions: str | None) -> str:
+    """An MLflow filter on this package's runs; None is no condition.
+
+    `status` is an attribute, `parent` MLflow's own tag, every other name a tag of this package.
+    """
     names = {"status": "attributes.status", "parent": f"tags.`{PARENT}`"}
-    given = {
-        names.get(name, f"tags.`upgate.{name}`"): value
-        for name, value in wanted.items()
-        if value is not None
-    }
-    return " and ".join(
-        [f"{name} = {quoted(value)}" for name, value in given.items()]
-        or ["tags.`upgate.key` != ''"]
-    )
+    clauses = []
+    for name, value in conditions.items():
+        if value is not None:
+            clauses.append(f"{names.get(name, f'tags.`upgate.{name}`')} = {quote(value)}")
+    return " and ".join(clauses or ["tags.`upgate.key` != ''"])
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """MLflow's filters know two quotes and no escape."""
-    quote = '"' if "'" in value else "'"
-    return f"{quote}{value.replace(quote, '')}{quote}"
+    mark = '"' if "'" in value else "'"
+    return f"{mark}{value.replace(mark, '')}{mark}"

@@ -1,62 +1,63 @@
-"""The run store: the only module, with its `store_*` parts, that knows MLflow.
+"""The run store: this package is the only one that knows MLflow.
 
-A task is an experiment, a command a parent run, a training a child run, known by its key. `<root>/` holds `mlflow.db`,
-`artifacts/` and `open/`, the journals of runs in progress (`store_journal.py`); with MLFLOW_TRACKING_URI only the latter.
+A task is an experiment, a command a parent run, a training a child run, known by its key. `<root>/`
+holds `mlflow.db`, `artifacts/` and `open/`, the write-ahead logs of runs in progress; with
+MLFLOW_TRACKING_URI only `open/`.
 """
 
-import gc
 import hashlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
-from upgate.store.connect import connect, first_line, shown
+from upgate.store.call import PATIENCE, call_mlflow, gc_paused
+from upgate.store.connect import connect, redact
 from upgate.store.flusher import (
     PAIRS,
     TAG,
     LogFlusher,
     blocks,
-    is_over,
-    is_refusal,
+    has_ended,
     send_metrics,
     send_status,
     send_tags,
 )
-from upgate.store.record import PARENT, Row, row_of, where
-from upgate.store.run import Run, clean, now, number
+from upgate.store.record import PARENT, Row, build_filter, to_row
+from upgate.store.run import Run, clean, now, to_float
 from upgate.store.ui import ui_command, ui_url
 from upgate.store.watchdog import watchdog
-from upgate.store.write_ahead_log import WriteAheadLog, claim, holder
+from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
 
 T = TypeVar("T")
+ParamValue = str | float | int | bool | None
 
 PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
 PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
 NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
-SILENCE = 60.0  # seconds without a sign of life after which another machine's run is dead; it gives one every 2 to 42
-PATIENCE = 30.0  # seconds that a call waits for a store that answered before
+# seconds without a sign of life after which another machine's run counts as dead; a living one gives
+# a sign every 2 to 42 seconds
+SILENCE = 60.0
 
 
 class Store:
-    """Cheap to make; MLflow is imported and opened by `prepare`, or by the first call that needs it."""
+    """Cheap to make; `prepare`, or the first call that needs MLflow, imports and opens it."""
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
         self.root = root.resolve()
-        self.uri = (
-            uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
-        )
-        self.open = (
-            self.root / "open" / hashlib.sha256(shown(self.uri).encode()).hexdigest()[:8]
-        )  # journals, by store
+        default = f"sqlite:///{self.root / 'mlflow.db'}"
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default
+        # the write-ahead logs, a folder for each store
+        digest = hashlib.sha256(redact(self.uri).encode()).hexdigest()
+        self.open = self.root / "open" / digest[:8]
         self.host = socket.gethostname()
         self._client: Any = None
-        self._ids: dict[str, str] = {}
+        self._experiments: dict[str, str] = {}
 
     @property
     def client(self) -> Any:
@@ -67,26 +68,31 @@ class Store:
         return self._client
 
     def prepare(self) -> None:
-        """Make the store ready, and deliver what killed or cut-off runs left; once per process, safe against eight at once.
+        """Open the store, and deliver what killed runs left.
 
-        Raises UserError where the store cannot be opened.
+        Once per process; safe against eight at once. Raises UserError where it cannot be opened.
         """
-        self._settle_left()
+        self._recover_all()
 
     def experiment(self, task: str) -> str:
-        """MLflow's id of the task's experiment, made if it is not there; many processes may ask at once."""
-        if task not in self._ids:
-            found = self._ask(self.client.get_experiment_by_name, task) or self._make(task)
-            if found.lifecycle_stage != "active":
+        """MLflow's id of the task's experiment, created where it is missing; processes may race."""
+        if task not in self._experiments:
+            experiment = self._call(self.client.get_experiment_by_name, task)
+            experiment = experiment or self._create_experiment(task)
+            if experiment.lifecycle_stage != "active":
                 raise UserError(
-                    f"the MLflow experiment '{task}' was deleted: take it back with `mlflow experiments restore "
-                    f"--experiment-id {found.experiment_id}`, or remove it for good with `mlflow gc`"
+                    f"the MLflow experiment '{task}' was deleted: take it back with `mlflow "
+                    f"experiments restore --experiment-id {experiment.experiment_id}`, or remove "
+                    "it for good with `mlflow gc`"
                 )
-            self._ids[task] = found.experiment_id
-        return self._ids[task]
+            self._experiments[task] = experiment.experiment_id
+        return self._experiments[task]
 
     def parent(self, task: str, name: str, key: str, tags: dict[str, str]) -> Run:
-        """The parent run of a command. The same key goes on in the same MLflow run. Raises UserError if it is going on now."""
+        """The parent run of a command; the same key goes on in the same MLflow run.
+
+        Raises UserError where another process has it open.
+        """
         return self._open(task, name, key, {}, tags | {"upgate.kind": "parent"}, resume=True)
 
     def run(
@@ -94,15 +100,15 @@ class Store:
         task: str,
         name: str,
         key: str,
-        params: dict[str, str | float | int | bool | None],
+        params: Mapping[str, ParamValue],
         tags: dict[str, str],
         parent: Run | str | None,
         resume: bool,
     ) -> Run:
         """The run of a training; `parent` is a Run or, in another process, its id.
 
-        `resume` goes on in the newest unfinished run of the key, if there is one. Raises UserError if the key is being
-        trained now on this machine.
+        `resume` goes on in the newest unfinished run of the key, if there is one. Raises UserError
+        where a process is training the key.
         """
         parent_id = parent.id if isinstance(parent, Run) else parent
         tags = tags | {"upgate.kind": "run"} | ({PARENT: parent_id} if parent_id else {})
@@ -111,9 +117,9 @@ class Store:
     def finished(self, keys: Iterable[str]) -> dict[str, Row]:
         """FINISHED runs by key, the newest of each."""
         wanted = set(keys)
-        some = wanted if len(wanted) <= FEW else [None]
-        rows = self._search(*(where(status="FINISHED", kind="run", key=key) for key in some))
-        return {row.key: row for row in reversed(rows) if row.key in wanted}
+        searched = wanted if len(wanted) <= FEW else [None]
+        filters = [build_filter(status="FINISHED", kind="run", key=key) for key in searched]
+        return {row.key: row for row in reversed(self._rows(filters)) if row.key in wanted}
 
     def rows(
         self,
@@ -122,73 +128,80 @@ class Store:
         status: str | None = None,
         parent: str | None = None,
     ) -> list[Row]:
-        """Runs of ours, newest first; `parent` is the id of a parent run."""
-        return self._search(where(task=task, recipe=recipe, status=status, parent=parent))
+        """This package's runs, newest first; `parent` is the id of a parent run."""
+        return self._rows([build_filter(task=task, recipe=recipe, status=status, parent=parent)])
 
     def annotate(self, run_id: str, metrics: dict[str, float]) -> None:
-        """Add single numbers to a run that is over."""
-        points = {clean(name): number(value) for name, value in metrics.items()}
-        self._ask(send_metrics, self.client, run_id, [{"m": points, "s": 0, "t": now()}])
+        """Add single numbers to a run that has ended."""
+        points = {clean(name): to_float(value) for name, value in metrics.items()}
+        self._call(send_metrics, self.client, run_id, [{"m": points, "s": 0, "t": now()}])
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
-        """Fetch an artifact of a run into a folder of this machine's. Raises UserError where the run has none of that name."""
+        """Download an artifact of a run into a folder of this machine.
+
+        Raises UserError where the run has none of that name.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        if name not in [entry.path for entry in self._ask(self.client.list_artifacts, run_id)]:
+        if name not in [entry.path for entry in self._call(self.client.list_artifacts, run_id)]:
             raise UserError(
-                f"run {run_id} kept no {name}; choose another run with run=..., upgate runs lists them"
+                f"run {run_id} kept no {name}; choose another run with run=..., "
+                "upgate runs lists them"
             )
-        return Path(self._ask(self.client.download_artifacts, run_id, name, str(folder)))
+        return Path(self._call(self.client.download_artifacts, run_id, name, str(folder)))
 
     def reconcile(self) -> list[str]:
-        """Deliver what is left, and set KILLED what is RUNNING here without a living owner. Returns those runs' ids."""
-        killed = self._settle_left()
-        for row in self._search(where(status="RUNNING", host=self.host, root=str(self.root))):
-            if not self.journal(row.key).exists() and not alive(
-                int(row.tags["upgate.pid"])
-            ):  # somebody threw it away
-                self._ask(send_status, self.client, row.run_id, [{"status": "KILLED", "t": now()}])
+        """Deliver what killed runs left, and set KILLED what is RUNNING here without a living owner.
+
+        Returns the ids of the runs that it set KILLED.
+        """
+        killed = self._recover_all()
+        running = build_filter(status="RUNNING", host=self.host, root=str(self.root))
+        for row in self._rows([running]):
+            log_removed = not self.log_path(row.key).exists()  # by hand
+            if log_removed and not is_alive(int(row.tags["upgate.pid"])):
+                self._end(row.run_id, "KILLED")
                 killed.append(row.run_id)
         return killed
 
-    def mark_dead(self, key: str, status: str, why: str) -> Row | None:
-        """End the run of a key whose process is dead, at once and as `status`, unless it had ended itself. The key's newest run.
+    def mark_dead(self, key: str, status: str, reason: str) -> Row | None:
+        """End the run of a key whose process is dead as `status`, unless it had ended by itself.
 
-        The dead one's watchdog, seconds later, finds nothing to do; if it was faster, its KILLED gives way.
+        Returns the key's newest run. The dead process's watchdog, seconds later, finds nothing to
+        do; if it was faster, its KILLED is overwritten.
         """
-        path, until = self.journal(key), time.monotonic() + PATIENCE
-        while (
-            path.exists() and time.monotonic() < until
-        ):  # held by the watchdog, for as long as it delivers
-            if (journal := claim(path, create=False)) is not None:
-                LogFlusher(self.client, shown(self.uri), self.root).settle(journal, status)
-                journal.remove()
+        path, until = self.log_path(key), time.monotonic() + PATIENCE
+        while path.exists() and time.monotonic() < until:  # the watchdog may hold it for a while
+            if (log := claim(path, create=False)) is not None:
+                self._flusher().recover(log, status)
+                log.remove()
             time.sleep(0.05)
-        row = next(iter(self._search(where(key=key, kind="run"))), None)
+        row = next(iter(self._rows([build_filter(key=key, kind="run")])), None)
         if row is None or row.status == "FINISHED":
             return row
-        self._ask(self.client.log_text, row.run_id, why, "traceback.txt")
+        self._call(self.client.log_text, row.run_id, reason, "traceback.txt")
         if row.status != status:
-            self._ask(send_status, self.client, row.run_id, [{"status": status, "t": now()}])
+            self._end(row.run_id, status)
         return row
 
-    def journal(self, key: str) -> Path:
-        """The file that is there, locked, while a key is trained; or while MLflow has not been told everything of it."""
+    def log_path(self, key: str) -> Path:
+        """The write-ahead log: it exists while a key is trained, or while lines are undelivered."""
         return self.open / f"{key}.jsonl"
 
     def ui_command(self, port: int = 5000) -> list[str]:
-        """The command that shows this store in a browser. Raises UserError where a server does so already."""
+        """The command that shows this store in a browser.
+
+        Raises UserError where a server shows it already.
+        """
         if self.uri.startswith("http"):
-            raise UserError(f"MLflow's pages are at {shown(self.uri)}: open that in a browser")
+            raise UserError(f"MLflow's pages are at {redact(self.uri)}: open that in a browser")
         self.prepare()
         return ui_command(self.uri, self.root / "artifacts", port)
 
     def ui_url(self, task: str | None = None, runs: Iterable[str] = (), port: int = 5000) -> str:
-        """Where to look: at these runs beside each other, else at the charts of a task, else at the list of tasks."""
-        base = (
-            shown(self.uri).rstrip("/")
-            if self.uri.startswith("http")
-            else f"http://127.0.0.1:{port}"
-        )
+        """Address of a comparison of these runs, else of a task's charts, else of all tasks."""
+        base = f"http://127.0.0.1:{port}"
+        if self.uri.startswith("http"):
+            base = redact(self.uri).rstrip("/")
         return ui_url(base, self.experiment(task) if task else None, runs)
 
     def _open(
@@ -196,56 +209,58 @@ class Store:
         task: str,
         name: str,
         key: str,
-        params: dict[str, Any],
+        params: Mapping[str, ParamValue],
         tags: dict[str, str],
         resume: bool,
     ) -> Run:
         if not key.isalnum():
             raise UserError(f"a run's key is letters and digits, not {key!r}")
-        experiment, journal = self.experiment(task), self._claim(name, key)
+        experiment, log = self.experiment(task), self._claim(name, key)
         with ExitStack() as undo:
-            undo.callback(journal.release)
-            watchdog.opened(journal.path, self.root, self.uri)
-            undo.callback(watchdog.closed, journal.path)
-            courier = LogFlusher(self.client, shown(self.uri), self.root)
-            if not courier.settle(journal):
+            undo.callback(log.release)
+            watchdog.opened(log.path, self.root, self.uri)
+            undo.callback(watchdog.closed, log.path)
+            flusher = self._flusher()
+            if not flusher.recover(log):
                 raise UserError(
-                    f"the MLflow store {shown(self.uri)} does not answer: start it and try again"
+                    f"the MLflow store {redact(self.uri)} does not answer: start it and try again"
                 )
             tags = tags | {"upgate.key": key, "upgate.task": task} | self._owner()
             earlier = self._unfinished(key, tags["upgate.kind"]) if resume else None
-            run = earlier or self._create(experiment, name, tags)
-            journal.begin({"run": run.info.run_id, "name": name, **self._owner()})
+            run = earlier or self._create_run(experiment, name, tags)
+            log.begin({"run": run.info.run_id, "name": name, **self._owner()})
             if earlier:
-                self._ask(send_tags, self.client, run.info.run_id, [{"tags": tags}])
-                self._ask(self.client.update_run, run.info.run_id, "RUNNING")
+                self._call(send_tags, self.client, run.info.run_id, [{"tags": tags}])
+                self._call(self.client.update_run, run.info.run_id, "RUNNING")
             self._log_params(run, params)
             undo.pop_all()
-        seen = {metric.key: metric.step for metric in run.data.to_proto().metrics}
-        return Run(run.info.run_id, key, journal, courier, seen)
+        last_steps = {metric.key: metric.step for metric in run.data.to_proto().metrics}
+        return Run(run.info.run_id, key, log, flusher, last_steps)
 
-    def _create(self, experiment: str, name: str, tags: dict[str, str]) -> Any:
+    def _create_run(self, experiment: str, name: str, tags: dict[str, str]) -> Any:
         short = {name: value[:TAG] for name, value in tags.items()}
-        return self._ask(self.client.create_run, experiment, run_name=name[:NAME], tags=short)
+        return self._call(self.client.create_run, experiment, run_name=name[:NAME], tags=short)
 
     def _unfinished(self, key: str, kind: str) -> Any:
-        """The newest run of a key to go on in; a parent may go on even when FINISHED. Not what another machine is at."""
-        for run in self._find([where(key=key, kind=kind)]):
+        """The newest run of a key to go on in; a parent may go on even when it is FINISHED.
+
+        Never a run that another machine is training.
+        """
+        for run in self._search([build_filter(key=key, kind=kind)]):
             status, host = run.info.status, run.data.tags.get("upgate.host")
-            if kind == "parent" or not (
-                status == "FINISHED" or (status == "RUNNING" and host != self.host)
-            ):
+            trained_elsewhere = status == "RUNNING" and host != self.host
+            if kind == "parent" or not (status == "FINISHED" or trained_elsewhere):
                 return run
         return None
 
-    def _log_params(self, run: Any, params: dict[str, Any]) -> None:
-        """Those that the run has not: MLflow refuses to change one."""
+    def _log_params(self, run: Any, params: Mapping[str, ParamValue]) -> None:
+        """Log the params that the run does not have: MLflow refuses to change one."""
         from mlflow.entities import Param
 
         texts = {clean(name): str(value)[:PARAM] for name, value in params.items()}
         missing = [Param(name, text) for name, text in texts.items() if name not in run.data.params]
         for block in blocks(missing, PAIRS):
-            self._ask(self.client.log_batch, run.info.run_id, params=block)
+            self._call(self.client.log_batch, run.info.run_id, params=block)
 
     def _owner(self) -> dict[str, str]:
         return {
@@ -254,49 +269,60 @@ class Store:
             "upgate.root": str(self.root),
         }
 
+    def _flusher(self) -> LogFlusher:
+        return LogFlusher(self.client, redact(self.uri), self.root)
+
+    def _end(self, run_id: str, status: str) -> None:
+        self._call(send_status, self.client, run_id, [{"status": status, "t": now()}])
+
     def _claim(self, name: str, key: str) -> WriteAheadLog:
-        """The key's journal; raises UserError while a living process has it, and waits where that has to show."""
-        path, until, before = self.journal(key), time.monotonic() + SILENCE + PATIENCE, 0.0
-        while (journal := claim(path)) is None or not self._abandoned(journal):
-            owner, changed = holder(path)
-            if journal:
-                journal.release()
+        """Lock the key's write-ahead log.
+
+        Raises UserError while a living process holds it. Whether a process of another machine lives
+        shows with time: this waits for it.
+        """
+        path, until, before = self.log_path(key), time.monotonic() + SILENCE + PATIENCE, 0.0
+        while (log := claim(path)) is None or not self._is_abandoned(log):
+            owner, changed = read_owner(path)
+            if log:
+                log.release()
             pid, host = owner.get("upgate.pid", "0"), owner.get("upgate.host", "?")
-            here = host == self.host and alive(
-                int(pid)
-            )  # else somebody on this machine settles what a dead one left
-            there = host not in ("?", self.host) and 0 < before < changed
-            if here or there or time.monotonic() > until:
+            # else another process of this machine is delivering what a dead one left
+            lives_here = host == self.host and is_alive(int(pid))
+            lives_elsewhere = host not in ("?", self.host) and 0 < before < changed
+            if lives_here or lives_elsewhere or time.monotonic() > until:
                 raise UserError(
-                    f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: wait for it, or stop it"
+                    f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: "
+                    "wait for it, or stop it"
                 )
             before = changed
             time.sleep(0.2)
-        return journal
+        return log
 
-    def _abandoned(self, journal: WriteAheadLog) -> bool:
-        """Whether the owner of a claimed journal is dead. The lock proves it, but across machines not every disk keeps it."""
-        return (
-            journal.header.get("upgate.host") in (None, self.host)
-            or time.time() - journal.changed > SILENCE
-        )
+    def _is_abandoned(self, log: WriteAheadLog) -> bool:
+        """Whether the owner of a claimed log is dead.
 
-    def _settle_left(self) -> list[str]:
-        """Deliver the journals without a living owner; the ids of the runs that are KILLED by that."""
-        killed, courier = [], LogFlusher(self.client, shown(self.uri), self.root)
+        The lock proves it on one machine; not every disk keeps locks across machines.
+        """
+        same_host = log.header.get("upgate.host") in (None, self.host)
+        return same_host or time.time() - log.changed > SILENCE
+
+    def _recover_all(self) -> list[str]:
+        """Deliver the logs without a living owner; ids of the runs that this sets KILLED."""
+        killed, flusher = [], self._flusher()
         for path in sorted(self.open.glob("*.jsonl")):
-            if (journal := claim(path, create=False)) is None:
+            if (log := claim(path, create=False)) is None:
                 continue
-            died = bool(journal.header) and not is_over(journal)
-            if self._abandoned(journal) and courier.settle(journal):
-                killed += [journal.header["run"]] if died else []
-                journal.remove()
+            was_killed = bool(log.header) and not has_ended(log)
+            if self._is_abandoned(log) and flusher.recover(log):
+                killed += [log.header["run"]] if was_killed else []
+                log.remove()
             else:
-                journal.release()
+                log.release()
         return killed
 
-    def _make(self, task: str) -> Any:
-        """Make an experiment; another process may be faster."""
+    def _create_experiment(self, task: str) -> Any:
+        """Create an experiment, unless another process is faster."""
         from mlflow.exceptions import MlflowException
 
         artifacts = None if self.uri.startswith("http") else str(self.root / "artifacts")
@@ -305,22 +331,22 @@ class Store:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return self._ask(self.client.get_experiment_by_name, task)
+        return self._call(self.client.get_experiment_by_name, task)
 
-    def _search(self, *conditions: str) -> list[Row]:
-        return [row_of(run) for run in self._find(conditions)]
+    def _rows(self, filters: Iterable[str]) -> list[Row]:
+        return [to_row(run) for run in self._search(filters)]
 
-    def _find(self, conditions: Iterable[str]) -> Iterator[Any]:
-        """MLflow's runs that meet a condition, newest first, then those that meet the next one."""
-        places = [found.experiment_id for found in self._ask(self.client.search_experiments)]
-        for condition in conditions:
+    def _search(self, filters: Iterable[str]) -> Iterator[Any]:
+        """MLflow's runs that pass a filter, newest first, then those that pass the next one."""
+        experiments = [one.experiment_id for one in self._call(self.client.search_experiments)]
+        for text in filters:
             token = None
             while token != "":
-                with unswept():
-                    page = self._ask(
+                with gc_paused():
+                    page = self._call(
                         self.client.search_runs,
-                        places,
-                        condition,
+                        experiments,
+                        text,
                         max_results=PAGE,
                         order_by=NEWEST,
                         page_token=token,
@@ -328,37 +354,16 @@ class Store:
                 yield from page
                 token = page.token or ""
 
-    def _ask(self, call: Callable[..., T], *args: Any, **more: Any) -> T:
-        """Call MLflow; wait for it for a while. Raises UserError where it refuses, or stays away."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return call(*args, **more)
-            except Exception as error:  # the boundary to a service
-                if is_refusal(error) or time.monotonic() > until:
-                    raise UserError(
-                        f"the MLflow store {shown(self.uri)} fails: {first_line(error)}"
-                    ) from error
-            time.sleep(1)
+    def _call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return call_mlflow(self.uri, function, *args, **kwargs)
 
 
-@contextmanager
-def unswept() -> Iterator[None]:
-    """Without the garbage collector: MLflow makes 150 objects for each run, and sweeping them takes longer than making them."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
-
-
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine lives, also one of another user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:
         return True
     return True

@@ -1,4 +1,4 @@
-"""MLflow's own pages on our store: the command that serves them, and links that open where one wants to look."""
+"""MLflow's own UI on the store: the command that serves it, and links to its pages."""
 
 import json
 import socket
@@ -10,45 +10,36 @@ from urllib.parse import quote
 from upgate.errors import UserError
 
 MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallows the clicks
-SETTINGS = (
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
-    "MLFLOW_DISABLE_TELEMETRY=true",
-)  # 2 processes instead of 10
+# 2 processes instead of 10
+SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true")
 
 
 def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
-    """Serve a database on this machine only: MLflow asks nobody for a password. Raises UserError for a port that is taken."""
+    """The command that serves a database on this machine only: MLflow asks for no password.
+
+    Raises UserError for a port that is taken.
+    """
     check_port(port)
-    where = f"MLFLOW_BACKEND_STORE_URI={uri}"  # not a word of the server's: whoever is on the machine reads those, a password too
+    # in the environment, not an argument: every user of the machine can read those, passwords too
+    backend = f"MLFLOW_BACKEND_STORE_URI={uri}"
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--default-artifact-root", str(artifacts)]
-    return [
-        "env",
-        *SETTINGS,
-        where,
-        *mlflow,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
+    listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return ["env", *SETTINGS, backend, *mlflow, *listen]
 
 
 def check_port(port: int) -> None:
-    """Raise where MLflow, half a page of traceback later, could not listen."""
+    """Raise UserError where MLflow could not listen; it would fail with a long traceback."""
     if not 0 < port < 65536:
         raise UserError(f"port={port} is not a port; give one of 1024 to 65535")
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # else one that was closed a minute ago counts as taken
+        # else a port that was closed a minute ago counts as taken
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            told = f"port={port} is taken, perhaps by a page like this that is open already"
             raise UserError(
-                f"{told} ({error.strerror}); give another, as in port={port % 65535 + 1}"
+                f"port={port} is taken, perhaps by a page like this that is open already "
+                f"({error.strerror}); give another, as in port={port % 65535 + 1}"
             ) from None
 
 
@@ -61,7 +52,7 @@ def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:
     return f"{base}/#/compare-runs?runs={ids}&experiments={json_list([experiment])}&{MODE}"
 
 
-def json_list(words: Iterable[str]) -> str:
-    """A list as the pages' addresses want it; nothing for an empty one."""
-    words = list(words)
-    return quote(json.dumps(words, separators=(",", ":"))) if words else ""
+def json_list(ids: Iterable[str]) -> str:
+    """A list as the addresses of MLflow's pages take it; empty for an empty one."""
+    items = list(ids)
+    return quote(json.dumps(items, separators=(",", ":"))) if items else ""

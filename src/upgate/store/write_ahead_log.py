@@ -1,12 +1,14 @@
-"""The journal of a run in progress: what is still to be told to MLflow, in a file that its owner holds locked.
+"""The write-ahead log of a run in progress: what MLflow does not have yet, in a locked file.
 
-`<root>/open/<store>/<key>.jsonl` exists while a run is going on, or while something of it is undelivered. It says three
-things: its lock whether the owner lives, its lines what MLflow does not know yet, its time of change when the owner last
-gave a sign of life. Writing a line costs microseconds and survives `kill -9`; MLflow can be slow, locked or away.
+`<root>/open/<store>/<key>.jsonl` exists while a run is training, or while some of its lines are not
+delivered. Its lock shows whether the owner lives, its lines hold what MLflow does not have yet, and
+its time of change is the owner's last sign of life. Writing a line costs microseconds and survives
+`kill -9`; MLflow can be slow, locked or unreachable.
 
-The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child (a DataLoader worker, say)
-neither releases it when it ends nor keeps it when the parent is killed. Its price: closing any other descriptor of the
-file in the same process drops it. Hence `_held`: a path held here is never opened here again.
+The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child (such
+as a DataLoader's worker) neither releases it when it ends nor keeps it when the parent is killed.
+But closing any other descriptor of the file in the same process drops it. Hence `_held`: a path that
+this process holds is never opened by it again.
 """
 
 import errno
@@ -20,9 +22,9 @@ from typing import Any
 
 CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 
-Op = dict[
-    str, Any
-]  # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
+# a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
+Op = dict[str, Any]
+Header = dict[str, Any]  # the first line: MLflow's run id, the run's name, host, pid and root
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _held: dict[Path, "WriteAheadLog"] = {}
@@ -40,23 +42,22 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class WriteAheadLog:
-    """A claimed journal. Get one by `claim`; give it back by `remove` (all delivered) or `release` (something is left)."""
+    """A locked log. `claim` locks one; `remove` ends it when all is delivered, `release` when not."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
         self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
         first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
-        self.header: dict[str, Any] = (
-            json.loads(first) if end else {}
-        )  # of the previous owner, {} for a new one
+        # the previous owner's, {} for a new log
+        self.header: Header = json.loads(first) if end else {}
         self._start = self._sent = len(first) + 1 if end else 0
 
     @property
     def size(self) -> int:
         return os.fstat(self._fd).st_size
 
-    def begin(self, header: dict[str, Any]) -> None:
-        """Empty it and say whose it is: run (MLflow's id), name, host, pid."""
+    def begin(self, header: Header) -> None:
+        """Empty the log and write its owner's header."""
         os.ftruncate(self._fd, 0)
         self.header = header
         self.append(header)
@@ -71,8 +72,8 @@ class WriteAheadLog:
                 os.ftruncate(self._fd, self.size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
-    def mend(self) -> None:
-        """Cut off a last line that a kill has torn."""
+    def drop_torn_line(self) -> None:
+        """Cut off a last line that a kill left incomplete."""
         os.ftruncate(self._fd, os.pread(self._fd, self.size, 0).rfind(b"\n") + 1)
 
     def touch(self) -> None:
@@ -80,12 +81,13 @@ class WriteAheadLog:
         os.utime(self._fd)
 
     def pending(self) -> Iterator[tuple[Op, int]]:
-        """Undelivered lines, each with the offset behind it, which `delivered` takes; also those that come meanwhile."""
-        start = self._sent
-        before = -1
-        while (
-            left := self.size - start
-        ) and start > before:  # a last line without an end is still being written
+        """Undelivered lines, also those that come meanwhile, each with the offset of its end.
+
+        `mark_delivered` takes that offset.
+        """
+        start, before = self._sent, -1
+        # a last line without an end is still being written
+        while (left := self.size - start) and start > before:
             before = start
             block = os.pread(self._fd, min(CHUNK, left), start)
             if b"\n" not in block:
@@ -95,11 +97,11 @@ class WriteAheadLog:
                     start += len(line)
                     yield json.loads(line), start
 
-    def delivered(self, offset: int) -> None:
+    def mark_delivered(self, offset: int) -> None:
         """Everything before `offset` is in MLflow."""
         self._sent = offset
 
-    def shrink(self) -> None:
+    def compact(self) -> None:
         """Drop the lines if all are delivered, so that the file stays small."""
         with self._lock:
             if self._sent == self.size > self._start:
@@ -107,9 +109,8 @@ class WriteAheadLog:
                 self._sent = self._start
 
     def remove(self) -> None:
-        self.path.unlink(
-            missing_ok=True
-        )  # before the lock goes: who waits for it finds the file gone and starts anew
+        # before the lock is released: whoever waits for it finds the file gone and starts anew
+        self.path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
@@ -120,7 +121,10 @@ class WriteAheadLog:
 
 
 def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
-    """Lock a journal, or None where a living process holds it (or it is not there and `create` is False)."""
+    """Lock a log. None where a living process holds it.
+
+    Also None where the log does not exist and `create` is False.
+    """
     with _guard:
         while path not in _held:
             if not (create or path.exists()):
@@ -137,8 +141,8 @@ def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
     return None
 
 
-def holder(path: Path) -> tuple[dict[str, Any], float]:
-    """The header of a journal, and when its owner last gave a sign of life; {} and 0 where there is none."""
+def read_owner(path: Path) -> tuple[Header, float]:
+    """The header of a log and the time of its owner's last sign of life; {} and 0 where there is none."""
     if path in _held:
         return _held[path].header, _held[path].changed
     try:

@@ -15,7 +15,7 @@ import pandas as pd
 from upgate.stats.attribution import attribute, bounded, shapley_weights
 from upgate.stats.paired import Floats, differences
 from upgate.stats.verdict import Verdict, verdicts
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.result import (
     LOG,
     ArmVerdict,

@@ -19,9 +19,10 @@ from upgate.errors import UserError
 from upgate.run import provenance as environment
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
-from upgate.store.connect import shown
+from upgate.store.connect import redact
 from upgate.store.record import PARENT
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.study.article_text import show
 from upgate.study.budget import Budget, budget, minutes, tell
 from upgate.study.command import agreed, run, stored_rows
@@ -110,7 +111,7 @@ def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, P
     studies = {name: one.study.id for name, one in plans.items()}
     digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
     name = f"{first.study.task}-article-{digest[:8]}"
-    told = [shown(word) for word in words]
+    told = [redact(word) for word in words]
     return Experiment(
         name, first.study.task, told, studies, commands_of("study", words, extra, name)
     )

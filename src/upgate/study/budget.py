@@ -9,12 +9,12 @@ from statistics import median, variance
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.execution.driver import Job, parameters
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job, parameters
 from upgate.run.train import dry_run
 from upgate.stats.power import detectable
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.analyze import gaps_of, runs_of, scores_of
 from upgate.study.plan import Plan
 from upgate.study.result import Study

@@ -13,15 +13,18 @@ import numpy as np
 from rich.console import Console
 
 from upgate.console import declined, interrupted, show_failures
-from upgate.execution.driver import Interrupted, Job, execute
+from upgate.execution.driver import execute
 from upgate.execution.executor import Executor
+from upgate.execution.work import Interrupted
 from upgate.run import provenance as environment
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.result import Result
 from upgate.stats.paired import paired
-from upgate.store.record import PARENT
-from upgate.store.store import Row, Run, Store
+from upgate.store.record import PARENT, Row
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.study.budget import Budget, budget, minutes, tell
 from upgate.study.load import FILE, folder_of, result_of
 from upgate.study.options import read
@@ -150,18 +153,18 @@ class Progress:
         self.since: dict[str, float] = {}  # of what goes on
         self.expected, self.spent = 0.0, 0.0  # of what has ended
 
-    def begun(self, job: Job, executor: Executor) -> None:
+    def on_run_start(self, job: Job, executor: Executor) -> None:
         self.since[job.spec.key] = self.clock()
-        if executor.here:
+        if executor.in_process:
             self.say(
                 f"run {self.every - len(self.seconds) + 1} of {self.every}: {job.name}", executor
             )
 
-    def ended(self, job: Job, result: Result, executor: Executor) -> None:
+    def on_run_end(self, job: Job, result: Result, executor: Executor) -> None:
         took = self.clock() - self.since.pop(job.spec.key)
         if expected := self.seconds.pop(job.spec.key, 0.0):
             self.expected, self.spent = self.expected + expected, self.spent + took
-        if not executor.here:
+        if not executor.in_process:
             how = "failed" if result.error else "done"
             self.say(
                 f"run {self.every - len(self.seconds)} of {self.every} {how}: {job.name}, {minutes(took)}",

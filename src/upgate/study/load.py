@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.study.analyze import judge
 from upgate.study.result import Study, StudyResult, from_json
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.run.datasets import Datasets
-from upgate.store.connect import shown
+from upgate.run.job import Job
+from upgate.store.connect import redact
 from upgate.study import design
 from upgate.study.options import Asked, read
 from upgate.study.result import PLAIN, Arm, Study, Wall
@@ -71,7 +71,7 @@ def plan(
         id="",
         task=base.spec.task["name"],
         design=asked.design,
-        words=[shown(word) for word in words],  # a cache's URL may hold a password
+        words=[redact(word) for word in words],  # a cache's URL may hold a password
         arms=arms,
         parts=design.contrast(rest, extra).parts if asked.design in ("parts", "factorial") else [],
         seeds=seeds,
@@ -119,7 +119,7 @@ def with_runs(study: Study, first: dict[str, Job], asked: Asked, extra: str | No
 
 def commands_of(command: str, words: Sequence[str], extra: str | None, name: str) -> list[str]:
     """What to type to do it again, and to see it: with the folder of own choices, the root, and no password of a URI."""
-    told = [shown(word) for word in words]
+    told = [redact(word) for word in words]
     own = ["--config-dir", extra] if extra else []
     root = [word for word in told if word.startswith("root=")]
     again = ["upgate", command, *([] if f"{command}.yes=true" in told else ["--yes"]), *own, *told]

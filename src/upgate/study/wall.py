@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import lightning.pytorch as pl
 
 from upgate.errors import UserError
-from upgate.execution.driver import Job
 from upgate.files import write_atomic
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.train import dry_run
 from upgate.study.result import Arm, Wall
 

@@ -8,7 +8,7 @@ from statistics import median
 from rich.console import Console
 
 from upgate.console import declined, interrupted, show_failures
-from upgate.execution.driver import Interrupted
+from upgate.execution.work import Interrupted
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result

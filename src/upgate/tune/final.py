@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from upgate.config import compose as config
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import make_job
 from upgate.recipe.stopping import EarlyStopping
+from upgate.run.job import Job
 from upgate.run.result import Result
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.analyze import looked
 from upgate.tasks.search_blocks import Block
 from upgate.tune.plan import job_at

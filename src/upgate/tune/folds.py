@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 
 from upgate.data.datamodule import FoldDataModule
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.tasks.registry import get_task
 from upgate.tasks.search_blocks import Block, BlockRequest
 from upgate.tune.options import Asked

@@ -8,10 +8,10 @@ from typing import Any
 
 from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.execution.driver import Job
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.run.datasets import Datasets
-from upgate.store.connect import shown
+from upgate.run.job import Job
+from upgate.store.connect import redact
 from upgate.study import design
 from upgate.study.plan import commands_of
 from upgate.study.result import Arm
@@ -81,7 +81,7 @@ def plan_arms(
     search = Search(
         id="",
         task=base.spec.task["name"],
-        words=[shown(word) for word in words],  # a storage's URI may hold a password
+        words=[redact(word) for word in words],  # a storage's URI may hold a password
         sampler=asked.search,
         trials=count,
         per_axis=asked.per_axis,

@@ -5,7 +5,8 @@ from pathlib import Path
 from upgate.report.tune import figures_of, tune_page
 from upgate.run import provenance as environment
 from upgate.store.record import PARENT
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.study.command import digest
 from upgate.tune import text as say
 from upgate.tune.plan import runs_of

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from upgate.execution.driver import Job
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.result import Result
 from upgate.tasks.search_blocks import Block
 from upgate.tune.optuna_adapter import tpe_points

@@ -6,12 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.execution.driver import SAME_FAILURE, Job, execute
+from upgate.execution.driver import SAME_FAILURE, execute
 from upgate.execution.executor import Executor, open_executor
-from upgate.execution.worker import doer
+from upgate.execution.worker import make_work
 from upgate.run.datasets import Datasets
+from upgate.run.job import Job
 from upgate.run.result import Result
-from upgate.store.store import Run, Store
+from upgate.store.run import Run
+from upgate.store.store import Store
 from upgate.study.budget import minutes
 from upgate.tune.plan import Plan, runs_of
 from upgate.tune.search import SearchStopped
@@ -36,7 +38,7 @@ class Runs:
         self.seconds: dict[str, float] = {}
         self.since: dict[str, float] = {}
         first = next(iter(self.planned.first.values()))
-        inline = doer(self.library.fetch, self.store, self.console)
+        inline = make_work(self.library.fetch, self.store, self.console)
         self.executor = open_executor(
             first.config, first.spec.threads, first.spec.budget["accelerator"], inline
         )
@@ -70,15 +72,15 @@ class Runs:
             raise SearchStopped(f"the first {len(results)} runs all failed")
         return results
 
-    def begun(self, job: Job, executor: Executor) -> None:
+    def on_run_start(self, job: Job, executor: Executor) -> None:
         self.since[job.spec.key] = time.monotonic()
-        if executor.here:
+        if executor.in_process:
             self.say(f"run {self.done + 1} of at most {self.every}: {job.name}")
 
-    def ended(self, job: Job, result: Result, executor: Executor) -> None:
+    def on_run_end(self, job: Job, result: Result, executor: Executor) -> None:
         self.done += 1
         took = time.monotonic() - self.since.pop(job.spec.key)
-        if not executor.here and not result.error:
+        if not executor.in_process and not result.error:
             self.say(f"run {self.done} of at most {self.every} done: {job.name}, {minutes(took)}")
 
     def say(self, what: str) -> None:

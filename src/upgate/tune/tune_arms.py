@@ -7,7 +7,7 @@ from rich.console import Console
 
 from upgate.config import compose as config
 from upgate.errors import UserError
-from upgate.execution.driver import Interrupted
+from upgate.execution.work import Interrupted
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.result import Arm

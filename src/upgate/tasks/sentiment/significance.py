@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.stats.classification import item_bootstrap, mcnemar
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.result import Significance, Study
 
 ITEMS, MCNEMAR = "item bootstrap", "McNemar, median over runs"

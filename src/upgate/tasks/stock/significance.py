@@ -15,7 +15,7 @@ from upgate.stats.forecast import (
     seeds_and_dates,
 )
 from upgate.stats.paired import Floats, t_interval
-from upgate.store.store import Row
+from upgate.store.record import Row
 from upgate.study.result import Significance, Study
 
 Cells = Mapping[tuple[int, int], Row]

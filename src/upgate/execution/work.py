@@ -1,0 +1,77 @@
+"""What travels to a worker and back. Values have types on both sides; between processes they are plain dicts.
+
+Plain, because objects of Hydra, Lightning or PyTorch do not survive the way unharmed, and dicts do.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from upgate.errors import UserError
+from upgate.run.job import Job
+from upgate.run.result import Result
+
+Payload = dict[str, Any]  # a request or a response between processes
+
+
+class Interrupted(Exception):
+    """Ctrl-C or a signal ended a command; the runs that it cut off are marked KILLED."""
+
+
+class WorkerDied(Exception):
+    """The process that trained a run is gone; the message says how it ended."""
+
+
+@dataclass(frozen=True)
+class WorkRequest:
+    """A run to train. `twin`: its twin's result, if it has one. `parent`: id of the MLflow run above.
+
+    `root` and `uri` name the store, `cache` the table cache that holds the data.
+    """
+
+    job: Job
+    twin: Result | None
+    parent: str
+    root: str
+    uri: str
+    cache: str
+
+    def to_dict(self) -> Payload:
+        twin = asdict(self.twin) if self.twin else None
+        return {**vars(self), "job": self.job.plain(), "twin": twin}
+
+    @classmethod
+    def from_dict(cls, payload: Payload) -> "WorkRequest":
+        twin = Result(**payload["twin"]) if payload["twin"] else None
+        return cls(**{**payload, "job": Job.of(payload["job"]), "twin": twin})
+
+
+@dataclass(frozen=True)
+class WorkResponse:
+    """A run's result, or why there is none: a sentence for the user, a traceback, or an interruption."""
+
+    result: Result | None = None
+    refusal: str = ""
+    traceback: str = ""
+    interrupted: bool = False
+
+    def to_dict(self) -> Payload:
+        return {**vars(self), "result": asdict(self.result) if self.result else None}
+
+    @classmethod
+    def from_dict(cls, payload: Payload) -> "WorkResponse":
+        result = Result(**payload["result"]) if payload["result"] else None
+        return cls(**{**payload, "result": result})
+
+    def unwrap(self) -> Result:
+        """The result. Raises what the worker reports instead: UserError, Interrupted, RuntimeError."""
+        if self.refusal:
+            raise UserError(self.refusal)
+        if self.interrupted:
+            raise Interrupted
+        if self.result is None:
+            raise RuntimeError(f"in a worker:\n{self.traceback}")
+        return self.result
+
+
+Work = Callable[[WorkRequest], WorkResponse]
