@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from upgate.report.figures import Runs
+from upgate.report.figures import RunTables
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
 from upgate.study.result import (
@@ -233,7 +233,7 @@ class Tables:
         self.evil = EVIL if evil else ""
         self.count = tickers
 
-    def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
+    def runs(self, arm: str, name: str, fold: int | None = None) -> RunTables:
         shift = 0.0 if arm == "traditional" else 0.2
         return {
             (s, f): getattr(self, name)(np.random.default_rng([s, f, 7]), shift)

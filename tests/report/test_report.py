@@ -5,7 +5,6 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 
 import numpy as np
 import pandas as pd
@@ -14,24 +13,47 @@ import pytest
 from helpers.report import EVIL, Tables, outline, result, study
 from helpers.study import study as run_study
 from upgate.cli.entry import main
-from upgate.errors import UserError
-from upgate.report import figures, stock, text
-from upgate.report.figures import Figure
-from upgate.report.forest_plot import Row, rows
-from upgate.report.html import el
+from upgate.page.effects import format_effect
+from upgate.page.figure import MAX_ROWS, Comparison, Figure, RunTables
+from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.html import el
+from upgate.page.svg import (
+    Scale,
+    date_ticks,
+    format_number,
+    padded_scale,
+    path_data,
+    thin_indices,
+    ticks,
+)
+from upgate.page.translations import Translator
+from upgate.report import figures
 from upgate.report.page import page
 from upgate.report.summary import chosen, sentence
-from upgate.report.svg import Scale, day_ticks, number, path, spanning, thin, ticks
-from upgate.report.translations import TABLE, Words
+from upgate.report.texts import report_translator
 from upgate.study.result import StudyResult
+from upgate.tasks.sentiment import report as text
+from upgate.tasks.stock import report as stock
 
-EN = Words("en")
+EN = report_translator("en")
+STOCK, SENTIMENT = EN.extended(stock.TEXTS), EN.extended(text.TEXTS)
+
+
+def texts(task: str, language: str) -> Translator:
+    paths = {"stock": stock.TEXTS, "sentiment": text.TEXTS}
+    return report_translator(language).extended(paths[task])
+
+
+def comparison(made: StudyResult) -> Comparison:
+    return Comparison(
+        "traditional", "upgraded", Tables(), made.dates, made.losses, made.tickers["upgraded"]
+    )
 
 
 @pytest.mark.parametrize("task", ["stock", "sentiment"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_page_has_every_section_and_its_tags_match(task: str, language: str) -> None:
-    w, html = Words(language), page(result(task), Tables(), language)
+    w, html = texts(task, language), page(result(task), Tables(), language)
     found = outline(html)
     said = "".join(found.text)
     mine = {"stock": ("forecast", "lead", "tickers"), "sentiment": ("confusion", "disagree")}[task]
@@ -154,10 +176,10 @@ def test_the_lead_is_the_summed_difference_of_losses() -> None:
         dates=["2020-01-02", "2020-01-03"],
         losses={"traditional": [1, 2], "upgraded": [0.5, 1], "persistence": [1, 1]},
     )
-    figure = stock.lead(made, "upgraded", EN)
+    figure = stock.lead(comparison(made), STOCK)
     assert figure is not None
     assert figure.rows == [["2020-01-02", "0.5", "0.5"], ["2020-01-03", "1.5", "0.5"]]
-    assert stock.lead(replace(made, losses={"traditional": [1, 2]}), "upgraded", EN) is None
+    assert stock.lead(comparison(replace(made, losses={"traditional": [1, 2]})), STOCK) is None
 
 
 def test_tickers_are_ratios_to_persistence_and_many_are_thinned_but_not_in_the_table() -> None:
@@ -165,7 +187,7 @@ def test_tickers_are_ratios_to_persistence_and_many_are_thinned_but_not_in_the_t
         return pd.DataFrame({"ticker": ["A", "B"], "forecast": ratios, "persistence": 2.0})
 
     figure = stock.tickers(
-        result(), {(0, 0): run(2, 2)}, "upgraded", {(0, 0): run(1, 4), (1, 0): run(4, 4)}, EN
+        comparison(result()), {(0, 0): run(2, 2)}, {(0, 0): run(1, 4), (1, 0): run(4, 4)}, STOCK
     )
     assert figure is not None
     assert [row[:3] for row in figure.rows] == [
@@ -174,16 +196,15 @@ def test_tickers_are_ratios_to_persistence_and_many_are_thinned_but_not_in_the_t
     ]  # geometric mean of 1/2 and 2; of 2 and 2
     many = Tables(tickers=505)
     figure = stock.tickers(
-        result(),
+        comparison(result()),
         many.runs("traditional", "tickers"),
-        "upgraded",
         many.runs("upgraded", "tickers"),
-        EN,
+        STOCK,
     )
     assert (
         figure is not None
         and len(figure.rows) == 505
-        and figure.picture.count('class="row"') == figures.MOST
+        and figure.picture.count('class="row"') == MAX_ROWS
     )
     assert "30 of 505" in figure.note
 
@@ -202,25 +223,25 @@ def test_confusion_and_disagreements() -> None:
         {(0, 0): run("no", "no", "yes"), (1, 0): run("no", "no", "yes")},
         {(0, 0): run("no", "yes", "no"), (1, 0): run("no", "yes", "yes")},
     )
-    figure = text.confusion("arm", arm, EN)
+    figure = text.confusion("arm", arm, SENTIMENT)
     assert figure is not None and figure.title == "arm: 83.33%"
     assert figure.rows == [
         ["no", "1.0 (100.0%)", "0.0 (0.0%)"],
         ["yes", "0.5 (25.0%)", "1.5 (75.0%)"],
     ]
-    said = str(text.disagreements("base", base, "arm", arm, EN))
+    said = str(text.disagreements("base", base, "arm", arm, SENTIMENT))
     assert said.index("two") < said.index("three") and "one" not in said.replace("None", "")
     assert "0% → 100%" in said and "100% → 50%" in said
-    assert "equally often" in str(text.disagreements("base", base, "arm", base, EN))
+    assert "equally often" in str(text.disagreements("base", base, "arm", base, SENTIMENT))
 
 
 def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers() -> None:
     made = result()
     assert sentence(made, EN) == made.sentence
-    said = sentence(made, Words("zh"))
+    said = sentence(made, report_translator("zh"))
     assert (
         "upgraded 有益" in said
-        and figures.change(made.study, made.verdicts[-1].effect) in said
+        and format_effect(made.study, made.verdicts[-1].effect) in said
         and "optimizer 有益" in said
     )
     for one in made.verdicts:
@@ -286,35 +307,8 @@ def test_a_study_without_any_result_still_has_a_page(task: str) -> None:
 
 
 class NoTables(Tables):
-    def runs(self, arm: str, name: str, fold: int | None = None) -> figures.Runs:
+    def runs(self, arm: str, name: str, fold: int | None = None) -> RunTables:
         return {}
-
-
-def test_both_languages_have_every_text_with_the_same_fields() -> None:
-    for key, both in TABLE.items():
-        fields = [{name for _, name, _, _ in Formatter().parse(said) if name} for said in both]
-        assert fields[0] == fields[1], key
-        assert all(both), key
-    with pytest.raises(UserError, match=r"report\.language=cn is not a choice"):
-        Words("cn")
-
-
-def test_every_text_is_used() -> None:
-    folder = Path(figures.__file__).parent
-    source = "".join(
-        p.read_text(encoding="utf-8") for p in folder.glob("*.py") if not p.name.startswith("words")
-    )
-    made = {"helps", "hurts", "equivalent", "undecided", "scale_log", "scale_plain"} | {
-        f"said_{k}" for k in figures.GLYPHS
-    }
-    made |= {
-        key
-        for key in TABLE
-        if re.fullmatch(
-            r"claim_(in|less|excess|linear|beyond)_\w+|scores_(stock|sentiment)|setting_\w+", key
-        )
-    }
-    assert {key for key in TABLE if not re.search(f"[\"']{key}[\"']", source)} <= made
 
 
 @pytest.mark.parametrize(
@@ -329,13 +323,13 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
 
 def test_day_ticks_are_firsts_of_months_and_never_many() -> None:
     for days in (1, 20, 90, 400, 3000, 20_000):
-        found = day_ticks(10_000, 10_000 + days)
+        found = date_ticks(10_000, 10_000 + days)
         assert 1 <= len(found) <= 7
         assert all(10_000 <= at <= 10_000 + days for at, _ in found)
 
 
 def test_numbers_are_short() -> None:
-    assert [number(x) for x in (0.0, 1.0, -0.25, 12345.6, 2e-7, math.inf, -math.inf, math.nan)] == [
+    assert [format_number(x) for x in (0.0, 1.0, -0.25, 12345.6, 2e-7, math.inf, -math.inf, math.nan)] == [
         "0", "1", "−0.25", "12,346", "2.0e−07", "∞", "−∞", "–",
     ]  # fmt: skip
 
@@ -343,24 +337,25 @@ def test_numbers_are_short() -> None:
 def test_scales_lines_and_thinning() -> None:
     scale = Scale(0, 10, 100, 0)
     assert scale(2.5) == 75 and Scale(0, 10, 0, 100).percent(math.inf) == "100.00%"
-    assert spanning([math.nan, math.inf], 0, 1).low == 0 - 0.05
-    assert spanning([3.0, 3.0], 0, 1)(3.0) == 0.5
+    assert padded_scale([math.nan, math.inf], 0, 1).low == 0 - 0.05
+    assert padded_scale([3.0, 3.0], 0, 1)(3.0) == 0.5
     assert (
-        path(np.array([0.0, 1, 2, 3]), np.array([0, 1, math.nan, 3])) == "M0.0 0.0L1.0 1.0M3.0 3.0"
+        path_data(np.array([0.0, 1, 2, 3]), np.array([0, 1, math.nan, 3]))
+        == "M0.0 0.0L1.0 1.0M3.0 3.0"
     )
-    assert thin(5, 10).tolist() == [0, 1, 2, 3, 4]
-    assert (thin(1000, 3) == [0, 500, 999]).all() and len(thin(0)) == 0
+    assert thin_indices(5, 10).tolist() == [0, 1, 2, 3, 4]
+    assert (thin_indices(1000, 3) == [0, 500, 999]).all() and len(thin_indices(0)) == 0
 
 
 def test_an_interval_far_out_is_cut_with_an_arrow() -> None:
-    near = rows([Row("a", 1.0, "", interval=(0.5, 1.5), dots=[0.9, 1.1])], 0.0)
-    far = rows([Row("a", 1.0, "", interval=(-900.0, math.inf), dots=[0.9, 1.1])], 0.0)
+    near = forest_plot([Row("a", 1.0, "", interval=(0.5, 1.5), dots=[0.9, 1.1])], 0.0)
+    far = forest_plot([Row("a", 1.0, "", interval=(-900.0, math.inf), dots=[0.9, 1.1])], 0.0)
     assert "◂" not in near and "▸" not in near
     assert "◂" in far and "▸" in far
 
 
 def test_ratios_are_drawn_on_a_log_axis_and_zero_does_not_break_it() -> None:
-    drawn = rows(
+    drawn = forest_plot(
         [Row("a", 0.5, ""), Row("b", 2.0, ""), Row("c", 0.0, ""), Row("d", math.inf, "")],
         1.0,
         log=True,

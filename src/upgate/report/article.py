@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from upgate.report.figures import Figure, shown
-from upgate.report.forest_plot import Row, rows
-from upgate.report.html import Child, Html, el, table
-from upgate.report.page import Tables, body, document
-from upgate.report.sections import NO_NUMBERS, section
-from upgate.report.svg import number
-from upgate.report.translations import Words
+from upgate.page.document import document
+from upgate.page.figure import TEXT_ONLY, Figure, Tables, render_figure, section
+from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.html import Child, Html, el, table
+from upgate.page.svg import format_number
+from upgate.page.translations import Translator
+from upgate.report.page import body
+from upgate.report.texts import report_translator
 from upgate.study.article_text import spoken
 from upgate.study.facts import ARTICLE, EXCESS, HONEST, LESS, ROLE, YARDSTICK, Fact, by_claim
 from upgate.study.load import Experiment
@@ -33,7 +34,7 @@ def article_page(
     language: str = "en",
 ) -> str:
     """The whole page; results and tables by setting."""
-    w = Words(language)
+    w = report_translator(language)
     under = [el("a", named(name, w), href=f"#{name}") for name in results]
     links = [[", " if i else "", link] for i, link in enumerate(under)]
     head = el(
@@ -61,11 +62,11 @@ def article_page(
     return document(w("fact_check", id=asked.id), parts, w)
 
 
-def named(setting: str, w: Words) -> str:
+def named(setting: str, w: Translator) -> str:
     return w(f"setting_{setting}")
 
 
-def chip(word: str, w: Words) -> Html:
+def chip(word: str, w: Translator) -> Html:
     return el(
         "span",
         el("span", GLYPHS[word], class_="glyph"),
@@ -75,7 +76,7 @@ def chip(word: str, w: Words) -> Html:
     )
 
 
-def sentence(fact: Fact, task: str, w: Words) -> str:
+def sentence(fact: Fact, task: str, w: Translator) -> str:
     return w(
         f"claim_in_{fact.role}",
         setting=named(fact.setting, w),
@@ -85,24 +86,24 @@ def sentence(fact: Fact, task: str, w: Words) -> str:
     )
 
 
-def measured(fact: Fact, w: Words) -> str:
+def measured(fact: Fact, w: Translator) -> str:
     if math.isnan(fact.gain):
         return w("no_excess", name=fact.against)
     middle, low, high, multiple = spoken(fact)
-    unit = w("times_of", name=fact.against) if multiple else unit_of(fact, w)
+    unit = f" {w('times_of', name=fact.against)}" if multiple else unit_of(fact, w)
     return f"{middle} [{low}, {high}]{unit}".replace("-", "−")
 
 
-def unit_of(fact: Fact, w: Words) -> str:
+def unit_of(fact: Fact, w: Translator) -> str:
     return f" {w('unit_points')}" if fact.setting == "reviews" else "%"
 
 
-def size(fact: Fact, task: str, w: Words) -> str:
-    return f"{number(fact.claimed)}{unit_of(fact, w)}"
+def size(fact: Fact, task: str, w: Translator) -> str:
+    return f"{format_number(fact.claimed)}{unit_of(fact, w)}"
 
 
 def claims(
-    asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact], w: Words
+    asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact], w: Translator
 ) -> Html:
     """The closing table: claim, the article's setting, the honest one."""
     beside = {
@@ -121,28 +122,28 @@ def claims(
             [w(f"claim_{claim}_{asked.task}"), *(lined(told[role]) for role in (ARTICLE, HONEST))]
         )
     columns = [w("claim"), w("article_setting"), w("honest_setting")]
-    return section(w("claims"), table(columns, lines, NO_NUMBERS, class_="plain claims"))
+    return section(w("claims"), table(columns, lines, TEXT_ONLY, class_="plain claims"))
 
 
 def lined(told: Sequence[Child]) -> Child:
     return [el("p", one) for one in told] if told else "–"
 
 
-def scored(name: str, result: StudyResult, w: Words) -> Child:
+def scored(name: str, result: StudyResult, w: Translator) -> Child:
     one, yardstick = whole(result), YARDSTICK[name]
     told = [
-        f"{result.study.baseline} {number(result.baseline_score)}",
-        *([f"{one.arm} {number(one.score)}"] if one else []),
+        f"{result.study.baseline} {format_number(result.baseline_score)}",
+        *([f"{one.arm} {format_number(one.score)}"] if one else []),
     ]
     told += (
-        [f"{yardstick} {number(result.references[yardstick])}"]
+        [f"{yardstick} {format_number(result.references[yardstick])}"]
         if yardstick in result.references
         else []
     )
     return [el("b", named(name, w)), " ", ", ".join(told)]
 
 
-def cell(fact: Fact, task: str, w: Words) -> Child:
+def cell(fact: Fact, task: str, w: Translator) -> Child:
     claimed = (
         f"; {w('claimed', size=size(fact, task, w))}"
         if fact.claim == EXCESS and not math.isnan(fact.gain)
@@ -151,7 +152,7 @@ def cell(fact: Fact, task: str, w: Words) -> Child:
     return [el("b", named(fact.setting, w)), f" {measured(fact, w)}{claimed} ", chip(fact.word, w)]
 
 
-def drawn(asked: Experiment, found: Sequence[Fact], w: Words) -> Html:
+def drawn(asked: Experiment, found: Sequence[Fact], w: Translator) -> Html:
     """The claim as a line, what each study found beside it."""
     those = [fact for fact in found if fact.claim == LESS and math.isfinite(fact.gain)]
     if not those:
@@ -167,7 +168,7 @@ def drawn(asked: Experiment, found: Sequence[Fact], w: Words) -> Html:
         for fact in those
     ]
     claimed = size(those[0], asked.task, w)
-    picture = rows(rows_, those[0].claimed, None, (w("worse_left"), w("better_right")))
+    picture = forest_plot(rows_, those[0].claimed, None, (w("worse_left"), w("better_right")))
     label = w(
         "claims_label",
         claimed=claimed,
@@ -181,8 +182,8 @@ def drawn(asked: Experiment, found: Sequence[Fact], w: Words) -> Html:
     figure = Figure(
         w("claim_drawn"), picture, label, columns, body_, w("claim_drawn_note", claimed=claimed)
     )
-    return section(figure.title, shown(figure, w))
+    return section(figure.title, render_figure(figure, w))
 
 
-def again(asked: Experiment, w: Words) -> Html:
+def again(asked: Experiment, w: Translator) -> Html:
     return section(w("commands"), el("pre", el("code", "\n".join(asked.commands)), tabindex="0"))

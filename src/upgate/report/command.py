@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from upgate.errors import UserError, did_you_mean
+from upgate.page.figure import RunTables
 from upgate.report.article import article_page
-from upgate.report.figures import Runs
 from upgate.report.page import page
-from upgate.report.translations import Words
+from upgate.report.texts import report_translator
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -28,7 +28,7 @@ class Stored:
             study, [row for row in rows if row.status == "FINISHED" and not row.is_parent]
         )
 
-    def runs(self, arm: str, name: str, fold: int | None = None) -> Runs:
+    def runs(self, arm: str, name: str, fold: int | None = None) -> RunTables:
         found = {
             cell: row for cell, row in self._runs.get(arm, {}).items() if fold in (None, cell[1])
         }
@@ -39,7 +39,7 @@ class Stored:
 def report_command(asked: Mapping[str, str]) -> int:
     """Write the page and say where it is. Raises UserError where there is no such study or language, or nowhere to write."""
     language = asked.get("report.language", "en")
-    Words(language)  # a typo answers before the store is opened
+    report_translator(language)  # a typo answers before the store is opened
     out = place(asked.get("out", OUT))
     if asked.get("experiment", "article") != "article":
         raise UserError(

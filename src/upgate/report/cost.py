@@ -3,18 +3,17 @@
 import math
 import shlex
 
-from upgate.report.figures import Figure, shown
-from upgate.report.forest_plot import Row, rows
-from upgate.report.html import Child, Html, el, table
-from upgate.report.sections import note, section
-from upgate.report.svg import number
-from upgate.report.translations import Words
+from upgate.page.figure import Figure, note, render_figure, section
+from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.html import Child, Html, el, table
+from upgate.page.svg import format_number
+from upgate.page.translations import Translator
 from upgate.study.result import StudyResult, Wall
 
 ALIKE = 0.05  # by which the time of equal steps may differ
 
 
-def cost(result: StudyResult, w: Words) -> Html:
+def cost(result: StudyResult, w: Translator) -> Html:
     if not result.cost:
         return Html("")
     kinds = {result.study.baseline: "base"}
@@ -22,7 +21,7 @@ def cost(result: StudyResult, w: Words) -> Html:
         Row(
             arm,
             one.seconds,
-            f"{number(one.seconds, 3)} s, ×{number(one.ratio, 3)}",
+            f"{format_number(one.seconds, 3)} s, ×{format_number(one.ratio, 3)}",
             interval=(0.0, one.seconds),
             kind=kinds.get(arm, "arm"),
         )
@@ -43,25 +42,25 @@ def cost(result: StudyResult, w: Words) -> Html:
         body.append(
             [
                 arm,
-                *(number(x, 3) for x in numbers),
-                number(one.steps),
-                number(one.epochs, 3),
+                *(format_number(x, 3) for x in numbers),
+                format_number(one.steps),
+                format_number(one.epochs, 3),
                 result.diverged.get(arm, 0),
             ]
         )
-    label = w("cost_label", said=", ".join(f"{row.name} {row.said}" for row in drawn))
+    label = w("cost_label", said=", ".join(f"{row.label} {row.text}" for row in drawn))
     figure = Figure(
         "",
-        rows(drawn, 0.0),
+        forest_plot(drawn, 0.0),
         label,
         columns,
         body,
         w("cost_note", total=duration(result.seconds, w)),
     )
-    return section(w("cost"), shown(figure, w), budgets(result, w))
+    return section(w("cost"), render_figure(figure, w), budgets(result, w))
 
 
-def budgets(result: StudyResult, w: Words) -> list[Child]:
+def budgets(result: StudyResult, w: Translator) -> list[Child]:
     """What is equal: wall time, with the seconds allowed and used; or steps, and whether their time differs enough for the other study."""
     study, wall = result.study, result.study.wall
     if wall is not None and not wall.equal:
@@ -78,14 +77,14 @@ def budgets(result: StudyResult, w: Words) -> list[Child]:
     if not ratios:
         return []
     most = max(ratios, key=lambda name: abs(math.log(ratios[name])))
-    told = {"arm": most, "ratio": number(ratios[most], 3), "baseline": study.baseline}
+    told = {"arm": most, "ratio": format_number(ratios[most], 3), "baseline": study.baseline}
     if wall is not None:
         return [note(w("budget_both", **told))]
     if abs(ratios[most] - 1) <= ALIKE:
         return [note(w("budget_alike", **told))]
     again = result.cost.get(study.aa.name) if study.aa else None
     loose = (
-        [note(w("clock", ratio=number(again.ratio, 3)))]
+        [note(w("clock", ratio=format_number(again.ratio, 3)))]
         if again and abs(again.ratio - 1) > ALIKE
         else []
     )
@@ -94,16 +93,18 @@ def budgets(result: StudyResult, w: Words) -> list[Child]:
     return [note(w("budget_differs", **told)), el("pre", el("code", command), tabindex="0"), *loose]
 
 
-def spent(wall: Wall, result: StudyResult, w: Words) -> Html:
+def spent(wall: Wall, result: StudyResult, w: Translator) -> Html:
     body: list[list[Child]] = []
     for name, epochs in wall.epochs.items():
         used = result.cost[name].seconds if name in result.cost else math.nan
-        body.append([name, epochs, *(number(x, 3) for x in (wall.ratio[name], wall.seconds, used))])
+        body.append(
+            [name, epochs, *(format_number(x, 3) for x in (wall.ratio[name], wall.seconds, used))]
+        )
     return table([w("recipe"), w("epochs"), w("step_ratio"), w("allowed"), w("used")], body)
 
 
-def duration(seconds: float, w: Words) -> str:
+def duration(seconds: float, w: Translator) -> str:
     for size, key in ((3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
-            return w(key, value=number(seconds / size, 3))
-    return w("some_seconds", value=number(seconds, 3))
+            return w(key, value=format_number(seconds / size, 3))
+    return w("some_seconds", value=format_number(seconds, 3))

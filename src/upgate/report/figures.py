@@ -1,68 +1,29 @@
 """The pictures of every study: effects, seeds, scores, shares, curves. Each has words and a table that say the same."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from upgate.report.forest_plot import Row, rows
-from upgate.report.html import Child, Html, el, table
-from upgate.report.svg import Line, chart, legend, number, thin, ticks
-from upgate.report.translations import Words
+from upgate.page.effects import (
+    effect_with_unit,
+    format_effect,
+    format_interval,
+    format_p,
+)
+from upgate.page.figure import MAX_ROWS, Figure, RunTables
+from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.html import Child, Html, el
+from upgate.page.svg import Line, format_number, legend, line_chart, thin_indices, ticks
+from upgate.page.translations import Translator
 from upgate.stats.paired import Estimate
 from upgate.study import text as say
 from upgate.study.result import ArmVerdict, Study, StudyResult
 
 GLYPHS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
-MOST = 30  # rows of a picture; the table has all
 FAR = 10  # times the median: losses beyond are not drawn, or one explosion hides all curves
 
 
-@dataclass(frozen=True)
-class Figure:
-    """title: for whoever shows it; label: the picture in a sentence; columns, rows: its numbers."""
-
-    title: str
-    picture: Html
-    label: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Child]]
-    note: str = ""
-
-
-def shown(figure: Figure, w: Words) -> Html:
-    return el(
-        "figure",
-        el("figcaption", el("p", figure.note, class_="note")) if figure.note else None,
-        el("div", figure.picture, role="img", aria_label=figure.label, class_="picture"),
-        el("details", el("summary", w("numbers")), table(figure.columns, figure.rows)),
-    )
-
-
-def change(study: Study, effect: float) -> str:
-    """An effect as people say it, in percent or points: −3.21%, +0.40."""
-    value = study.shown(effect)
-    if not math.isfinite(value):
-        return number(value)
-    return f"{value:+,.2f}{'%' if study.unit == '%' else ''}".replace("-", "−")
-
-
-def amount(study: Study, effect: float, w: Words) -> str:
-    """The same with its unit, for sentences."""
-    return change(study, effect) + ("" if study.unit == "%" else f" {w('unit_points')}")
-
-
-def p_value(p: float) -> str:
-    return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def interval(study: Study, low: float, high: float) -> str:
-    return f"[{change(study, low)}, {change(study, high)}]".replace("%", "")
-
-
-def metric_name(study: Study, w: Words) -> str:
+def metric_name(study: Study, w: Translator) -> str:
     return say.metric_name(study, w.language)
 
 
@@ -71,11 +32,11 @@ def opening(phrase: str) -> str:
     return phrase[:1].upper() + phrase[1:]
 
 
-def direction(study: Study, w: Words) -> str:
+def direction(study: Study, w: Translator) -> str:
     return w("higher" if study.higher_is_better else "lower")
 
 
-def ends(study: Study, w: Words) -> tuple[str, str]:
+def ends(study: Study, w: Translator) -> tuple[str, str]:
     return (
         (w("worse_left"), w("better_right"))
         if study.higher_is_better
@@ -83,7 +44,7 @@ def ends(study: Study, w: Words) -> tuple[str, str]:
     )
 
 
-def chip(word: str, w: Words) -> Html:
+def chip(word: str, w: Translator) -> Html:
     return el(
         "span",
         el("span", GLYPHS.get(word, ""), class_="glyph"),
@@ -93,7 +54,7 @@ def chip(word: str, w: Words) -> Html:
     )
 
 
-def effects(result: StudyResult, w: Words) -> Figure:
+def effects(result: StudyResult, w: Translator) -> Figure:
     """The forest plot, A/A first."""
     study, judged = result.study, [*([result.aa] if result.aa else []), *result.verdicts]
     found = [_effect(one, result, w) for one in judged]
@@ -114,19 +75,19 @@ def effects(result: StudyResult, w: Words) -> Figure:
         [
             _name(one, result, w),
             w(one.word),
-            change(study, one.effect),
-            interval(study, one.low, one.high),
-            p_value(one.p),
-            p_value(one.p_holm),
-            p_value(one.p_exact),
+            format_effect(study, one.effect),
+            format_interval(study, one.low, one.high),
+            format_p(one.p),
+            format_p(one.p_holm),
+            format_p(one.p_exact),
             one.n,
             one.diverged,
-            number(one.score),
+            format_number(one.score),
         ]
         for one in judged
     ]
     said = "; ".join(
-        f"{_name(one, result, w)}: {change(study, one.effect)} {interval(study, one.low, one.high)}"
+        f"{_name(one, result, w)}: {format_effect(study, one.effect)} {format_interval(study, one.low, one.high)}"
         for one in judged
     )
     note = w(
@@ -138,18 +99,18 @@ def effects(result: StudyResult, w: Words) -> Figure:
         level=level(study),
         margin=margin_of(study, w),
     )
-    note += w("aa_note") if result.aa else ""
-    picture = rows(found, 0.0, (-margin, margin), ends(study, w))
+    note = w.sentences(note, w("aa_note") if result.aa else "")
+    picture = forest_plot(found, 0.0, (-margin, margin), ends(study, w))
     return Figure(w("effects"), picture, w("effects_label", said=said), columns, body, note)
 
 
-def _effect(one: ArmVerdict, result: StudyResult, w: Words) -> Row:
+def _effect(one: ArmVerdict, result: StudyResult, w: Translator) -> Row:
     study = result.study
     control = one is result.aa
     name = [_name(one, result, w), " ", None if control else chip(one.word, w)]
     low, high = study.shown(one.low), study.shown(one.high)
     dots = [study.shown(d) for d in result.differences.get(one.arm, {}).values()]
-    said = f"{change(study, one.effect)} {interval(study, one.low, one.high)}"
+    said = f"{format_effect(study, one.effect)} {format_interval(study, one.low, one.high)}"
     return Row(
         name,
         study.shown(one.effect),
@@ -162,7 +123,7 @@ def _effect(one: ArmVerdict, result: StudyResult, w: Words) -> Row:
     )
 
 
-def _name(one: ArmVerdict, result: StudyResult, w: Words) -> str:
+def _name(one: ArmVerdict, result: StudyResult, w: Translator) -> str:
     return w("aa", name=result.study.baseline) if one is result.aa else one.arm
 
 
@@ -170,13 +131,13 @@ def level(study: Study) -> str:
     return f"{100 * (1 - study.alpha):g}"
 
 
-def margin_of(study: Study, w: Words) -> str:
-    return number(study.shown(study.margin), 3) + (
+def margin_of(study: Study, w: Translator) -> str:
+    return format_number(study.shown(study.margin), 3) + (
         "%" if study.unit == "%" else f" {w('unit_points')}"
     )
 
 
-def pairs(result: StudyResult, arm: str, w: Words) -> Figure:
+def pairs(result: StudyResult, arm: str, w: Translator) -> Figure:
     """A row per seed: the baseline's score and the arm's."""
     study, ours, theirs = (
         result.study,
@@ -199,9 +160,9 @@ def pairs(result: StudyResult, arm: str, w: Words) -> Figure:
     body = [
         [
             s,
-            number(theirs[s]),
-            number(ours[s]),
-            change(study, result.differences.get(arm, {}).get(s, math.nan)),
+            format_number(theirs[s]),
+            format_number(ours[s]),
+            format_effect(study, result.differences.get(arm, {}).get(s, math.nan)),
         ]
         for s in seeds
     ]
@@ -213,7 +174,7 @@ def pairs(result: StudyResult, arm: str, w: Words) -> Figure:
         direction=direction(study, w),
     )
     label = w("pairs_label", arm=arm, baseline=study.baseline, wins=wins, n=len(seeds))
-    picture = rows(found, None, None, ends(study, w))
+    picture = forest_plot(found, None, None, ends(study, w))
     return Figure(
         w("pairs", arm=arm),
         picture,
@@ -224,17 +185,17 @@ def pairs(result: StudyResult, arm: str, w: Words) -> Figure:
     )
 
 
-def _score(value: float, w: Words) -> str:
+def _score(value: float, w: Translator) -> str:
     return (
         w("diverged")
         if math.isinf(value)
         else f"{value:.4f}"
         if abs(value) < 100
-        else number(value)
+        else format_number(value)
     )
 
 
-def scores(result: StudyResult, w: Words) -> Figure:
+def scores(result: StudyResult, w: Translator) -> Figure:
     """Every recipe's score beside the references', best first."""
     study = result.study
     named = {study.baseline: result.baseline_score} | {
@@ -255,12 +216,12 @@ def scores(result: StudyResult, w: Words) -> Figure:
         )
         for name, value, free in order
     ]
-    body = [[name, number(value, 5)] for name, value, _ in order]
-    said = ", ".join(f"{name} {number(value)}" for name, value, _ in order)
+    body = [[name, format_number(value, 5)] for name, value, _ in order]
+    said = ", ".join(f"{name} {format_number(value)}" for name, value, _ in order)
     note = w("scores_note", metric=opening(metric_name(study, w)), direction=direction(study, w))
     log = study.scale == "log"
     line = result.references.get("persistence", result.references.get("linear"))
-    picture = rows(found, line, None, ends(study, w), log=log)
+    picture = forest_plot(found, line, None, ends(study, w), log=log)
     return Figure(
         w("scores"),
         picture,
@@ -271,7 +232,7 @@ def scores(result: StudyResult, w: Words) -> Figure:
     )
 
 
-def shares(result: StudyResult, w: Words) -> Figure | None:
+def shares(result: StudyResult, w: Translator) -> Figure | None:
     """What each part brings, the largest first."""
     found, study = result.attribution, result.study
     if found is None:
@@ -296,15 +257,15 @@ def shares(result: StudyResult, w: Words) -> Figure | None:
     for part in order:
         one, seconds = found.shares[part], found.seconds.get(part)
         rest = [
-            change(study, x.effect) if x else "–"
+            format_effect(study, x.effect) if x else "–"
             for x in (one.add_one, one.leave_one_out, one.interaction)
         ]
-        time = f"×{number(math.exp(seconds.effect), 3)}" if seconds else "–"
+        time = f"×{format_number(math.exp(seconds.effect), 3)}" if seconds else "–"
         body.append(
             [
                 part,
-                change(study, one.share.effect),
-                interval(study, one.share.low, one.share.high),
+                format_effect(study, one.share.effect),
+                format_interval(study, one.share.low, one.share.high),
                 *rest,
                 time,
             ]
@@ -313,26 +274,26 @@ def shares(result: StudyResult, w: Words) -> Figure | None:
         body.append(
             [
                 name,
-                change(study, rest_of.effect),
-                interval(study, rest_of.low, rest_of.high),
+                format_effect(study, rest_of.effect),
+                format_interval(study, rest_of.low, rest_of.high),
                 "",
                 "",
                 "",
                 "",
             ]
         )
-    said = "; ".join(f"{part} {row.said}" for part, row in zip(order, drawn, strict=True))
+    said = "; ".join(f"{part} {row.text}" for part, row in zip(order, drawn, strict=True))
     note = w(
         "attribution_note",
         level=level(study),
-        whole=amount(study, found.whole.effect, w),
+        whole=effect_with_unit(study, found.whole.effect, w),
         scale=w(f"scale_{study.scale}"),
     )
-    picture = rows(drawn, 0.0, None, ends(study, w))
+    picture = forest_plot(drawn, 0.0, None, ends(study, w))
     return Figure(w("attribution"), picture, w("attribution_label", said=said), columns, body, note)
 
 
-def _share(part: str, one: Estimate, word: str | None, study: Study, w: Words) -> Row:
+def _share(part: str, one: Estimate, word: str | None, study: Study, w: Translator) -> Row:
     low, high = study.shown(one.low), study.shown(one.high)
     name = [part, " ", chip(word, w)] if word else part
     return Row(
@@ -346,13 +307,12 @@ def _share(part: str, one: Estimate, word: str | None, study: Study, w: Words) -
 
 
 def _said(study: Study, effect: float, low: float, high: float) -> str:
-    return f"{change(study, effect)} {interval(study, low, high)}"
+    return f"{format_effect(study, effect)} {format_interval(study, low, high)}"
 
 
-Runs = dict[tuple[int, int], pd.DataFrame]  # (seed, fold) -> a table of that run
-
-
-def curves(baseline: str, theirs: Runs, arm: str, ours: Runs, w: Words) -> Figure | None:
+def curves(
+    baseline: str, theirs: RunTables, arm: str, ours: RunTables, w: Translator
+) -> Figure | None:
     """Validation loss by epoch with its band over seeds."""
     lines = [
         line
@@ -367,18 +327,22 @@ def curves(baseline: str, theirs: Runs, arm: str, ours: Runs, w: Words) -> Figur
     epochs = max(float(line.x[-1]) for line in lines)
     marks = [(t, f"{t:g}") for t in ticks(1, max(epochs, 2), 6) if t == int(t) and 1 <= t <= epochs]
     picture = Html(
-        chart(drawn, marks, x_label=w("epoch")) + legend([(line.kind, line.name) for line in lines])
+        line_chart(drawn, marks, x_label=w("epoch"))
+        + legend([(line.kind, line.name) for line in lines])
     )
     columns = [
         w("epoch"),
         *(f"{line.name}, {w(word)}" for line in lines for word in ("mean", "lowest", "highest")),
     ]
-    places = thin(int(epochs), MOST)
+    places = thin_indices(int(epochs), MAX_ROWS)
     body: list[list[Child]] = [
-        [int(i) + 1, *(number(v[i]) if i < len(v) else "–" for line in lines for v in _all(line))]
+        [
+            int(i) + 1,
+            *(format_number(v[i]) if i < len(v) else "–" for line in lines for v in _all(line)),
+        ]
         for i in places
     ]
-    last = {line.kind: number(float(line.y[-1])) for line in lines}
+    last = {line.kind: format_number(float(line.y[-1])) for line in lines}
     label = w(
         "curves_label",
         arm=arm,
@@ -393,7 +357,7 @@ def _all(line: Line) -> list[np.ndarray]:
     return [v for v in (line.y, line.low, line.high) if v is not None]
 
 
-def _curve(name: str, kind: str, runs: Runs) -> Line | None:
+def _curve(name: str, kind: str, runs: RunTables) -> Line | None:
     """Mean over seeds, folds averaged first; a run that has stopped keeps its last value."""
     found = {key: frame["val/loss"].to_numpy(float) for key, frame in runs.items() if len(frame)}
     if not found:

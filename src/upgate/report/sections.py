@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from upgate.report.figures import change, direction, interval, margin_of, p_value
-from upgate.report.html import Child, Html, el, join, table
+from upgate.page.effects import format_effect, format_interval, format_p
+from upgate.page.figure import TEXT_ONLY, note, section
+from upgate.page.html import Child, Html, el, table
+from upgate.page.svg import format_number
+from upgate.page.translations import Translator
+from upgate.report.figures import direction, margin_of
 from upgate.report.summary import chosen
-from upgate.report.svg import number
-from upgate.report.translations import Words
 from upgate.study.analyze import EXACTLY
 from upgate.study.result import StudyResult
 from upgate.tasks.sentiment import significance as judge_text
@@ -21,26 +23,16 @@ TESTS = {
     judge_text.ITEMS: "test_items",
     judge_text.MCNEMAR: "test_mcnemar",
 }
-NO_NUMBERS = 9  # a column beyond the last: all cells are text
 DEEP = "/"  # in a measure's name: it is one layer's or gate's
 
 
-def section(title: str, *content: Child) -> Html:
-    """A section, or nothing where there is nothing to show."""
-    return el("section", el("h2", title), content) if join(content) else Html("")
-
-
-def note(said: str) -> Html:
-    return el("p", said, class_="note")
-
-
-def interactions(result: StudyResult, w: Words) -> Html:
+def interactions(result: StudyResult, w: Translator) -> Html:
     study, found = result.study, result.attribution.interactions if result.attribution else []
     body = [
         [
             " + ".join(" × ".join(pair) for pair in one.pairs),
-            change(study, effect.effect),
-            interval(study, effect.low, effect.high),
+            format_effect(study, effect.effect),
+            format_interval(study, effect.low, effect.high),
         ]
         for one in found
         for effect in [one.effect]
@@ -51,21 +43,21 @@ def interactions(result: StudyResult, w: Words) -> Html:
     )
 
 
-def second(result: StudyResult, w: Words) -> Html:
+def second(result: StudyResult, w: Translator) -> Html:
     """Tests beyond seeds: those of the baseline and the chosen recipe, the others folded away."""
     body: dict[str, list[list[Child]]] = {}
     for arm, found in result.second.items():
         body[arm] = [
             [
                 f"{arm}: {_test(t.name, w)}",
-                number(t.effect, 3),
+                format_number(t.effect, 3),
                 _between(t.low, t.high),
-                p_value(t.p),
+                format_p(t.p),
             ]
             for t in found
         ]
     for arm, p in result.confidence_set.items():
-        body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", p_value(p)])
+        body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", format_p(p)])
     columns = [w("test"), w("effect"), w("interval"), "p"]
     first = [
         row
@@ -89,15 +81,15 @@ def second(result: StudyResult, w: Words) -> Html:
     )
 
 
-def _test(name: str, w: Words) -> str:
+def _test(name: str, w: Translator) -> str:
     return w(TESTS[name]) if name in TESTS else name
 
 
 def _between(low: float, high: float) -> str:
-    return "–" if math.isnan(low + high) else f"[{number(low, 3)}, {number(high, 3)}]"
+    return "–" if math.isnan(low + high) else f"[{format_number(low, 3)}, {format_number(high, 3)}]"
 
 
-def engagement(result: StudyResult, w: Words) -> Html:
+def engagement(result: StudyResult, w: Translator) -> Html:
     names = sorted({name for found in result.engagement.values() for name in found})
     if not names:
         return section(w("engagement"), note(w("engagement_none")))
@@ -112,7 +104,7 @@ def engagement(result: StudyResult, w: Words) -> Html:
     )
 
 
-def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
+def _engaged(result: StudyResult, names: list[str], w: Translator) -> Html:
     """Recipes by measures, the fewer of the two as columns."""
     found = {
         arm.name: result.engagement[arm.name]
@@ -122,7 +114,7 @@ def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
     said = {name: name.removeprefix("engagement/").replace("_", " ") for name in names}
 
     def cell(arm: str, name: str) -> str:
-        return number(found[arm][name], 3) if name in found[arm] else "–"
+        return format_number(found[arm][name], 3) if name in found[arm] else "–"
 
     if len(found) > len(names):
         return table(
@@ -135,12 +127,12 @@ def _engaged(result: StudyResult, names: list[str], w: Words) -> Html:
     )
 
 
-def controls(result: StudyResult, w: Words) -> Html:
+def controls(result: StudyResult, w: Translator) -> Html:
     body = [
         [
             control.name,
             w("zero_expected") if control.expected == EXACTLY else control.expected,
-            w("not_run") if control.difference is None else number(control.difference, 3),
+            w("not_run") if control.difference is None else format_number(control.difference, 3),
             "–"
             if control.holds is None
             else f"✓ {w('holds')}"
@@ -152,14 +144,14 @@ def controls(result: StudyResult, w: Words) -> Html:
     return (
         section(
             w("controls"),
-            table([w("control"), w("expected"), w("seen"), w("verdict")], body, NO_NUMBERS),
+            table([w("control"), w("expected"), w("seen"), w("verdict")], body, TEXT_ONLY),
         )
         if body
         else Html("")
     )
 
 
-def frozen(result: StudyResult, w: Words) -> Html:
+def frozen(result: StudyResult, w: Translator) -> Html:
     study = result.study
     body: list[list[Child]] = [
         [w("data"), study.source],
@@ -174,7 +166,7 @@ def frozen(result: StudyResult, w: Words) -> Html:
     ]
     looks = el("p", w("looks", count=result.looks))
     return section(
-        w("frozen"), looks, table([w("key"), w("value")], body, NO_NUMBERS, class_="plain")
+        w("frozen"), looks, table([w("key"), w("value")], body, TEXT_ONLY, class_="plain")
     )
 
 
@@ -184,7 +176,7 @@ def _knobs(value: Any) -> Child:
     return el("code", " ".join(f"{key}={one}" for key, one in value.items()))
 
 
-def commands(result: StudyResult, w: Words) -> Html:
+def commands(result: StudyResult, w: Translator) -> Html:
     study = result.study
     arms = [*study.arms, *([study.zero] if study.zero else [])]
     shared = [word for word in arms[0].words if all(word in arm.words for arm in arms)]
@@ -197,5 +189,5 @@ def commands(result: StudyResult, w: Words) -> Html:
         el("pre", el("code", "\n".join(study.commands)), tabindex="0"),
         el("h3", w("recipes")),
         el("p", w("shared"), " ", el("code", " ".join(shared)), class_="note") if shared else None,
-        table([w("recipe"), w("words")], own, NO_NUMBERS, class_="plain"),
+        table([w("recipe"), w("words")], own, TEXT_ONLY, class_="plain"),
     )

@@ -1,8 +1,9 @@
 """The top of the page: the verdict in one sentence, and what a reader must know before the pictures."""
 
-from upgate.report.figures import amount, change, chip, level, margin_of, metric_name
-from upgate.report.html import Html, el
-from upgate.report.translations import Words
+from upgate.page.effects import effect_with_unit, format_effect
+from upgate.page.html import Html, el
+from upgate.page.translations import Translator
+from upgate.report.figures import chip, level, margin_of, metric_name
 from upgate.study import text as say
 from upgate.study.result import ArmVerdict, Study, StudyResult
 
@@ -18,7 +19,7 @@ def chosen(result: StudyResult) -> str | None:
     return min(result.verdicts, key=lambda one: sign * one.effect).arm
 
 
-def head(result: StudyResult, w: Words, title: Html) -> Html:
+def head(result: StudyResult, w: Translator, title: Html) -> Html:
     study, whole = result.study, say.whole(result)
     sizes = {"arms": len(study.arms), "seeds": len(study.seeds), "folds": len(study.folds)}
     under = el(
@@ -45,7 +46,7 @@ def task(study: Study) -> str:
     return f"{study.task}, {target}" if target else study.task
 
 
-def warnings(result: StudyResult, w: Words) -> list[str]:
+def warnings(result: StudyResult, w: Translator) -> list[str]:
     """What makes the result less than it seems."""
     missing, diverged = sum(map(len, result.missing.values())), sum(result.diverged.values())
     noisy = result.aa is not None and result.aa.word in ("helps", "hurts")
@@ -58,7 +59,7 @@ def warnings(result: StudyResult, w: Words) -> list[str]:
     ]
 
 
-def sentence(result: StudyResult, w: Words) -> str:
+def sentence(result: StudyResult, w: Translator) -> str:
     """The study's own sentence, which is English; else the same from the table of words."""
     if w.language == "en" and result.sentence:
         return result.sentence
@@ -80,16 +81,16 @@ def by_word(verdicts: list[ArmVerdict]) -> dict[str, list[str]]:
     return found
 
 
-def told(one: ArmVerdict, study: Study, w: Words) -> str:
+def told(one: ArmVerdict, study: Study, w: Translator) -> str:
     more = w("more_never") if one.more_seeds is None else w("more_seeds", more=one.more_seeds)
     return w(
         f"said_{one.word}",
         arm=one.arm,
         baseline=study.baseline,
         metric=metric_name(study, w),
-        effect=amount(study, one.effect, w),
-        low=change(study, one.low),
-        high=change(study, one.high),
+        effect=effect_with_unit(study, one.effect, w),
+        low=format_effect(study, one.low),
+        high=format_effect(study, one.high),
         level=level(study),
         margin=margin_of(study, w),
         n=one.n,

@@ -1,17 +1,24 @@
 """The page of a search: its result in, one HTML text out, with pictures that stand by themselves as files too."""
 
 from collections.abc import Mapping
-from importlib.resources import files
 
 from upgate.config.schema import said
 from upgate.errors import UserError, did_you_mean
+from upgate.page.document import document, svg_file
+from upgate.page.figure import (
+    TEXT_ONLY,
+    gallery,
+    note,
+    render_figure,
+    section,
+    titled_figure,
+    without_note,
+)
+from upgate.page.html import Child, Html, el, table
+from upgate.page.svg import format_number
+from upgate.page.translations import Translator
 from upgate.report.command import place
-from upgate.report.figures import Figure, shown
-from upgate.report.html import Child, Html, el, join, table
-from upgate.report.page import document, gallery
-from upgate.report.sections import NO_NUMBERS, note, section
-from upgate.report.svg import number
-from upgate.report.translations_tune import TuneWords
+from upgate.report.texts import report_translator
 from upgate.report.tune_figures import best_of_n, importance, parallel, slices, trials_table
 from upgate.store.open import open_store
 from upgate.store.store import Store
@@ -24,7 +31,7 @@ from upgate.tune.result import TUNED, UNTUNED, BlockResult, SearchResult
 def tune_report_command(asked: Mapping[str, str]) -> int:
     """Write the page of a stored search and say where it is. Raises UserError where there is no such search."""
     language = asked.get("report.language", "en")
-    TuneWords(language)  # a typo answers before the store is opened
+    report_translator(language)  # a typo answers before the store is opened
     out = place(asked.get("out", "tune.html"))
     result = load(open_store(asked.get("root")), asked["tune"])
     out.write_text(tune_page(result, language), encoding="utf-8")
@@ -55,15 +62,15 @@ def load(store: Store, search_id: str) -> SearchResult:
 
 
 def tune_page(result: SearchResult, language: str = "en") -> str:
-    w, search = TuneWords(language), result.search
+    w, search = report_translator(language), result.search
     sections = [head(result, w), before_after(result, w)]
     for block in result.blocks:
         sections += block_sections(result, block, w)
     sections += [space(result, w), frozen(result, w), commands(result, w)]
-    return document(w("t_title", id=search.id), sections, w)
+    return document(w("tune_title", id=search.id), sections, w)
 
 
-def head(result: SearchResult, w: TuneWords) -> Html:
+def head(result: SearchResult, w: Translator) -> Html:
     search = result.search
     target = search.frozen.get("task", {}).get("target")
     sizes = {
@@ -73,14 +80,14 @@ def head(result: SearchResult, w: TuneWords) -> Html:
         "seeds": len(search.seeds) - 1,
     }
     told = w(
-        "t_subtitle",
+        "tune_subtitle",
         task=f"{search.task}, {target}" if target else search.task,
-        sampler=w(f"t_{search.sampler}"),
+        sampler=w(f"tune_{search.sampler}"),
         **sizes,
     )
     states = [
         w(
-            "t_states_note",
+            "tune_states_note",
             arm=" ".join([arm.name, block.name]).strip(),
             n=len(arm.trials),
             **arm.notes,
@@ -91,52 +98,52 @@ def head(result: SearchResult, w: TuneWords) -> Html:
     ]
     return el(
         "header",
-        el("h1", w("t_title", id=search.id)),
+        el("h1", w("tune_title", id=search.id)),
         el("p", told, el("br"), search.source, class_="under"),
         el("p", sentence(result, w), class_="sentence long"),
         [el("p", one, class_="warning") for one in states],
     )
 
 
-def sentence(result: SearchResult, w: TuneWords) -> str:
+def sentence(result: SearchResult, w: Translator) -> str:
     if w.language == "en":
         return say.sentence(result)
     if not result.search.test:
-        return w("t_closed")
+        return w("tune_closed")
     arms = [arm.name for arm in result.search.arms]
     found = [
-        (name, number(result.test(name, UNTUNED)), number(result.test(name, TUNED)))
+        (name, format_number(result.test(name, UNTUNED)), format_number(result.test(name, TUNED)))
         for name in arms
     ]
     told = w("then").join(
-        w("t_tests_said", arm=name, before=before, after=after) for name, before, after in found
+        w("tune_tests_said", arm=name, before=before, after=after) for name, before, after in found
     )
-    return w("t_tests_metric", metric=result.search.score.label_in(w.language), said=told) + w(
-        "t_few"
+    return w("tune_tests_metric", metric=result.search.score.label_in(w.language), said=told) + w(
+        "tune_few"
     )
 
 
-def before_after(result: SearchResult, w: TuneWords) -> Html:
+def before_after(result: SearchResult, w: Translator) -> Html:
     """A row per arm and block."""
     search, many = result.search, len(result.blocks) > 1
     values = [
         el(
             "p",
-            f"{' '.join([arm.name, block.name]).strip()}, {w('t_values')}: ",
-            el("code", " ".join(arm.best.words) or w("t_as_it_is")),
+            f"{' '.join([arm.name, block.name]).strip()}, {w('tune_values')}: ",
+            el("code", " ".join(arm.best.words) or w("tune_as_it_is")),
         )
         for block in result.blocks
         for arm in block.arms
         if arm.best is not None
     ]
     columns: list[Child] = [
-        w("t_arm"),
-        *([w("t_block")] if many else []),
-        w("t_validation"),
-        w("t_best"),
-        w("t_trial"),
+        w("tune_arm"),
+        *([w("tune_block")] if many else []),
+        w("tune_validation"),
+        w("tune_best"),
+        w("tune_trial"),
     ]
-    columns += [w("t_untuned"), w("t_tuned"), w("t_steps")]
+    columns += [w("tune_untuned"), w("tune_tuned"), w("tune_steps")]
     body: list[list[Child]] = []
     for block in result.blocks:
         for arm in block.arms:
@@ -144,11 +151,11 @@ def before_after(result: SearchResult, w: TuneWords) -> Html:
             steps = f"{arm.steps.get(UNTUNED, '–')} → {arm.steps.get(TUNED, '–')}"
             body.append([arm.name, *([block.name] if many else []), *told, steps])
     return section(
-        w("t_before_after"), note(w("t_before_after_note")), table(columns, body), values
+        w("tune_before_after"), note(w("tune_before_after_note")), table(columns, body), values
     )
 
 
-def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> list[Html]:
+def block_sections(result: SearchResult, block: BlockResult, w: Translator) -> list[Html]:
     search = result.search
     named = f": {block.name}" if block.name else ""
     curve = best_of_n(search, block, w)
@@ -156,16 +163,18 @@ def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> li
     mattered = [figure for _, arm in pairs if (figure := importance(arm, w))]
     crossed = [figure for asked, arm in pairs if (figure := parallel(search, asked, arm, w))]
     found = [
-        section(f"{w('t_curve')}{named}", shown(curve, w)) if curve else Html(""),
+        section(f"{w('tune_curve')}{named}", render_figure(curve, w)) if curve else Html(""),
         section(
-            f"{w('t_importance')}{named}",
+            f"{w('tune_importance')}{named}",
             note(mattered[0].note),
-            [titled(one, w) for one in mattered],
+            [titled_figure(without_note(one), w) for one in mattered],
         )
         if mattered
         else Html(""),
         section(
-            f"{w('t_parallel')}{named}", note(crossed[0].note), [titled(one, w) for one in crossed]
+            f"{w('tune_parallel')}{named}",
+            note(crossed[0].note),
+            [titled_figure(without_note(one), w) for one in crossed],
         )
         if crossed
         else Html(""),
@@ -173,8 +182,8 @@ def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> li
     for asked, arm in pairs:
         found.append(
             gallery(
-                f"{w('t_slices')}: {arm.name}{named}",
-                w("t_slices_note"),
+                f"{w('tune_slices')}: {arm.name}{named}",
+                w("tune_slices_note"),
                 list(slices(search, asked, arm, w)),
                 w,
             )
@@ -183,27 +192,21 @@ def block_sections(result: SearchResult, block: BlockResult, w: TuneWords) -> li
         el("details", el("summary", arm.name), table(*trials_table(search, asked, arm, w)))
         for asked, arm in pairs
     ]
-    return [*found, section(f"{w('t_trials')}{named}", every)]
+    return [*found, section(f"{w('tune_trials')}{named}", every)]
 
 
-def titled(figure: Figure, w: TuneWords) -> Html:
-    return el(
-        "div",
-        el("h3", figure.title),
-        shown(Figure(figure.title, figure.picture, figure.label, figure.columns, figure.rows), w),
-    )
-
-
-def space(result: SearchResult, w: TuneWords) -> Html:
+def space(result: SearchResult, w: Translator) -> Html:
     body: list[list[Child]] = [
         [f"{arm.name}: {key}" if len(result.search.arms) > 1 else key, found, said(value)]
         for arm in result.search.arms
         for key, found, value in axes(arm.space, arm.baseline)
     ]
-    return section(w("t_space"), table([w("key"), w("t_range"), w("t_as_it_is")], body, NO_NUMBERS))
+    return section(
+        w("tune_space"), table([w("key"), w("tune_range"), w("tune_as_it_is")], body, TEXT_ONLY)
+    )
 
 
-def frozen(result: SearchResult, w: TuneWords) -> Html:
+def frozen(result: SearchResult, w: Translator) -> Html:
     search = result.search
     folds: list[list[Child]] = [
         [f"{w('folds')} {block.name}".strip(), el("code", " ".join(block.search))]
@@ -219,22 +222,22 @@ def frozen(result: SearchResult, w: TuneWords) -> Html:
         [w("seeds"), ", ".join(map(str, search.seeds))],
     ]
     body += [*folds, *kept]
-    looks = w("t_looks", count=result.looks) if search.test else w("t_closed")
+    looks = w("tune_looks", count=result.looks) if search.test else w("tune_closed")
     return section(
-        w("t_frozen"),
+        w("tune_frozen"),
         el("p", looks),
-        table([w("key"), w("value")], body, NO_NUMBERS, class_="plain"),
+        table([w("key"), w("value")], body, TEXT_ONLY, class_="plain"),
     )
 
 
-def commands(result: SearchResult, w: TuneWords) -> Html:
+def commands(result: SearchResult, w: Translator) -> Html:
     lines = [*result.search.commands, say.next_line(result)]
     return section(w("commands"), el("pre", el("code", "\n".join(lines)), tabindex="0"))
 
 
 def figures_of(result: SearchResult) -> dict[str, str]:
     """The pictures as SVG files of their own: file name -> text; of several blocks the last one's."""
-    w, search, block = TuneWords("en"), result.search, result.blocks[-1]
+    w, search, block = report_translator("en"), result.search, result.blocks[-1]
     found: dict[str, Html] = {}
     if (curve := best_of_n(search, block, w)) is not None:
         found["best_of_n.svg"] = curve.picture
@@ -244,18 +247,4 @@ def figures_of(result: SearchResult) -> dict[str, str]:
             found[f"parallel{suffix}.svg"] = crossed.picture
         for one in slices(search, asked, arm, w):
             found[f"slice{suffix}_{one.title}.svg"] = one.picture
-    return {name: alone(picture) for name, picture in found.items()}
-
-
-def alone(picture: Html) -> str:
-    """A picture as a file: with the page's colours and a ground; a legend, which is no SVG, is left out."""
-    style = files("upgate.report").joinpath("page.css").read_text(encoding="utf-8")
-    svg = str(picture).partition("</svg>")[0] + "</svg>"
-    ground = join(
-        [
-            el("style", Html(style)),
-            el("rect", width="100%", height="100%", style="fill:var(--paper)"),
-        ]
-    )
-    opened, _, rest = svg.partition(">")
-    return f"{opened.replace('<svg', '<svg xmlns=' + chr(34) + 'http://www.w3.org/2000/svg' + chr(34), 1)}>{ground}{rest}\n"
+    return {name: svg_file(picture) for name, picture in found.items()}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from upgate.config.schema import said
-from upgate.report.figures import FAR, Figure
-from upgate.report.forest_plot import Row, rows
-from upgate.report.html import Child, Html, el
-from upgate.report.svg import (
+from upgate.page.figure import Figure
+from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.html import Child, Html, el
+from upgate.page.svg import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -19,13 +19,14 @@ from upgate.report.svg import (
     WIDTH,
     Line,
     Scale,
-    chart,
+    format_number,
     legend,
-    number,
-    spanning,
+    line_chart,
+    padded_scale,
     ticks,
 )
-from upgate.report.translations_tune import TuneWords
+from upgate.page.translations import Translator
+from upgate.report.figures import FAR
 from upgate.tune.result import ArmResult, BlockResult, Search, Tunable
 from upgate.tune.space import Dimension
 from upgate.tune.trial import COMPLETE, Trial
@@ -40,7 +41,7 @@ def kind_of(search: Search, i: int) -> str:
     return KINDS[i % len(KINDS)] if len(search.arms) > 1 else "arm"
 
 
-def best_of_n(search: Search, block: BlockResult, w: TuneWords) -> Figure | None:
+def best_of_n(search: Search, block: BlockResult, w: Translator) -> Figure | None:
     """A line per arm with its band, in the metric's units."""
     lines = [
         _curve(search, arm, kind_of(search, i))
@@ -52,28 +53,28 @@ def best_of_n(search: Search, block: BlockResult, w: TuneWords) -> Figure | None
     n = max(len(line.y) for line in lines)
     marks = [(t, f"{t:g}") for t in ticks(1, max(n, 2), 6) if t == int(t) and 1 <= t <= n]
     picture = Html(
-        chart(
+        line_chart(
             lines if search.score.higher_is_better else [_near(line, lines) for line in lines],
             marks,
-            x_label=w("t_trials_axis"),
+            x_label=w("tune_trials_axis"),
         )
         + legend([(one.kind, one.name) for one in lines])
     )
     body: list[list[Child]] = []
     for i in range(n):
         cells = [
-            number(float(v[i])) if v is not None and i < len(v) else "–"
+            format_number(float(v[i])) if v is not None and i < len(v) else "–"
             for one in lines
             for v in (one.y, one.low, one.high)
         ]
         body.append([i + 1, *cells])
-    last = ", ".join(f"{line.name} {number(float(line.y[-1]))}" for line in lines)
+    last = ", ".join(f"{line.name} {format_number(float(line.y[-1]))}" for line in lines)
     columns = [
         "n",
         *(f"{line.name}, {w(word)}" for line in lines for word in ("mean", "lowest", "highest")),
     ]
-    note = w("t_curve_note") + (w("t_curve_tpe") if search.sampler == "tpe" else "")
-    return Figure(w("t_curve"), picture, w("t_curve_label", said=last), columns, body, note)
+    note = w.sentences(w("tune_curve_note"), w("tune_curve_tpe") if search.sampler == "tpe" else "")
+    return Figure(w("tune_curve"), picture, w("tune_curve_label", said=last), columns, body, note)
 
 
 def _curve(search: Search, arm: ArmResult, kind: str) -> Line:
@@ -104,7 +105,7 @@ def _near(line: Line, lines: Sequence[Line]) -> Line:
     )
 
 
-def importance(arm: ArmResult, w: TuneWords) -> Figure | None:
+def importance(arm: ArmResult, w: Translator) -> Figure | None:
     """A bar per axis, the largest share first."""
     order = sorted(arm.importance.items(), key=lambda one: -one[1])
     if not order:
@@ -112,18 +113,18 @@ def importance(arm: ArmResult, w: TuneWords) -> Figure | None:
     drawn = [Row(key, share, f"{100 * share:.0f}%", interval=(0.0, share)) for key, share in order]
     body: list[list[Child]] = [[key, f"{share:.3f}"] for key, share in order]
     told = ", ".join(f"{key} {100 * share:.0f}%" for key, share in order)
-    note = w("t_importance_note", n=arm.count(COMPLETE))
+    note = w("tune_importance_note", n=arm.count(COMPLETE))
     return Figure(
         arm.name,
-        rows(drawn, 0.0),
-        w("t_importance_label", said=told),
-        [w("key"), w("t_share")],
+        forest_plot(drawn, 0.0),
+        w("tune_importance_label", said=told),
+        [w("key"), w("tune_share")],
         body,
         note,
     )
 
 
-def parallel(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> Figure | None:
+def parallel(search: Search, asked: Tunable, arm: ArmResult, w: Translator) -> Figure | None:
     """A line per trial across all axes and the score."""
     if not asked.space:
         return None
@@ -134,7 +135,7 @@ def parallel(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> Fi
         _trial(one, asked, height[one.number], xs, ys, arm.chosen)
         for one in sorted(arm.trials, key=lambda one: _front(one, arm))
     ]
-    names = [*(dim.key for dim in asked.space), w("t_score")]
+    names = [*(dim.key for dim in asked.space), w("tune_score")]
     axes = [
         _axis(float(x), i, dim, ys)
         for i, (x, dim) in enumerate(zip(xs, [*asked.space, None], strict=True))
@@ -143,9 +144,9 @@ def parallel(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> Fi
     picture = el(
         "svg", axes, drawn, titles, viewBox=f"0 0 {WIDTH:g} {HEIGHT + NAMES:g}", aria_hidden="true"
     )
-    label = w("t_parallel_label", n=len(arm.trials), arm=arm.name, axes=", ".join(names))
+    label = w("tune_parallel_label", n=len(arm.trials), arm=arm.name, axes=", ".join(names))
     columns, body = trials_table(search, asked, arm, w)
-    return Figure(arm.name, picture, label, columns, body, w("t_parallel_note"))
+    return Figure(arm.name, picture, label, columns, body, w("tune_parallel_note"))
 
 
 def place_of_scores(trials: Sequence[Trial]) -> dict[int, float]:
@@ -211,13 +212,13 @@ def short(dim: Dimension, end: int) -> str:
     )
 
 
-def slices(search: Search, asked: Tunable, arm: ArmResult, w: TuneWords) -> list[Figure]:
+def slices(search: Search, asked: Tunable, arm: ArmResult, w: Translator) -> list[Figure]:
     """A small picture per axis, those that mattered first."""
     order = sorted(asked.space, key=lambda dim: -arm.importance.get(dim.key, 0.0))
     return [found for dim in order if (found := _slice(search, dim, arm, w))]
 
 
-def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figure | None:
+def _slice(search: Search, dim: Dimension, arm: ArmResult, w: Translator) -> Figure | None:
     there = [
         one
         for one in arm.trials
@@ -229,13 +230,13 @@ def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figu
     seen = (
         scores[scores <= FAR * np.median(scores)] if not search.score.higher_is_better else scores
     )
-    ys = spanning(seen, SHORT - BOTTOM, TOP)
+    ys = padded_scale(seen, SHORT - BOTTOM, TOP)
     marks: list[Child] = []
     for tick in ticks(min(ys.low, ys.high), max(ys.low, ys.high), 4):
         y = float(ys(tick))
         marks += [
             el("line", class_="grid", x1=LEFT, x2=NARROW - RIGHT, y1=y, y2=y),
-            el("text", number(tick), x=LEFT - 6, y=y + 4, text_anchor="end"),
+            el("text", format_number(tick), x=LEFT - 6, y=y + 4, text_anchor="end"),
         ]
     xs = Scale(0.0, 1.0, LEFT + 8, NARROW - RIGHT - 8)
     for end, place in ((0, 0.0), (-1, 1.0)):
@@ -257,12 +258,12 @@ def _slice(search: Search, dim: Dimension, arm: ArmResult, w: TuneWords) -> Figu
         if score in seen
     ]
     body: list[list[Child]] = [
-        [one.number, said(one.values[dim.key]), number(score)]
+        [one.number, said(one.values[dim.key]), format_number(score)]
         for one, score in zip(there, scores.tolist(), strict=True)
     ]
     picture = el("svg", marks, dots, viewBox=f"0 0 {NARROW:g} {SHORT:g}", aria_hidden="true")
-    label = w("t_slice_label", axis=dim.key, n=len(there))
-    return Figure(dim.key, picture, label, [w("t_trial"), dim.key, w("t_score")], body)
+    label = w("tune_slice_label", axis=dim.key, n=len(there))
+    return Figure(dim.key, picture, label, [w("tune_trial"), dim.key, w("tune_score")], body)
 
 
 def _kind(trial: Trial, arm: ArmResult) -> str:
@@ -270,26 +271,26 @@ def _kind(trial: Trial, arm: ArmResult) -> str:
 
 
 def trials_table(
-    search: Search, asked: Tunable, arm: ArmResult, w: TuneWords
+    search: Search, asked: Tunable, arm: ArmResult, w: Translator
 ) -> tuple[list[str], list[list[Child]]]:
     """Every trial, best first."""
     columns = [
-        w("t_trial"),
-        w("t_state"),
-        w("t_score"),
-        w("t_final"),
+        w("tune_trial"),
+        w("tune_state"),
+        w("tune_score"),
+        w("tune_final"),
         *(dim.key for dim in asked.space),
     ]
     body: list[list[Child]] = []
     for one in sorted(arm.trials, key=lambda one: one.rank):
         found = [
-            number(search.metric_of(loss)) if math.isfinite(loss) else "–"
+            format_number(search.metric_of(loss)) if math.isfinite(loss) else "–"
             for loss in (one.loss, one.final if one.more else math.inf)
         ]
         body.append(
             [
                 one.number,
-                w(f"t_{one.state}"),
+                w(f"tune_{one.state}"),
                 *found,
                 *(said(one.values.get(dim.key)) for dim in asked.space),
             ]

@@ -1,0 +1,62 @@
+"""What pages say, in English and Chinese: files of texts, each next to the code that says them.
+
+A file holds, for each key, one text per language with the same `{fields}`.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from upgate.errors import UserError, did_you_mean
+
+LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # report.language -> the page's lang attribute
+PAGE = Path(__file__).with_name("translations.yaml")
+Texts = Mapping[str, Mapping[str, str]]  # key -> language -> text
+
+
+class Translator:
+    """The texts of one language: `w("seed")`, `w("title", id=...)`.
+
+    Files are read when the first text is needed. A key that no file has raises KeyError; a key in
+    two files raises ValueError. Another language than `LANGUAGES` raises UserError.
+    """
+
+    def __init__(self, language: str, *paths: Path) -> None:
+        if language not in LANGUAGES:
+            suggestion = did_you_mean(language, LANGUAGES)
+            raise UserError(f"report.language={language} is not a choice{suggestion}")
+        self.language = language
+        self.html_language = LANGUAGES[language]
+        self._paths = (PAGE, *paths)
+
+    def __call__(self, key: str, **values: str | int) -> str:
+        return merged(self._paths)[key][self.language].format(**values)
+
+    def extended(self, path: Path) -> "Translator":
+        """This translator with the texts of one more file."""
+        return Translator(self.language, *self._paths[1:], path)
+
+    def sentences(self, *texts: str) -> str:
+        """Sentences in a row; Chinese puts no space between them. Empty ones are left out."""
+        return (" " if self.language == "en" else "").join(text for text in texts if text)
+
+
+@cache
+def merged(paths: tuple[Path, ...]) -> Texts:
+    """The texts of all files. Raises ValueError where two files have one key."""
+    texts: dict[str, Mapping[str, str]] = {}
+    for path in paths:
+        more = read_texts(path)
+        if twice := texts.keys() & more.keys():
+            raise ValueError(f"{path} repeats the keys {', '.join(sorted(twice))}")
+        texts.update(more)
+    return texts
+
+
+@cache
+def read_texts(path: Path) -> Texts:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+    texts: Texts = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    return texts

@@ -1,0 +1,78 @@
+"""Texts of pages: both languages, the same fields, every text used, one word for each idea."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import upgate
+from upgate.errors import UserError
+from upgate.page.translations import LANGUAGES, Translator, read_texts
+
+SOURCE = Path(upgate.__file__).parent
+FILES = sorted(SOURCE.rglob("translations.yaml"))
+MADE = re.compile(  # keys that the code puts together
+    r"(helps|hurts|equivalent|undecided)$|scale_(log|plain)$|said_\w+|setting_\w+"
+    r"|claim_(in|less|excess|linear|beyond)_\w+|scores_(stock|sentiment)$"
+    r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
+)
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def source_of(path: Path) -> str:
+    """The code that says the texts of a file: its folder's; all code for the texts of every page."""
+    folder = SOURCE if path.parent.name == "page" else path.parent
+    return "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
+
+
+def test_files_are_found() -> None:
+    assert {path.parent.name for path in FILES} >= {"page", "report", "stock", "sentiment"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_every_text_is_there_in_all_languages_with_the_same_fields(path: Path) -> None:
+    texts = read_texts(path)
+    assert texts
+    for key, languages in texts.items():
+        assert list(languages) == list(LANGUAGES), key
+        assert all(isinstance(text, str) and text for text in languages.values()), key
+        english, chinese = map(fields, languages.values())
+        assert english == chinese, key
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_every_text_is_used(path: Path) -> None:
+    source = source_of(path)
+    unused = {key for key in read_texts(path) if not re.search(f"[\"']{key}[\"']", source)}
+    assert {key for key in unused if not MADE.match(key)} == set()
+
+
+def write(path: Path, texts: Mapping[str, str]) -> Path:
+    lines = [f"{key}: {{en: {text}, zh: {text}}}" for key, text in texts.items()]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_a_language_that_is_not_there_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"report\.language=cn is not a choice"):
+        Translator("cn")
+
+
+def test_a_task_adds_its_own_texts_and_repeats_none(tmp_path: Path) -> None:
+    w = Translator("en").extended(write(tmp_path / "own.yaml", {"own": "my text"}))
+    assert w("own") == "my text" and w("numbers") == Translator("en")("numbers")
+    twice = w.extended(write(tmp_path / "twice.yaml", {"own": "x", "numbers": "y"}))
+    with pytest.raises(ValueError, match=r"twice\.yaml repeats the keys numbers, own"):
+        twice("own")
+    with pytest.raises(KeyError):
+        w("no such text")
+
+
+def test_chinese_sentences_follow_without_a_space() -> None:
+    assert Translator("en").sentences("One.", "", "Two.") == "One. Two."
+    assert Translator("zh").sentences("一。", "二。") == "一。二。"
