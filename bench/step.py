@@ -45,8 +45,8 @@ def bare(
         data.with_batching(spec.batch_size, spec.seed).train_dataloader(),
     )
     recipe.start(net, torch.device("cpu"), epochs * len(batches))
-    optimizer = recipe.optimizer(learner.layers(), net)
-    scheduler = recipe.scheduler(optimizer, epochs * len(batches))
+    optimizer = recipe.make_optimizer(learner.layers(), net)
+    scheduler = recipe.make_scheduler(optimizer, epochs * len(batches))
     params = [p for group in optimizer.param_groups for p in group["params"]]
     max_norm = spec.recipe["clip"].get("max_norm")
     half = torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bf16-mixed")

@@ -1,6 +1,7 @@
 """The training step by hand, through the Learner's own hooks in Lightning's order, on a net small enough for hundreds of runs."""
 
 import io
+from contextlib import ExitStack
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,7 @@ TASKS = ("stock", "sentiment")
 TOKENS_ONLY = tuple(
     name
     for name in choices(REGULARIZATION)
-    if name != "none" and lookup(REGULARIZATION, name).needs
+    if name != "none" and lookup(REGULARIZATION, name).required_input
 )  # prices refuse them
 needs_bf16 = pytest.mark.skipif(
     not has_bf16(), reason="this processor has no AVX-512, and oneDNN no bf16 LSTM without it"
@@ -138,6 +139,7 @@ class Loop:
         self.learner.trainer = SimpleNamespace(
             estimated_stepping_batches=total, sanity_checking=False
         )  # type: ignore[assignment]
+        self._judging = ExitStack()
         self.net, self.recipe, self.done = self.learner.net, self.learner.recipe, 0
         if checkpoint is not None:
             self.learner.load_state_dict(checkpoint["state_dict"])
@@ -176,6 +178,13 @@ class Loop:
 
     def weights(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self.net.named_parameters()}
+
+    def hold_judged_weights(self) -> None:
+        """Put the weights that are judged and kept into the net, until told otherwise."""
+        self._judging.enter_context(self.recipe.averaged_weights())
+
+    def hold_trained_weights(self) -> None:
+        self._judging.close()
 
     def rates(self) -> dict[str, float]:
         """The learning rate in force for each layer."""

@@ -9,8 +9,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from helpers.parts import needs_bf16
 from upgate.errors import UserError
-from upgate.model.backbone import Backbone, Head, Pooling, backbone_of, reverse, stack
-from upgate.recipe.layerwise.base import check_layers
+from upgate.model.backbone import Backbone, Head, Pooling, build_backbone, layer_groups
+from upgate.model.pooling import reverse
+from upgate.recipe.param_groups import check_layers
 from upgate.seeds import generator
 from upgate.tasks.generic import SequenceNet
 
@@ -156,9 +157,9 @@ def test_training_runs_on_the_fused_kernel(bidirectional: bool) -> None:
 
 def test_taps_run_in_training_only_each_in_its_place() -> None:
     backbone, x, seen = made("max", bidirectional=True, num_layers=3), tokens(), []
-    for place, taps in backbone.taps.items():
+    for place, taps in backbone.activation_hooks.items():
         taps.append(lambda h, place=place: seen.append((place, h.shape)) or h)
-    backbone.taps["head"].append(lambda h: 2 * h)
+    backbone.activation_hooks["head"].append(lambda h: 2 * h)
     whole = backbone.eval()(x)
     assert not seen
     assert torch.equal(backbone.train()(x), 2 * whole)
@@ -170,9 +171,12 @@ def test_taps_run_in_training_only_each_in_its_place() -> None:
 def test_what_a_tap_returns_goes_on() -> None:
     backbone, x, other = made("max").train(), tokens(), 3 * tokens()
     expected = backbone(other)
-    backbone.taps["input"].append(lambda h: other)
+    backbone.activation_hooks["input"].append(lambda h: other)
     assert torch.equal(backbone(x), expected)
-    backbone.taps["output"] += [torch.zeros_like, lambda h: h + 1]  # one after the other
+    backbone.activation_hooks["output"] += [
+        torch.zeros_like,
+        lambda h: h + 1,
+    ]  # one after the other
     assert torch.equal(backbone(x), torch.ones(B, H))
 
 
@@ -215,15 +219,15 @@ def test_a_head_is_a_linear_layer_in_full_precision() -> None:
 @every_pooling
 def test_every_parameter_is_in_one_layer_of_the_stack(pooling: Pooling) -> None:
     backbone, head = made(pooling, num_layers=3), nn.Linear(1, 1)
-    layers = stack(backbone, head)
+    layers = layer_groups(backbone, head)
     assert [name for name, _ in layers] == ["lstm.0", "lstm.1", "lstm.2", "head"]
     check_layers(layers, nn.ModuleList([backbone, head]))
 
 
 def test_a_wrong_knob_of_the_model_is_told_by_its_whole_name() -> None:
     with pytest.raises(UserError, match=r"^unknown key model\.poling, did you mean 'pooling'\?$"):
-        backbone_of(I, KNOBS | {"poling": "max"})
+        build_backbone(I, KNOBS | {"poling": "max"})
     with pytest.raises(UserError, match=r"^model\.hidden_size=0 must be 1 or more$"):
-        backbone_of(I, KNOBS | {"pooling": "max", "hidden_size": 0})
-    made_of = backbone_of(I, KNOBS | {"pooling": "concat"})
+        build_backbone(I, KNOBS | {"pooling": "max", "hidden_size": 0})
+    made_of = build_backbone(I, KNOBS | {"pooling": "concat"})
     assert made_of.width == 3 * H and len(made_of.layers) == 2

@@ -72,7 +72,7 @@ def test_none_is_the_weights_bit_for_bit_and_leaves_them() -> None:
     loop = Loop(parts("averaging=none"))
     loop.steps(3)
     trained = loop.weights()
-    loop.recipe.evaluate(True)
+    loop.hold_judged_weights()
     assert same(trained, loop.weights()) and "averaged_steps" not in loop.recipe.engagement()
 
 

@@ -117,7 +117,7 @@ def test_a_layers_clip_does_not_depend_on_the_order_of_its_parameters(seed: int)
         for p in ordered:
             p.grad = torch.randn(p.shape, generator=g)
         clip = made("clip", "layer", max_norm=0.01)
-        clip.bind(layers)
+        clip.attach(layers)
         assert clip(params, torch.tensor(1.0))
         found.append(flat(ordered).clone())
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
@@ -182,7 +182,7 @@ def test_one_bad_element_in_any_layer_counts_once_a_step_and_ends_the_run(
     poison(loop.learner.get_parameter(where), math.nan)
     for i in range(1, GIVE_UP):
         loop.steps(1)
-        assert loop.recipe.gradients.skipped == loop.recipe.gradients.in_a_row == i
+        assert loop.recipe.gradient_guard.skipped == loop.recipe.gradient_guard.in_a_row == i
     with pytest.raises(Diverged, match=f"{GIVE_UP} steps in a row"):
         loop.steps(1)
 
@@ -195,7 +195,8 @@ def test_only_a_row_of_bad_steps_ends_the_run() -> None:
         handle.remove()
         loop.steps(1)
     assert (
-        loop.recipe.gradients.skipped == 2 * (GIVE_UP - 1) and loop.recipe.gradients.in_a_row == 0
+        loop.recipe.gradient_guard.skipped == 2 * (GIVE_UP - 1)
+        and loop.recipe.gradient_guard.in_a_row == 0
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.parts import TASKS, Loop, made, parts, same, with_gradients
-from upgate.recipe.clip import Clip
+from upgate.recipe.clip.base import Clip
 from upgate.seeds import generator
 
 
@@ -71,7 +71,7 @@ def test_layer_bounds_each_and_so_the_whole(task: str, scale: float, c: float) -
     raw, clipped = (by_layer(loop, g) for g in clip_all(loop))
     assert math.hypot(*(float(g.norm()) for g in clipped.values())) <= c * (1 + 1e-6)
     own = c / math.sqrt(len(raw))
-    numbers = loop.recipe.gradients.clip.engagement()
+    numbers = loop.recipe.gradient_guard.clip.engagement()
     for name, g in raw.items():
         torch.testing.assert_close(
             clipped[name], g * min(1.0, own / (float(g.norm()) + 1e-6)), rtol=1e-5, atol=0
@@ -108,10 +108,10 @@ def test_a_clip_that_needs_one_layer_is_the_same_inside_the_backward_pass(
         for w in ("joint", "independent")
     )
     assert joint.steps(5) == independent.steps(5) and same(joint.weights(), independent.weights())
-    numbers = [loop.recipe.gradients.clip.engagement() for loop in (joint, independent)]
+    numbers = [loop.recipe.gradient_guard.clip.engagement() for loop in (joint, independent)]
     assert (
         numbers[0] == numbers[1]
-        and joint.recipe.gradients.clipped == independent.recipe.gradients.clipped > 0
+        and joint.recipe.gradient_guard.clipped == independent.recipe.gradient_guard.clipped > 0
     )
 
 
@@ -173,7 +173,7 @@ def test_agc_leaves_the_head_and_embeddings_alone_and_counts_rows() -> None:
     raw, held = clip_all(loop)
     free = {n for n in raw if torch.equal(raw[n], held[n])}
     assert free == {n for n in raw if n.startswith(("head", "embedding"))} and len(free) == 3
-    assert loop.recipe.gradients.clip.engagement() == {"clipped_rows": 1.0}
+    assert loop.recipe.gradient_guard.clip.engagement() == {"clipped_rows": 1.0}
 
 
 @pytest.mark.parametrize("layerwise", ["joint", "local"])
@@ -188,7 +188,7 @@ def test_agc_holds_the_lstms_and_nothing_else(layerwise: str) -> None:
     lstms = {id(p) for m in loop.net.modules() if isinstance(m, nn.LSTM) for p in m.parameters()}
     held = {
         id(p) for group in loop.optimizer.param_groups for p in group["params"]
-    } - loop.recipe.gradients.clip.free
+    } - loop.recipe.gradient_guard.clip.unclipped
     assert held == lstms
 
 
@@ -293,8 +293,11 @@ def test_a_history_survives_a_checkpoint(name: str, cut: int) -> None:
     whole.steps(cut)
     resumed = Loop(parts(*HISTORY[name]), checkpoint=whole.checkpoint())
     assert whole.steps(10) == resumed.steps(10) and same(whole.weights(), resumed.weights())
-    assert whole.recipe.gradients.state_dict() == resumed.recipe.gradients.state_dict()
+    assert whole.recipe.gradient_guard.state_dict() == resumed.recipe.gradient_guard.state_dict()
     assert 0 < whole.recipe.engagement()["clipped_share"] < 1
     fresh = Loop(parts(*HISTORY[name]))
     fresh.learner.load_state_dict(whole.learner.state_dict())
-    assert fresh.recipe.gradients.clip.state_dict() != whole.recipe.gradients.clip.state_dict()
+    assert (
+        fresh.recipe.gradient_guard.clip.state_dict()
+        != whole.recipe.gradient_guard.clip.state_dict()
+    )

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from helpers.parts import TASKS, Loop, batch, learner, parts, same, texts
 from upgate.model.module import RecipeModule
-from upgate.recipe.engagement import GATES, Trained, gate_numbers, gates, no_effect, weights_hash
+from upgate.recipe.engagement import GATES, gate_numbers, gates, weights_hash
+from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.train import quiet
 from upgate.seeds import generator
 
@@ -205,12 +206,14 @@ def test_a_hash_is_of_the_weights_alone() -> None:
     assert weights_hash(first.bfloat16()) != weights_hash(second)
 
 
-def ended(name: str, *words: str, seed: int = 0, task: str = "stock", steps: int = 6) -> Trained:
+def ended(
+    name: str, *words: str, seed: int = 0, task: str = "stock", steps: int = 6
+) -> TrainedRecipe:
     """A short run by hand, as `no_effect` takes it."""
     recipe = parts(*words)
     loop = Loop(recipe, total=steps, seed=seed, task=task)
     loop.steps(steps)
-    return name, f"{task} {seed}", recipe, weights_hash(loop.net)
+    return TrainedRecipe(name, f"{task} {seed}", recipe, weights_hash(loop.net))
 
 
 def test_a_clip_that_never_engages_is_told_of() -> None:

@@ -6,7 +6,8 @@ import yaml
 
 from helpers.parts import EVERY_CHOICE, EVERY_RUN, TASKS, TOKENS_ONLY, Loop, parts, same, word
 from upgate.config.compose import REGULARIZATION, conf_dir
-from upgate.recipe.engagement import Trained, no_effect, weights_hash
+from upgate.recipe.engagement import weights_hash
+from upgate.recipe.no_effect import TrainedRecipe, no_effect
 
 STEPS = 15
 LONG = {
@@ -88,7 +89,7 @@ def run(*words: str, task: str, steps: int) -> Loop:
             handle.remove()
         if i % 3 == 2:
             loop.recipe.validated(1.0)
-    loop.recipe.evaluate(True)
+    loop.hold_judged_weights()
     return loop
 
 
@@ -116,8 +117,9 @@ def test_a_part_does_something_or_the_detector_tells(task: str, group: str, name
     )
 
 
-def ended(title: str, task: str, *words: str) -> Trained:
-    return title, task, parts(*words), weights_hash(run(*words, task=task, steps=6).net)
+def ended(title: str, task: str, *words: str) -> TrainedRecipe:
+    ended_with = weights_hash(run(*words, task=task, steps=6).net)
+    return TrainedRecipe(title, task, parts(*words), ended_with)
 
 
 def ends(group: str, name: str) -> dict[str, tuple[str, str]]:

@@ -15,7 +15,7 @@ from upgate.console import interrupted, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_job
-from upgate.recipe.engagement import no_effect
+from upgate.recipe.no_effect import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
 from upgate.run.datasets import Datasets

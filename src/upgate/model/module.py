@@ -1,7 +1,8 @@
-"""The LightningModule under both tasks: it hands each moment of training to the recipe's parts."""
+"""The LightningModule under all tasks: it hands each moment of training to the recipe's parts."""
 
 import ctypes
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 import lightning.pytorch as pl
@@ -9,16 +10,19 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from upgate.recipe.engagement import gate_numbers, learning_rates, update_ratio, vectors
-from upgate.recipe.layerwise.base import Layers
+from upgate.recipe.engagement import gate_numbers, layer_vectors, learning_rates, update_ratio
+from upgate.recipe.param_groups import rename_old_keys
 from upgate.recipe.recipe import Recipe
+from upgate.types import Batch, Layers
 
-Batch = dict[str, Tensor]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
 
 class LossMean:
-    """The losses of an epoch's steps and their mean. Appending costs a step nothing; a metric's update is 1% of a small one."""
+    """The losses of an epoch's steps and their mean.
+
+    Appending costs a step nothing; a metric's update is 1% of a small one.
+    """
 
     def __init__(self) -> None:
         self.values: list[Tensor] = []
@@ -48,13 +52,16 @@ class RecipeModule(pl.LightningModule):
         self.validation_score = MeanMetric()
         self.train_loss = LossMean()
         self.measured: dict[str, float] = {}  # in this epoch, for its record
-        recipe.bind(net)
-        self.auxiliary = (
-            recipe.auxiliary
-        )  # what is trained beside the net, and of no use to a prediction; no parameters, mostly
+        self._validation = ExitStack()
+        recipe.attach(net)
+        # Trained beside the net, and of no use to a prediction; mostly without parameters.
+        self.auxiliary = recipe.auxiliary
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Lightning notes the hook that it is in, 47 times a step: nn.Module's look for a parameter in it takes 1% of a small step."""
+        """Lightning notes the hook that it is in, 47 times a step.
+
+        nn.Module's look for a parameter in it takes 1% of a small step.
+        """
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
@@ -64,7 +71,7 @@ class RecipeModule(pl.LightningModule):
         raise NotImplementedError
 
     def score(self, output: Tensor, batch: Batch) -> Tensor:
-        """What stopping compares, lower is better: the loss, unless the task is judged by something else."""
+        """What stopping compares, lower is better: the loss, unless a task says otherwise."""
         return self.loss(output, batch)
 
     def layers(self) -> Layers:
@@ -72,6 +79,10 @@ class RecipeModule(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         return self.net(batch)
+
+    def replay_forward(self, batch: Batch) -> Tensor:
+        """The net's output under the masks of this step's first forward pass."""
+        return self.recipe.replay_forward(self.net, batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         return self.recipe.training_loss(self, batch)
@@ -88,8 +99,8 @@ class RecipeModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         total = int(self.trainer.estimated_stepping_batches)
-        optimizer = self.recipe.optimizer(self.layers(), self)
-        scheduler = self.recipe.scheduler(optimizer, total)
+        optimizer = self.recipe.make_optimizer(self.layers(), self)
+        scheduler = self.recipe.make_scheduler(optimizer, total)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -104,30 +115,31 @@ class RecipeModule(pl.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         self.recipe.layerwise.after_backward()
-        self.recipe.gradients([p for group in optimizer.param_groups for p in group["params"]])
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        self.recipe.gradient_guard(params)
 
     def optimizer_step(
         self, epoch: int, batch_index: int, optimizer: Any, closure: Any = None
     ) -> None:
-        before = None if self.measured else vectors(self.layers())  # the first step of an epoch
+        is_first = not self.measured  # of an epoch
+        before = layer_vectors(self.layers()) if is_first else {}
         self.recipe.layerwise.before_step()
         super().optimizer_step(epoch, batch_index, optimizer, closure)
         self.recipe.after_step(optimizer)
         self.measured |= learning_rates(optimizer)
-        if before is not None:
-            self.measured |= update_ratio(before, vectors(self.layers()))
+        if is_first:
+            self.measured |= update_ratio(before, layer_vectors(self.layers()))
 
     def on_validation_start(self) -> None:
         self.validation_loss.reset()
         self.validation_score.reset()
         if not self.trainer.sanity_checking:
-            self.recipe.evaluate(True)
+            self._validation.enter_context(self.recipe.averaged_weights())
 
-    def on_validation_end(
-        self,
-    ) -> None:  # after the callbacks' hooks: the best checkpoint holds the average
+    def on_validation_end(self) -> None:
+        """After the callbacks' hooks: the best checkpoint holds the average."""
         if not self.trainer.sanity_checking:
-            self.recipe.evaluate(False)
+            self._validation.close()
             self.recipe.validated(float(self.validation_loss.compute()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -139,13 +151,16 @@ class RecipeModule(pl.LightningModule):
         if "recipe" in checkpoint:  # a full checkpoint; the kept one holds weights only
             self.recipe.load_state_dict(checkpoint["recipe"])
             torch.set_rng_state(checkpoint["torch_rng"])
+        if "optimizer_states" in checkpoint:
+            checkpoint["optimizer_states"] = rename_old_keys(checkpoint["optimizer_states"])
 
 
 def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next step.
 
-    Else it may return an LSTM's workspace to the kernel and fault it in again at every step, depending on what else lies on the heap:
-    for 60 days, 2 layers of 64 and batch 64 that is 4,300 page faults a step, and about 40% of its time.
+    Else it may return an LSTM's workspace to the kernel and fault it in again at every step,
+    depending on what else lies on the heap: for 60 days, 2 layers of 64 and batch 64 that is 4,300
+    page faults a step, and about 40% of its time.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # musl has none
         libc.mallopt(M_MMAP_MAX, 0)

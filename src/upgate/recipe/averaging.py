@@ -56,9 +56,9 @@ class Average(NoAveraging):
         torch._foreach_lerp_(self.average, self.params, self.rate(self.steps))
 
     def swap(self) -> None:
-        held = [p.clone() for p in self.params]
+        weights = [p.clone() for p in self.params]
         torch._foreach_copy_(self.params, self.average)
-        torch._foreach_copy_(self.average, held)
+        torch._foreach_copy_(self.average, weights)
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": self.average, "steps": self.steps}
@@ -69,7 +69,10 @@ class Average(NoAveraging):
 
 @register("averaging", "ema")
 class ExponentialMovingAverage(Average):
-    """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992); the first steps average plainly, d = (1 + t) / (10 + t)."""
+    """s = d s + (1 - d) w after each step (Polyak & Juditsky 1992).
+
+    The first steps average plainly: d = (1 + t) / (10 + t).
+    """
 
     def __init__(self, decay: Fraction | None) -> None:
         super().__init__()
@@ -85,9 +88,10 @@ class ExponentialMovingAverage(Average):
 
 @register("averaging", "swa")
 class StochasticWeightAverage(Average):
-    """The plain mean of the weights after each step, from the share `begin` of the steps on (Izmailov et al. 2018).
+    """The plain mean of the weights after each step, from the share `begin` of the steps on.
 
-    They average at the end of each epoch; runs of ten epochs would leave two or three points. Until then the weights as they are.
+    Izmailov et al. 2018 average at the end of each epoch; runs of ten epochs would leave two or
+    three points. Until then the weights as they are.
     """
 
     def __init__(self, begin: Fraction) -> None:
@@ -106,10 +110,10 @@ class StochasticWeightAverage(Average):
 
 
 class NonMonotone(Average):
-    """The plain mean from the first validation on whose loss is worse than min(losses[:-n]), losses being all before it.
+    """The plain mean from the first validation on whose loss is worse than min(losses[:-n]).
 
-    So says Merity et al.'s code (2018); their algorithm 1 compares with the last n losses too, which would trigger sooner.
-    NaN is worse than any loss.
+    `losses` are all before it: so says Merity et al.'s code (2018); their algorithm 1 compares with
+    the last n losses too, which would trigger sooner. NaN is worse than any loss.
     """
 
     def __init__(self, n: int) -> None:

@@ -1,11 +1,15 @@
-"""Every two choices of a recipe, and whether they work together: the table that `upgate train --combinations` prints."""
+"""Every two choices of a recipe, and whether they work together.
+
+The table that `upgate train --combinations` prints.
+"""
 
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
 from typing import Any
 
-from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
+from upgate.config.choices import PARTS, REGULARIZATION, choices
+from upgate.config.compose import compose
 from upgate.errors import UserError
 from upgate.recipe.compatibility import check_allowed
 
@@ -14,26 +18,29 @@ BASES = ("sgd", "adam")  # what a choice that says nothing of the optimizer may 
 
 
 def pairs() -> Iterator[tuple[Choice, Choice]]:
-    """Two choices of different groups, or two regularizations; the null one of these is in every recipe. Prices are a choice, too."""
-    every = [
-        ("task", "stock"),
-        *(
-            (group, name)
-            for group in PARTS
-            for name in choices(group)
-            if (group, name) != (REGULARIZATION, "none")
-        ),
-    ]
-    return ((a, b) for a, b in combinations(every, 2) if a[0] != b[0] or a[0] == REGULARIZATION)
+    """Two choices of different groups, or two regularizations; prices are a choice, too.
+
+    The null regularization is in every recipe.
+    """
+    available = [("task", "stock")]
+    for group in PARTS:
+        available += [(group, name) for name in choices(group)]
+    available.remove((REGULARIZATION, "none"))
+    for a, b in combinations(available, 2):
+        if a[0] != b[0] or a[0] == REGULARIZATION:
+            yield a, b
 
 
 def configuration(a: Choice, b: Choice) -> dict[str, Any]:
-    """The null recipe with these two choices, on reviews and two LSTM layers; raises UserError where they cannot be combined."""
+    """The null recipe with these two choices, on reviews and two LSTM layers.
+
+    Raises UserError where they cannot be combined.
+    """
     given = "optimizer" in (a[0], b[0])
     for optimizer in BASES:
-        config = dict(_composed("task", "sentiment")) | (
-            {} if given else {"optimizer": _composed("optimizer", optimizer)["optimizer"]}
-        )
+        config = dict(_composed("task", "sentiment"))
+        if not given:
+            config["optimizer"] = _composed("optimizer", optimizer)["optimizer"]
         for group, name in (a, b):
             chosen = _composed(group, name)[group]
             config[group] = config[group] | chosen if group == REGULARIZATION else chosen
@@ -49,8 +56,8 @@ def configuration(a: Choice, b: Choice) -> dict[str, Any]:
 
 @cache
 def _composed(group: str, name: str) -> dict[str, Any]:
-    word = f"{group}=[{name}]" if group == REGULARIZATION else f"{group}={name}"
-    return compose(["recipe=traditional", word, "model.num_layers=2"])
+    override = f"{group}=[{name}]" if group == REGULARIZATION else f"{group}={name}"
+    return compose(["recipe=traditional", override, "model.num_layers=2"])
 
 
 def refused() -> dict[tuple[Choice, Choice], str]:
@@ -68,9 +75,8 @@ def table() -> str:
     """A line for each refused pair, below the number of those allowed."""
     lines = [f"{'='.join(a)} {'='.join(b)}: {sentence}" for (a, b), sentence in refused().items()]
     total = sum(1 for _ in pairs())
-    return "\n".join(
-        [
-            f"{total - len(lines)} of {total} pairs of choices work together; these {len(lines)} do not:",
-            *lines,
-        ]
+    head = (
+        f"{total - len(lines)} of {total} pairs of choices work together; "
+        f"these {len(lines)} do not:"
     )
+    return "\n".join([head, *lines])

@@ -1,4 +1,4 @@
-"""The one place between backward and step: it measures the gradients, guards against non-finite ones, clips, and counts."""
+"""Between backward and step: measures the gradients, skips non-finite ones, clips, and counts."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from upgate.recipe.clip import Clip
+from upgate.recipe.clip.base import Clip
 
 GIVE_UP = 20  # non-finite gradients in a row after which a run has diverged
 
@@ -19,9 +19,10 @@ class Diverged(Exception):
 class GradientGuard:
     """Guard, measure and clip the gradients of the parameters that are about to be stepped.
 
-    One inf among the gradients makes a norm clip write NaN into all of them, so a non-finite gradient skips the step (an optimizer
-    passes over parameters without a gradient) and is counted. Called once for all parameters or once per layer; `end_step` then
-    makes one step of it, so that the counts are of steps either way.
+    One inf among the gradients makes a norm clip write NaN into all of them, so a non-finite
+    gradient skips the step (an optimizer passes over parameters without a gradient) and is counted.
+    Called once for all parameters or once per layer; `end_step` then makes one step of it, so that
+    the counts are of steps either way.
     """
 
     def __init__(self, clip: Clip) -> None:
@@ -44,7 +45,10 @@ class GradientGuard:
             p.grad = None
 
     def end_step(self) -> bool:
-        """Count the step and return whether it was taken whole; raise Diverged when GIVE_UP in a row were not."""
+        """Count the step and return whether all of it was taken.
+
+        Raises Diverged when GIVE_UP steps in a row were not.
+        """
         norms, engaged = self._norms, self._engaged
         self._norms, self._engaged = [], False
         if not norms:
@@ -61,18 +65,16 @@ class GradientGuard:
         return False
 
     def engagement(self) -> dict[str, float]:
-        """Share of steps that were clipped or skipped, quantiles of the norm before clipping, and what the clip says of itself."""
+        """Share of steps clipped or skipped, quantiles of the norm before clipping, the clip's own."""
         if not self.norms:
             return {}
-        finite = torch.tensor(
-            [n for n in self.norms if math.isfinite(n)] or [math.nan], dtype=torch.float64
-        )
-        quantiles = {f"grad_norm_p{q}": float(finite.quantile(q / 100)) for q in (5, 50, 95)}
-        counts = {
-            "clipped_share": self.clipped / len(self.norms),
-            "skipped_steps": float(self.skipped),
-        }
-        return counts | quantiles | self.clip.engagement()
+        finite = [n for n in self.norms if math.isfinite(n)] or [math.nan]
+        norms = torch.tensor(finite, dtype=torch.float64)
+        numbers = {"clipped_share": self.clipped / len(self.norms)}
+        numbers["skipped_steps"] = float(self.skipped)
+        for percent in (5, 50, 95):
+            numbers[f"grad_norm_p{percent}"] = float(norms.quantile(percent / 100))
+        return numbers | self.clip.engagement()
 
     def state_dict(self) -> dict[str, Any]:
         counts = {"clipped": self.clipped, "skipped": self.skipped, "in_a_row": self.in_a_row}

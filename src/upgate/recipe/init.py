@@ -1,10 +1,12 @@
 """init: how the LSTM's weights start, gate by gate, and the embedding's.
 
-PyTorch stacks the gates i, f, g, o in one (4H, I) matrix. An initialiser given the stack takes 4H for the fan-out (Xavier's std comes
-out 0.63 times too small at I = H) and makes no gate orthogonal, so each gate block gets its own draw here.
+PyTorch stacks the gates i, f, g, o in one (4H, I) matrix. An initialiser given the stack takes 4H
+for the fan-out (Xavier's std comes out 0.63 times too small at I = H) and makes no gate orthogonal,
+so each gate block gets its own draw here.
 
-An embedding starts from PyTorch's N(0, 1) with the null choice, from U(-0.1, 0.1) with all others, as AWD-LSTM's does. Small vectors are
-learned in a few hundred steps; of large ones a rare word moves little, so many steps do not learn it by heart (docs/results/reviews.md).
+An embedding starts from PyTorch's N(0, 1) with the null choice, from U(-0.1, 0.1) with all others,
+as AWD-LSTM's does. Small vectors are learned in a few hundred steps; of large ones a rare word
+moves little, so many steps do not learn it by heart (docs/results/reviews.md).
 """
 
 from collections.abc import Callable
@@ -16,15 +18,17 @@ from torch import Generator, Tensor, nn
 from upgate.config.schema import Range
 from upgate.recipe.registry import register
 
-Init = Callable[
-    [nn.Module, Generator], None
-]  # changes a single-layer LSTM or an embedding in place
+# Changes a single-layer LSTM or an embedding in place.
+Init = Callable[[nn.Module, Generator], None]
 Fill = Callable[..., Tensor]  # torch.nn.init's functions: (tensor, generator=)
 
 
 @register("init", "pytorch")
 def pytorch(forget_bias: float | None) -> Init:
-    """The null choice: as PyTorch built them, an LSTM from U(-1/sqrt(H), 1/sqrt(H)), an embedding from N(0, 1)."""
+    """The null choice: as PyTorch built them.
+
+    An LSTM from U(-1/sqrt(H), 1/sqrt(H)), an embedding from N(0, 1).
+    """
 
     def apply(module: nn.Module, generator: Generator) -> None:
         if isinstance(module, nn.LSTM):
@@ -61,15 +65,19 @@ def lecun(forget_bias: float | None) -> Init:
 
 @register("init", "orthogonal")
 def orthogonal(forget_bias: float | None) -> Init:
-    """Recurrent blocks orthogonal, so that all their singular values are 1 (Saxe et al. 2014); input blocks Xavier."""
+    """Recurrent blocks orthogonal, so that all their singular values are 1 (Saxe et al. 2014).
+
+    Input blocks Xavier.
+    """
     return per_gate(nn.init.xavier_uniform_, nn.init.orthogonal_, forget_bias)
 
 
 @register("init", "chrono")
 def chrono(t_max: Annotated[float, Range("2 or more", lambda t: t >= 2)]) -> Init:
-    """b_f = log u, b_i = -b_f, u ~ U(1, t_max - 1) for each unit: memories of up to t_max steps (Tallec & Ollivier 2018).
+    """b_f = log u, b_i = -b_f, u ~ U(1, t_max - 1) for each unit: memories of up to t_max steps.
 
-    The paper is about these biases only; the weights are orthogonal's, the same draws, so that the two choices differ in the biases alone.
+    Tallec & Ollivier 2018. The paper is about these biases only; the weights are orthogonal's, the
+    same draws, so that the two choices differ in the biases alone.
     """
     weights = orthogonal(forget_bias=None)
 
@@ -91,7 +99,7 @@ def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
     @torch.no_grad()
     def apply(module: nn.Module, generator: Generator) -> None:
         if isinstance(module, nn.Embedding):
-            small(module, generator)
+            fill_embedding(module, generator)
         if not isinstance(module, nn.LSTM):
             return
         weight_ih, weight_hh, *biases = module.all_weights[0]
@@ -106,7 +114,7 @@ def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
     return apply
 
 
-def small(embedding: nn.Embedding, generator: Generator) -> None:
+def fill_embedding(embedding: nn.Embedding, generator: Generator) -> None:
     """U(-0.1, 0.1) (Merity et al. 2018); the padding's vector stays 0."""
     nn.init.uniform_(embedding.weight, -0.1, 0.1, generator=generator)
     if embedding.padding_idx is not None:

@@ -1,4 +1,7 @@
-"""The parts by group and name: the name that stands in `conf/`, in metrics and in run keys is the registered one, not the class's."""
+"""The parts by group and name.
+
+The name that stands in `conf/`, in metrics and in run keys is the registered one, not the class's.
+"""
 
 import pkgutil
 from collections.abc import Callable
@@ -6,18 +9,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-from upgate.config.compose import PARTS, choices
+from upgate.config.choices import PARTS, choices
 from upgate.errors import UserError, did_you_mean
 
-T = TypeVar("T", bound=Callable[..., Any])
+Part = Callable[..., Any]  # a function or class of a part's knobs
+T = TypeVar("T", bound=Part)
 
-_PARTS: dict[tuple[str, str], Callable[..., Any]] = {}
+_PARTS: dict[tuple[str, str], Part] = {}
 
 
 def register(group: str, name: str) -> Callable[[T], T]:
-    """Give a part, a function or class of its knobs, its name in a group; a class carries it as `name`.
+    """Give a part, a function or class of its knobs, its name in a group.
 
-    Raises ValueError for a group that is none, and for a name that another part of the group has.
+    A class carries it as `name`. Raises ValueError for an unknown group, and for a name that
+    another part of the group has.
     """
     if group not in PARTS:
         raise ValueError(f"{group} is not a group of parts; there is {', '.join(PARTS)}")
@@ -26,7 +31,8 @@ def register(group: str, name: str) -> Callable[[T], T]:
         taken = _PARTS.setdefault((group, name), part)
         if taken is not part:
             raise ValueError(
-                f"{group}={name} is registered twice, by {taken.__module__} and by {part.__module__}"
+                f"{group}={name} is registered twice, "
+                f"by {taken.__module__} and by {part.__module__}"
             )
         if isinstance(part, type):
             part.name = name  # type: ignore[attr-defined]
@@ -35,7 +41,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
     return put
 
 
-def lookup(group: str, name: str) -> Callable[..., Any]:
+def lookup(group: str, name: str) -> Part:
     """The part of that name, as a function of its knobs. Raises UserError where there is none."""
     _import_group(group)
     if (group, name) not in _PARTS:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from upgate.config.schema import Fraction, NonNegative, PositiveInt, Range
 from upgate.recipe.registry import register
 
-Part = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
+Share = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
 
 
 class Schedule:
@@ -45,7 +45,10 @@ def cosine(final: NonNegative) -> Schedule:
 
 @register("schedule", "onecycle")
 def onecycle(warmup: Fraction) -> Schedule:
-    """Up from 1/25 to 1 over the share `warmup` of the steps, then down to 1/250,000, both in half cosines (Smith 2018)."""
+    """Up from 1/25 to 1 over the share `warmup` of the steps, then down to 1/250,000 (Smith 2018).
+
+    Both in half cosines.
+    """
 
     def share(done: float) -> float:
         if done < warmup:
@@ -57,44 +60,45 @@ def onecycle(warmup: Fraction) -> Schedule:
 
 @register("schedule", "warmup")
 def warmup(warmup: Fraction) -> Schedule:
-    """Up from 1/25 to 1 in a line over the share `warmup` of the steps, then constant (Goyal et al. 2017); 1/25 as in onecycle."""
+    """Up from 1/25 to 1 in a line over the share `warmup` of the steps, then constant.
+
+    Goyal et al. 2017; 1/25 as in onecycle.
+    """
     return Schedule(lambda done: 1.0 if done >= warmup else 1 / 25 + (1 - 1 / 25) * done / warmup)
 
 
 @register("schedule", "plateau")
 class ReduceOnPlateau(Schedule):
-    """Times `factor` after every `patience` validations in a row without a loss below the best (halved after one: Mikolov et al. 2010).
+    """Times `factor` after every `patience` validations in a row without a loss below the best.
 
-    A tie is no improvement, and neither is NaN. The new rate is in force from the second step after the validation.
+    Mikolov et al. 2010 halve it after one. A tie is no improvement, and neither is NaN. The new
+    rate is in force from the second step after the validation.
     """
 
-    def __init__(self, factor: Part, patience: PositiveInt) -> None:
+    def __init__(self, factor: Share, patience: PositiveInt) -> None:
         self.factor, self.patience = factor, patience
-        self.now, self.best, self.waited, self.cuts = 1.0, math.inf, 0, 0
+        self.scale, self.best, self.waited, self.cuts = 1.0, math.inf, 0, 0
 
     def __call__(self, done: float) -> float:
-        return self.now
+        return self.scale
 
     def validated(self, loss: float) -> None:
         better = loss < self.best
         self.best = loss if better else self.best
         self.waited = 0 if better else self.waited + 1
         if self.waited == self.patience:
-            self.now, self.waited, self.cuts = self.now * self.factor, 0, self.cuts + 1
+            self.scale, self.waited, self.cuts = self.scale * self.factor, 0, self.cuts + 1
 
     def engagement(self) -> dict[str, float]:
         return {"rate_cuts": float(self.cuts)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"now": self.now, "best": self.best, "waited": self.waited, "cuts": self.cuts}
+        counts = {"waited": self.waited, "cuts": self.cuts}
+        return {"now": self.scale, "best": self.best, **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.now, self.best, self.waited, self.cuts = (
-            state["now"],
-            state["best"],
-            state["waited"],
-            state["cuts"],
-        )
+        self.scale, self.best = state["now"], state["best"]
+        self.waited, self.cuts = state["waited"], state["cuts"]
 
 
 def anneal(start: float, end: float, done: float) -> float:

@@ -54,8 +54,5 @@ class EarlyStopping(NoStopping):
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.best_epoch, self.waited = (
-            state["best"],
-            state["best_epoch"],
-            state["waited"],
-        )
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.waited = state["waited"]

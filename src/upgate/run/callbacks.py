@@ -100,9 +100,8 @@ class BestCheckpoint(pl.Callback):
             self.validated or self.best.exists()
         )  # a budget that ends before the first validation
         if none_kept or not module.recipe.stopping.keeps_best:
-            module.recipe.evaluate(True)
-            save(trainer, self.best, weights_only=True)
-            module.recipe.evaluate(False)
+            with module.recipe.averaged_weights():
+                save(trainer, self.best, weights_only=True)
 
 
 def value(metric: Any) -> float:

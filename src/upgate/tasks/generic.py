@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upgate.model.backbone import Head, backbone_of, stack
-from upgate.model.module import Batch, RecipeModule
-from upgate.recipe.layerwise.base import Layers
+from upgate.model.backbone import Head, build_backbone, layer_groups
+from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
+from upgate.types import Batch, Layers
 
 
 class SequenceNet(nn.Module):
@@ -17,9 +17,9 @@ class SequenceNet(nn.Module):
 
     def __init__(self, features: int, outputs: int, model: dict[str, Any]) -> None:
         super().__init__()
-        self.backbone = backbone_of(features, model)
+        self.backbone = build_backbone(features, model)
         self.head = Head(self.backbone.width, outputs)
-        self.taps = self.backbone.taps
+        self.activation_hooks = self.backbone.activation_hooks
 
     def forward(self, batch: Batch) -> Tensor:
         output = self.head(self.backbone(batch["x"]))
@@ -44,4 +44,4 @@ class SequenceModule(RecipeModule):
         super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, **state})
 
     def layers(self) -> Layers:
-        return stack(self.net.backbone, self.net.head)
+        return layer_groups(self.net.backbone, self.net.head)

@@ -58,7 +58,7 @@ def test_independent_is_joint_bit_for_bit(
     )
     assert (
         isinstance(independent.optimizer, InBackward)
-        and len(independent.optimizer.layers) == shape["num_layers"] + 1
+        and len(independent.optimizer.parts) == shape["num_layers"] + 1
     )
     assert joint.steps(20) == independent.steps(20)
     assert same(joint.weights(), independent.weights())
@@ -177,7 +177,7 @@ def test_independent_goes_on_from_a_checkpoint_and_schedules_still_reach_its_gro
     assert resumed.rates() == whole.rates() != before
     for group, layer_group in zip(
         resumed.optimizer.param_groups,
-        [g for o in resumed.optimizer.layers for g in o.param_groups],
+        [g for o in resumed.optimizer.parts for g in o.param_groups],
         strict=True,
     ):
         assert group is layer_group
@@ -197,7 +197,7 @@ def test_a_layer_with_an_idle_parameter_is_stepped_as_joint_would() -> None:
         net["b"].register_parameter("idle", nn.Parameter(torch.ones(2, 2)))
         loop = Loop(parts())
         optimizer = made("layerwise", name).optimizer(
-            made("optimizer", "adam"), [*net.items()], loop.recipe.gradients
+            made("optimizer", "adam"), [*net.items()], loop.recipe.gradient_guard
         )
 
         def closure(net=net, optimizer=optimizer) -> torch.Tensor:

@@ -254,7 +254,7 @@ def test_backward_stops_below_the_lowest_block_on(name: str) -> None:
         asks.append(h.requires_grad)
         return h
 
-    loop.net.taps["between"].append(see)
+    loop.net.activation_hooks["between"].append(see)
     for _ in range(8):
         asks.clear()
         on = moved(loop)[0]

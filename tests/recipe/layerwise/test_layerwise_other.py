@@ -12,7 +12,8 @@ from helpers.run import results, train
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.recipe.compatibility import TRUST_AROUND
-from upgate.recipe.layerwise.cost import cost_share, sizes
+from upgate.recipe.layerwise.cost import cost_share, lstm_sizes
+from upgate.recipe.param_groups import ParamGroup
 
 AROUND = [(name, optimizer) for name, kin in TRUST_AROUND.items() for optimizer in kin]
 TRUST = {"lars": 0.01, "lamb": 1.0}
@@ -69,7 +70,7 @@ def test_the_direction_is_the_optimizers_own_and_the_exempt_take_its_step(
 def test_a_step_too_small_to_be_seen_beside_its_weight_keeps_its_direction() -> None:
     """Gradients of 1e-9 change no digit of a weight near 1, and yet they say where to go."""
     w = nn.Parameter(torch.ones(3, 4))
-    group = {"params": [w], "layer": "all", "exempt": False, "rate": 1.0}
+    group = ParamGroup([w], "all")
     optimizer = made("layerwise", "lars", trust=1.0).optimizer(
         lambda _: made("optimizer", "sgd", lr=0.1)([group]), [], lambda _: None
     )
@@ -233,7 +234,7 @@ def test_the_formula_gives_the_shares_of_parts_md() -> None:
     assert embedded == 1.0 and cost_share([[(32, H)], [(H, H)]], [1], embedding=True) < cost_share(
         [[(32, H)], [(H, H)]], [1]
     )
-    assert sizes(nn.ModuleList([nn.LSTM(3, 4), nn.LSTM(3, 4)])) == [(3, 4), (3, 4)]
+    assert lstm_sizes(nn.ModuleList([nn.LSTM(3, 4), nn.LSTM(3, 4)])) == [(3, 4), (3, 4)]
 
 
 def test_seconds_and_shares_of_each_block_are_in_a_runs_result(tmp_path: Path) -> None:

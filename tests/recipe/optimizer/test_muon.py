@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from helpers.parts import TASKS, Loop, parts
-from upgate.recipe.optimizer.muon import CompositeOptimizer, Gates
+from upgate.recipe.optimizer.base import CompositeOptimizer
+from upgate.recipe.optimizer.muon import GateMuon
 
 WIDE = {"hidden_size": 16, "num_layers": 2, "bidirectional": True, "pooling": "attention"}
 LR = 1.0
@@ -35,7 +36,7 @@ def is_matrix(name: str) -> bool:
 def test_muon_takes_the_lstms_matrices_and_adamw_the_rest(task: str) -> None:
     loop = stepped(task=task)[0]
     gates, rest = loop.optimizer.parts
-    assert isinstance(gates, Gates) and isinstance(rest, torch.optim.AdamW)
+    assert isinstance(gates, GateMuon) and isinstance(rest, torch.optim.AdamW)
     held = {id(p) for g in gates.param_groups for p in g["params"]}
     assert (
         held == {id(p) for n, p in loop.net.named_parameters() if is_matrix(n)} and len(held) == 8
@@ -128,7 +129,7 @@ def test_the_groups_are_real_ones() -> None:
         assert [id(g) for g in one.optimizer.param_groups] == [
             id(g) for part in one.optimizer.parts for g in part.param_groups
         ]
-        assert {round(g["lr"] / g["rate"], 12) for g in one.optimizer.param_groups} == {
+        assert {round(g["lr"] / g["lr_scale"], 12) for g in one.optimizer.param_groups} == {
             round(0.02 * one.recipe.schedule(5 / 20), 12)
         }
     assert loop.steps(5) == resumed.steps(5)
@@ -140,7 +141,7 @@ def test_the_groups_are_real_ones() -> None:
 def test_a_layer_of_one_kind_needs_one_rule() -> None:
     """Under layerwise=independent the head's optimizer is AdamW, an LSTM layer's both."""
     loop = Loop(parts("optimizer=muon", "layerwise=independent"))
-    assert [type(one) for one in loop.optimizer.layers] == [
+    assert [type(one) for one in loop.optimizer.parts] == [
         CompositeOptimizer,
         CompositeOptimizer,
         torch.optim.AdamW,

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from helpers.parts import Loop, knobs, made, parts
 from upgate.config.compose import choices
 from upgate.errors import UserError
-from upgate.recipe.layerwise.base import check_layers
-from upgate.recipe.recipe import check_effective
+from upgate.recipe.effective import check_effective
+from upgate.recipe.param_groups import ParamGroup, check_layers
 
 Array = NDArray[np.float64]
 EVERY = choices("optimizer")
@@ -135,7 +135,7 @@ def test_the_rule_over_one_step_and_twenty(name: str, default: bool, exempt: boo
     asked = knobs("optimizer", name) | ({} if default else changed)
     w = nn.Parameter(torch.tensor(W0))
     optimizer = made("optimizer", name, **asked)(
-        [{"params": [w], "layer": "all", "exempt": exempt, "rate": 0.5}]
+        [ParamGroup([w], "all", no_decay=exempt, lr_scale=0.5)]
     )
     asked["lr"] *= 0.5
     if exempt and "weight_decay" in asked:
@@ -157,16 +157,16 @@ def test_every_parameter_is_in_one_group_that_holds_what_was_asked(
     held = [id(p) for g in groups for p in g["params"]]
     assert sorted(held) == sorted(id(p) for p in loop.net.parameters())
     for group in groups:
-        assert group["lr"] == 0.0123 * group["rate"]
+        assert group["lr"] == 0.0123 * group["lr_scale"]
         assert {p.ndim >= 2 for p in group["params"]} == {
-            not group["exempt"]
+            not group["no_decay"]
         }  # there is no embedding in this net
         for key, value in recipe["optimizer"].items():
             if key in group and key not in ("lr", "weight_decay"):
                 assert (list(group[key]) if isinstance(group[key], tuple) else group[key]) == value
         if "weight_decay" in recipe["optimizer"]:
             assert group["weight_decay"] == (
-                0.0 if group["exempt"] else recipe["optimizer"]["weight_decay"]
+                0.0 if group["no_decay"] else recipe["optimizer"]["weight_decay"]
             )
 
 
@@ -175,7 +175,7 @@ def test_a_difference_between_asked_and_got_raises(name: str) -> None:
     recipe = parts(f"optimizer={name}")
     for key in [k for k in recipe["optimizer"] if k != "name"]:
         loop = Loop(recipe)
-        group = next(g for g in loop.optimizer.param_groups if not g["exempt"])
+        group = next(g for g in loop.optimizer.param_groups if not g["no_decay"])
         check_effective(loop.optimizer, recipe["optimizer"], loop.net)
         if key in group:
             group[key] = (0.123, 0.456) if isinstance(group[key], tuple) else 0.123
@@ -187,9 +187,9 @@ def test_a_difference_between_asked_and_got_raises(name: str) -> None:
 
 def test_no_recipe_hands_out_an_optimizer_that_differs() -> None:
     loop = Loop(parts("optimizer.lr=0.1"))
-    loop.recipe.make = made("optimizer", "sgd", lr=0.2)
+    loop.recipe.optimizer_factory = made("optimizer", "sgd", lr=0.2)
     with pytest.raises(UserError, match=r"^optimizer\.lr=0\.1 was asked for and layer .* got 0\.2"):
-        loop.recipe.optimizer(loop.learner.layers(), loop.net)
+        loop.recipe.make_optimizer(loop.learner.layers(), loop.net)
 
 
 def test_a_forgotten_or_a_strange_parameter_raises() -> None:
@@ -242,7 +242,7 @@ def test_decay_touches_neither_biases_nor_embeddings() -> None:
     net = nn.ModuleDict(
         {"embedding": nn.Embedding(5, 3), "lstm": nn.LSTM(3, 4), "head": nn.Linear(4, 1)}
     )
-    optimizer = loop.recipe.optimizer([*net.items()], net)
+    optimizer = loop.recipe.make_optimizer([*net.items()], net)
     before = {n: p.detach().clone() for n, p in net.named_parameters()}
     for p in net.parameters():
         p.grad = torch.zeros_like(p)
@@ -256,9 +256,7 @@ def test_decay_touches_neither_biases_nor_embeddings() -> None:
 def test_a_quadratic_falls(name: str) -> None:
     """|w - 1|^2 from w = 0 with the yaml's own knobs."""
     w = nn.Parameter(torch.zeros(4, 4))
-    optimizer = made("optimizer", name)(
-        [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
-    )
+    optimizer = made("optimizer", name)([ParamGroup([w], "all", no_decay=False, lr_scale=1.0)])
     losses = []
     for _ in range(50):
         optimizer.zero_grad()
@@ -275,5 +273,5 @@ def test_a_quadratic_falls(name: str) -> None:
 def test_betas_are_two_fractions(betas: object) -> None:
     with pytest.raises(UserError, match=r"optimizer\.betas"):
         made("optimizer", "adam", betas=betas)(
-            [{"params": [nn.Parameter(torch.zeros(1))], "layer": "a", "exempt": False, "rate": 1.0}]
+            [ParamGroup([nn.Parameter(torch.zeros(1))], "a", no_decay=False, lr_scale=1.0)]
         )

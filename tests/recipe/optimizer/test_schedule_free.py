@@ -17,6 +17,7 @@ from upgate.config.compose import compose
 from upgate.errors import UserError
 from upgate.model.module import RecipeModule
 from upgate.recipe.averaging import NonMonotone
+from upgate.recipe.param_groups import ParamGroup
 from upgate.run.callbacks import BestCheckpoint
 from upgate.run.spec import recipe_of
 from upgate.run.train import quiet
@@ -51,7 +52,7 @@ def test_schedule_free_is_the_papers_sequences(changed: dict[str, Any]) -> None:
     asked = knobs("optimizer", "schedule_free") | changed
     w = nn.Parameter(torch.tensor(W0))
     optimizer = made("optimizer", "schedule_free", **asked)(
-        [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
+        [ParamGroup([w], "all", no_decay=False, lr_scale=1.0)]
     )
     rule = schedule_free(W0, asked["betas"], asked["eps"], asked["weight_decay"])
     for g, lr, (y, x) in zip(GRADS, RATES, rule, strict=True):
@@ -67,7 +68,7 @@ def test_schedule_frees_average_is_plain_where_the_rate_is() -> None:
     """With b2 = 0, which needs no correction, and a constant rate, x is the mean of z_1..z_t."""
     w = nn.Parameter(torch.tensor(W0))
     optimizer = made("optimizer", "schedule_free", betas=[0.9, 0.0])(
-        [{"params": [w], "layer": "all", "exempt": True, "rate": 1.0}]
+        [ParamGroup([w], "all", no_decay=True, lr_scale=1.0)]
     )
     zs = []
     for g in GRADS:
@@ -149,12 +150,12 @@ def test_nt_asgd_is_sgd_that_is_judged_at_the_mean_of_its_weights_since_the_trig
             assert loop.recipe.averaging.after == 10
         trained = loop.weights()
         assert same(trained, plain.weights())
-        loop.recipe.evaluate(True)
+        loop.hold_judged_weights()
         mean = {
             n: torch.stack([w[n] for w in since]).mean(0) if since else trained[n] for n in trained
         }
         torch.testing.assert_close(loop.weights(), mean, rtol=1e-5, atol=1e-7)
-        loop.recipe.evaluate(False)
+        loop.hold_trained_weights()
         assert same(loop.weights(), trained)
     assert loop.recipe.engagement()["averaged_steps"] == 10.0
 
@@ -173,13 +174,13 @@ def test_evaluation_moves_the_weights_and_leaves_no_trace(words: str, task: str)
         loop.steps(4)
         triggered(loop)
     for _ in range(6):
-        for on in (True, True, False, False):  # said twice is said once
-            looked.recipe.evaluate(on)
+        with looked.recipe.averaged_weights(), looked.recipe.averaged_weights():
+            pass  # within another such context it does nothing
         assert looked.steps(1) == blind.steps(1)
     assert same(looked.weights(), blind.weights())
     trained = blind.weights()
     for loop in (looked, blind):
-        loop.recipe.evaluate(True)
+        loop.hold_judged_weights()
     assert same(looked.weights(), blind.weights()) and not same(blind.weights(), trained)
 
 
@@ -201,7 +202,7 @@ def test_the_average_goes_on_from_a_checkpoint_bit_for_bit(name: str, task: str,
     assert whole.recipe.engagement() == resumed.recipe.engagement()
     assert same(whole.weights(), resumed.weights())
     for loop in (whole, resumed):
-        loop.recipe.evaluate(True)
+        loop.hold_judged_weights()
     assert same(whole.weights(), resumed.weights())
 
 
@@ -216,19 +217,19 @@ def test_independent_is_joint_bit_for_bit_in_the_average_too(name: str, task: st
         loop.steps(4)
         triggered(loop)
     assert joint.steps(10) == own.steps(10)
-    for on in (False, True):
-        joint.recipe.evaluate(on)
-        own.recipe.evaluate(on)
-        assert same(joint.weights(), own.weights())
+    assert same(joint.weights(), own.weights())
+    for loop in (joint, own):
+        loop.hold_judged_weights()
+    assert same(joint.weights(), own.weights())
 
 
 def test_a_checkpoint_to_go_on_from_is_refused_in_the_evaluation() -> None:
     loop = Loop(parts("optimizer=schedule_free"))
     loop.steps(2)
-    loop.recipe.evaluate(True)
+    loop.hold_judged_weights()
     with pytest.raises(UserError, match="must hold the weights that are trained"):
         loop.checkpoint()
-    loop.recipe.evaluate(False)
+    loop.hold_trained_weights()
     assert loop.checkpoint()
 
 

@@ -20,7 +20,9 @@ from helpers.parts import (
     word,
 )
 from upgate.config.compose import choices
-from upgate.recipe.regularization.weights import Regularizer, exact_zeros, keep_mask, penalised
+from upgate.recipe.param_groups import ParamGroup, penalized_weights
+from upgate.recipe.regularization.base import Regularizer, keep_mask
+from upgate.recipe.regularization.penalties import exact_zeros
 
 EVERY = [name for name in choices("regularization") if name != "none"]
 DROPS = [
@@ -33,7 +35,7 @@ DROPS = [
 
 
 def sgd(lr: float, *weights: nn.Parameter, exempt: bool = False) -> torch.optim.SGD:
-    return torch.optim.SGD([{"params": list(weights), "exempt": exempt}], lr=lr)
+    return torch.optim.SGD([{"params": list(weights), "no_decay": exempt}], lr=lr)
 
 
 def shrink(regularizer: Regularizer, w: nn.Parameter, lr: float, steps: int) -> Tensor:
@@ -67,7 +69,7 @@ def test_l1_is_the_proximal_map_at_each_groups_own_rate() -> None:
         for i in range(3)
     )
     groups = [
-        {"params": [p], "lr": lr, "exempt": e}
+        {"params": [p], "lr": lr, "no_decay": e}
         for p, lr, e in ((a, 1.0, False), (b, 0.5, False), (c, 1.0, True))
     ]
     before = [p.detach().clone() for p in (a, b, c)]
@@ -118,7 +120,7 @@ def test_l2_is_sgds_weight_decay() -> None:
     ours = Loop(parts("regularization=[l2]", f"regularization.l2.lam={lam}", f"optimizer.lr={lr}"))
     theirs = Loop(parts(f"optimizer.lr={lr}"))
     for group in theirs.optimizer.param_groups:
-        group["weight_decay"] = 0.0 if group["exempt"] else lam
+        group["weight_decay"] = 0.0 if group["no_decay"] else lam
     ours.steps(20)
     theirs.steps(20)
     torch.testing.assert_close(ours.weights(), theirs.weights(), rtol=1e-5, atol=1e-6)
@@ -131,7 +133,7 @@ def test_under_adam_l2_is_not_weight_decay() -> None:
     for name, decay in (("adam", {}), ("adamw", {"weight_decay": lam})):
         w = nn.Parameter(torch.ones(2, 1, dtype=torch.float64))
         optimizer = made("optimizer", name, lr=lr, **decay)(
-            [{"params": [w], "layer": "all", "exempt": False, "rate": 1.0}]
+            [ParamGroup([w], "all", no_decay=False, lr_scale=1.0)]
         )
         penalty = made("regularization", "l2", lam=0.0 if decay else lam)
         for t in range(steps):
@@ -174,7 +176,7 @@ def test_dropout_stands_between_layers_and_before_the_head_in_training_only() ->
     loop = Loop(parts("regularization=[dropout]", "regularization.dropout.p=0.5"), num_layers=3)
     seen: list[Tensor] = []
     for place in ("between", "head"):
-        loop.net.taps[place].append(lambda h: (seen.append(h), h)[1])
+        loop.net.activation_hooks[place].append(lambda h: (seen.append(h), h)[1])
     loop.net.train()(batch(n=8))
     assert [h.shape for h in seen] == [
         (8, 6, 5),
@@ -200,7 +202,7 @@ def test_dropping_nothing_is_nothing_bit_for_bit(task: str, name: str) -> None:
 def through(loop: Loop, data: dict[str, Tensor]) -> list[tuple[str, Tensor, Tensor]]:
     """Place, activations before its taps, and after: of one forward pass in training, in its order."""
     seen: list[tuple[str, Tensor, Tensor]] = []
-    for place, taps in loop.net.taps.items():
+    for place, taps in loop.net.activation_hooks.items():
         before: list[Tensor] = []
         taps.insert(0, lambda h, before=before: (before.append(h), h)[1])
         taps.append(
@@ -269,7 +271,7 @@ def dropped(data: dict[str, Tensor], p: float) -> Tensor:
         Loop(parts("regularization=[word]", f"regularization.word.p={p}"), task="sentiment"),
         [],
     )
-    loop.net.taps["tokens"].append(lambda tokens: (seen.append(tokens), tokens)[1])
+    loop.net.activation_hooks["tokens"].append(lambda tokens: (seen.append(tokens), tokens)[1])
     loop.net.train()(data)
     return seen[0]
 
@@ -299,7 +301,7 @@ def test_word_is_a_zero_in_the_place_of_the_tokens_vector() -> None:
     data = texts(n=8)
     tokens = dropped(data, 0.5)
     net = Loop(parts(), task="sentiment").net
-    net.taps["input"].append(lambda x: x * (tokens != 0)[..., None])
+    net.activation_hooks["input"].append(lambda x: x * (tokens != 0)[..., None])
     assert torch.equal(net.train()(data), net(data | {"x": tokens}))
     assert (tokens != data["x"]).any() and ((tokens == data["x"]) | (tokens == 0)).all()
 
@@ -378,7 +380,7 @@ def test_what_penalties_touch() -> None:
             "head": nn.Linear(4, 1),
         }
     )
-    touched = {id(p) for p in penalised(net)}
+    touched = {id(p) for p in penalized_weights(net)}
     assert {n for n, p in net.named_parameters() if id(p) in touched} == {
         "lstm.weight_ih_l0",
         "lstm.weight_hh_l0",

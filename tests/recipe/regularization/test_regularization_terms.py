@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.parts import TASKS, Loop, made, parts, texts
-from upgate.recipe.regularization.terms import divergence, spread, unit
+from upgate.recipe.regularization.adversarial import divergence, spread, unit
 
 LENGTHS = torch.tensor([5, 1, 3])
 
@@ -25,7 +25,7 @@ def ragged() -> tuple[Tensor, Tensor]:
 def activation(raw: Tensor, dropped: Tensor, batch: dict[str, Tensor], **knobs: float) -> float:
     part = made("regularization", "activation", **knobs)
     part.h = {"raw": raw, "dropped": dropped}
-    return float(part.term(torch.zeros(()), torch.zeros(()), None, batch).detach())
+    return float(part.loss_term(torch.zeros(()), torch.zeros(()), None, batch).detach())
 
 
 def test_activation_is_its_closed_form_over_what_is_no_padding() -> None:
@@ -60,7 +60,7 @@ def test_activation_takes_the_last_layers_sequence_before_and_after_its_mask(tas
         parts("regularization=[activation,locked]"), task=task, num_layers=2, bidirectional=True
     )
     part, seen = loop.recipe.regularizers["activation"], {}
-    taps = loop.net.taps["output"]
+    taps = loop.net.activation_hooks["output"]
     taps.insert(0, lambda h: seen.setdefault("raw", h))
     taps.append(lambda h: seen.setdefault("dropped", h))
     data = loop.batch(0)
@@ -106,7 +106,7 @@ def test_label_smoothing_is_the_cross_entropy_with_a_mixed_target(smoothing: flo
 def passes(loop: Loop, data: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
     """What the first layer's masks were given in each pass of one training step, and the batch's spread."""
     seen: list[Tensor] = []
-    taps = loop.net.taps["input"]
+    taps = loop.net.activation_hooks["input"]
     taps.insert(1, lambda x: (seen.append(x.detach()), x)[1])
     loop.learner.train().training_step(data, 0)
     del taps[1]

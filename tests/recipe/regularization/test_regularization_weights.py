@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from helpers.parts import TASKS, TOKENS_ONLY, VOCABULARY, Loop, made, parts, same, texts
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
-from upgate.model.backbone import run
-from upgate.recipe.regularization.weights import keep_mask
+from upgate.model.backbone import run_lstm
+from upgate.recipe.regularization.base import keep_mask
 from upgate.run.spec import recipe_of
 
 ALL = [name for name in choices("regularization") if name != "none"]
@@ -28,9 +28,9 @@ def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_ex
     )
     frozen.requires_grad_(False)
     groups = [
-        {"params": [a], "lr": 0.1, "exempt": False},
-        {"params": [b, frozen], "lr": 0.05, "exempt": False},
-        {"params": [bias], "lr": 0.1, "exempt": True},
+        {"params": [a], "lr": 0.1, "no_decay": False},
+        {"params": [b, frozen], "lr": 0.05, "no_decay": False},
+        {"params": [bias], "lr": 0.1, "no_decay": True},
     ]
     before = [p.detach().clone() for p in (a, b, bias, frozen)]
     decay, optimizer = made("regularization", "decay", lam=0.7), torch.optim.SGD(groups, lr=1.0)
@@ -45,7 +45,7 @@ def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_ex
 def test_l1_passes_over_what_is_frozen() -> None:
     w, frozen = nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(3, 2), requires_grad=False)
     made("regularization", "l1", lam=0.5).after_step(
-        torch.optim.SGD([{"params": [w, frozen], "lr": 1.0, "exempt": False}], lr=1.0)
+        torch.optim.SGD([{"params": [w, frozen], "lr": 1.0, "no_decay": False}], lr=1.0)
     )
     assert (w == 0.5).all() and (frozen == 1).all()
 
@@ -134,7 +134,7 @@ def test_weight_drop_keeps_the_fused_kernel(precision: torch.dtype) -> None:
     loop = Loop(parts("regularization=[weight_drop]"), bidirectional=True)
     lstm, x = lstms(loop)[0].train(), torch.randn(4, 6, 3)
     used = []
-    for way in (run, loop.recipe.regularizers["weight_drop"].run):
+    for way in (run_lstm, loop.recipe.regularizers["weight_drop"].run):
         with (
             torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16),
             torch.profiler.profile() as profile,
@@ -159,12 +159,12 @@ def test_embedding_drops_rows_as_a_masked_embedding_matrix_does() -> None:
     mask = keep_mask(torch.zeros(VOCABULARY), 0.4, g)
     data, weight = texts(n=8), reference.net.embedding.weight
     seen: list[Tensor] = []
-    loop.net.taps["input"].append(lambda x: (seen.append(x), x)[1])
+    loop.net.activation_hooks["input"].append(lambda x: (seen.append(x), x)[1])
     loss = loop.learner.train().training_step(data, 0)
     expected = F.embedding(data["x"], weight * mask[:, None])
     torch.testing.assert_close(seen[0], expected)
     assert 0 < int((mask == 0).sum()) < VOCABULARY
-    reference.net.taps["input"].append(lambda x: expected)
+    reference.net.activation_hooks["input"].append(lambda x: expected)
     plain = reference.learner.train().training_step(data, 0)
     for one in (loss, plain):
         one.backward()

@@ -98,7 +98,7 @@ def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
             "cyclic",
             "greedy",
         )  # which may not have come so low
-        loop.recipe.evaluate(True)
+        loop.hold_judged_weights()
 
 
 @pytest.mark.parametrize("name", choices("init"))

@@ -1,26 +1,29 @@
-"""layerwise: which blocks are trained at a step, by the step's number, by lot, or by their gradients."""
+"""layerwise: which blocks are trained at a step, by its number, by lot, or by their gradients."""
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from upgate.config.schema import Fraction, PositiveInt
 from upgate.errors import UserError
-from upgate.recipe.layerwise.base import Layers
 from upgate.recipe.layerwise.blocks import Blocks, too_many
-from upgate.recipe.layerwise.in_backward import Prepare
-from upgate.recipe.optimizer.rules import Make
+from upgate.recipe.layerwise.in_backward import PrepareGradients
+from upgate.recipe.optimizer.base import OptimizerFactory, leaf_optimizers
 from upgate.recipe.registry import register
 from upgate.seeds import generator
+from upgate.types import Layers
 
 
 @register("layerwise", "unfreeze")
 class GradualUnfreezing(Blocks):
-    """The head alone, then one block more from the top after each `share` of the run (gradual unfreezing, Howard & Ruder 2018)."""
+    """The head alone, then one block more from the top after each `share` of the run.
+
+    Gradual unfreezing, Howard & Ruder 2018.
+    """
 
     def __init__(self, share: Fraction) -> None:
         super().__init__()
@@ -32,17 +35,19 @@ class GradualUnfreezing(Blocks):
 
 @register("layerwise", "chain_thaw")
 class ChainThaw(Blocks):
-    """Each by itself for a `share` of the run: the head, then the blocks from the bottom up; then all together (Felbo et al. 2017)."""
+    """Each by itself for a `share` of the run: the head, then the blocks from the bottom up.
+
+    Then all together (Felbo et al. 2017).
+    """
 
     def __init__(self, share: Fraction) -> None:
         super().__init__()
         self.share = share
 
     def turn(self) -> None:
-        now = stage(self.done, self.share, self.total, self.lower + 1)
-        self.on = (
-            list(range(self.lower + 1)) if now > self.lower else [(now - 1) % (self.lower + 1)]
-        )
+        number = self.lower + 1
+        now = stage(self.done, self.share, self.total, number)
+        self.trained = list(range(number)) if now > self.lower else [(now - 1) % number]
         self.freeze()
 
 
@@ -53,40 +58,44 @@ class BlockWindows(Blocks):
         super().__init__()
         self.steps, self.at_once = steps, active
 
-    def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
-        optimizer = super().optimizer(make, layers, prepare)
+    def optimizer(
+        self, factory: OptimizerFactory, layers: Layers, prepare: PrepareGradients
+    ) -> Optimizer:
+        optimizer = super().optimizer(factory, layers, prepare)
         check_active(self.at_once, self.lower)
         return optimizer
 
 
 @register("layerwise", "cyclic")
 class Cyclic(BlockWindows):
-    """Blocks in turn, from the top down; a block's optimizer state is cleared when its window ends (BAdam, Luo et al. 2024).
+    """Blocks in turn, from the top down; a block's optimizer state is cleared after its window.
 
-    Of the orders that the authors' code offers, the one whose first windows are the cheapest; theirs by default reshuffles each cycle.
+    BAdam, Luo et al. 2024. Of the orders that the authors' code offers, the one whose first windows
+    are the cheapest; theirs by default reshuffles each cycle.
     """
 
-    def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
-        optimizer = super().optimizer(make, layers, prepare)
-        self.kept = [
-            (one, {p: deepcopy(state) for p, state in one.state.items()})
-            for one in parts_of(optimizer)
-        ]
+    def optimizer(
+        self, factory: OptimizerFactory, layers: Layers, prepare: PrepareGradients
+    ) -> Optimizer:
+        optimizer = super().optimizer(factory, layers, prepare)
+        self.fresh: list[tuple[Optimizer, dict[Tensor, Any]]] = []  # the states at the start
+        for leaf in leaf_optimizers(optimizer):
+            self.fresh.append((leaf, {p: deepcopy(state) for p, state in leaf.state.items()}))
         return optimizer
 
     def active(self) -> Collection[int]:
         first = self.done // self.steps * self.at_once
-        return {self.lower - 1 - place % self.lower for place in range(first, first + self.at_once)}
+        return {self.lower - 1 - i % self.lower for i in range(first, first + self.at_once)}
 
     def turn(self) -> None:
-        before = self.on
+        before = self.trained
         super().turn()
-        for place in set(before) - set(self.on):
-            self.clear(self.blocks[place][1])
+        for position in set(before) - set(self.trained):
+            self.clear(self.blocks[position][1])
 
     def clear(self, params: Sequence[nn.Parameter]) -> None:
-        """Put these parameters' state back to what the optimizer was built with: for most, nothing."""
-        for optimizer, fresh in self.kept:
+        """Put these parameters' state back to what the optimizer was built with: mostly nothing."""
+        for optimizer, fresh in self.fresh:
             for p in params:
                 optimizer.state.pop(p, None)
                 if p in fresh:
@@ -97,7 +106,8 @@ class Cyclic(BlockWindows):
 class RandomBlocks(BlockWindows):
     """Blocks drawn anew for each window, the same ones again by chance (LISA, Pan et al. 2024).
 
-    A frozen block's optimizer state waits for its next turn; the authors' code (LMFlow) drops it, to save memory.
+    A frozen block's optimizer state waits for its next turn; the authors' code (LMFlow) drops it,
+    to save memory.
     """
 
     def __init__(self, steps: PositiveInt, active: PositiveInt) -> None:
@@ -124,12 +134,10 @@ class RandomBlocks(BlockWindows):
         super().after_step()
 
     def state_dict(self) -> dict[str, Any]:
-        drawn = (
-            {}
-            if self.generator is None
-            else {"drawn": self.drawn, "generator": self.generator.get_state()}
-        )
-        return super().state_dict() | drawn
+        state = super().state_dict()
+        if self.generator is not None:
+            state |= {"drawn": self.drawn, "generator": self.generator.get_state()}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
@@ -140,17 +148,20 @@ class RandomBlocks(BlockWindows):
 
 @register("layerwise", "greedy")
 class Greedy(Blocks):
-    """At each step the `active` blocks of the largest gradient, |g|^2 (Gauss-Southwell, Nutini et al. 2015).
+    """At each step the `active` blocks of the largest gradient, |g|^2.
 
-    Saves no time: the whole gradient is there before the choice.
+    Gauss-Southwell, Nutini et al. 2015. Saves no time: all gradients are computed before the
+    choice.
     """
 
     def __init__(self, active: PositiveInt) -> None:
         super().__init__()
         self.at_once = active
 
-    def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
-        optimizer = super().optimizer(make, layers, prepare)
+    def optimizer(
+        self, factory: OptimizerFactory, layers: Layers, prepare: PrepareGradients
+    ) -> Optimizer:
+        optimizer = super().optimizer(factory, layers, prepare)
         check_active(self.at_once, self.lower)
         return optimizer
 
@@ -161,15 +172,14 @@ class Greedy(Blocks):
         return 1.0
 
     def after_backward(self) -> None:
-        norms = [
-            nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-            for _, params in self.blocks[:-1]
-        ]
-        chosen = (
-            torch.stack([norm.cpu() for norm in norms]).topk(self.at_once).indices
-        )  # NaN counts as the largest
-        self.on = sorted([*chosen.tolist(), self.lower])
+        norms = torch.stack([gradient_norm(params).cpu() for _, params in self.blocks[:-1]])
+        largest = norms.topk(self.at_once).indices  # NaN counts as the largest
+        self.trained = sorted([*largest.tolist(), self.lower])
         self.freeze()
+
+
+def gradient_norm(params: Sequence[nn.Parameter]) -> Tensor:
+    return nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
 
 
 def stage(done: int, share: float, total: int, last: int) -> int:
@@ -178,11 +188,6 @@ def stage(done: int, share: float, total: int, last: int) -> int:
 
 
 def check_active(active: int, layers: int) -> None:
+    """Raise UserError where more blocks are to be trained at once than there are."""
     if active > layers:
         raise UserError(too_many("active", active, layers))
-
-
-def parts_of(optimizer: Optimizer) -> list[Optimizer]:
-    """The optimizer, or those that it is made of."""
-    parts = getattr(optimizer, "parts", None)
-    return [optimizer] if parts is None else [one for part in parts for one in parts_of(part)]

@@ -3,10 +3,11 @@
 from torch.optim import Optimizer
 
 from upgate.config.schema import Positive
-from upgate.recipe.layerwise.base import Layers, Layerwise
-from upgate.recipe.layerwise.in_backward import InBackward, Prepare
-from upgate.recipe.optimizer.rules import Make
+from upgate.recipe.layerwise.base import Layerwise
+from upgate.recipe.layerwise.in_backward import InBackward, PrepareGradients
+from upgate.recipe.optimizer.base import OptimizerFactory
 from upgate.recipe.registry import register
+from upgate.types import Layers
 
 
 @register("layerwise", "joint")
@@ -16,14 +17,19 @@ class Joint(Layerwise):
 
 @register("layerwise", "independent")
 class Independent(Layerwise):
-    """One optimizer per layer, stepped inside the backward pass: the same weights as joint, bit for bit, in less memory."""
+    """One optimizer per layer, stepped inside the backward pass.
 
-    def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
+    The same weights as joint, bit for bit, in less memory.
+    """
+
+    def optimizer(
+        self, factory: OptimizerFactory, layers: Layers, prepare: PrepareGradients
+    ) -> Optimizer:
         groups = self.groups(layers)
-        names = [name for name, _ in layers]
-        return InBackward(
-            [make([g for g in groups if g["layer"] == name]) for name in names], prepare
-        )
+        optimizers = []
+        for name, _ in layers:
+            optimizers.append(factory([group for group in groups if group.layer == name]))
+        return InBackward(optimizers, prepare)
 
 
 @register("layerwise", "discriminative")
@@ -33,5 +39,5 @@ class Discriminative(Layerwise):
     def __init__(self, factor: Positive) -> None:
         self.factor = factor
 
-    def rate(self, depth: int) -> float:
+    def lr_scale(self, depth: int) -> float:
         return self.factor**-depth

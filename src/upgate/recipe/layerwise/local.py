@@ -8,63 +8,63 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upgate.recipe.layerwise.base import Layers, Layerwise, Loss
+from upgate.recipe.layerwise.base import Layerwise
 from upgate.recipe.registry import register
 from upgate.seeds import derive
+from upgate.types import Batch, Layers, Loss
 
 
 @register("layerwise", "local")
 class Local(Layerwise):
-    """The gradient stops between layers; each but the last has an auxiliary head and the task's loss (Belilovsky et al. 2019).
+    """The gradient stops between layers; each but the last has an auxiliary head and the task's loss.
 
-    An auxiliary head pools as the net does and is built as the net's own. The losses are added up: their gradients do not meet.
+    Belilovsky et al. 2019. An auxiliary head pools as the net does and is built as the net's own.
+    The losses are added up: their gradients do not meet.
     """
 
     def __init__(self) -> None:
         self.heads = nn.ModuleList()
         self.backbone: Any = None  # of the net
-        self.left: list[Tensor] = []  # what left the layers in the pass at hand, (B, T, D) each
+        self.between: list[Tensor] = []  # what left the layers in this pass, (B, T, D) each
         self.losses: defaultdict[str, float] = defaultdict(float)
         self.steps = 0
 
     def attach(self, net: Any, seed: int) -> nn.Module:
         self.backbone = net.backbone
-        self.heads = nn.ModuleList(
-            self.head(net, seed, i) for i in range(len(self.backbone.layers) - 1)
-        )
-        self.backbone.taps["between"].append(self.cut)
+        lower = range(len(self.backbone.layers) - 1)
+        self.heads = nn.ModuleList(self.head(net, seed, i) for i in lower)
+        self.backbone.activation_hooks["between"].append(self.cut)
         return self.heads
 
     def head(self, net: Any, seed: int, i: int) -> nn.Module:
         """A fresh copy of the net's head and, where it has one, of the pooling's score."""
+        copied = [layer for layer in (net.head, self.backbone.score) if layer is not None]
         with torch.random.fork_rng():
             torch.manual_seed(derive(seed, "layerwise", "local", i))
-            fresh = [
-                deepcopy(layer) for layer in (net.head, self.backbone.score) if layer is not None
-            ]
+            fresh = [deepcopy(layer) for layer in copied]
             for layer in fresh:
                 layer.reset_parameters()
         return nn.ModuleList(fresh)
 
     def cut(self, h: Tensor) -> Tensor:
-        self.left.append(h)
+        self.between.append(h)
         return h.detach()
 
     def layers(self, layers: Layers) -> Layers:
         return [("auxiliary", self.heads), *layers] if len(self.heads) else layers
 
-    def objective(self, loss: Tensor, batch: Any, loss_of: Loss) -> Tensor:
-        left, self.left = self.left[len(self.left) - len(self.heads) :], []
+    def objective(self, loss: Tensor, batch: Batch, loss_function: Loss) -> Tensor:
+        between, self.between = self.between[len(self.between) - len(self.heads) :], []
         self.steps += 1
-        for i, own in enumerate(self.outputs(left, batch)):
-            auxiliary = loss_of(own, batch)
+        for i, output in enumerate(self.outputs(between, batch)):
+            auxiliary = loss_function(output, batch)
             self.losses[f"lstm.{i}"] += float(auxiliary.detach())
             loss = loss + auxiliary
         return loss
 
-    def outputs(self, left: list[Tensor], batch: Any) -> Iterator[Tensor]:
-        for h, own in zip(left, self.heads, strict=True):
-            head, *score = own.children()
+    def outputs(self, between: list[Tensor], batch: Batch) -> Iterator[Tensor]:
+        for h, layers in zip(between, self.heads, strict=True):
+            head, *score = layers.children()
             out = head(self.backbone.pool(h, batch.get("lengths"), *score))
             yield out.squeeze(-1) if out.shape[-1] == 1 else out
 

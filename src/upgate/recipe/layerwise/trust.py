@@ -9,25 +9,35 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from upgate.config.schema import Positive
-from upgate.recipe.layerwise.base import Layers, Layerwise, WrappedOptimizer
-from upgate.recipe.layerwise.in_backward import Prepare, evaluated
-from upgate.recipe.optimizer.rules import Make
+from upgate.recipe.layerwise.base import Layerwise
+from upgate.recipe.layerwise.in_backward import PrepareGradients
+from upgate.recipe.optimizer.base import (
+    Closure,
+    OptimizerFactory,
+    WrappedOptimizer,
+    evaluate_closure,
+)
+from upgate.recipe.param_groups import TorchGroup
 from upgate.recipe.registry import register
+from upgate.types import Layers
 
 
-class Trust(Layerwise):
-    """dw = trust lr |w| u / |u|, where lr u is the optimizer's own step, with momentum and decay; biases and embeddings take lr u itself.
+class TrustRatio(Layerwise):
+    """dw = trust lr |w| u / |u|, where lr u is the optimizer's own step, momentum and decay in it.
 
-    So |dw| / (lr |w|) = trust for each matrix on every step, the first included: the algorithms of You et al. with phi(x) = x, and
-    momentum inside u for both. Where w or u is 0 it takes lr u.
+    Biases and embeddings take lr u itself. So |dw| / (lr |w|) = trust for each matrix on every
+    step, the first included: the algorithms of You et al. with phi(x) = x, and momentum inside u
+    for both. Where w or u is 0 it takes lr u.
     """
 
     def __init__(self, trust: Positive) -> None:
         self.trust = trust
         self.logs, self.count = 0.0, 0
 
-    def optimizer(self, make: Make, layers: Layers, prepare: Prepare) -> Optimizer:
-        return Trusted(super().optimizer(make, layers, prepare), self.ratio)
+    def optimizer(
+        self, factory: OptimizerFactory, layers: Layers, prepare: PrepareGradients
+    ) -> Optimizer:
+        return TrustRatioOptimizer(super().optimizer(factory, layers, prepare), self.ratio)
 
     def ratio(self, w: Tensor, u: Tensor, lr: float) -> float:
         """What a step u, lr in it, is multiplied with."""
@@ -51,19 +61,20 @@ class Trust(Layerwise):
 
 
 @register("layerwise", "lars")
-class LARS(Trust):
+class LARS(TrustRatio):
     """Around SGD and its momenta (You et al. 2017)."""
 
 
 @register("layerwise", "lamb")
-class LAMB(Trust):
+class LAMB(TrustRatio):
     """Around Adam and its kin (You et al. 2020)."""
 
 
-class Trusted(WrappedOptimizer):
+class TrustRatioOptimizer(WrappedOptimizer):
     """Bring each matrix's step to its length.
 
-    The rule steps from 0, for beside a weight a small step would lose its digits; what it would have decayed is added after.
+    The rule steps from 0, for beside a weight a small step would lose its digits; what it would
+    have decayed is added after.
     """
 
     def __init__(self, inner: Optimizer, ratio: Callable[[Tensor, Tensor, float], float]) -> None:
@@ -71,14 +82,12 @@ class Trusted(WrappedOptimizer):
         self.ratio = ratio
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        loss = evaluated(closure)
-        held = [
-            (group, p, p.clone())
-            for group in self.param_groups
-            if not group["exempt"]
-            for p in stepped(group)
-        ]
+    def step(self, closure: Closure | None = None) -> float | None:  # type: ignore[override]
+        loss = evaluate_closure(closure)
+        held = []
+        for group in self.param_groups:
+            if not group["no_decay"]:
+                held += [(group, p, p.clone()) for p in with_gradient(group)]
         for _, p, _ in held:
             p.zero_()
         self.inner.step()
@@ -88,5 +97,5 @@ class Trusted(WrappedOptimizer):
         return loss
 
 
-def stepped(group: dict[str, Any]) -> list[nn.Parameter]:
+def with_gradient(group: TorchGroup) -> list[nn.Parameter]:
     return [p for p in group["params"] if p.grad is not None]

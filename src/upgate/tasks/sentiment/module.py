@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upgate.model.backbone import Head, backbone_of, stack
-from upgate.model.module import Batch, RecipeModule
-from upgate.recipe.layerwise.base import Layers
+from upgate.model.backbone import Head, build_backbone, layer_groups
+from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
+from upgate.types import Batch, Layers
 
 
 class SentimentNet(nn.Module):
@@ -18,7 +18,7 @@ class SentimentNet(nn.Module):
 
     Embeddings start from U(-0.1, 0.1), as AWD-LSTM's do. From PyTorch's N(0, 1), 69 instead of 83% of IMDb reviews come out right under
     locked and word (6,000 to learn from), 80 instead of 81% without; a rare word's few steps hardly move such a start, it seems.
-    The padding's vector is 0 and stays 0. `taps["tokens"]`, a place that the backbone alone has not, takes the tokens, (B, T).
+    The padding's vector is 0 and stays 0. `activation_hooks["tokens"]` takes the tokens, (B, T).
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class SentimentNet(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=0)
-        self.backbone = backbone_of(embedding, model)
+        self.backbone = build_backbone(embedding, model)
         self.head = Head(self.backbone.width, classes)
-        self.taps = self.backbone.taps
-        self.taps["tokens"] = []
+        self.activation_hooks = self.backbone.activation_hooks
+        self.activation_hooks["tokens"] = []
 
     def forward(self, batch: Batch) -> Tensor:
-        tokens = self.backbone.tapped("tokens", batch["x"])
+        tokens = self.backbone.run_hooks("tokens", batch["x"])
         return self.head(self.backbone(self.embedding(tokens), batch["lengths"]))
 
 
@@ -57,4 +57,4 @@ class SentimentModule(RecipeModule):
         return (output.argmax(-1) != batch["y"]).float().mean()
 
     def layers(self) -> Layers:
-        return [("embedding", self.net.embedding), *stack(self.net.backbone, self.net.head)]
+        return [("embedding", self.net.embedding), *layer_groups(self.net.backbone, self.net.head)]

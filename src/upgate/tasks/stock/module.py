@@ -5,8 +5,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from upgate.model.module import Batch
 from upgate.tasks.generic import SequenceModule
+from upgate.types import Batch
 
 
 class StockModule(SequenceModule):

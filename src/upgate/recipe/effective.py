@@ -1,0 +1,51 @@
+"""Asked equals got: the optimizer's groups hold what the configuration says, or it raises."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from upgate.errors import UserError
+from upgate.recipe.optimizer.base import parameters
+from upgate.recipe.param_groups import TorchGroup
+
+NO_KNOBS = ("name", "source")  # keys of a choice that no group holds
+
+
+def check_effective(optimizer: Optimizer, choice: Mapping[str, Any], net: nn.Module) -> None:
+    """Compare the optimizer's groups with the configuration.
+
+    Raises UserError on any difference: a parameter in no group or two, a knob that reached none.
+    """
+    held, trained = parameters(optimizer), [p for p in net.parameters() if p.requires_grad]
+    if sorted(map(id, held)) != sorted(map(id, trained)):
+        raise UserError(
+            f"the optimizer holds {len(held)} parameters, the model has {len(trained)}; "
+            "each must be in exactly one group"
+        )
+    knobs = {key: value for key, value in choice.items() if key not in NO_KNOBS}
+    for key, value in knobs.items():
+        if not any(key in group for group in optimizer.param_groups):
+            raise UserError(f"optimizer.{key}={value} was asked for and reached no layer")
+    for group in optimizer.param_groups:
+        _check_group(group, knobs)
+
+
+def _check_group(group: TorchGroup, knobs: Mapping[str, Any]) -> None:
+    for key, value in expected(group, knobs).items():
+        actual = list(group[key]) if isinstance(group[key], tuple) else group[key]
+        if actual != value:
+            raise UserError(
+                f"optimizer.{key}={value} was asked for and layer {group['layer']} got {actual}"
+            )
+
+
+def expected(group: TorchGroup, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a group must hold: lr times the layer's scale, and no decay where there is to be none."""
+    values = {key: value for key, value in knobs.items() if key in group}
+    if "lr" in knobs:
+        values["lr"] = knobs["lr"] * group["lr_scale"]
+    if group["no_decay"] and "weight_decay" in values:
+        values["weight_decay"] = 0.0
+    return values
