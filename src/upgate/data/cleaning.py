@@ -1,4 +1,7 @@
-"""A table on its way from a file to its canonical form: what is dropped is counted, what cannot be right is refused."""
+"""A table on its way from a file to its canonical form.
+
+Rows that are dropped are counted; rows that cannot be right are refused.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,38 +16,42 @@ from upgate.errors import UserError
 
 @dataclass
 class TableCleaner:
-    """The index of `frame` names the rows as the user sees them: a line from 1, (file, line), or a file."""
+    """The index of `frame` names the rows as the user sees them.
+
+    A line from 1, (file, line), or a file.
+    """
 
     frame: pd.DataFrame
     where: str
     bad: str
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def place(self, row: pd.Series) -> str:
+    def row_name(self, row: pd.Series) -> str:
         """How a row is named in an error."""
-        return named(row.name)
+        return format_row_name(row.name)
 
     def drop(self, mask: Any, reason: str) -> None:
         """Leave out the rows of a mask, (n,) bool, and count them."""
-        found = np.asarray(mask, dtype=bool)
-        if found.any():
-            self.dropped[reason] += int(found.sum())
-            self.frame = self.frame[~found]
+        rows = np.asarray(mask, dtype=bool)
+        if rows.any():
+            self.dropped[reason] += int(rows.sum())
+            self.frame = self.frame[~rows]
 
-    def reject(self, mask: Any, reason: str, tell: Callable[[pd.Series], str]) -> None:
-        """Raise `UserError` for rows that cannot be right, or drop and count them where `bad` is "drop"."""
-        found = np.asarray(mask, dtype=bool)
-        if found.any() and self.bad == "refuse":
-            row = self.frame.iloc[int(found.argmax())]
-            more = f" (and {found.sum() - 1} more such rows)" if found.sum() > 1 else ""
-            told = (
-                f"{self.where}, {self.place(row)}: {tell(row)}{more}; data.bad=drop drops such rows"
+    def reject(self, mask: Any, reason: str, describe: Callable[[pd.Series], str]) -> None:
+        """Raise UserError for rows that cannot be right; drop and count them for bad="drop"."""
+        rows = np.asarray(mask, dtype=bool)
+        if rows.any() and self.bad == "refuse":
+            first = self.frame.iloc[int(rows.argmax())]
+            more = f" (and {rows.sum() - 1} more such rows)" if rows.sum() > 1 else ""
+            message = (
+                f"{self.where}, {self.row_name(first)}: {describe(first)}{more}; "
+                "data.bad=drop drops such rows"
             )
-            raise UserError(" ".join(told.split()))  # a cell may hold a line break
-        self.drop(found, reason)
+            raise UserError(" ".join(message.split()))  # a cell may hold a line break
+        self.drop(rows, reason)
 
 
-def named(name: object) -> str:
+def format_row_name(name: object) -> str:
     if isinstance(name, tuple):
-        return f"{name[0]}, {named(name[1])}"
+        return f"{name[0]}, {format_row_name(name[1])}"
     return name if isinstance(name, str) else f"row {name}"

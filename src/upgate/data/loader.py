@@ -1,15 +1,18 @@
-"""Whole batches out of memory; batch k of epoch e is a pure function of (seed, e, k), so a run resumes exactly.
+"""Batches out of memory; batch k of epoch e is a pure function of (seed, e, k).
 
-How Lightning 2.6.6 treats such a loader (`fit_loop.py`, `combined_loader.py`; held by
-`tests/data/test_loader.py`):
-- it calls `iter()` once only to see that it can, then `load_state_dict`, then `iter()` again, then `set_epoch`, and
-  only then `next()`: so nothing may happen before the first `next()` (`__iter__` is a generator function);
-- a checkpoint from `on_train_epoch_end` restores no loader state at all (`restarting` is False), but every epoch
-  starts with `loader.sampler.set_epoch(epochs done)`: that is where the epoch comes from;
-- a checkpoint from inside an epoch (the validation at its end is inside) restores the state and sets the same epoch:
-  then, and only then, the position counts.
-With `Trainer(max_steps=...)` Lightning itself loses its place after a checkpoint from `on_train_epoch_end`: it trains on
-one batch as an epoch of its own, or skips an epoch's number, whatever the loader. So bound a run by `max_epochs`.
+So a run resumes exactly. How Lightning 2.6.6 treats such a loader (`fit_loop.py`,
+`combined_loader.py`; held by `tests/data/test_loader.py`):
+- it calls `iter()` once only to see that it can, then `load_state_dict`, then `iter()` again, then
+  `set_epoch`, and only then `next()`: so nothing may happen before the first `next()` (`__iter__`
+  is a generator function);
+- a checkpoint from `on_train_epoch_end` restores no loader state at all (`restarting` is False),
+  but every epoch starts with `loader.sampler.set_epoch(epochs done)`: the epoch comes from there;
+- a checkpoint from inside an epoch (the validation at its end is inside) restores the state and
+  sets the same epoch: then, and only then, the position counts.
+
+With `Trainer(max_steps=...)` Lightning itself loses its position after a checkpoint from
+`on_train_epoch_end`: it trains on one batch as an epoch of its own, or skips an epoch's number,
+whatever the loader. So bound a run by `max_epochs`.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,10 +26,11 @@ from upgate.seeds import generator
 
 
 class DeterministicLoader:
-    """An iterable of `take(rows)` over `index` in batches; each pass is the next epoch, in a fresh order.
+    """Iterates over `take(rows)` of `index` in batches; each pass is the next epoch, reshuffled.
 
-    `take` turns a batch of entries of `index`, (B,) int64, into whatever the model eats. With `seed=None` the order is
-    that of `index` (evaluation). A pass broken off is not continued: the next one is the next epoch.
+    `take` turns a batch of entries of `index`, (B,) int64, into the model's input. With `seed=None`
+    the order is that of `index` (evaluation). An interrupted pass is not continued: the next one is
+    the next epoch.
     """
 
     batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
@@ -41,31 +45,27 @@ class DeterministicLoader:
     ) -> None:
         self.take, self.index, self.batch_size, self.seed = take, index, batch_size, seed
         self.length = len(index) // batch_size if drop_last else ceil(len(index) / batch_size)
-        self.epoch, self.position = 0, 0  # so many batches of this epoch have been handed out
-        self._start: tuple[int, int] | None = (
-            0,
-            0,
-        )  # where the next pass starts; None: at the next epoch
+        self.epoch, self.position = 0, 0  # position: batches of this epoch that were handed out
+        # Where the next pass starts; None: at the next epoch.
+        self._start: tuple[int, int] | None = (0, 0)
 
     def __len__(self) -> int:
         return self.length
 
     def order(self, epoch: int) -> Tensor:
-        """Return the entries of `index` in the order of this epoch, (n,)."""
+        """The entries of `index` in the order of this epoch, (n,)."""
         if self.seed is None:
             return self.index
-        return self.index[
-            torch.randperm(len(self.index), generator=generator(self.seed, "order", epoch))
-        ]
+        draws = generator(self.seed, "order", epoch)
+        return self.index[torch.randperm(len(self.index), generator=draws)]
 
     def __iter__(self) -> Iterator[Any]:
         self.epoch, first = self._start or (self.epoch + 1, 0)
         self._start = None
         batches = self.order(self.epoch).split(self.batch_size)[first : self.length]
         for k, rows in enumerate(batches, start=first):
-            self.position = (
-                k + 1
-            )  # before it is used: a checkpoint taken after the step counts it as done
+            # Before it is used: a checkpoint taken after the step counts the batch as done.
+            self.position = k + 1
             yield self.take(rows if self.seed is None else share(rows))
 
     @property
@@ -73,7 +73,7 @@ class DeterministicLoader:
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Start the next pass at the beginning of `epoch`, unless a loaded state points into that very epoch."""
+        """Start the next pass at the beginning of `epoch`, unless a loaded state points into it."""
         if self._start is None or self._start[0] != epoch:
             self._start = (epoch, 0)
 
@@ -81,14 +81,15 @@ class DeterministicLoader:
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Start the next pass where the state was taken: the rest of that epoch, which is nothing at its end."""
+        """Start the next pass where the state was taken: the rest of that epoch, perhaps nothing."""
         self._start = self.epoch, self.position = state["epoch"], state["position"]
 
 
 def share(rows: Tensor) -> Tensor:
-    """This process's part of a batch where a run is shared out to several: together they take the batch that one process would.
+    """This process's part of a batch where several processes train one run.
 
-    A batch of fewer rows than processes is taken whole by each.
+    Together they take the batch that one process would. A batch of fewer rows than processes is
+    taken by each of them in full.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows

@@ -9,7 +9,7 @@ from upgate.data.loader import DeterministicLoader
 
 
 class TensorDataModule(FoldDataModule):
-    """Batches {"x": (B, T, F) float32, "y": (B, ...)} of all sequences x, (n, T, F), and y, (n, ...).
+    """Batches {"x": (B, T, F) float32, "y": (B, ...)} of x, (n, T, F), and y, (n, ...).
 
     `rows`: the rows of the parts train, validation and test, (n_part,) int64 each.
     """

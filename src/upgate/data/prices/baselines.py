@@ -1,6 +1,7 @@
-"""The forecasts that cost nothing, in target units, at the network's own origins: every result's measure.
+"""The forecasts that cost nothing, in target units, at the network's own origins.
 
-Fitted per ticker on its training samples, which are the network's; a ticker with too few takes what all tickers give.
+Every result is measured against them. They are fitted for each ticker on its training samples,
+which are the network's; a ticker with too few takes the fit of all tickers.
 """
 
 import numpy as np
@@ -13,9 +14,10 @@ HAR_ENOUGH = 3 * MONTH  # training samples from which a ticker has HAR coefficie
 
 
 def references(panel: Panel, tensors: StockTensors) -> dict[str, Floats]:
-    """Return each reference's forecast from every row, (N,) float64 in target units; `har` for volatility only.
+    """Each reference's forecast from every row, (N,) float64 in target units.
 
-    Each is finite wherever there is a price: at a ticker's start, averages run over the rows there are.
+    `har` for volatility only. All are finite wherever there is a price: at a ticker's start,
+    averages run over the available rows.
     """
     drift = drifts(panel, tensors)[panel.ticker]
     if tensors.scaling["target"] == "return":
@@ -30,7 +32,7 @@ def references(panel: Panel, tensors: StockTensors) -> dict[str, Floats]:
 
 
 def drifts(panel: Panel, tensors: StockTensors) -> Floats:
-    """Return the mean training label of each ticker, (T,): for `level`, that of its h-day log return."""
+    """The mean training label of each ticker, (T,): for `level`, that of its h-day log return."""
     name = {"level": "return"}.get(tensors.scaling["target"], tensors.scaling["target"])
     label = labels(panel, name, tensors.scaling["horizon"])
     own = [
@@ -41,25 +43,23 @@ def drifts(panel: Panel, tensors: StockTensors) -> Floats:
 
 
 def log_volatility(panel: Panel, days: int) -> Floats:
-    """Return 0.5 log(mean parkinson of the last `days` rows + FLOOR), (N,), the rows there are at a ticker's start."""
+    """0.5 log(mean parkinson of the last `days` rows + FLOOR), (N,); fewer at a ticker's start."""
     variance = parkinson(panel)
-    total = sum(
-        (np.nan_to_num(panel.past(variance, i)) for i in range(days)), np.zeros_like(variance)
-    )
+    total = np.zeros_like(variance)
+    for i in range(days):
+        total = total + np.nan_to_num(panel.past(variance, i))
     rows = np.minimum(np.arange(len(variance)) - panel.first[panel.ticker] + 1, days)
     return 0.5 * np.log(total / rows + FLOOR)
 
 
 def har_inputs(panel: Panel) -> Floats:
-    """Return the regressors 1, day, week, month of Corsi (2009) in logs, (N, 4)."""
-    return np.stack(
-        [np.ones_like(panel.close), *(log_volatility(panel, days) for days in (1, 5, MONTH))],
-        axis=1,
-    )
+    """The regressors 1, day, week, month of Corsi (2009) in logs, (N, 4)."""
+    averages = [log_volatility(panel, days) for days in (1, 5, MONTH)]
+    return np.stack([np.ones_like(panel.close), *averages], axis=1)
 
 
 def har_coefficients(panel: Panel, tensors: StockTensors) -> Floats:
-    """Return intercept, day, week, month by least squares on the training samples of each ticker, (T, 4)."""
+    """Intercept, day, week, month by least squares on each ticker's training samples, (T, 4)."""
     x, y = har_inputs(panel), tensors.target
     everyone = tensors.origin["train"].numpy()
     rows = [row if len(row) >= HAR_ENOUGH else everyone for row in _training_rows(panel, tensors)]
@@ -67,6 +67,6 @@ def har_coefficients(panel: Panel, tensors: StockTensors) -> Floats:
 
 
 def _training_rows(panel: Panel, tensors: StockTensors) -> list[Ints]:
-    """Return the training origins of each ticker, T arrays of rows."""
+    """The training origins of each ticker, T arrays of rows."""
     row = np.sort(tensors.origin["train"].numpy())
     return np.split(row, np.searchsorted(row, panel.first[1:-1]))

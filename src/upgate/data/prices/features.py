@@ -1,4 +1,6 @@
-"""Prices to features and targets by row. Everything looks at one ticker only, and h counts that ticker's own rows.
+"""Prices to features and targets by row.
+
+Each formula looks at one ticker only, and h counts that ticker's own rows.
 
 A feature of row t knows rows up to t, a target of row t rows t+1..t+h: no other direction exists here.
 """
@@ -14,12 +16,13 @@ from upgate.errors import UserError, did_you_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-FLOOR = 1e-8  # variance added under a logarithm: a daily volatility of 0.01%, below any real bar and above a flat one
+# Variance added under a logarithm: a daily volatility of 0.01%, below any real bar, above a flat one.
+FLOOR = 1e-8
 
 
 @dataclass(frozen=True)
 class Panel:
-    """All tickers' rows, one after the other in (ticker, date) order; N rows, T tickers, D distinct dates."""
+    """All tickers' rows in (ticker, date) order; N rows, T tickers, D distinct dates."""
 
     tickers: list[str]  # T, sorted
     ticker: Ints  # (N,) index into tickers
@@ -42,16 +45,15 @@ class Panel:
             table[name].to_numpy(dtype=np.float64)
             for name in ("open", "high", "low", "close", "volume")
         ]
-        return Panel(
-            [str(name) for name in tickers], ticker, first, dates.to_numpy(), date, *columns
-        )
+        names = [str(name) for name in tickers]
+        return Panel(names, ticker, first, dates.to_numpy(), date, *columns)
 
     def past(self, values: Floats, k: int = 1) -> Floats:
-        """Return values[t - k] of the same ticker, NaN where there is none, (N,)."""
+        """values[t - k] of the same ticker, NaN where there is none, (N,)."""
         return self._shift(values, k, np.arange(len(values)) - k >= self.first[self.ticker])
 
     def ahead(self, values: Floats, k: int) -> Floats:
-        """Return values[t + k] of the same ticker, NaN where there is none, (N,)."""
+        """values[t + k] of the same ticker, NaN where there is none, (N,)."""
         return self._shift(values, -k, np.arange(len(values)) + k < self.first[self.ticker + 1])
 
     @staticmethod
@@ -60,7 +62,7 @@ class Panel:
 
 
 def parkinson(p: Panel) -> Floats:
-    """Return ln(H/L)^2 / (4 ln 2), the variance of a day estimated from its range (Parkinson 1980), (N,)."""
+    """ln(H/L)^2 / (4 ln 2), (N,): a day's variance estimated from its range (Parkinson 1980)."""
     return np.log(p.high / p.low) ** 2 / (4 * np.log(2))
 
 
@@ -84,12 +86,12 @@ def range_volatility(p: Panel) -> Floats:  # 0.5 log(parkinson_t + floor)
     return 0.5 * np.log(parkinson(p) + FLOOR)
 
 
-def volume_change(
-    p: Panel,
-) -> Floats:  # log(V_t / V_{t-1}); 0 where either is missing or not positive
-    volume = np.where(
-        p.volume > 0, p.volume, np.nan
-    )  # indices and currencies have none at all, or none before some year
+def volume_change(p: Panel) -> Floats:
+    """log(V_t / V_{t-1}); 0 where either is missing or not positive.
+
+    Indices and currencies have no volume at all, or none before some year.
+    """
+    volume = np.where(p.volume > 0, p.volume, np.nan)
     change = np.nan_to_num(np.log(volume / p.past(volume)))
     change[p.first[:-1]] = np.nan
     return change
@@ -131,9 +133,8 @@ def future_level(p: Panel, h: int) -> Floats:  # C_{t+h}
     return p.ahead(p.close, h)
 
 
-def future_volatility(
-    p: Panel, h: int
-) -> Floats:  # 0.5 log(mean_{i=1..h} parkinson_{t+i}); NaN if all h bars are flat
+def future_volatility(p: Panel, h: int) -> Floats:
+    """0.5 log(mean_{i=1..h} parkinson_{t+i}); NaN if all h bars are flat."""
     variance = parkinson(p)
     mean = sum((p.ahead(variance, i) for i in range(1, h + 1)), np.zeros_like(variance)) / h
     return 0.5 * np.log(mean, where=mean > 0, out=np.full_like(mean, np.nan))
@@ -147,7 +148,10 @@ TARGETS: dict[str, Callable[[Panel, int], Floats]] = {
 
 
 def inputs(p: Panel, names: list[str]) -> Floats:
-    """Return the named features by row, (N, F); NaN in a ticker's first row where the formula needs the day before."""
+    """The named features by row, (N, F).
+
+    NaN in a ticker's first row where the formula needs the day before.
+    """
     for name in names:
         if name not in FEATURES:
             raise UserError(f"{name} is not a feature{did_you_mean(name, FEATURES)}")
@@ -155,7 +159,10 @@ def inputs(p: Panel, names: list[str]) -> Floats:
 
 
 def labels(p: Panel, target: str, horizon: int) -> Floats:
-    """Return the label of each origin row in target units, (N,); NaN where the ticker ends first or all is flat."""
+    """The label of each origin row in target units, (N,).
+
+    NaN where the ticker ends before the horizon, or all its bars are flat.
+    """
     if target not in TARGETS:
         raise UserError(f"{target} is not a target{did_you_mean(target, TARGETS)}")
     return TARGETS[target](p, horizon)

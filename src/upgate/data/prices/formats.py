@@ -1,7 +1,8 @@
-"""The forms in which daily prices are written: what columns are called, how dates and numbers look.
+"""The forms in which daily prices are written: names of columns, forms of dates and numbers.
 
-Seen in files from Yahoo, yfinance, Kaggle, Nasdaq, Sina, Eastmoney, NetEase and Tushare. A form is decided by the whole
-column, never cell by cell; dates and tickers are parsed once per distinct value, so half a million rows cost little.
+Seen in files from Yahoo, yfinance, Kaggle, Nasdaq, Sina, Eastmoney, NetEase and Tushare. A form is
+decided by the full column, never cell by cell; dates and tickers are parsed once per distinct
+value, so half a million rows cost little.
 """
 
 import re
@@ -14,8 +15,9 @@ from upgate.errors import UserError
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 
-# The first alias that occurs wins, and of two columns of one name the left one (Yahoo's `Close,Close` is close, adjusted
-# close). "Adj Close" is absent on purpose: a close must be on the same basis as its open, high and low.
+# The first alias that occurs wins, and of two columns of one name the left one (Yahoo's
+# `Close,Close` is close, adjusted close). "Adj Close" is absent on purpose: a close must be on the
+# same basis as its open, high and low.
 ALIASES = {
     "ticker": ("ticker", "symbol", "tscode", "code", "股票代码", "证券代码", "代码", "name"),
     "date": (
@@ -39,64 +41,65 @@ ALIASES = {
     "volume": ("volume", "vol", "成交量"),
 }
 
-# In the order of trial, after `/`, `.` and 年月日 have become `-`. Month first, as most such files are American.
+# In the order of trial, after `/`, `.` and 年月日 have become `-`. Month first, as most such files
+# are American.
 DATE_FORMS = (
     *("%Y-%m-%d", "%Y%m%d", "%m-%d-%Y", "%d-%m-%Y", "%m-%d-%y", "%d-%m-%y"),
     *("%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y"),
 )
 
 MISSING = ("", "-", "--", "none", "nan", "null", "n/a", "<na>")
-GROUPED = re.compile(
-    r"^\$?(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)([KMB]?)$"
-)  # 72,366,500 and $210.00 and 57.42M
+# 72,366,500 and $210.00 and 57.42M
+GROUPED = re.compile(r"^\$?(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)([KMB]?)$")
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
-EVENTS = {
-    "dividend": "dividend|distribution|capital gain",
-    "split": "split",
-}  # rows of Yahoo's web table that hold no price
+# Rows of Yahoo's web table that hold no price.
+EVENTS = {"dividend": "dividend|distribution|capital gain", "split": "split"}
 
 
-def plain(name: object) -> str:
-    """Return a column's name in lower case, without blanks (no-break ones too), marks and bracketed units."""
+def normalize_name(name: object) -> str:
+    """A column's name in lower case, without blanks (no-break ones too), marks, bracketed units."""
     return re.sub(r"[(（].*|[\W_]", "", str(name)).casefold()
 
 
 def find_columns(names: Iterable[object], where: str) -> dict[str, int]:
-    """Return the position of each canonical column; raise `UserError` if one other than ticker and volume is missing."""
+    """The position of each canonical column.
+
+    Raises UserError if one other than ticker and volume is missing.
+    """
     names = list(names)
-    plains = [plain(name) for name in names]
-    found = {
-        field: plains.index(hit)
-        for field, all_ in ALIASES.items()
-        if (hit := _first(all_, plains)) is not None
-    }
-    if lacking := {"date", "open", "high", "low", "close"} - found.keys():
+    normalized = [normalize_name(name) for name in names]
+    positions = {}
+    for field, aliases in ALIASES.items():
+        alias = _first(aliases, normalized)
+        if alias is not None:
+            positions[field] = normalized.index(alias)
+    if lacking := {"date", "open", "high", "low", "close"} - positions.keys():
         shown = ", ".join(repr(str(name)[:30]) for name in names[:12])
         raise UserError(
-            f"{where} is no table of daily prices: it has no column for {', '.join(sorted(lacking))}, only {shown}"
+            f"{where} is no table of daily prices: "
+            f"it has no column for {', '.join(sorted(lacking))}, only {shown}"
         )
-    return found
+    return positions
 
 
-def _first(aliases: Iterable[str], plains: list[str]) -> str | None:
-    return next((alias for alias in aliases if alias in plains), None)
+def _first(aliases: Iterable[str], names: list[str]) -> str | None:
+    return next((alias for alias in aliases if alias in names), None)
 
 
 def stack_tickers(wide: pd.DataFrame) -> pd.DataFrame:
-    """Turn columns (field, ticker) or (ticker, field), as yfinance makes them, into rows with a `ticker` column.
+    """Columns (field, ticker) or (ticker, field), as yfinance makes them, to rows with a ticker.
 
-    The first column holds the dates. With several tickers, rows without any value are left out: they only fill up
-    the other tickers' days.
+    The first column holds the dates. With several tickers, rows without any value are left out:
+    they only fill up the other tickers' days.
     """
-    levels = [
-        [str(name).strip() for name in wide.columns.get_level_values(level)[1:]] for level in (0, 1)
-    ]
-    fields, tickers = levels if "close" in map(plain, levels[0]) else levels[::-1]
+    fields, tickers = _level(wide, 0), _level(wide, 1)
+    if "close" not in map(normalize_name, fields):
+        fields, tickers = tickers, fields
     parts = []
     for ticker in dict.fromkeys(tickers):
-        places = [i for i, name in enumerate(tickers) if name == ticker]
-        part = wide.iloc[:, [i + 1 for i in places]].set_axis([fields[i] for i in places], axis=1)
-        if len(places) < len(tickers):
+        columns = [i for i, name in enumerate(tickers) if name == ticker]
+        part = wide.iloc[:, [i + 1 for i in columns]].set_axis([fields[i] for i in columns], axis=1)
+        if len(columns) < len(tickers):
             part = part[~(part.isna() | (part == "")).all(axis=1)]
         part = part.loc[:, ~part.columns.duplicated()]
         part.insert(0, "date", wide.iloc[:, 0].loc[part.index])
@@ -104,18 +107,25 @@ def stack_tickers(wide: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
+def _level(wide: pd.DataFrame, level: int) -> list[str]:
+    """The names of a level of the columns, without the first column's."""
+    return [str(name).strip() for name in wide.columns.get_level_values(level)[1:]]
+
+
 def to_text(values: pd.Series) -> pd.Series:
-    """Return the values as stripped text, '' where missing, whole floats as integers (a date 20130104.0)."""
+    """The values as stripped text: '' where missing, integral floats as integers (20130104.0)."""
     codes, distinct = pd.factorize(values)
     text = pd.Series(distinct).astype(str).str.strip().str.replace(r"^(\d+)\.0$", r"\1", regex=True)
     text = text.mask(text.str.casefold().isin(MISSING), "")
-    return pd.Series(
-        np.append(text.to_numpy(object), "")[codes], index=values.index, dtype=str
-    )  # code -1, a missing value, takes the last
+    by_code = np.append(text.to_numpy(object), "")  # code -1, a missing value, takes the last
+    return pd.Series(by_code[codes], index=values.index, dtype=str)
 
 
 def to_tickers(values: pd.Series) -> pd.Series:
-    """Return codes as text with their leading zeros, without the apostrophe or `="..."` that guards these in spreadsheets."""
+    """Codes as text with their leading zeros.
+
+    Without the apostrophe or the `="..."` that guards these in spreadsheets.
+    """
     codes, distinct = pd.factorize(values)
     names = (
         pd.Series(distinct)
@@ -128,20 +138,19 @@ def to_tickers(values: pd.Series) -> pd.Series:
 
 
 def to_days(values: pd.Series) -> pd.Series:
-    """Return plain dates, datetime64[s]; NaT where there is none or it cannot be read.
+    """Dates, datetime64[s]; NaT where there is none or it cannot be read.
 
-    A time zone is dropped: the day is the one on the wall of the exchange. Text is read by the first form that fits every
-    value of the column, else by the one that fits most; so 1/2/2015 is 2 January, unless the column also holds a value
-    like 27/2/2015. Two-digit years are 1969 to 2068.
+    A time zone is dropped: the day is the local one of the exchange. Text is read by the first form
+    that fits every value of the column, else by the one that fits most; so 1/2/2015 is 2 January,
+    unless the column also holds a value like 27/2/2015. Two-digit years are 1969 to 2068.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_localize(None)
     if values.dtype.kind == "M":
         return values.dt.normalize().astype("datetime64[s]")
     codes, distinct = pd.factorize(to_text(values))
-    text = pd.Series(distinct, dtype=str).str.replace(
-        r"[ T]\d{1,2}:\d\d.*$", "", regex=True
-    )  # a time of day, an offset
+    time_of_day = r"[ T]\d{1,2}:\d\d.*$"  # and an offset
+    text = pd.Series(distinct, dtype=str).str.replace(time_of_day, "", regex=True)
     text = text.str.replace(r"[/.年月]", "-", regex=True).str.removesuffix("日")
     best, fewest = pd.Series(pd.NaT, index=text.index, dtype="datetime64[s]"), len(text) + 1
     for form in DATE_FORMS:
@@ -158,13 +167,13 @@ def _parse(text: pd.Series, form: str) -> pd.Series:
     if form == "%Y%m%d":
         text = text.where(text.str.len() == 8)  # else 2013014 would pass
     days = pd.to_datetime(text, format=form, errors="coerce").astype("datetime64[s]")
-    if "%y" in form:  # a column over more than 70 years has wrapped: 2-Jan-62 would become 2062
+    if "%y" in form:  # over more than 70 years it wraps: 2-Jan-62 would become 2062
         days = days.mask(days > days.min() + np.timedelta64(70 * 366, "D"))
     return days
 
 
 def to_numbers(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values as float64, NaN where missing, and a mask of the cells that are no finite number.
+    """The values as float64, NaN where missing, and a mask of cells that are no finite number.
 
     A comma is read only as a mark between thousands; `1,5` is not a number.
     """

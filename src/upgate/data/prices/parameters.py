@@ -1,4 +1,4 @@
-"""What can be asked of a source of prices in words: kinds that annotate the sources' parameters."""
+"""Types that annotate the parameters of the sources of prices."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -6,19 +6,20 @@ from typing import Annotated, Any, Literal
 from upgate.config.schema import Range
 
 
-def listed(asked: Any) -> list[Any]:
-    """Return what is asked for as a list; None, which leaves the choice to the source, is an empty one."""
-    return list(asked) if isinstance(asked, list | tuple) else [] if asked is None else [asked]
+def listed(value: Any) -> list[Any]:
+    """The value as a list; None, which leaves the choice to the source, is an empty one."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _is_day(asked: Any) -> bool:
-    return asked is None or type(asked) in (str, int, date)
+def _is_day(value: Any) -> bool:
+    return value is None or type(value) in (str, int, date)
 
 
-def _are_tickers(asked: Any) -> bool:
-    return all(
-        type(one) in (str, int) and str(one).strip() for one in listed(asked)
-    )  # a whole number is a Chinese code
+def _are_tickers(value: Any) -> bool:
+    """Texts, or whole numbers: Chinese codes."""
+    return all(type(name) in (str, int) and str(name).strip() for name in listed(value))
 
 
 Bad = Literal["refuse", "drop"]

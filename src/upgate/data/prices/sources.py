@@ -1,4 +1,4 @@
-"""A choice of `conf/data/` -> `Prices`. What a source can be asked for are its function's parameters, each checked."""
+"""A choice of `conf/data/` -> `Prices`. The keys of a source are its function's parameters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,17 +15,16 @@ from upgate.errors import UserError, did_you_mean
 
 
 def load_prices(config: Mapping[str, Any]) -> Prices:
-    """Return the prices that a plain config with the keys of `conf/data/<source>.yaml` asks for."""
+    """The prices of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:
         raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
-    return build(
-        SOURCES[source], {key: value for key, value in config.items() if key != "source"}, "data"
-    )
+    values = {key: value for key, value in config.items() if key != "source"}
+    return build(SOURCES[source], values, "data")
 
 
 def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:
-    """Return the S&P 500 index, 1999-01-04 to 2018-12-31, as the one ticker SP500.
+    """The S&P 500 index, 1999-01-04 to 2018-12-31, as the only ticker SP500.
 
     It is a file inside the `arch` package, read in place: importing `arch` for it takes 1.3 s.
     """
@@ -50,7 +49,7 @@ def load_files(
     end: Day = None,
     bad: Bad = "refuse",
 ) -> Prices:
-    """Return the prices of a file or a folder of the user's; of all its tickers where none is named."""
+    """The prices of the user's file or folder; of all its tickers where none is named."""
     if path in (None, "", "???"):
         raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
     if tickers == []:

@@ -22,15 +22,18 @@ from upgate.errors import UserError
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("ticker", "date", *NUMBERS)
-ROUNDING = 1e-6  # relative: adjusted prices are off by 1e-15, float32 ones by 1e-7, the least real fault seen by 1.2e-5
+# Relative: adjusted prices are off by 1e-15, float32 ones by 1e-7, the least real fault seen by
+# 1.2e-5.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Prices:
     """Daily bars, sorted by (ticker, date), one row each, every price positive, low <= open, close <= high.
 
-    `table`: ticker (str), date (datetime64[s], midnight), open high low close volume (float64; volume NaN where the
-    source has none). `source`: a phrase that says where they came from. `dropped`: reason -> rows left out, if any.
+    `table`: ticker (str), date (datetime64[s], midnight), open high low close volume (float64;
+    volume NaN where the source has none). `source`: a phrase that says where they came from.
+    `dropped`: reason -> rows left out, if any.
     """
 
     table: pd.DataFrame
@@ -38,7 +41,7 @@ class Prices:
     dropped: dict[str, int]
 
     def hash(self) -> str:
-        """Return the sha256 of the values, in hex: the same on every machine, for every file that holds these prices."""
+        """The sha256 of the values, in hex: the same on every machine and for every file format."""
         return self._hash
 
     @cached_property
@@ -49,101 +52,104 @@ class Prices:
         digest.update(self.table["date"].to_numpy("datetime64[D]").astype("<i8").tobytes())
         for column in NUMBERS:
             values = self.table[column].to_numpy("<f8")
-            digest.update(
-                np.where(np.isnan(values), np.nan, values + 0.0).tobytes()
-            )  # one NaN, no -0.0
+            unique = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, no -0.0
+            digest.update(unique.tobytes())
         return digest.hexdigest()
 
 
 class Bars(TableCleaner):
     """Rows of prices, named by ticker and day too."""
 
-    def place(self, row: pd.Series) -> str:
-        day = (
-            row["date"].strftime("%Y-%m-%d")
-            if isinstance(row["date"], pd.Timestamp)
-            else row["date"]
-        )
-        return f"{super().place(row)}, {row['ticker']} {day}"
+    def row_name(self, row: pd.Series) -> str:
+        day = row["date"]
+        if isinstance(day, pd.Timestamp):
+            day = day.strftime("%Y-%m-%d")
+        return f"{super().row_name(row)}, {row['ticker']} {day}"
 
 
 def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
-    """Return the canonical table of a frame with any of the known column names and forms.
+    """The canonical table of a frame with any of the known column names and forms.
 
     `where` names the table in errors and becomes the source; its index names the rows.
-    What is no price is dropped and counted: dividend, split, blank and incomplete rows, exact repeats. What cannot be
-    right raises `UserError`, or is dropped and counted where `bad` is "drop": an unreadable date or number, no ticker, a
-    price <= 0, a volume < 0, an impossible bar, two different bars of one day (both go: nothing says which is right).
+    What is no price is dropped and counted: dividend, split, blank and incomplete rows, exact
+    repeats. What cannot be right raises UserError, or is dropped and counted where `bad` is "drop":
+    an unreadable date or number, no ticker, a price <= 0, a volume < 0, an impossible bar, two
+    different bars of one day (both are dropped: nothing says which is right).
     """
-    sieve = name_rows(raw, where=where, bad=bad)
-    check_bars(sieve)
-    return finish(sieve)
+    cleaner = name_rows(raw, where=where, bad=bad)
+    check_bars(cleaner)
+    return finish(cleaner)
 
 
 def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> Bars:
-    """Name the columns, give every row its day and its ticker (`ticker` where the table has none); numbers stay raw."""
+    """Name the columns and parse each row's day and ticker; numbers stay raw.
+
+    ticker: for a table without a column of tickers.
+    """
     if bad not in ("refuse", "drop"):
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
-    places = find_columns(raw.columns, where)
-    frame = raw.iloc[:, list(places.values())].set_axis(list(places), axis=1)
-    frame["ticker"] = (
-        to_tickers(frame["ticker"])
-        if "ticker" in frame
-        else pd.Series(ticker, index=frame.index, dtype=str)
-    )
+    positions = find_columns(raw.columns, where)
+    frame = raw.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
+    if "ticker" in frame:
+        frame["ticker"] = to_tickers(frame["ticker"])
+    else:
+        frame["ticker"] = pd.Series(ticker, index=frame.index, dtype=str)
     frame = frame.assign(day=to_days(frame["date"])).reindex(columns=[*COLUMNS, "day"])
-    sieve = Bars(frame, where, bad)
+    cleaner = Bars(frame, where, bad)
     undated = frame["day"].isna().to_numpy()
     if undated.any():
         blank = undated.copy()
         blank[undated] = (frame.loc[undated, ["date", *PRICES]].apply(to_text) == "").all(axis=1)
-        sieve.drop(blank, "blank")
-        sieve.reject(
+        cleaner.drop(blank, "blank")
+        cleaner.reject(
             undated[~blank],
             "unreadable date",
             lambda _: "no date, or not in the form of the others",
         )
-    sieve.frame = sieve.frame.assign(date=sieve.frame["day"])[list(COLUMNS)]
-    sieve.reject(
-        (sieve.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker"
+    cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
+    cleaner.reject(
+        (cleaner.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker"
     )
-    return sieve
+    return cleaner
 
 
-def check_bars(sieve: Bars) -> None:
+def check_bars(cleaner: Bars) -> None:
     """Make numbers of the price and volume columns and let only possible bars through."""
-    read_numbers(sieve)
-    sieve.drop(sieve.frame[list(PRICES)].isna().any(axis=1).to_numpy(), "incomplete")
-    sieve.reject((sieve.frame[list(PRICES)] <= 0).any(axis=1).to_numpy(), "price <= 0", _tell_low)
-    sieve.reject(
-        (sieve.frame["volume"] < 0).to_numpy(),
+    read_numbers(cleaner)
+    cleaner.drop(cleaner.frame[list(PRICES)].isna().any(axis=1).to_numpy(), "incomplete")
+    cleaner.reject(
+        (cleaner.frame[list(PRICES)] <= 0).any(axis=1).to_numpy(), "price <= 0", _describe_low
+    )
+    cleaner.reject(
+        (cleaner.frame["volume"] < 0).to_numpy(),
         "volume < 0",
         lambda row: f"the volume {row['volume']:g} is below 0",
     )
-    sieve.reject(_impossible(sieve.frame), "impossible bar", _tell_bar)
+    cleaner.reject(_impossible(cleaner.frame), "impossible bar", _describe_bar)
 
 
-def read_numbers(sieve: Bars) -> None:
+def read_numbers(cleaner: Bars) -> None:
     """Make float64 of the price and volume columns; rows with text in them are events, or cannot be read."""
-    told = np.full(len(sieve.frame), "", dtype=object)
+    message = np.full(len(cleaner.frame), "", dtype=object)
     columns = {}
     for column in NUMBERS:
-        columns[column], unread = to_numbers(sieve.frame[column])
+        columns[column], unread = to_numbers(cleaner.frame[column])
         if unread.any():
-            cells = sieve.frame.loc[unread, column].astype(str).str.strip()
-            told[unread] += (f" {column} '" + cells + "'").to_numpy(object)
-    sieve.frame = sieve.frame.assign(**columns)
-    if not (told != "").any():
+            cells = cleaner.frame.loc[unread, column].astype(str).str.strip()
+            message[unread] += (f" {column} '" + cells + "'").to_numpy(object)
+    cleaner.frame = cleaner.frame.assign(**columns)
+    if not (message != "").any():
         return
-    sieve.frame = sieve.frame.assign(told=pd.Series(told, index=sieve.frame.index, dtype=str))
+    messages = pd.Series(message, index=cleaner.frame.index, dtype=str)
+    cleaner.frame = cleaner.frame.assign(message=messages)
     for event, form in EVENTS.items():
-        sieve.drop(sieve.frame["told"].str.contains(form, case=False).to_numpy(bool), event)
-    sieve.reject(
-        (sieve.frame["told"] != "").to_numpy(),
+        cleaner.drop(cleaner.frame["message"].str.contains(form, case=False).to_numpy(bool), event)
+    cleaner.reject(
+        (cleaner.frame["message"] != "").to_numpy(),
         "unreadable number",
-        lambda row: f"not a number:{row['told']}",
+        lambda row: f"not a number:{row['message']}",
     )
-    sieve.frame = sieve.frame.drop(columns="told")
+    cleaner.frame = cleaner.frame.drop(columns="message")
 
 
 def _impossible(frame: pd.DataFrame) -> np.ndarray:
@@ -155,31 +161,34 @@ def _impossible(frame: pd.DataFrame) -> np.ndarray:
     )
 
 
-def _tell_low(row: pd.Series) -> str:
+def _describe_low(row: pd.Series) -> str:
     column = next(column for column in PRICES if row[column] <= 0)
-    return f"{column} is {row[column]:g}, but a price is above 0 (not so in forward-adjusted or padded data)"
+    return (
+        f"{column} is {row[column]:g}, "
+        "but a price is above 0 (not so in forward-adjusted or padded data)"
+    )
 
 
-def _tell_bar(row: pd.Series) -> str:
+def _describe_bar(row: pd.Series) -> str:
     o, h, l, c = (f"{row[column]:.10g}" for column in PRICES)
     return f"open {o} and close {c} do not both lie between low {l} and high {h}"
 
 
-def finish(sieve: Bars) -> Prices:
-    """Sort, take out repeats, and make the `Prices`."""
-    codes, _ = pd.factorize(sieve.frame["ticker"], sort=True)
-    order = np.lexsort((sieve.frame["date"].to_numpy(), codes))
-    sieve.frame = sieve.frame.iloc[order]
+def finish(cleaner: Bars) -> Prices:
+    """Sort, drop repeats, and make the `Prices`."""
+    codes, _ = pd.factorize(cleaner.frame["ticker"], sort=True)
+    order = np.lexsort((cleaner.frame["date"].to_numpy(), codes))
+    cleaner.frame = cleaner.frame.iloc[order]
     key: Any = ["ticker", "date"]
-    if sieve.frame.duplicated(key).any():
-        sieve.drop(sieve.frame.duplicated(list(COLUMNS)).to_numpy(), "repeated")
-        twice = sieve.frame.duplicated(key, keep=False).to_numpy()
-        sieve.reject(
+    if cleaner.frame.duplicated(key).any():
+        cleaner.drop(cleaner.frame.duplicated(list(COLUMNS)).to_numpy(), "repeated")
+        twice = cleaner.frame.duplicated(key, keep=False).to_numpy()
+        cleaner.reject(
             twice, "two bars of one day", lambda row: "this day occurs twice, with different values"
         )
-    if sieve.frame.empty:
-        why = ", ".join(f"{count} {reason}" for reason, count in sieve.dropped.items())
+    if cleaner.frame.empty:
+        why = ", ".join(f"{count} {reason}" for reason, count in cleaner.dropped.items())
         raise UserError(
-            f"{sieve.where} holds no row of prices" + (f" (dropped: {why})" if why else "")
+            f"{cleaner.where} holds no row of prices" + (f" (dropped: {why})" if why else "")
         )
-    return Prices(sieve.frame.reset_index(drop=True), sieve.where, dict(sieve.dropped))
+    return Prices(cleaner.frame.reset_index(drop=True), cleaner.where, dict(cleaner.dropped))

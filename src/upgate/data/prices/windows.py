@@ -1,8 +1,9 @@
 """Panel to tensors for one fold: which samples each part has, features and labels scaled by the training part only.
 
-A sample is named by its origin t, the row of the last day in its window. It belongs to a part if and only if the dates
-of row t and of row t + h, where its label ends, both lie in the part: so labels are purged at every boundary, also for
-a ticker with holes in its calendar. Its window may reach back before the part: past inputs are no leak.
+A sample is named by its origin t, the row of the last day in its window. It belongs to a part if and
+only if the dates of row t and of row t + h, where its label ends, both lie in the part: so labels
+are purged at every boundary, also for a ticker with holes in its calendar. Its window may reach
+back before the part: past inputs are no leak.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ from upgate.data.prices.features import Floats, Ints, Panel, inputs, labels
 from upgate.data.splits.chronological import Fold
 from upgate.errors import UserError
 
-ENOUGH = 30  # training rows (for the label: samples) from which a ticker has statistics of its own
-# Standard deviations: an unadjusted split is a day of 20 to 60 of them. Prices do grow out of their training range.
+PARTS = ("train", "validation", "test")
+ENOUGH = 30  # training rows (for the label: samples) from which a ticker has its own statistics
+# Standard deviations: an unadjusted split is a day of 20 to 60 of them. Prices do grow out of their
+# training range.
 CLIP = {"return": 10.0, "volatility": 10.0, "level": np.inf}
 
 Mask = NDArray[np.bool_]
@@ -34,14 +37,12 @@ class StockTensors:
     window: int
     x: Tensor  # (N, F) float32, scaled; rows without a value are 0 and inside no window
     y: Tensor  # (N,) float32, scaled label by origin row; NaN where there is none
-    origin: dict[
-        str, Tensor
-    ]  # train, validation, test -> (n,) int64 origin rows, by date, within a date by ticker
+    # train, validation, test -> (n,) int64 origin rows, by date, within a date by ticker
+    origin: dict[str, Tensor]
     target: Floats  # (N,) label by origin row in target units: log return, price, or log volatility
-    scaling: dict[
-        str, Any
-    ]  # plain values, for a checkpoint: what `apply_scaling`, `unscale` and `to_price` need
-    notes: dict[str, int]  # what was left out or treated otherwise, counted
+    # Plain values, for a checkpoint: what `apply_scaling`, `unscale` and `to_price` need.
+    scaling: dict[str, Any]
+    notes: dict[str, int]  # what was left out or treated in another way, counted
 
 
 def build(
@@ -54,18 +55,16 @@ def build(
     features: list[str],
     bad: Literal["refuse", "drop"],
 ) -> StockTensors:
-    """Make the tensors of one fold; every statistic comes from rows and labels inside its training part.
+    """Make the tensors of one fold; all statistics are of rows and labels in its training part.
 
-    With the target `level` a ticker is scaled by its own training range, so one with fewer than ENOUGH training rows
-    or samples has no honest scale: it is left out and counted. With the others it takes the pooled statistics.
-    Raises UserError if no training sample is left, or if a ticker is too short for any sample and `bad` is "refuse".
+    With the target `level` a ticker is scaled by its own training range, so one with fewer than
+    ENOUGH training rows or samples has no honest scale: it is left out and counted. With the others
+    it takes the pooled statistics. Raises UserError if no training sample is left, or if a ticker
+    is too short for any sample and `bad` is "refuse".
     """
     values, label = inputs(panel, features), labels(panel, target, horizon)
     complete = _complete(panel, values, window)
-    inside = {
-        part: _inside(panel, horizon, getattr(fold, part))
-        for part in ("train", "validation", "test")
-    }
+    inside = {part: _inside(panel, horizon, getattr(fold, part)) for part in PARTS}
     sample = complete & np.isfinite(label)
     row = np.isfinite(values).all(axis=1) & _inside(panel, 0, fold.train)
     scaling: dict[str, Any] = {
@@ -83,34 +82,34 @@ def build(
     short = np.diff(panel.first) < needed
     if short.any() and bad != "drop":
         raise UserError(
-            f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; leave such tickers out "
-            "with data.bad=drop, or take a smaller window"
+            f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
+            "leave such tickers out with data.bad=drop, or take a smaller window"
         )
-    own = [
-        name in scaling["x"]["tickers"] and name in scaling["y"]["tickers"]
-        for name in panel.tickers
-    ]
-    notes = {
-        "tickers_too_short": int(short.sum()),
-        "tickers_without_own_scale": int(
-            (~short & ~np.array(own)).sum()
-        ),  # level: left out; else: scaled as the pool
-        "labels_flat": int(
-            (complete & np.isnan(label) & np.any(list(inside.values()), axis=0)).sum()
-        ),
-    }
-    x, y = (
-        _scale(panel, values, scaling["x"], CLIP[target]),
-        _scale(panel, label[:, None], scaling["y"]),
-    )
+    flat = complete & np.isnan(label) & np.any(list(inside.values()), axis=0)
+    notes = _notes(panel, scaling, short, flat)
+    x = _scale(panel, values, scaling["x"], CLIP[target])
+    y = _scale(panel, label[:, None], scaling["y"])
     return StockTensors(panel, window, x.nan_to_num(), y[:, 0], origin, label, scaling, notes)
 
 
-def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}, for `DeterministicLoader`.
+def _notes(panel: Panel, scaling: dict[str, Any], short: Mask, flat: Mask) -> dict[str, int]:
+    """Count short tickers, (T,), those that have no scale of their own, and flat labels, (N,)."""
+    scaled = scaling["x"]["tickers"].keys() & scaling["y"]["tickers"].keys()
+    own = np.array([name in scaled for name in panel.tickers])
+    return {
+        "tickers_too_short": int(short.sum()),
+        # for the target level they are left out, else they are scaled by the pooled statistics
+        "tickers_without_own_scale": int((~short & ~own).sum()),
+        "labels_flat": int(flat.sum()),
+    }
 
-    All windows are one strided view of x; `index_select` on it is the fastest way measured (64 windows of 60 x 6 out of
-    600,000 rows, one thread: 9 us; indexing the view 18, rows by origin + arange 39, a stack of slices 72).
+
+def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
+    """A function of origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}.
+
+    All windows are one strided view of x; `index_select` on it is the fastest way measured (64
+    windows of 60 x 6 out of 600,000 rows, one thread: 9 us; indexing the view 18, rows by origin +
+    arange 39, a stack of slices 72).
     """
     windows = x.unfold(0, window, 1).transpose(1, 2)  # (N - W + 1, W, F)
 
@@ -125,56 +124,55 @@ def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tens
 
 
 def apply_scaling(panel: Panel, scaling: dict[str, Any], window: int) -> tuple[Tensor, Tensor]:
-    """Return x (N, F) for new data and each ticker's last row (T,), the origins of the forecasts that are news.
+    """x (N, F) for new data, and each ticker's last row (T,), the origins of the next forecasts.
 
-    A ticker unknown to the scaling takes the pooled statistics; for the target `level` there are none: UserError.
+    A ticker unknown to the scaling takes the pooled statistics; the target `level` has none:
+    UserError.
     """
     values = inputs(panel, scaling["features"])
-    strange = ~_known(panel, scaling)
-    if strange.any():
+    unknown = ~_known(panel, scaling)
+    if unknown.any():
         raise UserError(
-            f"{panel.tickers[int(strange.argmax())]} had no training range to scale its price level by; predict "
-            "tickers that were trained on, or train with target=return"
+            f"{panel.tickers[int(unknown.argmax())]} had no training range to scale its price level "
+            "by; predict tickers that were trained on, or train with target=return"
         )
     last = panel.first[1:] - 1
     short = ~_complete(panel, values, window)[last]
     if short.any():
         raise UserError(
-            f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; give it more days"
+            f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; "
+            "give it more days"
         )
-    return _scale(
-        panel, values, scaling["x"], CLIP[scaling["target"]]
-    ).nan_to_num(), torch.from_numpy(last)
+    x = _scale(panel, values, scaling["x"], CLIP[scaling["target"]])
+    return x.nan_to_num(), torch.from_numpy(last)
 
 
 def unscale(scaled: Floats, row: Ints, panel: Panel, scaling: dict[str, Any]) -> Floats:
-    """Return predictions in target units, (n,) float64, from scaled ones at these origin rows."""
+    """Predictions in target units, (n,) float64, from scaled ones at these origin rows."""
     centre, scale = _statistics(panel.tickers, scaling["y"], 1)
     ticker = panel.ticker[row]
     return np.asarray(scaled, np.float64) * scale[ticker, 0] + centre[ticker, 0]
 
 
 def to_price(prediction: Floats, row: Ints, panel: Panel, scaling: dict[str, Any]) -> Floats | None:
-    """Return the price meant by a prediction in target units at these origin rows; None for a volatility."""
+    """The prices meant by predictions in target units, (n,); None for a volatility."""
     if scaling["target"] == "volatility":
         return None
     return prediction if scaling["target"] == "level" else panel.close[row] * np.exp(prediction)
 
 
 def _complete(panel: Panel, values: Floats, window: int) -> Mask:
-    """Return whether the `window` rows ending at each row are of one ticker and finite, (N,)."""
+    """Whether the `window` rows ending at each row are of one ticker and finite, (N,)."""
     row = np.arange(len(values))
-    hole = np.maximum.accumulate(
-        np.where(np.isfinite(values).all(axis=1), -1, row)
-    )  # the last row that is not finite
+    finite = np.isfinite(values).all(axis=1)
+    hole = np.maximum.accumulate(np.where(finite, -1, row))  # the last row that is not finite
     return row - window >= np.maximum(hole, panel.first[panel.ticker] - 1)
 
 
 def _inside(panel: Panel, horizon: int, part: range) -> Mask:
-    """Return whether both row t's date and row t + horizon's lie in the part, (N,)."""
-    end = panel.ahead(
-        panel.date.astype(np.float64), horizon
-    )  # NaN, beyond the ticker's rows, is in no part
+    """Whether both row t's date and row t + horizon's lie in the part, (N,)."""
+    # NaN, beyond the ticker's rows, is in no part.
+    end = panel.ahead(panel.date.astype(np.float64), horizon)
     return (panel.date >= part.start) & (end < part.stop)
 
 
@@ -184,7 +182,10 @@ def _by_date(panel: Panel, chosen: Mask) -> Tensor:
 
 
 def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, Any]:
-    """Return centre and scale, K numbers each, per ticker over the chosen rows, and pooled where that has a meaning."""
+    """Centre and scale, K numbers each, of each ticker over the chosen rows.
+
+    And pooled over all tickers where that has a meaning: not for price levels.
+    """
     fit = _minimum_range if target == "level" else _mean_deviation
     row = np.flatnonzero(chosen)
     bounds = np.searchsorted(row, panel.first)
@@ -193,7 +194,8 @@ def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, A
         for name, (a, b) in zip(panel.tickers, pairwise(bounds), strict=True)
         if b - a >= ENOUGH
     }
-    return {"tickers": own, "pooled": fit(values[row]) if target != "level" and len(row) else None}
+    pooled = fit(values[row]) if target != "level" and len(row) else None
+    return {"tickers": own, "pooled": pooled}
 
 
 def _mean_deviation(values: Floats) -> dict[str, list[float]]:
@@ -205,49 +207,46 @@ def _minimum_range(values: Floats) -> dict[str, list[float]]:
 
 
 def _plain(centre: Floats, scale: Floats) -> dict[str, list[float]]:
-    constant = scale <= 1e-12 * np.abs(
-        centre
-    )  # the standard deviation of equal numbers need not come out as 0
+    # The standard deviation of equal numbers need not come out as 0.
+    constant = scale <= 1e-12 * np.abs(centre)
     return {"centre": centre.tolist(), "scale": np.where(constant, 1.0, scale).tolist()}
 
 
 def _statistics(
     tickers: Sequence[str], fitted: dict[str, Any], width: int
 ) -> tuple[Floats, Floats]:
-    """Return centre and scale, (T, width) each: the ticker's own, else the pooled, else NaN."""
+    """Centre and scale, (T, width) each: the ticker's own, else the pooled, else NaN."""
     centre, scale = np.full((2, len(tickers), width), np.nan)
     for i, name in enumerate(tickers):
-        one = fitted["tickers"].get(name, fitted["pooled"])
-        if one is not None:
-            centre[i], scale[i] = one["centre"], one["scale"]
+        statistics = fitted["tickers"].get(name, fitted["pooled"])
+        if statistics is not None:
+            centre[i], scale[i] = statistics["centre"], statistics["scale"]
     return centre, scale
 
 
 def _known(panel: Panel, scaling: dict[str, Any]) -> Mask:
-    """Return which tickers can be scaled, (T,)."""
-    x, y = scaling["x"], scaling["y"]
-    return np.array(
-        [
-            all(t in fit["tickers"] or fit["pooled"] is not None for fit in (x, y))
-            for t in panel.tickers
-        ]
-    )
+    """Which tickers can be scaled, (T,)."""
+    known = np.ones(len(panel.tickers), dtype=bool)
+    for fitted in (scaling["x"], scaling["y"]):
+        if fitted["pooled"] is None:
+            known &= np.array([name in fitted["tickers"] for name in panel.tickers])
+    return known
 
 
 def _scale(panel: Panel, values: Floats, fitted: dict[str, Any], clip: float = np.inf) -> Tensor:
-    """Return (N, K) float32."""
+    """(N, K) float32."""
     centre, scale = _statistics(panel.tickers, fitted, values.shape[1])
     scaled = (values - centre[panel.ticker]) / scale[panel.ticker]
     return torch.from_numpy(scaled.clip(-clip, clip).astype(np.float32))
 
 
 def _lost(values: Floats) -> int:
-    """Return how many rows at a ticker's start have no features: 1 where one of them looks at the day before."""
+    """The rows at a ticker's start without features: 1 where a feature looks at the day before."""
     return int(np.isnan(values[0]).any())
 
 
 def _rows(panel: Panel, chosen: Mask) -> str:
-    """Say `APTV (and 3 more) has 44 rows` for the shortest of the chosen tickers."""
+    """`APTV (and 3 more) has 44 rows`, for the shortest of the chosen tickers."""
     rows = np.diff(panel.first)
     worst = int(np.where(chosen, rows, rows.max() + 1).argmin())
     more = f" (and {chosen.sum() - 1} more)" if chosen.sum() > 1 else ""
@@ -257,7 +256,13 @@ def _rows(panel: Panel, chosen: Mask) -> str:
 def _no_sample(panel: Panel, fold: Fold, needed: int) -> str:
     rows = np.bincount(panel.ticker[_inside(panel, 0, fold.train)], minlength=len(panel.tickers))
     best = int(rows.argmax())
-    have = f"there is no training sample: {panel.tickers[best]}, the longest ticker, has {rows[best]} training rows"
+    have = (
+        f"there is no training sample: {panel.tickers[best]}, the longest ticker, "
+        f"has {rows[best]} training rows"
+    )
     if rows[best] < needed:
         return f"{have}, and window and horizon need {needed}; take a smaller window, or more data"
-    return f"{have}, but no window with a label in it (flat bars, high = low, have no volatility); use target=return"
+    return (
+        f"{have}, but no window with a label in it "
+        "(flat bars, high = low, have no volatility); use target=return"
+    )

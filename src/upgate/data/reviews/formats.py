@@ -14,7 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
-from upgate.data.prices.formats import plain
+from upgate.data.prices.formats import normalize_name
 from upgate.errors import UserError, did_you_mean
 
 # The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's choice, not ours.
@@ -107,9 +107,9 @@ def names_known(cells: Iterable[object], asked: Iterable[object] = ()) -> bool:
     names = {
         *ALIASES["text"],
         *ALIASES["label"],
-        *(plain(name) for name in asked if name is not None),
+        *(normalize_name(name) for name in asked if name is not None),
     }
-    return any(plain(cell) in names for cell in cells)
+    return any(normalize_name(cell) in names for cell in cells)
 
 
 def find_columns(
@@ -117,16 +117,16 @@ def find_columns(
 ) -> dict[str, int]:
     """Return the position of text, label and split, where there are such; `text` and `label` are names that must be there."""
     known = [str(name).strip() for name in names]
-    plains = [plain(name) for name in known]
+    plains = [normalize_name(name) for name in known]
     asked = {"text": text, "label": label}
     for field, name in asked.items():
-        if name is not None and plain(name) not in plains:
+        if name is not None and normalize_name(name) not in plains:
             raise UserError(
                 f"{where} has no column '{name}', which data.{field} asks for{did_you_mean(str(name), known)}"
             )
     found = {}
     for field, aliases in ALIASES.items():
-        wanted = aliases if asked.get(field) is None else (plain(asked[field]),)
+        wanted = aliases if asked.get(field) is None else (normalize_name(asked[field]),)
         hit = next((alias for alias in wanted if alias in plains), None)
         if hit is not None:
             found[field] = plains.index(hit)

@@ -1,8 +1,9 @@
 """Chronological folds as pure integers: n sorted dates in, ranges of them out.
 
-All fractions are of dates, not of rows. `test` is the share of all dates that is ever tested, by all folds together: so
-`holdout`, `walk_forward` and `development` with the same `test` agree on which dates are the last, untouched ones. With `refit` a fold
-trains on its validation part too, for a last run whose length is chosen: what is validated then has been trained on.
+All fractions are of dates, not of rows. `test` is the share of all dates that is ever tested, by all
+folds together: so `holdout`, `walk_forward` and `development` with the same `test` agree on which
+dates are the last, untouched ones. With `refit` a fold trains on its validation part too, for a
+last run whose length is chosen: what is validated then has been trained on.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from upgate.errors import UserError
 
 @dataclass(frozen=True)
 class Fold:
-    """Ranges of the n sorted distinct dates; `gap` dates lie unused between one part and the next."""
+    """Ranges of the n sorted distinct dates; `gap` dates between two parts are unused."""
 
     train: range
     validation: range
@@ -30,7 +31,7 @@ def holdout(
     gap: NonNegativeInt,
     refit: bool = False,
 ) -> list[Fold]:
-    """Return one fold: the last `test` of the n dates, `validation` of the n dates before them, the rest trains."""
+    """One fold: the last `test` of the n dates, `validation` of n before them, training before."""
     return [_fold(n, range(n - int(n * test), n), int(n * validation), gap, refit)]
 
 
@@ -43,11 +44,12 @@ def walk_forward(
     gap: NonNegativeInt,
     refit: bool = False,
 ) -> list[Fold]:
-    """Return `folds` folds whose equal test blocks tile the last `test` of the dates; the training part expands.
+    """Folds whose equal test blocks tile the last `test` of the dates; the training part expands.
 
-    `validation` is the share of what stands before a fold's test block, its last part: it grows with the training part,
-    and never overlaps a test block of its own fold, though it does those of earlier folds (as time has passed by then).
-    Where `int(n * test)` is no multiple of `folds`, the remaining dates stay before the first test block.
+    `validation` is the share of what stands before a fold's test block, its last part: it grows
+    with the training part, and never overlaps a test block of its own fold, though it does those of
+    earlier folds (as time has passed by then). Where `int(n * test)` is no multiple of `folds`, the
+    remaining dates stay before the first test block.
     """
     size = int(n * test) // folds
     starts = range(n - folds * size, n, size) if size else [n]
@@ -57,9 +59,10 @@ def walk_forward(
 def development(
     n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt
 ) -> list[Fold]:
-    """Return `walk_forward` over the dates before the last `test` of them (and a gap): for choosing hyperparameters.
+    """`walk_forward` over the dates before the last `test` of them and a gap: for a search.
 
-    Nothing chosen on these folds has seen a date that `holdout` or `walk_forward` with the same `test` scores on.
+    Nothing chosen on these folds has seen a date that `holdout` or `walk_forward` with the same
+    `test` scores on.
     """
     return walk_forward(
         n - int(n * test) - gap, folds=folds, validation=validation, test=test, gap=gap
@@ -73,35 +76,36 @@ SPLITS: dict[str, Callable[..., list[Fold]]] = {
 }
 
 
-def split_of(asked: Mapping[str, Any], horizon: int) -> dict[str, Any]:
-    """Return a split's name and checked knobs in their one spelling: no gap asked for is the horizon, and a shorter one raises."""
-    name, knobs = asked["name"], {key: value for key, value in asked.items() if key != "name"}
+def check_split(config: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+    """A split's name and checked values in canonical form: a gap of null is the horizon.
+
+    Raises UserError for a shorter gap, and for a split that does not cut by date.
+    """
+    name, values = config["name"], {key: config[key] for key in config if key != "name"}
     if name not in SPLITS:
         raise UserError(
             f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}"
         )
-    gap = horizon if knobs.get("gap") is None else knobs["gap"]
-    known = checked(SPLITS[name], {"n": 0, **knobs, "gap": gap}, "split")
+    gap = horizon if values.get("gap") is None else values["gap"]
+    known = checked(SPLITS[name], {"n": 0, **values, "gap": gap}, "split")
     if known["gap"] < horizon:
         raise UserError(
-            f"split.gap={gap} is shorter than task.horizon={horizon}; labels would overlap, take {horizon} or more"
+            f"split.gap={gap} is shorter than task.horizon={horizon}; "
+            f"labels would overlap, take {horizon} or more"
         )
-    return {
-        "name": name,
-        **{key: known[key] for key in (*knobs, "gap") if key != "refit" or known[key]},
-    }
+    kept = [key for key in (*values, "gap") if key != "refit" or known[key]]
+    return {"name": name, **{key: known[key] for key in kept}}
 
 
 def _fold(n: int, test: range, validation: int, gap: int, refit: bool) -> Fold:
     stop = test.start - gap
     start = stop - validation
     fold = Fold(range(max(start - gap, 0)), range(max(start, 0), max(stop, 0)), test)
-    if (
-        min(len(fold.train), len(fold.validation), len(fold.test)) <= gap
-    ):  # not one label of gap dates would fit
+    lengths = len(fold.train), len(fold.validation), len(fold.test)
+    if min(lengths) <= gap:  # not one label of gap dates would fit
         raise UserError(
-            f"{n} dates are too few for this split: training, validation and test would get {len(fold.train)}, "
-            f"{len(fold.validation)} and {len(fold.test)} dates, and each needs more than the gap of {gap}; "
-            "take more data, fewer folds, other fractions or a smaller gap"
+            f"{n} dates are too few for this split: training, validation and test would get "
+            f"{lengths[0]}, {lengths[1]} and {lengths[2]} dates, and each needs more than the gap "
+            f"of {gap}; take more data, fewer folds, other fractions or a smaller gap"
         )
     return replace(fold, train=range(fold.validation.stop)) if refit else fold

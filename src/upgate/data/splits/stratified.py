@@ -1,4 +1,7 @@
-"""Parts of a table of labelled rows: an official split is kept, what it lacks is drawn class by class."""
+"""Parts of a table of labelled rows.
+
+An official split is kept; what it lacks is drawn class by class.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +23,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Stratified:
-    """`test`: share of all rows, where no official test part is. `validation`: share of the training rows, where no official one is:
-    fold k takes the k-th block of that share, so that folds 0 to 1/validation - 1 are a cross-validation. `refit`: train on the validation
-    part too, for a last run whose length is chosen. `closed`: leave the test part alone and score on the validation part instead."""
+    """conf/split/stratified.yaml
+
+    test: share of all rows, where there is no official test part. validation: share of the training
+    rows, where there is no official validation part: fold k takes the k-th block of that share, so
+    that folds 0 to 1/validation - 1 are a cross-validation. refit: train on the validation part
+    too, for a last run whose length is chosen. closed: do not touch the test part and score on the
+    validation part instead.
+    """
 
     name: str
     validation: Share
@@ -31,26 +39,28 @@ class Stratified:
     closed: bool = False
 
 
-def check_split(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The split's checked knobs. Raises UserError for one that cuts by date."""
-    if asked["name"] != "stratified":
-        raise UserError(f"split={asked['name']} cuts prices by date; reviews take split=stratified")
-    knobs = vars(build(Stratified, asked, "split"))
-    return {key: value for key, value in knobs.items() if value is not False}
+def check_split(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The split's checked values. Raises UserError for one that cuts by date."""
+    if config["name"] != "stratified":
+        raise UserError(
+            f"split={config['name']} cuts prices by date; reviews take split=stratified"
+        )
+    values = vars(build(Stratified, config, "split"))
+    return {key: value for key, value in values.items() if value is not False}
 
 
 def parts_of(
     labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int
 ) -> dict[str, Tensor]:
-    """Rows of each part, (n,) int64. `official`: the name of each row's part, or None. Raises UserError for a class missing from a part."""
-    rows = (
-        {part: np.flatnonzero(official == part) for part in PARTS} if official is not None else {}
-    )
-    rows = rows or {
-        "train": np.arange(len(labels)),
-        "validation": np.array([], int),
-        "test": np.array([], int),
-    }
+    """Rows of each part, (n,) int64.
+
+    official: the name of each row's part, or None. Raises UserError for a class that a part lacks.
+    """
+    if official is None:
+        none = np.array([], int)
+        rows = {"train": np.arange(len(labels)), "validation": none, "test": none}
+    else:
+        rows = {part: np.flatnonzero(official == part) for part in PARTS}
     if not len(rows["test"]):
         rows["train"], rows["test"] = draw(labels, rows["train"], split["test"], 0, "test")
     if not len(rows["validation"]):
@@ -59,23 +69,33 @@ def parts_of(
         )
     elif fold:
         raise UserError(
-            f"fold={fold} is not there: these reviews have an official validation part, which is fold 0"
+            f"fold={fold} is not there: "
+            "these reviews have an official validation part, which is fold 0"
         )
     if split.get("refit"):
         rows["train"] = np.union1d(rows["train"], rows["validation"])
     if split.get("closed"):
         rows["test"] = rows["validation"]
-    for part, found in rows.items():
-        missing = set(labels.tolist()) - set(labels[found].tolist())
-        if missing:
-            raise UserError(
-                f"the {part} part holds {len(found)} reviews and none of class {min(missing)}; give more reviews"
-            )
-    return {part: torch.from_numpy(found) for part, found in rows.items()}
+    for part, chosen in rows.items():
+        check_classes(labels, chosen, part)
+    return {part: torch.from_numpy(chosen) for part, chosen in rows.items()}
+
+
+def check_classes(labels: Ints, rows: Ints, part: str) -> None:
+    """Raise UserError where a part has no row of some class."""
+    missing = set(labels.tolist()) - set(labels[rows].tolist())
+    if missing:
+        raise UserError(
+            f"the {part} part holds {len(rows)} reviews and none of class {min(missing)}; "
+            "give more reviews"
+        )
 
 
 def draw(labels: Ints, rows: Ints, share: float, block: int, part: str) -> tuple[Ints, Ints]:
-    """Split rows into (the others, the `block`-th `share` of each class), both sorted; the same for every seed of a run."""
+    """Split rows into (the others, the `block`-th `share` of each class), both sorted.
+
+    The draw does not depend on a run's seed. Raises UserError for a block that does not exist.
+    """
     blocks = int(1 / share + 1e-9)
     if block >= blocks:
         raise UserError(
@@ -83,10 +103,9 @@ def draw(labels: Ints, rows: Ints, share: float, block: int, part: str) -> tuple
         )
     drawn = []
     for label in np.unique(labels[rows]):
-        own = np.random.default_rng(derive(0, part, int(label))).permutation(
-            rows[labels[rows] == label]
-        )
-        edges = np.round(np.arange(blocks + 1) * share * len(own)).astype(int)
-        drawn.append(own[edges[block] : edges[block + 1]])
+        rng = np.random.default_rng(derive(0, part, int(label)))
+        shuffled = rng.permutation(rows[labels[rows] == label])
+        edges = np.round(np.arange(blocks + 1) * share * len(shuffled)).astype(int)
+        drawn.append(shuffled[edges[block] : edges[block + 1]])
     taken = np.sort(np.concatenate(drawn))
     return np.setdiff1d(rows, taken), taken

@@ -39,7 +39,7 @@ class StockTask:
 
 def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
-    knobs = splits.split_of(split, horizon)
+    knobs = splits.check_split(split, horizon)
     return build(splits.SPLITS[knobs.pop("name")], {"n": n, **knobs}, "split")
 
 

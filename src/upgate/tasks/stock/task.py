@@ -10,7 +10,7 @@ from torch import Tensor
 from upgate.config.schema import build
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
-from upgate.data.splits.chronological import split_of
+from upgate.data.splits.chronological import check_split
 from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
@@ -50,7 +50,7 @@ class Stock(Task):
         return build(StockTask, config, "task").plain()
 
     def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        return split_of(config, settings["horizon"])
+        return check_split(config, settings["horizon"])
 
     def load(self, source: Mapping[str, Any]) -> Prices:
         check_source(source, SOURCES, self.name)
