@@ -18,8 +18,7 @@ from upgate.report.sections import (
 from upgate.report.summary import chosen, head
 from upgate.report.texts import report_translator
 from upgate.study.result import StudyResult
-from upgate.tasks.sentiment import report as sentiment
-from upgate.tasks.stock import report as stock
+from upgate.tasks.registry import get_task
 
 MANY = 8  # recipes beyond which only the chosen one's curves are drawn
 
@@ -94,6 +93,4 @@ def task_sections(result: StudyResult, tables: Tables, w: Translator) -> list[Ht
         ratios=result.tickers.get(arm, {}),
         ratio=result.ticker_interval.get(arm),
     )
-    if result.study.task == "stock":
-        return stock.sections(comparison, w)
-    return sentiment.sections(comparison, w)
+    return get_task(result.study.task).report_sections(comparison, w)

@@ -13,16 +13,9 @@ from upgate.report.figures import direction, margin_of
 from upgate.report.summary import chosen
 from upgate.study.analyze import EXACTLY
 from upgate.study.result import StudyResult
-from upgate.tasks.sentiment import significance as judge_text
-from upgate.tasks.stock import significance as judge_stock
+from upgate.tasks.registry import get_task
+from upgate.tasks.significance import Significance
 
-TESTS = {
-    judge_stock.BOTH_WAYS: "test_both",
-    judge_stock.SEEDS_FIXED: "test_fixed",
-    judge_stock.OVER_PERSISTENCE: "test_persistence",
-    judge_text.ITEMS: "test_items",
-    judge_text.MCNEMAR: "test_mcnemar",
-}
 DEEP = "/"  # in a measure's name: it is one layer's or gate's
 
 
@@ -45,44 +38,32 @@ def interactions(result: StudyResult, w: Translator) -> Html:
 
 def second(result: StudyResult, w: Translator) -> Html:
     """Tests beyond seeds: those of the baseline and the chosen recipe, the others folded away."""
-    body: dict[str, list[list[Child]]] = {}
-    for arm, found in result.second.items():
-        body[arm] = [
-            [
-                f"{arm}: {_test(t.name, w)}",
-                format_number(t.effect, 3),
-                _between(t.low, t.high),
-                format_p(t.p),
-            ]
-            for t in found
-        ]
+    task = get_task(result.study.task)
+    w = task.translator(w)
+    rows: dict[str, list[list[Child]]] = {}
+    for arm, tests in result.second.items():
+        rows[arm] = [_test_row(arm, test, task.test_texts, w) for test in tests]
     for arm, p in result.confidence_set.items():
-        body.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", format_p(p)])
+        rows.setdefault(arm, []).append([f"{arm}: {w('confidence_set')}", "", "", format_p(p)])
+    if not rows:
+        return Html("")
     columns = [w("test"), w("effect"), w("interval"), "p"]
-    first = [
-        row
-        for arm, found in body.items()
-        for row in found
-        if arm in (result.study.baseline, chosen(result))
-    ]
-    rest = [row for found in body.values() for row in found if row not in first]
-    more = el("details", el("summary", w("others")), table(columns, rest)) if rest else None
-    fixed = note(w("seeds_fixed")) if result.study.task == "stock" else None
-    return (
-        section(
-            w("second"),
-            note(w("second_note")),
-            fixed,
-            table(columns, first) if first else None,
-            more,
-        )
-        if body
-        else Html("")
+    shown = (result.study.baseline, chosen(result))
+    first = [row for arm, found in rows.items() if arm in shown for row in found]
+    rest = [row for arm, found in rows.items() if arm not in shown for row in found]
+    return section(
+        w("second"),
+        note(w("second_note")),
+        note(w(task.tests_note)) if task.tests_note else None,
+        table(columns, first) if first else None,
+        el("details", el("summary", w("others")), table(columns, rest)) if rest else None,
     )
 
 
-def _test(name: str, w: Translator) -> str:
-    return w(TESTS[name]) if name in TESTS else name
+def _test_row(arm: str, test: Significance, texts: Mapping[str, str], w: Translator) -> list[Child]:
+    name = w(texts[test.name]) if test.name in texts else test.name
+    interval = _between(test.low, test.high)
+    return [f"{arm}: {name}", format_number(test.effect, 3), interval, format_p(test.p)]
 
 
 def _between(low: float, high: float) -> str:

@@ -27,8 +27,8 @@ from upgate.study.result import (
     StudyResult,
 )
 from upgate.study.text import sentence
-from upgate.tasks.sentiment import significance as judge_text
-from upgate.tasks.stock import significance as judge_stock
+from upgate.tasks.registry import get_task
+from upgate.tasks.significance import BeyondSeeds, Cell, StudyRuns
 
 Tables = Callable[[Row, str], pd.DataFrame]
 Runs = dict[str, dict[tuple[int, int], Row]]  # arm -> (seed, fold) -> its FINISHED run
@@ -73,7 +73,7 @@ def judge(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
             for name, found in (aa | gaps).items()
         },
         folds={name: folds_of(study, runs, name) for name in gaps},
-        **second_of(study, runs, tables),
+        **vars(beyond_seeds(study, runs, tables)),
         engagement={name: engagement_of(found.values()) for name, found in runs.items() if found},
         cost={
             name: cost_of(found, runs.get(study.baseline, {}))
@@ -291,16 +291,20 @@ def folds_of(study: Study, runs: Runs, arm: str) -> dict[str, float]:
     return means
 
 
-def second_of(study: Study, runs: Runs, tables: Tables) -> dict[str, Any]:
-    """What test dates, test items and tickers say, where the tables of both arms are there."""
-    module = judge_stock if study.task == "stock" else judge_text
-    seeds = {name: [at(cell) for cell in keys] for name, keys in study.keys.items()}
-    whole = {
-        arm.name: runs[arm.name]
-        for arm in study.arms
-        if all(cell in runs[arm.name] for cell in seeds[arm.name])
+def beyond_seeds(study: Study, runs: Runs, tables: Tables) -> BeyondSeeds:
+    """What test dates and test items say, for the arms of which every run is finished."""
+    cells = {arm.name: [at(cell) for cell in study.keys[arm.name]] for arm in study.arms}
+    complete = {
+        arm: found for arm, found in cells.items() if all(cell in runs[arm] for cell in found)
     }
-    return module.second(study, whole, tables)
+
+    def table(arm: str, cell: Cell, name: str) -> pd.DataFrame | None:
+        row = runs[arm][cell]
+        return None if row.diverged else tables(row, name)
+
+    settings = study.frozen["task"]
+    arms = StudyRuns(study.baseline, complete, study.folds, study.alpha, settings, table)
+    return get_task(study.task).significance(arms)
 
 
 def engagement_of(rows: Iterable[Row]) -> dict[str, float]:

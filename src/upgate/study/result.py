@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_ty
 
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
+from upgate.tasks.significance import Significance
 
 T = TypeVar("T")
 LOG, PLAIN = "log", "plain"
@@ -157,16 +158,6 @@ class Cost(NamedTuple):
     seconds_per_step: float
     steps: float
     epochs: float
-
-
-class Significance(NamedTuple):
-    """A test beyond seeds: on the test dates (Diebold-Mariano) or the test items (McNemar, item bootstrap)."""
-
-    name: str
-    effect: float  # mean loss difference over persistence's loss; difference of accuracy
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)

@@ -191,4 +191,4 @@ def other_dates(arm: str, result: StudyResult) -> str:
     tests = [
         f"{test.name}: {p_value(test.p)}" for test in result.second[arm] if not math.isnan(test.p)
     ]
-    return f"{arm} on other test {'dates' if result.study.task == 'stock' else 'items'}, p of {'; '.join(tests)}"
+    return f"{arm} on other test {get_task(result.study.task).test_items}, p of {'; '.join(tests)}"

@@ -15,8 +15,12 @@ from upgate.data.splits.stratified import check_split
 from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
+from upgate.page.figure import Comparison
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.tasks import figures
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
+from upgate.tasks.significance import BeyondSeeds, StudyRuns
 
 CURVES = "curves.png"
 
@@ -133,6 +137,10 @@ class Task:
     columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
+    test_items: ClassVar[str] = "items"  # what the test part consists of: items or dates
+    texts: ClassVar[Path | None] = None  # a translations.yaml for reports
+    test_texts: ClassVar[Mapping[str, str]] = {}  # significance test -> key of its name in `texts`
+    tests_note: ClassVar[str] = ""  # key of a note on the significance tests
     table_type: ClassVar[type] = DataTable  # a dataclass with a field `table`: what `load` returns
     predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
 
@@ -202,6 +210,18 @@ class Task:
         as the module was given them. Raises UserError.
         """
         raise UserError(f"task={self.name} cannot predict")
+
+    def significance(self, runs: StudyRuns) -> BeyondSeeds:
+        """Tests of a study's arms on its test dates or items; here none."""
+        return BeyondSeeds()
+
+    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
+        """What a study's report shows of the baseline and the chosen arm; here nothing."""
+        return []
+
+    def translator(self, w: Translator) -> Translator:
+        """A translator that has the task's texts too."""
+        return w if self.texts is None else w.extended(self.texts)
 
     def profile(self, table: Any) -> dict[str, Any]:
         """The data in a few numbers, for the store."""

@@ -1,52 +1,53 @@
-"""What the test items say about classifiers, beyond seeds: the item bootstrap, and McNemar's test for one pair of models at a time."""
+"""What the test items say about classifiers, beyond seeds.
 
-from collections.abc import Callable, Mapping
+The item bootstrap, and McNemar's test for one pair of models at a time.
+"""
+
 from statistics import median
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from upgate.stats.classification import item_bootstrap, mcnemar
-from upgate.store.record import Row
-from upgate.study.result import Significance, Study
+from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns
 
 ITEMS, MCNEMAR = "item bootstrap", "McNemar, median over runs"
-Cells = Mapping[tuple[int, int], Row]
-Tables = Callable[[Row, str], pd.DataFrame]
 
 
-def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str, Any]:
-    """Fields of a StudyResult. runs: complete arms; an arm with a diverged run has no predictions there, and no test."""
-    right = {name: answers(cells, tables) for name, cells in runs.items()}
-    base = right.get(study.baseline)
-    found = {}
-    for name, own in right.items():
-        if own is not None and base is not None and name != study.baseline:
-            found[name] = tests(own, base, study.alpha)
-    return {
-        "second": found,
-        "confidence_set": {},
-        "tickers": {},
-        "ticker_interval": {},
-        "dates": [],
-        "losses": {},
+def significance(runs: StudyRuns) -> BeyondSeeds:
+    """An arm with a diverged run has no predictions there, and no tests."""
+    correct = {arm: answers(runs, arm) for arm in runs.cells}
+    baseline = correct.pop(runs.baseline, None)
+    if baseline is None:
+        return BeyondSeeds()
+    second = {
+        arm: tests(candidate, baseline, runs.alpha)
+        for arm, candidate in correct.items()
+        if candidate is not None
     }
+    return BeyondSeeds(second=second)
 
 
-def answers(cells: Cells, tables: Tables) -> np.ndarray | None:
-    """Right or wrong, (runs, items): seeds and folds are all models judged on the same test items."""
-    if any(row.diverged for row in cells.values()):
-        return None
-    frames = [tables(row, "predictions") for row in cells.values()]
-    return np.stack([(frame["predicted"] == frame["truth"]).to_numpy(bool) for frame in frames])
+def answers(runs: StudyRuns, arm: str) -> np.ndarray | None:
+    """Correct or not, (runs, items): seeds and folds are all models of the same test items."""
+    rows = []
+    for cell in runs.cells[arm]:
+        table = runs.table(arm, cell, "predictions")
+        if table is None:
+            return None
+        rows.append((table["predicted"] == table["truth"]).to_numpy(bool))
+    return np.stack(rows)
 
 
-def tests(own: np.ndarray, base: np.ndarray, alpha: float) -> list[Significance]:
-    """Other items: the mean accuracy of all runs resampled by item; and the middle one of McNemar's p-values, model beside model."""
-    found = item_bootstrap(own.astype(float), base.astype(float), alpha)
-    p = median(mcnemar(mine, theirs) for mine, theirs in zip(own, base, strict=True))
+def tests(candidate: np.ndarray, baseline: np.ndarray, alpha: float) -> list[Significance]:
+    """Of two arms, (runs, items) bool each.
+
+    Other items: the mean accuracy of all runs, resampled by item; and the median of McNemar's
+    p-values, model by model.
+    """
+    estimate = item_bootstrap(candidate.astype(float), baseline.astype(float), alpha)
+    p = median(mcnemar(own, other) for own, other in zip(candidate, baseline, strict=True))
+    nan = float("nan")
     return [
-        Significance(ITEMS, found.effect, found.low, found.high, float("nan")),
-        Significance(MCNEMAR, found.effect, float("nan"), float("nan"), p),
+        Significance(ITEMS, estimate.effect, estimate.low, estimate.high, nan),
+        Significance(MCNEMAR, estimate.effect, nan, nan, p),
     ]

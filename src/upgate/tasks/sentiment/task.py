@@ -10,15 +10,21 @@ from torch import Tensor
 from upgate.config.schema import build
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
+from upgate.page.figure import Comparison
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 from upgate.tasks.sentiment import figures as figures_text
+from upgate.tasks.sentiment import report
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.metrics import judge
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.predict import predict
+from upgate.tasks.sentiment.significance import significance
+from upgate.tasks.significance import BeyondSeeds, StudyRuns
 
 
 @register_task
@@ -42,6 +48,8 @@ class Sentiment(Task):
     )
     references = ("majority", "linear")
     pictures = ("confusion.png", "curves.png")
+    texts = report.TEXTS
+    test_texts = report.TEST_TEXTS
     table_type = Reviews
     predict_keys = ("text", "data.path")
 
@@ -115,6 +123,12 @@ class Sentiment(Task):
             "reviews have one test part, which a search leaves closed"
         )
         return [stratified_block(request, limit, reason, refusal)]
+
+    def significance(self, runs: StudyRuns) -> BeyondSeeds:
+        return significance(runs)
+
+    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
+        return report.sections(comparison, w)
 
     def predict(
         self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch

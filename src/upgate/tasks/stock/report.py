@@ -12,8 +12,14 @@ from upgate.page.forest_plot import Row, forest_plot
 from upgate.page.html import Html
 from upgate.page.svg import Line, date_ticks, epoch_days, format_number, line_figure, thin_indices
 from upgate.page.translations import Translator
+from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
 TEXTS = Path(__file__).with_name("translations.yaml")
+TEST_TEXTS = {
+    BOTH_WAYS: "test_both",
+    SEEDS_FIXED: "test_fixed",
+    OVER_PERSISTENCE: "test_persistence",
+}
 FORECAST_DAYS = 90  # in the picture of a forecast: more cannot be told apart on a phone
 
 

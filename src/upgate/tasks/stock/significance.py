@@ -1,7 +1,7 @@
-"""What test dates and tickers say about forecasts, beyond seeds: loss series, Diebold-Mariano, Clark-West, per-ticker ratios."""
+"""What test dates and tickers say about forecasts, beyond seeds.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+Loss series, Diebold-Mariano, Clark-West, ratios by ticker.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,76 +15,60 @@ from upgate.stats.forecast import (
     seeds_and_dates,
 )
 from upgate.stats.paired import Floats, t_interval
-from upgate.store.record import Row
-from upgate.study.result import Significance, Study
+from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
 
-Cells = Mapping[tuple[int, int], Row]
-Tables = Callable[[Row, str], pd.DataFrame]
 REFERENCES = ("persistence", "drift", "har")
 BOTH_WAYS, SEEDS_FIXED = "seeds and dates", "Diebold-Mariano, trained seeds as fixed"
 OVER_PERSISTENCE = "Clark-West, persistence"
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
-def second(study: Study, runs: Mapping[str, Cells], tables: Tables) -> dict[str, Any]:
-    """Fields of a StudyResult. runs: complete arms; one with a diverged run has no loss series, and its tests are undefined."""
-    by_seed = {name: seed_losses(study, cells, tables) for name, cells in runs.items()}
-    series = {
-        name: sum(frames[1:], frames[0]) / len(frames) if frames else None
-        for name, frames in by_seed.items()
+def significance(runs: StudyRuns) -> BeyondSeeds:
+    """An arm with a diverged run has no loss series and no tests."""
+    by_seed = {arm: seed_losses(runs, arm) for arm in runs.cells}
+    means = {
+        arm: sum(frames[1:], frames[0]) / len(frames) for arm, frames in by_seed.items() if frames
     }
-    finite = {name: frame for name, frame in series.items() if frame is not None}
-    base = finite.get(study.baseline)
-    horizon = int(study.frozen["task"]["horizon"])
-    shown = {name: frame["forecast"].tolist() for name, frame in finite.items()}
-    if base is not None:
-        shown |= {name: base[name].tolist() for name in REFERENCES if name in base}
-    against = by_seed.get(study.baseline, [])
-    found = {
-        name: tests(study, frames, [] if name == study.baseline else against, horizon)
-        for name, frames in by_seed.items()
-    }
-    theirs = runs.get(study.baseline, {})
-    values = {
-        name: ticker_logs(study, cells, theirs, tables)
-        for name, cells in runs.items()
-        if name != study.baseline
-    }
-    values = {name: frame for name, frame in values.items() if not frame.empty}
-    return {
-        "second": found,
-        "confidence_set": confidence_set(
-            {name: frame["forecast"].to_numpy() for name, frame in finite.items()}
-        )
-        if len(finite) > 1
-        else {},
-        "tickers": {
-            name: {str(t): float(np.exp(x)) for t, x in frame.mean(axis=1).items()}
-            for name, frame in values.items()
+    series = {arm: frame["forecast"] for arm, frame in means.items()}
+    losses_by_date = {arm: values.tolist() for arm, values in series.items()}
+    dates: list[str] = []
+    if runs.baseline in means:
+        baseline = means[runs.baseline]
+        dates = [f"{day:%Y-%m-%d}" for day in baseline.index]
+        losses_by_date |= {name: baseline[name].tolist() for name in REFERENCES if name in baseline}
+    confidence: dict[str, float] = {}
+    if len(series) > 1:
+        confidence = confidence_set({arm: values.to_numpy() for arm, values in series.items()})
+    logs = ticker_logs_by_arm(runs)
+    return BeyondSeeds(
+        second={arm: tests(runs, by_seed, arm) for arm in by_seed},
+        confidence_set=confidence,
+        tickers={arm: ticker_ratios(frame) for arm, frame in logs.items()},
+        ticker_interval={
+            arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()
         },
-        "ticker_interval": {
-            name: geometric_mean_ratio(frame.to_numpy(float)) for name, frame in values.items()
-        },
-        "dates": [] if base is None else [f"{day:%Y-%m-%d}" for day in base.index],
-        "losses": shown,
-    }
+        dates=dates,
+        losses=losses_by_date,
+    )
 
 
-def seed_losses(study: Study, cells: Cells, tables: Tables) -> list[pd.DataFrame]:
+def seed_losses(runs: StudyRuns, arm: str) -> list[pd.DataFrame]:
     """Losses per date of each seed, all folds in the order of time; none where a run diverged."""
-    if any(row.diverged for row in cells.values()):
-        return []
-    seeds = dict.fromkeys(seed for seed, _ in cells)
-    return [
-        pd.concat(
-            [losses(tables(cells[seed, fold], "forecasts")) for fold in study.folds]
-        ).sort_index()
-        for seed in seeds
-    ]
+    by_seed = []
+    for seed in dict.fromkeys(seed for seed, _ in runs.cells[arm]):
+        tables = [runs.table(arm, (seed, fold), "forecasts") for fold in runs.folds]
+        folds = [losses(table) for table in tables if table is not None]
+        if len(folds) < len(tables):
+            return []
+        by_seed.append(pd.concat(folds).sort_index())
+    return by_seed
 
 
 def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Squared errors over persistence's mean one of the same ticker and fold, then the mean over tickers; a row per label date."""
+    """Squared errors over persistence's mean one of the same ticker and fold, mean over tickers.
+
+    A row per label date, a column per forecast.
+    """
     error = {
         name: (forecasts[name] - forecasts["truth"]) ** 2
         for name in ("forecast", *REFERENCES)
@@ -97,30 +81,45 @@ def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(forecasts["label_date"], sort=True).mean()
 
 
-def tests(
-    study: Study, own: list[pd.DataFrame], base: list[pd.DataFrame], horizon: int
-) -> list[Significance]:
-    """Against the baseline on the same dates and seeds, and against persistence, of which every forecast is an extension.
+def tests(runs: StudyRuns, by_seed: dict[str, list[pd.DataFrame]], arm: str) -> list[Significance]:
+    """Against the baseline on the same dates and seeds, and against persistence."""
+    horizon = int(runs.settings["horizon"])
+    candidate, baseline = by_seed[arm], by_seed.get(runs.baseline, [])
+    tests = []
+    if candidate and baseline and arm != runs.baseline:
+        tests += against_baseline(candidate, baseline, horizon, runs.alpha)
+    if candidate:
+        tests.append(against_persistence(candidate, horizon, runs.alpha))
+    return tests
 
-    Losses: a frame per seed. Diebold-Mariano takes their average over seeds, and so these trained models, for all that there is: two draws
-    of one recipe it calls different in 35 to 52% of cases (simulated at 5%). Seeds and dates, clustered both ways, does not.
+
+def against_baseline(
+    candidate: list[pd.DataFrame], baseline: list[pd.DataFrame], horizon: int, alpha: float
+) -> list[Significance]:
+    """Two tests of the loss difference; losses: a frame per seed.
+
+    Diebold-Mariano takes the average over seeds, and so regards these trained models as fixed: it
+    calls two draws of one recipe different in 35 to 52% of cases (simulated at 5%). Seeds and
+    dates, clustered both ways, does not.
     """
-    found = []
-    if own and base:
-        mine, theirs = stacked(own, "forecast"), stacked(base, "forecast")
-        gap = float((mine - theirs).mean())
-        for name, outcome, n in (
-            (BOTH_WAYS, seeds_and_dates(mine, theirs, horizon), min(mine.shape)),
-            (SEEDS_FIXED, diebold_mariano(mine, theirs, horizon), mine.shape[1]),
-        ):
-            low, high = t_interval(gap, outcome.statistic, n, study.alpha)
-            found.append(Significance(name, gap, low, high, outcome.p))
-    if own:
-        skill = stacked(own, SKILL).mean(axis=0)
-        outcome, gain = clark_west(skill, horizon), float(skill.mean())
-        low, high = t_interval(gain, outcome.statistic, len(skill), study.alpha)
-        found.append(Significance(OVER_PERSISTENCE, gain, low, high, outcome.p))
-    return found
+    a, b = stacked(candidate, "forecast"), stacked(baseline, "forecast")
+    difference = float((a - b).mean())
+    tests = []
+    for name, outcome, n in (
+        (BOTH_WAYS, seeds_and_dates(a, b, horizon), min(a.shape)),
+        (SEEDS_FIXED, diebold_mariano(a, b, horizon), a.shape[1]),
+    ):
+        low, high = t_interval(difference, outcome.statistic, n, alpha)
+        tests.append(Significance(name, difference, low, high, outcome.p))
+    return tests
+
+
+def against_persistence(candidate: list[pd.DataFrame], horizon: int, alpha: float) -> Significance:
+    """Clark-West, for every forecast is an extension of persistence."""
+    skill = stacked(candidate, SKILL).mean(axis=0)
+    outcome, gain = clark_west(skill, horizon), float(skill.mean())
+    low, high = t_interval(gain, outcome.statistic, len(skill), alpha)
+    return Significance(OVER_PERSISTENCE, gain, low, high, outcome.p)
 
 
 def stacked(frames: list[pd.DataFrame], column: str) -> Floats:
@@ -128,31 +127,44 @@ def stacked(frames: list[pd.DataFrame], column: str) -> Floats:
     return np.stack([frame[column].to_numpy(float) for frame in frames])
 
 
-def ticker_logs(study: Study, own: Cells, base: Cells, tables: Tables) -> pd.DataFrame:
-    """log of MSE over the baseline's: a row per ticker, a column per seed, the mean over folds; inf for a diverged run."""
-    seeds = [
-        seed
-        for seed in study.seeds
-        if all((seed, fold) in own and (seed, fold) in base for fold in study.folds)
-    ]
+def ticker_logs_by_arm(runs: StudyRuns) -> dict[str, pd.DataFrame]:
+    """The arms but the baseline that have tickers in common with it -> `ticker_logs`."""
+    if runs.baseline not in runs.cells:
+        return {}
+    logs = {arm: ticker_logs(runs, arm) for arm in runs.cells if arm != runs.baseline}
+    return {arm: frame for arm, frame in logs.items() if not frame.empty}
+
+
+def ticker_ratios(logs: pd.DataFrame) -> dict[str, float]:
+    """Ticker -> geometric mean of the ratios over seeds."""
+    return {str(ticker): float(np.exp(log)) for ticker, log in logs.mean(axis=1).items()}
+
+
+def ticker_logs(runs: StudyRuns, arm: str) -> pd.DataFrame:
+    """log of MSE over the baseline's: a row per ticker, a column per seed, the mean over folds.
+
+    inf for a diverged run.
+    """
     columns = {}
-    for seed in seeds:
-        gaps = [gap(own[seed, fold], base[seed, fold], tables) for fold in study.folds]
-        columns[seed] = pd.concat(gaps, axis=1).mean(axis=1)
+    for seed in dict.fromkeys(seed for seed, _ in runs.cells[arm]):
+        ratios = [log_ratio(runs, arm, (seed, fold)) for fold in runs.folds]
+        columns[seed] = pd.concat(ratios, axis=1).mean(axis=1)
     return pd.DataFrame(columns).dropna()
 
 
-def gap(own: Row, base: Row, tables: Tables) -> pd.Series:
-    """log ratio per ticker of one run and the baseline's; two diverged runs differ by nothing, but then no ticker is known."""
-    mine, theirs = (
-        None if row.diverged else tables(row, "tickers").set_index("ticker")["forecast"]
-        for row in (own, base)
-    )
-    if mine is None or theirs is None:
-        known = theirs if mine is None else mine
-        return (
-            pd.Series(dtype=float)
-            if known is None
-            else pd.Series(np.inf if mine is None else -np.inf, known.index)
-        )
-    return pd.Series(np.log(mine / theirs))
+def log_ratio(runs: StudyRuns, arm: str, cell: Cell) -> pd.Series:
+    """log ratio by ticker of one run and the baseline's; empty where both diverged."""
+    candidate, baseline = ticker_errors(runs, arm, cell), ticker_errors(runs, runs.baseline, cell)
+    if candidate is not None and baseline is not None:
+        return pd.Series(np.log(candidate / baseline))
+    if candidate is not None:
+        return pd.Series(-np.inf, candidate.index)
+    if baseline is not None:
+        return pd.Series(np.inf, baseline.index)
+    return pd.Series(dtype=float)
+
+
+def ticker_errors(runs: StudyRuns, arm: str, cell: Cell) -> pd.Series | None:
+    """MSE by ticker; None for a diverged run."""
+    table = runs.table(arm, cell, "tickers")
+    return None if table is None else table.set_index("ticker")["forecast"]

@@ -11,15 +11,21 @@ from upgate.config.schema import build
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import check_split
+from upgate.page.figure import Comparison
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest
+from upgate.tasks.significance import BeyondSeeds, StudyRuns
+from upgate.tasks.stock import report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.metrics import judge
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict
+from upgate.tasks.stock.significance import significance
 
 
 @register_task
@@ -43,6 +49,10 @@ class Stock(Task):
     )
     references = ("persistence", "drift", "har")
     pictures = ("forecast.png", "curves.png")
+    test_items = "dates"
+    texts = report.TEXTS
+    test_texts = report.TEST_TEXTS
+    tests_note = "seeds_fixed"
     table_type = Prices
     predict_keys = ("data",)
 
@@ -97,6 +107,12 @@ class Stock(Task):
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
         return search_blocks(request)
+
+    def significance(self, runs: StudyRuns) -> BeyondSeeds:
+        return significance(runs)
+
+    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
+        return report.sections(comparison, w)
 
     def predict(
         self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch

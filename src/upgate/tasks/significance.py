@@ -1,0 +1,48 @@
+"""Tests beyond seeds: what the test dates or items of a study's runs say, as its task computes it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from upgate.stats.paired import Interval
+
+Cell = tuple[int, int]  # a run of an arm: its seed and fold
+
+
+class Significance(NamedTuple):
+    """A test on the test dates (Diebold-Mariano) or the test items (McNemar, item bootstrap)."""
+
+    name: str
+    effect: float  # mean loss difference over persistence's loss; difference of accuracy
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """The arms of which every run is finished, and the tables of these runs.
+
+    table: of an arm, a cell and a name; None where the run diverged, which leaves no tables.
+    """
+
+    baseline: str
+    cells: Mapping[str, Sequence[Cell]]  # arm -> its runs, seed by seed, in the order of folds
+    folds: Sequence[int]
+    alpha: float
+    settings: Mapping[str, Any]  # the section `task` of all runs
+    table: Callable[[str, Cell, str], pd.DataFrame | None]
+
+
+@dataclass(frozen=True)
+class BeyondSeeds:
+    """The tests of a study. Empty where the task has none; the field names are those of its JSON."""
+
+    second: dict[str, list[Significance]] = field(default_factory=dict)  # by arm
+    confidence_set: dict[str, float] = field(default_factory=dict)  # arm -> p-value
+    tickers: dict[str, dict[str, float]] = field(default_factory=dict)  # arm -> item -> loss ratio
+    ticker_interval: dict[str, Interval] = field(default_factory=dict)  # of all items together
+    dates: list[str] = field(default_factory=list)  # test dates of all folds, in order
+    losses: dict[str, list[float]] = field(default_factory=dict)  # arm, reference -> loss per date
