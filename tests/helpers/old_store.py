@@ -1,6 +1,6 @@
 """A store written by commit b6ab1a4, unpacked for a test as if it had been written there.
 
-`fixtures/make_old_store.py` made the archive and the record of what that commit printed of it.
+`tests/fixtures/make_old_store.py` made the archive and the record of what that commit printed of it.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-FIXTURES = Path(__file__).parent / "fixtures"
+from helpers.project import REPO
+
+FIXTURES = REPO / "tests" / "fixtures"
 ARCHIVE, RECORD = FIXTURES / "old_store.tar.xz", FIXTURES / "old_store.json"
 OLD_FOLDER = "/tmp/upgate-old-store/main"  # where it was written: a store's paths are absolute
 OLD_HOST, OLD_PID = "old-host", "999999999"  # no process has that number

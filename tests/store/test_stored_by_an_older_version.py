@@ -17,7 +17,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 
-from old_store_help import ARCHIVE, RECORD, decimals, differences, listing, timeless, unpack
+from helpers.old_store import ARCHIVE, RECORD, decimals, differences, listing, timeless, unpack
 from upgate.cli import main
 
 
