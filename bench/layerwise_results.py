@@ -29,12 +29,12 @@ from torch.utils.data import DataLoader
 
 from upgate.cli.entry import overridden
 from upgate.config.compose import choices
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.recipe.layerwise.blocks import Blocks
 from upgate.recipe.layerwise.cost import cost_share
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
-from upgate.run.spec import RunSpec
+from upgate.run.spec import RecipeSpec, RunSpec
 from upgate.run.train import make_trainer, quiet, train
 from upgate.seeds import generator
 from upgate.tasks.stock.module import StockModule
@@ -80,7 +80,7 @@ def trained(
         f"layerwise={way}",
         f"trainer.max_steps={steps}",
     ]
-    job, _ = make_job(words, library, None)
+    job, _ = make_pair(words, library, None)
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(
             job.spec,
@@ -119,7 +119,7 @@ def differences(optimizer: str, steps: str, library: Datasets) -> str:
 
 def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
     """The layerwise part, and so its timing, after as many steps as `batches` has, on a fresh net."""
-    plain = spec.plain()
+    plain = spec.to_dict()
     learner = StockModule(
         plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {}
     )
@@ -143,7 +143,7 @@ def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, 
             )
         ]
     else:
-        g, shape = generator(0, "bench"), (spec.batch_size, spec.task["window"])
+        g, shape = generator(0, "bench"), (spec.batch_size, spec.task.knobs["window"])
         some = [
             {"x": torch.randn(*shape, hidden, generator=g), "y": torch.randn(shape[0], generator=g)}
             for _ in range(L * WINDOW)
@@ -157,8 +157,10 @@ def ratios(
     spec: RunSpec, features: int, batches: Any, repeats: int
 ) -> tuple[np.ndarray, np.ndarray, Blocks]:
     """Seconds of a step on each block, top first, over a joint step's, (repeats, L), and a joint step's."""
+    recipe = spec.recipe.to_dict()
     joint = replace(
-        spec, recipe=spec.recipe | {"layerwise": spec.recipe["layerwise"] | {"active": L}}
+        spec,
+        recipe=RecipeSpec.from_dict(recipe | {"layerwise": {**recipe["layerwise"], "active": L}}),
     )
     found, whole = [], []
     for _ in range(repeats + 1):
@@ -182,7 +184,7 @@ def costs(real: bool, hidden: int, repeats: int, library: Datasets) -> str:
         f"layerwise.steps={WINDOW}",
         f"model.num_layers={L}",
     ]
-    job, _ = make_job([*words, f"model.hidden_size={hidden}"], library, None)
+    job, _ = make_pair([*words, f"model.hidden_size={hidden}"], library, None)
     features, batches = batches_of(real, hidden, job.spec, library.fetch(job)[1])
     found, whole, one = ratios(job.spec, features, batches, repeats)
     formula = [one.timing()[f"cost_share/lstm.{place}"] for place in TOP_FIRST]
@@ -266,7 +268,7 @@ def page(asked: dict[str, str], words: list[str]) -> list[str]:
         print(line, flush=True)
         lines.append(line)
 
-    data = make_job(list(PLACE), library, None)[0].spec.data.removeprefix("sha256:")[:12]
+    data = make_pair(list(PLACE), library, None)[0].spec.data.removeprefix("sha256:")[:12]
     told = {
         "words": "".join(f" {word}" for word in words),
         "where": where(),

@@ -69,7 +69,9 @@ def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[f
     jobs = expand_jobs(words, True, None, Datasets())
     rows = Store(Path(root).resolve()).finished(job.spec.key for job in jobs)
     return {
-        job.config["optimizer"]["lr"]: rows[job.spec.key].metrics.get("val/accuracy", 0.0)
+        job.config.parts["optimizer"].knobs["lr"]: rows[job.spec.key].metrics.get(
+            "val/accuracy", 0.0
+        )
         for job in jobs
     }
 

@@ -26,7 +26,7 @@ from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
@@ -129,7 +129,7 @@ def command(words: Words, asked: Asked) -> list[str]:
 def refusal(words: Words, asked: Asked) -> str:
     """Why a recipe cannot be trained, in one sentence; empty where it can."""
     try:
-        recipe_of(compose([*setting(asked), *words]))
+        check_recipe(compose([*setting(asked), *words]))
     except UserError as error:
         return str(error)
     return ""

@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import nn
 
 from upgate.data.datamodule import FoldDataModule
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.model.module import RecipeModule
 from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
 from upgate.run.datasets import Datasets
@@ -48,7 +48,7 @@ def bare(
     optimizer = recipe.make_optimizer(learner.layers(), net)
     scheduler = recipe.make_scheduler(optimizer, epochs * len(batches))
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    max_norm = spec.recipe["clip"].get("max_norm")
+    max_norm = spec.recipe.parts["clip"].knobs.get("max_norm")
     half = torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bf16-mixed")
 
     def epoch() -> None:
@@ -98,8 +98,8 @@ def measure(
     spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str
 ) -> np.ndarray:
     """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
-    task = get_task(spec.task["name"])
-    ours, theirs = task.module(spec.plain(), data), task.module(spec.plain(), data)
+    task = get_task(spec.task.name)
+    ours, theirs = task.module(spec.to_dict(), data), task.module(spec.to_dict(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [
@@ -119,7 +119,7 @@ def measure(
 
 def tokens_or_samples(spec: RunSpec, data: FoldDataModule) -> tuple[int, str]:
     """How much an epoch reads, and what is counted."""
-    if spec.task["name"] == "stock":
+    if spec.task.name == "stock":
         return data.sizes["train"], "samples"
     return sum(int(batch["lengths"].sum()) for batch in data.train_dataloader()), "tokens"
 
@@ -153,7 +153,7 @@ def main(words: list[str]) -> None:
         quiet()
         for recipe in ("traditional", "upgraded"):
             budget = f"trainer.max_epochs={repeats + 1}"
-            job, _ = make_job(
+            job, _ = make_pair(
                 [f"task={asked['task']}", f"recipe={recipe}", budget, *FIXED, *rest], library, None
             )
             data = library.fetch(job)[1]

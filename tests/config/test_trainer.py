@@ -1,6 +1,7 @@
 """trainer.*: a value that cannot be is told in one sentence before anything runs; two spellings of one run are one run."""
 
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,8 +24,16 @@ from upgate.config.trainer import (
     is_default,
 )
 from upgate.errors import UserError
-from upgate.run.spec import ASIDE, accelerator_of, budget_of, has_bf16, precision_of
+from upgate.run.resolve import has_bf16, resolve_accelerator, resolve_budget, resolve_precision
+from upgate.run.spec import Budget
 
+ASIDE = {
+    "enable_progress_bar",
+    "detect_anomaly",
+    "inference_mode",
+    "fast_dev_run",
+    "precision",
+}
 THEIRS = inspect.signature(pl.Trainer).parameters
 
 
@@ -33,7 +42,11 @@ THEIRS = inspect.signature(pl.Trainer).parameters
 
 def test_every_argument_of_lightnings_is_offered_or_refused() -> None:
     assert set(PARAMETERS) | set(OURS) == set(THEIRS) and not set(PARAMETERS) & set(OURS)
-    assert set(PARAMETERS) > ASIDE
+    budget = {field.name: field.default for field in fields(Budget)}
+    assert set(PARAMETERS) - set(budget) == ASIDE  # they decide no number
+    assert set(budget) < set(PARAMETERS)
+    for name in set(budget) - {"accelerator", "max_epochs", "devices"}:
+        assert budget[name] == PARAMETERS[name].default, name
 
 
 def test_defaults_are_lightnings() -> None:
@@ -214,17 +227,17 @@ def test_bf16_is_refused_where_the_processor_lacks_it() -> None:
         UserError,
         match=r"^trainer\.precision=bf16-mixed needs a processor with AVX-512; .*take trainer\.precision=32-true$",
     ):
-        precision_of(trainer)
+        resolve_precision(trainer)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="here is no GPU")
 def test_a_gpu_is_found_by_any_of_its_names() -> None:
     trainer = compose([])["trainer"]
     assert {
-        accelerator_of(trainer | {"accelerator": name}) for name in ("auto", "gpu", "cuda")
+        resolve_accelerator(trainer | {"accelerator": name}) for name in ("auto", "gpu", "cuda")
     } == {"cuda"}
-    assert accelerator_of(trainer | {"devices": [0]}) == "cuda"
-    assert precision_of(trainer | {"precision": "16-mixed"}) == "16-mixed"
+    assert resolve_accelerator(trainer | {"devices": [0]}) == "cuda"
+    assert resolve_precision(trainer | {"precision": "16-mixed"}) == "16-mixed"
 
 
 # One run, one spelling
@@ -232,7 +245,7 @@ def test_a_gpu_is_found_by_any_of_its_names() -> None:
 
 def budget(*words: str) -> dict[str, Any]:
     trainer = compose([f"trainer.{word}" for word in ("accelerator=cpu", *words)])["trainer"]
-    return {**budget_of(trainer), "precision": precision_of(trainer)}
+    return {**resolve_budget(trainer).to_dict(), "precision": resolve_precision(trainer)}
 
 
 @pytest.mark.parametrize(
@@ -291,7 +304,10 @@ def test_the_accelerator_is_in_the_budget_by_the_name_of_what_is_there() -> None
         if torch.backends.mps.is_available()
         else "cpu"
     )
-    assert budget_of(compose([])["trainer"]) == {"max_epochs": 10, "accelerator": there}
+    assert resolve_budget(compose([])["trainer"]).to_dict() == {
+        "max_epochs": 10,
+        "accelerator": there,
+    }
     assert budget("max_epochs=3") == {"max_epochs": 3, "accelerator": "cpu", "precision": "32-true"}
 
 

@@ -24,7 +24,7 @@ from upgate.execution.driver import execute
 from upgate.execution.executor import Executor, check_executor
 from upgate.execution.local import gpus, most_workers, slot_environments
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job, result_of
 from upgate.run.table_cache import TableCache, packed
@@ -87,7 +87,7 @@ def library() -> Datasets:
 @pytest.fixture
 def pairs(tmp_path: Path, library: Datasets) -> Callable[[int], list[Job]]:
     """Runs and their twins over so many seeds, each twin before its run."""
-    run, twin = make_job([*small(), *places(tmp_path / "runs")], library, None)
+    run, twin = make_pair([*small(), *places(tmp_path / "runs")], library, None)
     assert twin is not None
 
     def make(seeds: int) -> list[Job]:
@@ -327,13 +327,13 @@ def test_what_cannot_be_asked_is_one_sentence(
     words: list[str], told: str, library: Datasets
 ) -> None:
     with pytest.raises(UserError) as error:
-        make_job(small(*words), library, None)
+        make_pair(small(*words), library, None)
     assert told in str(error.value)
 
 
 def test_an_executor_is_no_part_of_a_run(library: Datasets) -> None:
     keys = {
-        make_job(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key
+        make_pair(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key
         for name in ("inline", "local", "ray")
     }
     assert len(keys) == 1

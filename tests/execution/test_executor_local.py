@@ -11,7 +11,7 @@ import pytest
 from helpers.execution import alive, killer, owners, wait_for
 from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
@@ -89,7 +89,7 @@ def test_a_worker_killed_twice_is_a_failure_and_the_rest_go_on(tmp_path: Path) -
 def test_an_exception_in_a_run_is_recorded_and_not_tried_again(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     words = ["twin=false", "data.start=2017"]
-    key = make_job([*small(*words), "seed=0"], Datasets(), None)[0].spec.key
+    key = make_pair([*small(*words), "seed=0"], Datasets(), None)[0].spec.key
     (root / key[:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     code, said = train(root, *words, "seed=0,1", *LOCAL, sweep=True)
     assert code == 1 and statuses(root) == {

@@ -11,7 +11,7 @@ from helpers.execution import killer
 from helpers.run import numbers, results, small, train
 from helpers.store import fresh
 from upgate.execution.ray import started
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
@@ -51,7 +51,7 @@ def test_two_nodes_answer_everything_and_tell_the_truth(
         "task.target=level",
         "recipe=traditional",
     ]
-    raising = make_job([*small(*words, "optimizer.lr=0.01"), "seed=1"], Datasets(), None)[
+    raising = make_pair([*small(*words, "optimizer.lr=0.01"), "seed=1"], Datasets(), None)[
         0
     ].spec.key
     (root / raising[:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written

@@ -15,7 +15,7 @@ from upgate.errors import UserError
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import part
 from upgate.recipe.registry import lookup
-from upgate.run.spec import has_bf16, recipe_of
+from upgate.run.resolve import check_recipe, has_bf16
 from upgate.seeds import generator
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.stock.module import StockModule
@@ -58,7 +58,7 @@ def parts(*words: str) -> dict[str, Any]:
     """
     given = any(word.startswith("optimizer=") for word in words)
     optimizer = () if given else (BESIDE[word] for word in words if word in BESIDE)
-    return recipe_of(
+    return check_recipe(
         {key: value for key, value in _composed((*optimizer, *words)).items() if key != "task"}
     )
 

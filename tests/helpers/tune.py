@@ -13,7 +13,7 @@ from rich.console import Console
 
 from helpers.run import places, small
 from upgate.run.datasets import Datasets
-from upgate.run.job import Job, parameters
+from upgate.run.job import Job, flatten_spec
 from upgate.run.result import Result
 from upgate.tune.command import tune_command
 from upgate.tune.plan import Plan, plan
@@ -76,7 +76,7 @@ def planned(*words: str) -> Plan:
 
 def bowl(job: Job) -> float:
     """A made-up score: best at a rate of 0.01, with noise that fold and seed decide."""
-    told = parameters(job)
+    told = flatten_spec(job)
     return math.exp(
         abs(math.log10(told["optimizer.lr"]) + 2)
         + 0.01 * ((7 * job.spec.seed + 3 * job.spec.fold) % 5)

@@ -15,7 +15,7 @@ from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
 from upgate.config.overrides import parsed
 from upgate.errors import UserError
 from upgate.recipe.recipe import Recipe
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 
 CHOICES = sorted(
     (path.parent.name, path.stem) for group in PARTS for path in (conf_dir() / group).glob("*.yaml")
@@ -88,7 +88,7 @@ def test_the_command_of_a_card_composes_and_builds_its_choice(
     group: str, name: str, folder: Path
 ) -> None:
     train, *words = called(command(group, name), folder)
-    recipe = recipe_of(compose(words))
+    recipe = check_recipe(compose(words))
     assert train == "train"
     assert (
         set(recipe[group]) == {name} - {"none"}
@@ -193,7 +193,7 @@ def test_what_the_screen_puts_beside_a_choice_is_needed() -> None:
 def refused(task: str, choice: str) -> bool:
     """Whether a choice cannot stand in a task's upgraded recipe, with the model that the task has."""
     try:
-        recipe_of(compose([f"task={task}", choice]))
+        check_recipe(compose([f"task={task}", choice]))
     except UserError:
         return True
     return False

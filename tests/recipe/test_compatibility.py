@@ -12,7 +12,7 @@ from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
 from upgate.recipe.combinations import BASES, Choice, configuration, pairs, refused
 from upgate.recipe.compatibility import RULES, check_allowed
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 
 EVERY = sorted(pairs(), key=lambda pair: (pair[0][0], pair[1][0]))
 BY_GROUPS = {
@@ -42,7 +42,7 @@ def test_a_pair_trains_or_is_refused_in_a_sentence_that_names_both(groups: tuple
                 told
             )
             continue
-        loop = Loop(recipe_of(config), total=4, task=config["task"]["name"])
+        loop = Loop(check_recipe(config), total=4, task=config["task"]["name"])
         losses = loop.steps(2)
         assert all(map(math.isfinite, losses)), (a, b)
 
@@ -102,9 +102,9 @@ def test_what_no_pair_of_choices_tells(words: list[str], one: str, other: str) -
     with pytest.raises(
         UserError, match=rf"^layerwise={one} .*{other}.*; take .* or layerwise=joint$"
     ):
-        recipe_of(compose(["recipe=traditional", *words]))
-    recipe_of(compose(["recipe=traditional", words[0]]))
-    recipe_of(compose(["recipe=traditional", words[1]]))
+        check_recipe(compose(["recipe=traditional", *words]))
+    check_recipe(compose(["recipe=traditional", words[0]]))
+    check_recipe(compose(["recipe=traditional", words[1]]))
 
 
 def test_a_recipe_on_its_own_has_neither_task_nor_trainer_nor_model() -> None:

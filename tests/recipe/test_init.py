@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from helpers.parts import Loop, knobs, made, parts
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 from upgate.seeds import generator
 
 I, H = 192, 320  # large: a block's std is known to 1%; unequal: fan_in is told from fan_out
@@ -136,7 +136,10 @@ def test_chrono_differs_from_orthogonal_in_two_biases_only() -> None:
     ("words", "t_max"), [((), 60), (("task.window=20",), 20), (("task=sentiment",), 512)]
 )
 def test_chronos_memory_is_the_tasks_length(words: tuple[str, ...], t_max: int) -> None:
-    assert recipe_of(compose(["init=chrono", *words]))["init"] == {"name": "chrono", "t_max": t_max}
+    assert check_recipe(compose(["init=chrono", *words]))["init"] == {
+        "name": "chrono",
+        "t_max": t_max,
+    }
 
 
 @pytest.mark.parametrize("t_max", [1, 0, -5])

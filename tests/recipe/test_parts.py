@@ -30,7 +30,7 @@ from helpers.parts import (
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose, conf_dir
 from upgate.errors import UserError
 from upgate.recipe.recipe import part
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 from upgate.run.train import quiet
 from upgate.seeds import derive
 from upgate.tasks.generic import SequenceNet
@@ -159,7 +159,7 @@ def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
 def test_what_prices_lack_is_refused_in_one_sentence(name: str) -> None:
     said = rf"^regularization={name} needs (tokens|classes): take task=sentiment; for prices, .*$"
     with pytest.raises(UserError, match=said):
-        recipe_of(compose(["recipe=traditional", "task=stock", word(REGULARIZATION, name)]))
+        check_recipe(compose(["recipe=traditional", "task=stock", word(REGULARIZATION, name)]))
     with pytest.raises(UserError, match=said) as told:
         Loop(parts(word(REGULARIZATION, name)))
     assert "\n" not in str(told.value)
@@ -235,9 +235,9 @@ def test_what_cannot_be_combined_is_refused_in_one_sentence(words: list[str], na
     with pytest.raises(
         UserError, match=rf"^layerwise=independent .*{named}.*; take .* or layerwise=joint$"
     ) as told:
-        recipe_of(compose(["recipe=traditional", "layerwise=independent", *words]))
+        check_recipe(compose(["recipe=traditional", "layerwise=independent", *words]))
     assert "\n" not in str(told.value)
-    recipe_of(compose(["recipe=traditional", *words]))
+    check_recipe(compose(["recipe=traditional", *words]))
 
 
 def test_a_recipe_on_its_own_refuses_the_same() -> None:

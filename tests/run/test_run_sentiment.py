@@ -14,7 +14,7 @@ from helpers.execution import wait_for
 from helpers.run import numbers, results, small, start, train
 from upgate.cli.entry import main
 from upgate.config.compose import compose
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
@@ -91,17 +91,21 @@ def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(
 
 def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path) -> None:
     """The leak test: other test reviews, and the vocabulary and every training batch are the same, bit for bit."""
-    job, _ = make_job(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
+    job, _ = make_pair(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
     task = get_task("sentiment")
-    reviews = task.load(job.config["data"])
-    before = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
+    reviews = task.load(job.config.data.to_dict())
+    before = task.data(
+        reviews, job.spec.task.to_dict(), job.spec.split.to_dict(), 0, job.config.to_dict()
+    )
     assert isinstance(before, SentimentDataModule)
     test = before.rows["test"].numpy()
     changed = reviews.table.copy()
     changed.loc[test, "text"] = [f"unheard wörter {i} 好" for i in range(len(test))]
     changed.loc[test, "label"] = 1 - changed.loc[test, "label"]
     object.__setattr__(reviews, "table", changed)
-    after = task.data(reviews, job.spec.task, job.spec.split, 0, job.config)
+    after = task.data(
+        reviews, job.spec.task.to_dict(), job.spec.split.to_dict(), 0, job.config.to_dict()
+    )
     assert isinstance(after, SentimentDataModule)
     assert before.state == after.state
     for a, b in zip(

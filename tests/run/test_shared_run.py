@@ -82,7 +82,7 @@ def test_devices_and_strategy_come_together(words: list[str], told: str) -> None
 
 
 def test_updates_that_cannot_be_shared_are_refused() -> None:
-    from upgate.run.spec import recipe_of
+    from upgate.run.resolve import check_recipe
 
     with pytest.raises(UserError, match="layerwise=cyclic cannot be combined"):
-        recipe_of(config.compose(["task=stock", "layerwise=cyclic", *TWO]))
+        check_recipe(config.compose(["task=stock", "layerwise=cyclic", *TWO]))

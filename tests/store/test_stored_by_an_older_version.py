@@ -23,13 +23,13 @@ from upgate.cli import main
 
 def run_keys(commands: list[str]) -> dict[str, str]:
     """The key of the run that each of these commands would train."""
-    from upgate.cli.train import make_job
+    from upgate.experiment.jobs import make_job
     from upgate.run.datasets import Datasets
 
     datasets, keys = Datasets(), {}
     for command in commands:
-        overrides = [*command.split(), "trainer.accelerator=cpu", "twin=false"]
-        keys[command] = make_job(overrides, datasets, None)[0].spec.key
+        overrides = [*command.split(), "trainer.accelerator=cpu"]
+        keys[command] = make_job(overrides, datasets, None).spec.key
     return keys
 
 

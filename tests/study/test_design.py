@@ -9,7 +9,7 @@ import pytest
 
 from upgate.config.compose import PARTS, compose
 from upgate.errors import UserError
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 from upgate.study.design import (
     Arm,
     arms,
@@ -34,7 +34,7 @@ TUNED = (
 
 
 def composed(arm: Arm, extra: str | None = None) -> dict[str, Any]:
-    return recipe_of(compose(arm.words, extra))
+    return check_recipe(compose(arm.words, extra))
 
 
 @pytest.mark.parametrize("words", [*TASKS, TUNED])

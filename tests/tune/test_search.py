@@ -7,7 +7,7 @@ import pytest
 
 from helpers.run import small
 from helpers.tune import LIBRARY, Fake, answer, bowl, planned, search
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.run.job import Job
 from upgate.run.result import Result
 from upgate.tune.plan import job_at, trial_words
@@ -86,7 +86,7 @@ def test_tpe_listens_to_earlier_generations_only() -> None:
 
 def test_what_diverges_or_fails_ranks_last_and_is_counted() -> None:
     def run(job: Job) -> Result:
-        rate = job.config["optimizer"]["lr"]
+        rate = job.config.parts["optimizer"].knobs["lr"]
         if rate > 1e-2:
             return answer(job, None)
         return answer(job, bowl(job), status="FAILED") if rate < 1e-4 else answer(job, bowl(job))
@@ -130,9 +130,9 @@ def test_trials_never_see_the_test_part_of_prices() -> None:
     _, _ = search(found, fake := Fake())
     block = found.search.blocks[0]
     last = library.fetch(
-        make_job([*found.search.arms[0].words, *block.final, "twin=false"], library, None)[0]
+        make_pair([*found.search.arms[0].words, *block.final, "twin=false"], library, None)[0]
     )[1]
-    assert {job.spec.split["name"] for job in fake.jobs} == {"development"} and found.search.split[
+    assert {job.spec.split.name for job in fake.jobs} == {"development"} and found.search.split[
         "name"
     ] == "holdout"
     for job in fake.jobs[:4]:
@@ -145,12 +145,12 @@ def test_nested_searches_see_only_what_stands_before_their_test_block() -> None:
     for block in found.search.blocks:
         arm = found.search.arms[0]
         outer = job_at(
-            make_job(trial_words(arm, [], block.final), library, None)[0], 0, block.tests[0]
+            make_pair(trial_words(arm, [], block.final), library, None)[0], 0, block.tests[0]
         )
         test = library.fetch(outer)[1].fold.test
-        inner = make_job(trial_words(arm, [], block.search), library, None)[0]
+        inner = make_pair(trial_words(arm, [], block.search), library, None)[0]
         parts = [library.fetch(job_at(inner, 0, fold))[1].fold for fold in block.folds]
-        gap = inner.spec.split["gap"]
+        gap = inner.spec.split.knobs["gap"]
         assert all(
             one.test.stop == test.start - gap or one.test.stop <= test.start - gap for one in parts
         )
@@ -169,7 +169,7 @@ def test_reviews_keep_their_test_part_closed_and_refit_on_both_parts() -> None:
     (block,) = found.search.blocks
 
     def rows(*more: str) -> dict[str, np.ndarray]:
-        job = make_job([*small(*text), *more, "twin=false"], library, None)[0]
+        job = make_pair([*small(*text), *more, "twin=false"], library, None)[0]
         return {part: found.numpy() for part, found in library.fetch(job)[1].rows.items()}
 
     plain, closed = rows(*block.final), rows(*block.search)
@@ -188,7 +188,7 @@ def test_a_refit_of_prices_trains_up_to_the_test_part() -> None:
     for split in (["split=holdout"], ["split=walk_forward", "fold=1"]):
         words = [*small(), *split, "twin=false"]
         plain, refit = (
-            LIBRARY.fetch(make_job([*words, *more], LIBRARY, None)[0])[1].fold
+            LIBRARY.fetch(make_pair([*words, *more], LIBRARY, None)[0])[1].fold
             for more in ([], ["split.refit=true"])
         )
         assert (

@@ -129,11 +129,11 @@ def test_ranges_are_no_part_of_a_run() -> None:
         (["split=holdout"], {"validation", "test", "gap"}),
         (["task=sentiment"], {"validation", "test"}),
     ):
-        spec = make_job([*words, "twin=false"], LIBRARY, None)[0].spec
+        spec = make_job(words, LIBRARY, None).spec
         assert (
-            set(spec.split) == {"name"} | knobs
-            and "search" not in spec.model
-            and "search" not in str(spec.plain())
+            set(spec.split.knobs) == knobs
+            and "search" not in spec.model.knobs
+            and "search" not in str(spec.to_dict())
         )
 
 

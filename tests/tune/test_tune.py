@@ -11,7 +11,7 @@ from rich.console import Console
 
 from helpers.tune import numbers, results, tiny, tune
 from upgate import cli
-from upgate.experiment.jobs import make_job
+from upgate.experiment.jobs import make_pair
 from upgate.report.tune import figures_of, load, tune_page
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
@@ -64,7 +64,7 @@ def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_comman
     words = shlex.split(lines[-1].removeprefix("next: upgate train "))
     keys = [key for arm in result.blocks[0].arms for key in arm.keys["tuned"]]
     assert (
-        make_job(words, Datasets(), None)[0].spec.key in keys
+        make_pair(words, Datasets(), None)[0].spec.key in keys
     )  # typed again, it is the run that the store holds
     assert result.complete and f"in {root}/tunes/{result.search.id}" in said
 

@@ -14,7 +14,7 @@ from upgate.config import compose as config
 from upgate.console import interrupted, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
-from upgate.experiment.jobs import check_batches, check_shared_settings, make_job
+from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
 from upgate.recipe.no_effect import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
@@ -31,7 +31,7 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
     """Run what the words ask for and return the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
     library = Datasets()
     pairs = [
-        make_job(job_words, library, extra) for job_words in config.expand(words, multirun, extra)
+        make_pair(job_words, library, extra) for job_words in config.expand(words, multirun, extra)
     ]
     wanted = [job for job, _ in pairs]
     asked = {job.spec.key: job for job in wanted}
@@ -44,14 +44,15 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
             job, library
         )  # every fault of data or configuration is told before the first training
     show.show_data(console, wanted[0], library)
-    if wanted[0].config["trainer"].get("fast_dev_run"):
+    if wanted[0].config.trainer.get("fast_dev_run"):
         for job in jobs:
-            dry_run(job.spec, library.fetch(job)[1], job.config["trainer"]["fast_dev_run"])
+            batches: Any = job.config.trainer["fast_dev_run"]
+            dry_run(job.spec, library.fetch(job)[1], batches)
         console.print(
             f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded."
         )
         return 0
-    store = Store(Path(wanted[0].config["root"]).resolve())
+    store = Store(Path(wanted[0].config.root).resolve())
     store.prepare()
     store.reconcile()
     return _train(wanted, jobs, library, store, console)
@@ -93,8 +94,8 @@ def _train(
 
 def trained(job: Job, result: Result) -> tuple[str, str, dict[str, Any], str]:
     """What the no-op detector compares: runs that differ in nothing but their recipes, by the weights they kept."""
-    shared = {key: value for key, value in job.spec.plain().items() if key != "recipe"}
-    return job.name, json.dumps(shared, sort_keys=True), job.spec.recipe, result.weights
+    shared = {key: value for key, value in job.spec.to_dict().items() if key != "recipe"}
+    return job.name, json.dumps(shared, sort_keys=True), job.spec.recipe.to_dict(), result.weights
 
 
 def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
@@ -103,7 +104,7 @@ def open_parent(store: Store, wanted: list[Job], jobs: list[Job]) -> Run:
     name = f"compare {wanted[0].name}" if len(wanted) == 1 else f"sweep of {len(wanted)}"
     tags, texts = environment.provenance()
     parent = store.parent(
-        wanted[0].spec.task["name"], name, key, tags | {"upgate.runs": str(len(jobs))}
+        wanted[0].spec.task.name, name, key, tags | {"upgate.runs": str(len(jobs))}
     )
     for file, text in texts.items():
         parent.text(text, file)

@@ -18,13 +18,13 @@ from upgate.errors import UserError
 __all__ = [
     "PARTS",
     "REGULARIZATION",
-    "changes",
     "choices",
     "compose",
     "conf_dir",
     "expand",
+    "find_part_changes",
     "groups",
-    "twin_words",
+    "twin_overrides",
 ]
 
 
@@ -106,16 +106,19 @@ def _resolved(frozen: bytes, words: tuple[str, ...]) -> bytes:
     return pickle.dumps({str(key): value for key, value in resolved.items()})
 
 
-def twin_words(words: Sequence[str]) -> list[str]:
+def twin_overrides(words: Sequence[str]) -> list[str]:
     """The overrides of a run's twin: the traditional recipe, everything that is not a part left as it was."""
     kept = [word for word in words if _group(word) not in (*PARTS, "recipe")]
     return [*kept, "recipe=traditional"]
 
 
-def changes(words: Sequence[str]) -> list[str]:
+def find_part_changes(words: Sequence[str]) -> list[str]:
     """The words that change the recipe's parts, for names and tags."""
     return [word for word in words if _group(word) in PARTS]
 
 
 def _group(word: str) -> str:
     return word.partition("=")[0].partition(".")[0]
+
+
+changes, twin_words = find_part_changes, twin_overrides

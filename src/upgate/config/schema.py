@@ -33,7 +33,7 @@ PositiveInt = Annotated[int, Range("1 or more", lambda x: x >= 1)]
 NonNegativeInt = Annotated[int, Range("0 or more", lambda x: x >= 0)]
 
 
-def checked(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return `values` as `make` wants them (an int where a float is meant becomes a float).
 
     Raises UserError naming the key, the value and the nearest right one: for unknown, missing, mistyped or out-of-range keys.
@@ -58,7 +58,7 @@ def _declared(make: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, in
 
 def build(make: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
     """Call `make` with the checked values: the one place where configuration becomes typed Python."""
-    return make(**checked(make, values, where))
+    return make(**check(make, values, where))
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:
@@ -70,19 +70,21 @@ def _value(value: Any, hint: Any, where: str) -> Any:
         typed = _value(value, args[0], where)
         for bound in args[1:]:
             if isinstance(bound, Range) and not bound.holds(typed):
-                raise UserError(f"{where}={said(value)} must be {bound.words}")
+                raise UserError(f"{where}={format_value(value)} must be {bound.words}")
         return typed
     if origin in (Union, types.UnionType):
         return _union(value, args, where)
     if origin is Literal:
         if not any(value == one and type(value) is type(one) for one in args):  # 1 == True
             raise UserError(
-                f"{where}={said(value)} is not a choice{did_you_mean(said(value), map(said, args))}"
+                f"{where}={format_value(value)} is not a choice{did_you_mean(format_value(value), map(format_value, args))}"
             )
         return value
     if origin is list:
         if not isinstance(value, list | tuple):
-            raise UserError(f"{where}={said(value)} must be a list, as in {where}=[{said(value)}]")
+            raise UserError(
+                f"{where}={format_value(value)} must be a list, as in {where}=[{format_value(value)}]"
+            )
         return [_value(item, args[0], where) for item in value]
     return _plain(value, origin or hint, where)
 
@@ -116,22 +118,26 @@ def _plain(value: Any, kind: type, where: str) -> Any:
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         must = (
-            f"text, as in {where}='\"{said(value)}\"'"
+            f"text, as in {where}='\"{format_value(value)}\"'"
             if kind is str
             else WORDS.get(kind, kind.__name__)
         )
-        raise UserError(f"{where}={said(value)} must be {must}")
+        raise UserError(f"{where}={format_value(value)} must be {must}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where}={value} must be a finite number")
     return value
 
 
-def said(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as one writes it on the command line."""
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(said, value))}]"
+        return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{said(one)}' for key, one in value.items())}}}"
+        return f"{{{','.join(f'{key}:{format_value(one)}' for key, one in value.items())}}}"
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )
+
+
+said = format_value
+checked = check

@@ -20,7 +20,7 @@ from upgate.execution.executor import Executor, open_executor
 from upgate.execution.run_job import complete_stored
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.execution.worker import make_work
-from upgate.run.job import Fetch, Job, folder_of, result_of
+from upgate.run.job import Fetch, Job, make_result, run_folder
 from upgate.run.result import Result
 from upgate.run.table_cache import TableCache
 from upgate.store.run import Run
@@ -76,7 +76,7 @@ def _open_configured(jobs: Sequence[Job], fetch: Fetch, store: Store, console: C
     """The executor of the first job's configuration, with threads enough for every job."""
     first, threads = jobs[0], max(job.spec.threads for job in jobs)
     work = make_work(fetch, store, console)
-    return open_executor(first.config, threads, first.spec.budget["accelerator"], work)
+    return open_executor(first.config, threads, first.spec.budget.accelerator, work)
 
 
 class Driver:
@@ -101,7 +101,7 @@ class Driver:
         self.keys = frozenset(self.waiting)
         self.stored = store.finished(self.keys)
         self.listener = listener or LinePerRun(console, len(self.keys) - len(self.stored))
-        self.tables, self.saved = TableCache.at(jobs[0].config["cache"]), set[str]()
+        self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
         self.attempts: Counter[str] = Counter()  # by run key
@@ -195,8 +195,8 @@ class Driver:
             f"WorkerDied: its worker died {ATTEMPTS} times, now {cause}; "
             "if memory is short, take a smaller executor.workers"
         )
-        run_id, folder = row.run_id if row else "", folder_of(self.store.root, key)
-        return result_of(job, run_id, folder, "FAILED", {}, error=error)
+        run_id, folder = row.run_id if row else "", run_folder(self.store.root, key)
+        return make_result(job, run_id, folder, "FAILED", {}, error=error)
 
     def stop(self) -> None:
         """End the runs that are training, and mark them in the store."""

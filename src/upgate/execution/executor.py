@@ -7,6 +7,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from upgate.config.run_config import RunConfig
 from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.errors import UserError, did_you_mean
 from upgate.execution.work import Work, WorkRequest, WorkResponse
@@ -116,15 +117,13 @@ def check_executor(config: Mapping[str, Any], trainer: Mapping[str, Any]) -> Exe
     return options
 
 
-def open_executor(
-    config: Mapping[str, Any], threads: int, accelerator: str, work: Work
-) -> Executor:
+def open_executor(config: RunConfig, threads: int, accelerator: str, work: Work) -> Executor:
     """The executor that a configuration asks for; no process starts yet.
 
     Args: threads, the most that a run needs; accelerator, that of the runs' specs; work, which
     trains a run in this process.
     """
-    options = check_executor(config["executor"], config["trainer"])
+    options = check_executor(config.executor.to_dict(), config.trainer)
     if isinstance(options, InlineOptions):
         return Inline(work)
     module = import_module(f"upgate.execution.{options.name}")

@@ -8,7 +8,7 @@ import yaml
 from rich.console import Console
 
 from upgate.execution.work import Interrupted
-from upgate.run.job import Fetch, Job, folder_of, from_row, parameters, result_of, tags
+from upgate.run.job import Fetch, Job, flatten_spec, make_result, make_tags, read_result, run_folder
 from upgate.run.result import Result
 from upgate.run.train import Outcome, train
 from upgate.store.connect import redact
@@ -29,11 +29,13 @@ def run_job(
     The one boundary of the project where any exception becomes a recorded failure. Raises
     Interrupted after Ctrl-C; then the run is marked KILLED.
     """
-    key, task = job.spec.key, job.spec.task["name"]
-    folder = folder_of(store.root, key)
+    key, task = job.spec.key, job.spec.task.name
+    folder = run_folder(store.root, key)
     folder.mkdir(parents=True, exist_ok=True)
     table, data = fetch(job)
-    run = store.run(task, job.name, key, parameters(job), tags(job, table), parent, resume=True)
+    run = store.run(
+        task, job.name, key, flatten_spec(job), make_tags(job, table), parent, resume=True
+    )
     try:
         arguments = _neutral_arguments(job)
         outcome = train(job.spec, data, folder, run.log, console, job.name, arguments)
@@ -47,19 +49,19 @@ def run_job(
         run.text(traceback.format_exc(), "traceback.txt")
         run.finish("FAILED")
         message = f"{type(error).__name__}: {error}"
-        return result_of(job, run.id, folder, "FAILED", {}, error=message)
+        return make_result(job, run.id, folder, "FAILED", {}, error=message)
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result
 
 
 def _neutral_arguments(job: Job) -> dict[str, object]:
     """The Trainer's arguments that decide no numbers: those that are not in the spec."""
-    in_spec = {*job.spec.budget, "precision"}
-    return {name: value for name, value in job.config["trainer"].items() if name not in in_spec}
+    in_spec = {*job.spec.budget.to_dict(), "precision"}
+    return {name: value for name, value in job.config.trainer.items() if name not in in_spec}
 
 
 def _finished_result(job: Job, run: Run, folder: Path, outcome: Outcome) -> Result:
-    return result_of(
+    return make_result(
         job,
         run.id,
         folder,
@@ -85,7 +87,7 @@ def record(
     for name in ["config.yaml", "best.ckpt", *tables, *pictures]:
         if (folder / name).exists():  # a diverged run may have kept no weights
             run.artifact(folder / name)
-    profile = get_task(job.spec.task["name"]).profile(table)
+    profile = get_task(job.spec.task.name).profile(table)
     run.dataset(table.source, job.spec.data[:36], table.source, "training", profile)
     run.tag(
         {
@@ -98,18 +100,18 @@ def record(
 
 def _write_config(job: Job, folder: Path) -> None:
     """The whole configuration, without the password of the cache's URL."""
-    config = {**job.config, "cache": redact(str(job.config["cache"]))}
+    config = {**job.config.to_dict(), "cache": redact(job.config.cache)}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
 
 
 def _draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
     """Draw the task's pictures of a run beside its twin; names of the files."""
-    task = get_task(job.spec.task["name"])
+    task = get_task(job.spec.task.name)
     twin_folder = Path(twin.folder) if twin else None
     title = shorten(result.name, TITLE, placeholder=" …")
     folder = Path(result.folder)
-    return list(task.draw(folder, outcome.tables, twin_folder, title, job.spec.plain()))
+    return list(task.draw(folder, outcome.tables, twin_folder, title, job.spec.to_dict()))
 
 
 def write_paired(result: Result, twin: Result | None) -> None:
@@ -121,7 +123,7 @@ def write_paired(result: Result, twin: Result | None) -> None:
 
 def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
     """The result of a stored run, with the comparison added where it was trained without a twin."""
-    result = from_row(row, store.root)
+    result = read_result(row, store.root)
     twin = result if row.tags.get("upgate.twin_key") == row.key else twin
     if twin is not None and twin.status == "FINISHED":
         result.pair(twin)

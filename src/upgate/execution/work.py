@@ -38,12 +38,12 @@ class WorkRequest:
 
     def to_dict(self) -> Payload:
         twin = asdict(self.twin) if self.twin else None
-        return {**vars(self), "job": self.job.plain(), "twin": twin}
+        return {**vars(self), "job": self.job.to_dict(), "twin": twin}
 
     @classmethod
     def from_dict(cls, payload: Payload) -> "WorkRequest":
         twin = Result(**payload["twin"]) if payload["twin"] else None
-        return cls(**{**payload, "job": Job.of(payload["job"]), "twin": twin})
+        return cls(**{**payload, "job": Job.from_dict(payload["job"]), "twin": twin})
 
 
 @dataclass(frozen=True)

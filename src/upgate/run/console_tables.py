@@ -76,7 +76,7 @@ def show_data(console: Console, job: Job, datasets: Datasets) -> None:
     """One line on the data that a job trains on, and one on what was left out of them."""
     table, data = datasets.fetch(job)
     samples = ", ".join(f"{count:,} {part}" for part, count in data.sizes.items())
-    about = get_task(job.spec.task["name"]).describe(table)
+    about = get_task(job.spec.task.name).describe(table)
     console.print(
         f"{table.source}: {about}: {samples}", highlight=False, markup=False, soft_wrap=True
     )

@@ -1,12 +1,15 @@
-"""A run that is wanted, as a value: made by a command, sent to where it runs, told to the store."""
+"""A run that a command wants, as a value: sent to where it trains, and recorded in the store."""
 
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from upgate.config.choices import REGULARIZATION
+from upgate.config.run_config import RunConfig
+from upgate.config.values import Knobs, Value
 from upgate.data.datamodule import FoldDataModule
 from upgate.run.result import Result, own
 from upgate.run.spec import RunSpec
@@ -16,66 +19,75 @@ from upgate.tasks.base import Table
 
 @dataclass(frozen=True)
 class Job:
-    """A spec, what people call it, and where its data are."""
+    """A run that a command wants: its spec, its name for people, and where its data are."""
 
     spec: RunSpec
     recipe: str  # traditional, upgraded, ...
-    changes: tuple[str, ...]  # the words that changed the recipe's parts
-    config: Mapping[str, Any]  # the whole resolved configuration
+    changes: tuple[str, ...]  # the overrides that changed the recipe's parts
+    config: RunConfig
     twin: str = ""  # key of the twin, if one is wanted
-    role: str = "run"  # run, or twin: trained for another's sake
-    parent: str = ""  # id of the MLflow run below which it stands; else the command's
+    role: str = "run"  # run, or twin: trained for another run's sake
+    parent: str = ""  # id of the MLflow run above it; else the command's
 
     @property
     def name(self) -> str:
-        return " ".join(
-            [self.recipe, *self.changes, f"seed={self.spec.seed}"]
-            + ([f"fold={self.spec.fold}"] if self.spec.fold else [])
-        )
+        """Recipe, changes, seed, and the fold but for the first one."""
+        fold = [f"fold={self.spec.fold}"] if self.spec.fold else []
+        return " ".join([self.recipe, *self.changes, f"seed={self.spec.seed}", *fold])
 
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
+    def at(self, seed: int, fold: int) -> Self:
+        """The same job on another seed and fold."""
+        spec = replace(self.spec, seed=seed, fold=fold)
+        return replace(self, spec=spec, config=self.config.replace(seed=seed, fold=fold))
 
-    @staticmethod
-    def of(plain: Mapping[str, Any]) -> "Job":
-        return Job(
-            **{**plain, "spec": RunSpec(**plain["spec"]), "changes": tuple(plain["changes"])}
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as they travel to a worker."""
+        return {**vars(self), "spec": self.spec.to_dict(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        typed = {
+            "spec": RunSpec.from_dict(values["spec"]),
+            "config": RunConfig.from_dict(values["config"]),
+            "changes": tuple(values["changes"]),
+        }
+        return cls(**{**values, **typed})
 
 
 Fetch = Callable[[Job], tuple[Table, FoldDataModule]]
 
 
-def parameters(job: Job) -> dict[str, Any]:
-    """The spec as flat parameters under the names of the command line: optimizer, optimizer.lr, task.target, ..."""
+def flatten_spec(job: Job) -> dict[str, str | int | float | bool | None]:
+    """The spec as flat parameters under the command line's names: optimizer, optimizer.lr, ..."""
     spec = job.spec
-    flat: dict[str, Any] = {
+    flat: dict[str, Value] = {
         "recipe": job.recipe,
         "seed": spec.seed,
         "fold": spec.fold,
         "batch_size": spec.batch_size,
         "precision": spec.precision,
     }
-    for group, knobs in spec.recipe.items():
-        if group == "regularization":
-            flat[group] = "+".join(knobs) or "none"
-            flat |= {f"{group}.{name}.{k}": v for name, ks in knobs.items() for k, v in ks.items()}
-        else:
-            flat[group] = knobs["name"]
-            flat |= {f"{group}.{k}": v for k, v in knobs.items() if k != "name"}
-    for group, values in (
-        ("task", spec.task),
-        ("split", spec.split),
-        ("model", spec.model),
-        ("trainer", spec.budget),
-    ):
-        flat |= {f"{group}.{k}": v for k, v in values.items()}
+    for group, part in spec.recipe.parts.items():
+        flat |= {group: part.name} | _prefixed(group, part.knobs)
+    flat[REGULARIZATION] = "+".join(spec.recipe.regularization) or "none"
+    for name, knobs in spec.recipe.regularization.items():
+        flat |= _prefixed(f"{REGULARIZATION}.{name}", knobs)
+    for group, choice in (("task", spec.task), ("split", spec.split), ("model", spec.model)):
+        flat |= _prefixed(group, choice.to_dict())
+    flat |= _prefixed("trainer", spec.budget.to_dict())
     return {
-        k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in flat.items()
+        key: value if isinstance(value, str | int | float | bool | None) else str(value)
+        for key, value in flat.items()
     }
 
 
-def tags(job: Job, table: Table) -> dict[str, str]:
+def _prefixed(prefix: str, knobs: Knobs) -> dict[str, Value]:
+    return {f"{prefix}.{key}": value for key, value in knobs.items()}
+
+
+def make_tags(job: Job, table: Table) -> dict[str, str]:
+    """The tags of a job's run in MLflow."""
     return {
         "upgate.recipe": job.recipe,
         "upgate.changes": json.dumps(job.changes, ensure_ascii=False),
@@ -89,34 +101,42 @@ def tags(job: Job, table: Table) -> dict[str, str]:
     }
 
 
-def folder_of(root: Path, key: str) -> Path:
+def run_folder(root: Path, key: str) -> Path:
+    """The folder of a run's files in a store."""
     return root / key[:16]
 
 
-def result_of(
-    job: Job, run_id: str, folder: Path, status: str, metrics: dict[str, float], **more: Any
+def make_result(
+    job: Job,
+    run_id: str,
+    folder: Path,
+    status: str,
+    metrics: dict[str, float],
+    *,
+    error: str = "",
+    diverged: bool = False,
+    weights: str = "",
 ) -> Result:
-    spec = job.spec
-    named = {
-        "name": job.name,
-        "recipe": job.recipe,
-        "changes": list(job.changes),
-        "task": spec.task["name"],
-    }
+    """The result of a job. `status`: FINISHED or FAILED; `weights`: hash of those kept."""
     return Result(
-        spec.key,
-        run_id,
-        seed=spec.seed,
-        fold=spec.fold,
+        key=job.spec.key,
+        run_id=run_id,
+        name=job.name,
+        task=job.spec.task.name,
+        recipe=job.recipe,
+        changes=list(job.changes),
+        seed=job.spec.seed,
+        fold=job.spec.fold,
         status=status,
         metrics=metrics,
         folder=str(folder),
-        **named,
-        **more,
+        error=error,
+        diverged=diverged,
+        weights=weights,
     )
 
 
-def from_row(row: Row, root: Path) -> Result:
+def read_result(row: Row, root: Path) -> Result:
     """The result of a run that the store holds."""
     return Result(
         row.key,
@@ -129,7 +149,7 @@ def from_row(row: Row, root: Path) -> Result:
         fold=int(row.tags.get("upgate.fold", 0)),
         status=row.status,
         metrics=own(row.metrics),
-        folder=str(folder_of(root, row.key)),
+        folder=str(run_folder(root, row.key)),
         diverged=row.diverged,
         weights=row.tags.get("upgate.weights", ""),
     )

@@ -1,47 +1,102 @@
-"""What a run is: a frozen value whose hash is its name. Two runs of one key give the same numbers."""
+"""What a run is: a frozen value whose hash is its name. Two runs of one key give equal numbers."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
-from upgate.config.compose import PARTS, REGULARIZATION
-from upgate.config.schema import said
-from upgate.config.trainer import is_default
-from upgate.errors import UserError
+from upgate.config.choices import REGULARIZATION
+from upgate.config.values import Choice, Knobs, Value
 
-NUMERICS = 2  # raise it when a change of the code changes the numbers of a run: results of older code are then not reused
+# Raise it when a change of the code changes the numbers of a run: the results of older code are
+# then not used again.
+NUMERICS = 2
 
-# Trainer arguments that say where or how loudly a run goes, not what comes out of it.
-ASIDE = {
-    "enable_progress_bar",
-    "devices",
-    "detect_anomaly",
-    "inference_mode",
-    "fast_dev_run",
-    "precision",
-}
 
-SHARED = (
-    "joint",
-    "discriminative",
-    "lars",
-    "lamb",
-)  # updates of all layers from one backward pass: several processes can share it
+class TaskSpec(Choice):
+    """The task and its knobs: target, horizon, window, ..."""
+
+
+class SplitSpec(Choice):
+    """The split and its knobs: validation, test, gap, folds, ..."""
+
+
+class ModelSpec(Choice):
+    """The network and its knobs: hidden_size, num_layers, ..."""
+
+
+class PartSpec(Choice):
+    """One part of a recipe and its knobs."""
+
+
+@dataclass(frozen=True)
+class RecipeSpec:
+    """A choice for each group; of regularization several at once."""
+
+    parts: Mapping[str, PartSpec]  # group -> part
+    regularization: Mapping[str, Knobs]  # name -> knobs
+
+    @classmethod
+    def from_dict(cls, recipe: Mapping[str, Any]) -> Self:
+        """From group -> {name, knobs...}, and regularization -> {name: knobs}."""
+        single = {group: part for group, part in recipe.items() if group != REGULARIZATION}
+        parts = {group: PartSpec.from_dict(part) for group, part in single.items()}
+        return cls(parts, recipe[REGULARIZATION])
+
+    def to_dict(self) -> dict[str, Knobs]:
+        """The inverse of `from_dict`."""
+        parts: dict[str, Knobs] = {group: part.to_dict() for group, part in self.parts.items()}
+        return parts | {REGULARIZATION: dict(self.regularization)}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The Trainer's arguments that decide a run's numbers; the defaults are Lightning's."""
+
+    accelerator: str  # cpu, cuda or mps: what is in force, never auto
+    max_epochs: int  # -1: no limit
+    max_steps: int = -1
+    min_epochs: int | None = None
+    min_steps: int | None = None
+    max_time: str | None = None  # days:hours:minutes:seconds
+    limit_train_batches: int | float = 1.0  # batches, or a share of them
+    limit_val_batches: int | float = 1.0
+    accumulate_grad_batches: int = 1
+    deterministic: bool | Literal["warn"] = False
+    benchmark: bool = False
+    strategy: str = "auto"
+    devices: int = 1  # more only where `strategy` shares a run: a sum over processes differs
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes train one run."""
+        return self.strategy != "auto"
+
+    def to_dict(self) -> dict[str, Value]:
+        """The arguments that are not at their default; 1, a batch, is not 1.0, all of them."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if not _is_same(value := getattr(self, field.name), field.default)
+        }
+
+
+def _is_same(value: Value, default: object) -> bool:
+    return type(value) is type(default) and value == default
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's numbers, and nothing else: no paths, no names, no places."""
+    """Everything that decides a run's numbers, and nothing else: no paths and no names."""
 
-    task: dict[str, Any]
+    task: TaskSpec
     data: str  # content hash
-    split: dict[str, Any]
+    split: SplitSpec
     fold: int
-    model: dict[str, Any]
-    recipe: dict[str, Any]  # group -> {name, knobs}; regularization -> {name: knobs}
-    budget: dict[str, Any]  # Trainer arguments that decide numbers
+    model: ModelSpec
+    recipe: RecipeSpec
+    budget: Budget
     batch_size: int
     seed: int
     precision: str
@@ -50,96 +105,31 @@ class RunSpec:
 
     @property
     def key(self) -> str:
-        """sha256 of the canonical JSON."""
+        """sha256 of the canonical JSON, in hexadecimal."""
         text = json.dumps(
-            asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+            self.to_dict(),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=True,
+            allow_nan=False,
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as they are hashed, kept in checkpoints and sent between processes."""
+        typed = ("task", "split", "model", "recipe", "budget")
+        return {
+            name: value.to_dict() if name in typed else value for name, value in vars(self).items()
+        }
 
-
-def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe in a spec: each part's name and its checked knobs, without search ranges."""
-    from upgate.recipe.compatibility import check_allowed
-    from upgate.recipe.recipe import knobs_of
-
-    check_allowed(config)
-    if (
-        config["trainer"].get("strategy", "auto") != "auto"
-        and config["layerwise"]["name"] not in SHARED
-    ):
-        told = f"trainer.strategy={config['trainer']['strategy']} and layerwise={config['layerwise']['name']} cannot be combined"
-        raise UserError(
-            f"{told}: processes exchange the gradients of all layers at once; take layerwise=joint"
-        )
-    chosen = {
-        g: {"name": config[g]["name"], **knobs_of(g, config[g]["name"], config[g])}
-        for g in PARTS
-        if g != REGULARIZATION
-    }
-    chosen[REGULARIZATION] = {
-        n: knobs_of(REGULARIZATION, n, k) for n, k in sorted(config[REGULARIZATION].items())
-    }
-    return chosen
-
-
-def budget_of(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides numbers among the Trainer's arguments, each said in one way only: defaults not at all, the accelerator by name."""
-    told = {k: v for k, v in sorted(trainer.items()) if k not in ASIDE and not is_default(k, v)}
-    shared = (
-        {"devices": trainer["devices"]} if "strategy" in told else {}
-    )  # a sum over processes has another last digit
-    return {**told, **shared, "accelerator": accelerator_of(trainer)}
-
-
-def precision_of(trainer: Mapping[str, Any]) -> str:
-    """The precision that will be in force; raises where Lightning would silently take another."""
-    precision = str(trainer["precision"])
-    if precision.startswith("16") and accelerator_of(trainer) == "cpu":
-        raise UserError(
-            f"trainer.precision={precision} needs a GPU; on a CPU take trainer.precision=bf16-mixed or 32-true"
-        )
-    if precision.startswith("bf16") and accelerator_of(trainer) == "cpu" and not has_bf16():
-        raise UserError(
-            f"trainer.precision={precision} needs a processor with AVX-512; on this one take trainer.precision=32-true"
-        )
-    return precision
-
-
-def has_bf16() -> bool:
-    """Whether this processor runs an LSTM in bf16: with AVX2 alone oneDNN's kernel raises at the first step."""
-    import torch
-
-    return not torch.backends.mkldnn.is_available() or bool(
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
-
-
-def accelerator_of(trainer: Mapping[str, Any]) -> str:
-    """The accelerator that will be in force, cpu, cuda or mps; raises where it is not there, or not the device asked for."""
-    import torch
-
-    counts = {
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
-    there = [name for name, count in counts.items() if count]
-    asked, devices = trainer["accelerator"], trainer["devices"]
-    name = {"auto": there[0], "gpu": there[0] if len(there) > 1 else "gpu"}.get(asked, asked)
-    if name not in there:
-        raise UserError(
-            f"trainer.accelerator={asked} is not on this machine; there is {', '.join(there)}"
-        )
-    if type(devices) is int and name != "cpu" and devices > counts[name]:
-        raise UserError(
-            f"trainer.devices={devices} are not on this machine; there is {counts[name]}"
-        )
-    if isinstance(devices, list) and (name == "cpu" or devices[0] >= counts[name]):
-        gpus = ", ".join(f"[{i}]" for i in range(counts[name])) if name != "cpu" else ""
-        raise UserError(
-            f"trainer.devices={said(devices)} is not on this machine; there is {gpus or '1, the CPU'}"
-        )
-    return name
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        typed = {
+            "task": TaskSpec.from_dict(values["task"]),
+            "split": SplitSpec.from_dict(values["split"]),
+            "model": ModelSpec.from_dict(values["model"]),
+            "recipe": RecipeSpec.from_dict(values["recipe"]),
+            "budget": Budget(**values["budget"]),
+        }
+        return cls(**{**values, **typed})

@@ -47,10 +47,10 @@ def train(
     `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
-    task = get_task(spec.task["name"])
+    task = get_task(spec.task.name)
     with warnings.catch_warnings():
         quiet()
-        learner = task.module(spec.plain(), data)
+        learner = task.module(spec.to_dict(), data)
         curves, keeper = EpochMetrics(log), BestCheckpoint(folder)
         trainer = make_trainer(spec, extra, folder, [curves, keeper, ProgressBar(console, name)])
         resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
@@ -62,9 +62,7 @@ def train(
                 weights_only=True,
             )
             steps = (
-                gather(learner, curves, keeper.last)
-                if "strategy" in spec.budget
-                else trainer.global_step
+                gather(learner, curves, keeper.last) if spec.budget.shared else trainer.global_step
             )
             diverged = not (keeper.best.exists() and is_finite(keeper.best))
         except Diverged:
@@ -112,14 +110,14 @@ def dry_run(
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
-        learner = get_task(spec.task["name"]).module(spec.plain(), data)
+        learner = get_task(spec.task.name).module(spec.to_dict(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
         trainer.fit(learner, datamodule=data.with_batching(spec.batch_size, spec.seed))
 
 
 def counts_epochs(spec: RunSpec) -> bool:
     """Whether Lightning resumes this budget exactly: with max_steps it loses its place (2.6.6), so such a run starts again."""
-    return spec.budget.get("max_steps", -1) == -1 and "max_time" not in spec.budget
+    return spec.budget.max_steps == -1 and spec.budget.max_time is None
 
 
 def make_trainer(
@@ -133,7 +131,7 @@ def make_trainer(
         "num_sanity_val_steps": 0,
         "default_root_dir": folder,
     }
-    asked = spec.budget | extra | {"precision": spec.precision}
+    asked = spec.budget.to_dict() | extra | {"precision": spec.precision}
     if asked.get("enable_progress_bar") is False:
         callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
     return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
@@ -143,8 +141,10 @@ def predict(
     learner: RecipeModule, data: FoldDataModule, part: str, extra: dict[str, Any], spec: RunSpec
 ) -> Tensor:
     """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
-    place = {k: v for k, v in (spec.budget | extra).items() if k in ("accelerator", "devices")}
-    place |= {"devices": 1} if "strategy" in spec.budget else {}
+    place = {
+        k: v for k, v in (spec.budget.to_dict() | extra).items() if k in ("accelerator", "devices")
+    }
+    place |= {"devices": 1} if spec.budget.shared else {}
     silent = {
         "logger": False,
         "enable_checkpointing": False,

@@ -79,7 +79,7 @@ def article_command(words: Sequence[str], extra: str | None, yes: bool, console:
         plans = {name: plan(own, extra, library) for name, own in settings(words, extra).items()}
     first = next(iter(plans.values()))
     show_data(console, first.jobs[0], library)
-    store = Store(Path(str(first.jobs[0].config["root"])).resolve())
+    store = Store(Path(first.jobs[0].config.root).resolve())
     with console.status("trying every recipe out for two steps"):
         rows = stored_rows(store, first.study.task)
         budgets = {name: budget(one, rows, library, console) for name, one in plans.items()}

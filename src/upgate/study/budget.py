@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
-from upgate.run.job import Job, parameters
+from upgate.run.job import Job, flatten_spec
 from upgate.run.train import dry_run
 from upgate.stats.power import detectable
 from upgate.store.record import Row
@@ -73,7 +73,7 @@ def same_recipe(one: Job, other: Job) -> bool:
 
 def alike(row: Row, job: Job) -> bool:
     """Whether a stored run differs from a job in seed and fold at most."""
-    wanted = {name: str(value) for name, value in parameters(job).items() if name not in NAMES}
+    wanted = {name: str(value) for name, value in flatten_spec(job).items() if name not in NAMES}
     return row.tags.get("upgate.data") == job.spec.data and all(
         row.params.get(name) == value for name, value in wanted.items()
     )
@@ -99,7 +99,7 @@ def guessed(job: Job, library: Datasets, tried: float, console: Console) -> floa
     """Seconds of a whole run from those of a few steps: each timed step goes through a training and a validation batch."""
     per_step = max(try_out(job, library, MORE, console) - tried, 0.0) / (MORE - STEPS)
     data = library.fetch(job)[1].with_batching(job.spec.batch_size, job.spec.seed)
-    epochs, most = job.spec.budget.get("max_epochs", -1), job.spec.budget.get("max_steps", -1)
+    epochs, most = job.spec.budget.max_epochs, job.spec.budget.max_steps
     batches = len(data.train_dataloader())
     steps = min([n for n in (epochs * batches, most) if n > 0], default=batches)
     return 1.0 + per_step * steps
@@ -129,7 +129,7 @@ def spread(study: Study, finished: Sequence[Row]) -> float | None:
 def tell(console: Console, plan: Plan, found: Budget) -> None:
     """The plan: what will run, how long, and what it can find."""
     study, every = plan.study, len({job.spec.key for job in plan.jobs})
-    executor = plan.jobs[0].config["executor"]["name"]
+    executor = plan.jobs[0].config.executor.name
     controls = [name for name, there in (("A/A", study.aa), ("zero", study.zero)) if there]
     lines = [
         f"study {study.id}: {len(study.arms)} arms, {count(study.seeds, 'seed')} ({listed(study.seeds)}), "

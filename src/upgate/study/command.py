@@ -65,7 +65,7 @@ def study_command(words: Sequence[str], extra: str | None, yes: bool, console: C
     with console.status("planning"):  # equal wall time measures each recipe's steps
         planned = plan(words, extra, library, tuned)
     show_data(console, planned.jobs[0], library)
-    store = Store(Path(str(planned.jobs[0].config["root"])).resolve())
+    store = Store(Path(planned.jobs[0].config.root).resolve())
     with console.status("trying every recipe out for two steps"):
         found = budget(planned, stored_rows(store, planned.study.task), library, console)
     tell(console, planned, found)

@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from upgate.config import compose as config
@@ -51,17 +51,17 @@ def plan(
         replace(arm, words=(tuned or {}).get(arm.name, arm.words))
         for arm in arms_of(asked, rest, extra)
     ]
-    first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
+    first = {arm.name: make_job(arm.words, library, extra) for arm in arms}
     wall = None
     if asked.budget == "wall":
         arms, wall = equal_wall(arms, first, library)
-        first = {arm.name: make_job([*arm.words, "twin=false"], library, extra)[0] for arm in arms}
+        first = {arm.name: make_job(arm.words, library, extra) for arm in arms}
     base = first[arms[0].name]
     seeds, folds = numbered(asked.seeds, "seeds"), folds_of(asked, base)
     aa = Arm(f"A/A: {arms[0].name} again", arms[0].words, arms[0].on) if asked.aa else None
     zero = zero_arm(arms[0], library, extra) if asked.zero else None
     if zero is not None:
-        first[zero.name] = make_job([*zero.words, "twin=false"], library, extra)[0]
+        first[zero.name] = make_job(zero.words, library, extra)
     if aa is not None:
         first[aa.name] = base
     for job in first.values():
@@ -69,7 +69,7 @@ def plan(
             check_batches(job_at(job, seeds[0], fold, None), library)
     study = Study(
         id="",
-        task=base.spec.task["name"],
+        task=base.spec.task.name,
         design=asked.design,
         words=[redact(word) for word in words],  # a cache's URL may hold a password
         arms=arms,
@@ -147,9 +147,8 @@ def numbered(asked: int | list[int], what: str) -> list[int]:
 
 
 def folds_of(asked: Asked, base: Job) -> list[int]:
-    return numbered(
-        base.spec.split.get("folds", 1) if asked.folds is None else asked.folds, "folds"
-    )
+    folds: Any = base.spec.split.knobs.get("folds", 1) if asked.folds is None else asked.folds
+    return numbered(folds, "folds")
 
 
 def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
@@ -160,7 +159,7 @@ def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
     words = [word for word in base.words if not re.match(r"layerwise[.=]", word)]
     zero = Arm(f"zero: {base.name} {ZERO_WORD}", [*words, ZERO_WORD])
     try:
-        make_job([*zero.words, "twin=false"], library, extra)
+        make_job(zero.words, library, extra)
     except UserError:  # clip=norm needs all gradients at once: such a baseline has no zero control
         return None
     return zero
@@ -168,19 +167,18 @@ def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
 
 def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
     """The same job on another seed and fold; beside the traditional recipe's where the study has that, with the same budget."""
-    spec = replace(job.spec, seed=seed, fold=fold)
     twin = (
         ""
-        if traditional is None or traditional.spec.budget != spec.budget
-        else replace(traditional.spec, seed=seed, fold=fold).key
+        if traditional is None or traditional.spec.budget != job.spec.budget
+        else traditional.at(seed, fold).spec.key
     )
-    return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, twin=twin)
+    return replace(job.at(seed, fold), twin=twin)
 
 
 def measure(base: Job, asked: Asked, library: Datasets) -> dict[str, Any]:
     """The metric that decides, its scale, and the smallest effect of interest."""
     table, data = library.fetch(base)
-    metric = get_task(base.spec.task["name"]).metric
+    metric = get_task(base.spec.task.name).metric
     small = 0.003 if data.sizes.get("test", 0) >= LARGE_TEST else 0.01
     return {
         "metric": metric.key,
@@ -194,7 +192,7 @@ def measure(base: Job, asked: Asked, library: Datasets) -> dict[str, Any]:
 
 def frozen(base: Job, wall: Wall | None) -> dict[str, Any]:
     """What every arm has alike."""
-    spec = asdict(base.spec)
+    spec = base.spec.to_dict()
     if wall is not None and not wall.equal:
         spec["budget"] |= {"max_epochs": "by recipe"}
     return {

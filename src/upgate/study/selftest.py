@@ -168,7 +168,7 @@ def scores(words: Sequence[str]) -> dict[str, float]:
     """The test scores of one training outside any store."""
     given = {word.partition("=")[0] for word in words}
     library = Datasets()
-    job, _ = make_job(
+    job = make_job(
         [*words, *(word for word in SMALL if word.partition("=")[0] not in given)], library, None
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -62,7 +62,7 @@ def equal_wall(
     Where all get the same, the arms are as they were: it is the study of equal steps. Raises UserError for a budget that is not in epochs.
     """
     base = jobs[arms[0].name]
-    asked, folder = epochs_of(base), Path(str(base.config["root"])) / "studies" / "wall"
+    asked, folder = epochs_of(base), Path(base.config.root) / "studies" / "wall"
     steps = [step(base, jobs[arm.name], folder, library) for arm in arms]
     epochs = [max(1, int(asked / one.ratio + 0.5)) for one in steps]
     found = (
@@ -96,12 +96,12 @@ def with_epochs(arm: Arm, epochs: int) -> Arm:
 
 def epochs_of(base: Job) -> int:
     budget = base.spec.budget
-    epochs = budget.get("max_epochs", -1)
-    if epochs < 1 or budget.get("max_steps", -1) > 0 or "max_time" in budget:
+    epochs = budget.max_epochs
+    if epochs < 1 or budget.max_steps > 0 or budget.max_time is not None:
         raise UserError(
             f"study.budget=wall hands out whole epochs; give the baseline's as {WORD}=..., without max_steps and max_time"
         )
-    return int(epochs)
+    return epochs
 
 
 def step(base: Job, job: Job, folder: Path, library: Datasets) -> Step:

@@ -33,7 +33,7 @@ def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Co
     planned = plan(words, extra, library)
     first = planned.first[planned.search.arms[0].name]
     show_data(console, first, library)
-    store = Store(Path(str(first.config["root"])).resolve())
+    store = Store(Path(first.config.root).resolve())
     with console.status("trying every recipe out for two steps"):
         seconds, done, measured = expected(planned, store, library, console)
     say.tell(console, planned.search, seconds, done, measured)

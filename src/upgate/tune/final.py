@@ -38,18 +38,20 @@ def listens(composed: Mapping[str, Any]) -> bool:
     return any(composed[group]["name"] == name for group, name in LISTENERS)
 
 
-def best_step(result: Result, curve: pd.DataFrame, stopping: Mapping[str, Any]) -> float:
+def best_step(result: Result, curve: pd.DataFrame, stopping: Choice) -> float:
     """The step whose weights a run kept: of early stopping the best epoch's, else the last."""
     steps, epochs = result.metrics["steps"], result.metrics["epochs"]
-    if stopping["name"] != "early" or not len(curve):
+    if stopping.name != "early" or not len(curve):
         return steps
-    watch = EarlyStopping(patience=len(curve) + 1, min_delta=float(stopping["min_delta"]))
+    watch = EarlyStopping(
+        patience=len(curve) + 1, min_delta=float(str(stopping.knobs["min_delta"]))
+    )
     for epoch, value in enumerate(curve["val/score"]):
         watch.update(float(value), epoch)
     return steps * (watch.best_epoch + 1) / epochs
 
 
-def mean_step(results: Sequence[Result], curve: Curve, stopping: Mapping[str, Any]) -> int:
+def mean_step(results: Sequence[Result], curve: Curve, stopping: Choice) -> int:
     """The chosen number of steps: the mean over folds and seeds."""
     return max(1, round(fmean(best_step(result, curve(result), stopping) for result in results)))
 
@@ -68,7 +70,7 @@ def last_words(
 def last_jobs(
     context: Context, block: Block, arm: Tunable, which: str, words: Sequence[str]
 ) -> list[Job]:
-    job = make_job([*words, "twin=false"], context.library, context.extra)[0]
+    job = make_job(words, context.library, context.extra)
     job = replace(
         job, changes=(*config.changes(arm.words), which)
     )  # the run's name, a title too: the values would not fit

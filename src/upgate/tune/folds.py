@@ -23,12 +23,12 @@ def blocks_of(
 
     Raises UserError for folds that the data cannot give.
     """
-    plain = [*without_split(words), "twin=false"]
+    plain = without_split(words)
 
     def datamodule(split: Sequence[str], fold: int) -> FoldDataModule:
-        job = make_job([*plain, *split, f"fold={fold}"], library, extra)[0]
+        job = make_job([*plain, *split, f"fold={fold}"], library, extra)
         return library.fetch(job)[1]
 
     table = library.fetch(base)[0]
-    request = BlockRequest(base.spec.split, asked.folds, asked.nested, table, datamodule)
-    return get_task(base.spec.task["name"]).search_blocks(request)
+    request = BlockRequest(base.spec.split.to_dict(), asked.folds, asked.nested, table, datamodule)
+    return get_task(base.spec.task.name).search_blocks(request)

@@ -70,7 +70,7 @@ def plan_arms(
             raise UserError(
                 f"{arm.name} has nothing to search: no range is left; give one, as in tune.space.optimizer.lr=[1e-4,1e-1,log]"
             )
-    base = make_job([*arms[0].words, "twin=false"], library, extra)[0]
+    base = make_job(arms[0].words, library, extra)
     blocks = blocks_of(base, asked, arms[0].words, extra, library)
     count = trials_of(asked, tuned)
     first = {arm.name: trial_job(arm, {}, blocks[0], extra, library) for arm in tuned}
@@ -80,7 +80,7 @@ def plan_arms(
         check_folds(tuned[0], block, extra, library)
     search = Search(
         id="",
-        task=base.spec.task["name"],
+        task=base.spec.task.name,
         words=[redact(word) for word in words],  # a storage's URI may hold a password
         sampler=asked.search,
         trials=count,
@@ -145,7 +145,7 @@ def tuning_seeds(asked: Asked, test_seed: int) -> list[int]:
 
 def trial_words(arm: Tunable, new: Sequence[str], split: Sequence[str]) -> list[str]:
     """An arm's words with those of a trial in their place, on this split."""
-    return [*replaced(arm.words, new), *split, "twin=false"]
+    return [*replaced(arm.words, new), *split]
 
 
 def trial_job(
@@ -158,13 +158,12 @@ def trial_job(
 ) -> Job:
     """An arm's job at these values; seed and fold are set later. `named` stands for the values in the run's name, which is a title too."""
     new = words_of(values, config.compose(arm.words, extra)) if values else []
-    job = make_job(trial_words(arm, new, block.search), library, extra)[0]
+    job = make_job(trial_words(arm, new, block.search), library, extra)
     return replace(job, changes=(*config.changes(arm.words), named)) if named else job
 
 
 def job_at(job: Job, seed: int, fold: int, parent: str = "") -> Job:
-    spec = replace(job.spec, seed=seed, fold=fold)
-    return replace(job, spec=spec, config={**job.config, "seed": seed, "fold": fold}, parent=parent)
+    return replace(job.at(seed, fold), parent=parent)
 
 
 def check_ends(arm: Tunable, block: Block, extra: str | None, library: Datasets) -> None:
@@ -183,18 +182,18 @@ def check_folds(arm: Tunable, block: Block, extra: str | None, library: Datasets
     job = trial_job(arm, {}, block, extra, library)
     for fold in block.folds:
         check_batches(job_at(job, job.spec.seed, fold), library)
-    last = make_job(trial_words(arm, [], block.final), library, extra)[0]
+    last = make_job(trial_words(arm, [], block.final), library, extra)
     for fold in block.tests:
         check_batches(job_at(last, last.spec.seed, fold), library)
 
 
 def final_split(arm: Tunable, block: Block, extra: str | None, library: Datasets) -> dict[str, Any]:
-    return make_job(trial_words(arm, [], block.final), library, extra)[0].spec.split
+    return make_job(trial_words(arm, [], block.final), library, extra).spec.split.to_dict()
 
 
 def frozen(base: Job) -> dict[str, Any]:
     """What every trial has alike, but for what is searched."""
-    spec = asdict(base.spec)
+    spec = base.spec.to_dict()
     return {
         name: spec[name]
         for name in ("task", "model", "budget", "batch_size", "precision", "threads", "numerics")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from upgate.run.job import from_row
+from upgate.run.job import read_result
 from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.tasks.search_blocks import Block
@@ -81,13 +81,13 @@ def lasting(
         ended = [
             stored[key] for key in trial.keys.values() if key in stored and not stored[key].diverged
         ]
-        steps = mean_step(ended, table, job.config["stopping"])
+        steps = mean_step(ended, table, job.config.parts["stopping"])
         lasts[which] = (steps, last_words(arm, trial, steps, block, context.extra))
     return lasts
 
 
 def stored_results(store: Store, keys: Sequence[str]) -> dict[str, Result]:
-    return {key: from_row(row, store.root) for key, row in store.finished(keys).items()}
+    return {key: read_result(row, store.root) for key, row in store.finished(keys).items()}
 
 
 def tested(

@@ -162,7 +162,7 @@ def named(cell: Cell) -> str:
 
 def finished(one: Attempt, search: Search) -> Trial:
     state = state_of(list(one.results.values()))
-    words = words_of(one.values, one.job.config) if one.values else []
+    words = words_of(one.values, one.job.config.to_dict()) if one.values else []
     keys = {named(cell): result.key for cell, result in one.results.items()}
     values = one.values or one.arm.baseline
     return Trial(

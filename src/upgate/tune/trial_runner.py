@@ -40,7 +40,7 @@ class Runs:
         first = next(iter(self.planned.first.values()))
         inline = make_work(self.library.fetch, self.store, self.console)
         self.executor = open_executor(
-            first.config, first.spec.threads, first.spec.budget["accelerator"], inline
+            first.config, first.spec.threads, first.spec.budget.accelerator, inline
         )
 
     def __enter__(self) -> "Runs":

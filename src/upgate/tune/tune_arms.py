@@ -53,7 +53,7 @@ def search_of(
 
 
 def store_of(planned: Plan) -> Store:
-    return Store(Path(str(planned.first[planned.search.arms[0].name].config["root"])).resolve())
+    return Store(Path(planned.first[planned.search.arms[0].name].config.root).resolve())
 
 
 def tuned_words(

@@ -19,7 +19,7 @@ from upgate.model.module import RecipeModule
 from upgate.recipe.averaging import NonMonotone
 from upgate.recipe.param_groups import ParamGroup
 from upgate.run.callbacks import BestCheckpoint
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 from upgate.run.train import quiet
 
 W0 = np.random.default_rng(0).normal(size=(3, 2))
@@ -350,9 +350,9 @@ def test_what_schedule_free_cannot_go_with_is_refused_in_one_sentence(
         UserError,
         match=rf"^optimizer=schedule_free .*{named}\b.*; take .* with it, or optimizer=adamw?$",
     ) as told:
-        recipe_of(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
+        check_recipe(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
     assert "\n" not in str(told.value)
-    recipe_of(compose(["recipe=traditional", "optimizer=adamw", *words]))
+    check_recipe(compose(["recipe=traditional", "optimizer=adamw", *words]))
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_what_schedule_free_cannot_go_with_is_refused_in_one_sentence(
     ],
 )
 def test_what_schedule_free_can_go_with(words: list[str]) -> None:
-    recipe_of(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
+    check_recipe(compose(["recipe=traditional", "optimizer=schedule_free", *words]))
 
 
 @pytest.mark.parametrize("averaging", ["ema", "swa"])
@@ -375,5 +375,5 @@ def test_nt_asgd_averages_alone(averaging: str) -> None:
         UserError,
         match=rf"^optimizer=nt_asgd .*averaging={averaging}; take averaging=none with it, or optimizer=sgd$",
     ):
-        recipe_of(compose([*words, "optimizer=nt_asgd"]))
-    recipe_of(compose([*words, "optimizer=sgd"]))
+        check_recipe(compose([*words, "optimizer=nt_asgd"]))
+    check_recipe(compose([*words, "optimizer=sgd"]))

@@ -13,7 +13,7 @@ from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.model.backbone import run_lstm
 from upgate.recipe.regularization.base import keep_mask
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 
 ALL = [name for name in choices("regularization") if name != "none"]
 EVERY = {"sentiment": ALL, "stock": [name for name in ALL if name not in TOKENS_ONLY]}
@@ -77,9 +77,9 @@ def test_two_decays_are_refused_and_one_is_not() -> None:
         UserError,
         match=r"^regularization=decay and optimizer=adamw, weight_decay=0.01, .*optimizer.weight_decay=0 .*$",
     ) as told:
-        recipe_of(compose(words))
+        check_recipe(compose(words))
     assert "\n" not in str(told.value)
-    recipe_of(compose([*words, "optimizer.weight_decay=0"]))
+    check_recipe(compose([*words, "optimizer.weight_decay=0"]))
 
 
 def lstms(loop: Loop) -> list[nn.LSTM]:

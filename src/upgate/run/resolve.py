@@ -1,0 +1,116 @@
+"""What a configuration really gives on this machine: the part of it that a run's spec holds."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from upgate.config.choices import PARTS, REGULARIZATION
+from upgate.config.schema import format_value
+from upgate.config.values import Knobs
+from upgate.errors import UserError
+from upgate.run.spec import Budget
+
+# Updates of all layers from one backward pass: several processes can share it.
+SHARED = ("joint", "discriminative", "lars", "lamb")
+
+
+def check_recipe(config: Mapping[str, Any]) -> dict[str, Knobs]:
+    """Each part's name and its checked knobs, without search ranges.
+
+    Raises UserError for a wrong knob, and for choices that cannot be combined.
+    """
+    from upgate.recipe.compatibility import check_allowed
+    from upgate.recipe.recipe import knobs_of
+
+    check_allowed(config)
+    _check_strategy(config["trainer"].get("strategy", "auto"), config["layerwise"]["name"])
+    recipe: dict[str, Knobs] = {}
+    for group in PARTS:
+        if group != REGULARIZATION:
+            name = config[group]["name"]
+            recipe[group] = {"name": name, **knobs_of(group, name, config[group])}
+    recipe[REGULARIZATION] = {
+        name: knobs_of(REGULARIZATION, name, knobs)
+        for name, knobs in sorted(config[REGULARIZATION].items())
+    }
+    return recipe
+
+
+def _check_strategy(strategy: str, layerwise: str) -> None:
+    if strategy != "auto" and layerwise not in SHARED:
+        raise UserError(
+            f"trainer.strategy={strategy} and layerwise={layerwise} cannot be combined: "
+            "processes exchange the gradients of all layers at once; take layerwise=joint"
+        )
+
+
+def resolve_budget(trainer: Mapping[str, Any]) -> Budget:
+    """The Trainer's arguments that decide numbers. Raises UserError for a device not available."""
+    names = {field.name for field in fields(Budget)} - {"accelerator"}
+    if trainer.get("strategy", "auto") == "auto":
+        names.remove("devices")
+    values = {name: value for name, value in trainer.items() if name in names}
+    return Budget(accelerator=resolve_accelerator(trainer), **values)
+
+
+def resolve_precision(trainer: Mapping[str, Any]) -> str:
+    """The precision in force. Raises UserError where Lightning would silently take another."""
+    precision = str(trainer["precision"])
+    if precision.startswith("16") and resolve_accelerator(trainer) == "cpu":
+        raise UserError(
+            f"trainer.precision={precision} needs a GPU; "
+            "on a CPU take trainer.precision=bf16-mixed or 32-true"
+        )
+    if precision.startswith("bf16") and resolve_accelerator(trainer) == "cpu" and not has_bf16():
+        raise UserError(
+            f"trainer.precision={precision} needs a processor with AVX-512; "
+            "on this one take trainer.precision=32-true"
+        )
+    return precision
+
+
+def has_bf16() -> bool:
+    """Whether this processor runs an LSTM in bf16: with AVX2 alone oneDNN's kernel raises."""
+    import torch
+
+    return not torch.backends.mkldnn.is_available() or bool(
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
+def resolve_accelerator(trainer: Mapping[str, Any]) -> str:
+    """cpu, cuda or mps. Raises UserError where it is not on this machine, or not the device."""
+    counts = _count_devices()
+    available = [name for name, count in counts.items() if count]
+    requested, devices = trainer["accelerator"], trainer["devices"]
+    gpu = available[0] if len(available) > 1 else "gpu"
+    name = {"auto": available[0], "gpu": gpu}.get(requested, requested)
+    if name not in available:
+        raise UserError(
+            f"trainer.accelerator={requested} is not on this machine; "
+            f"there is {', '.join(available)}"
+        )
+    _check_devices(devices, name, counts[name])
+    return name
+
+
+def _count_devices() -> dict[str, int]:
+    """Devices of each kind, the best kind first."""
+    import torch
+
+    return {
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+
+
+def _check_devices(devices: Any, accelerator: str, count: int) -> None:
+    if type(devices) is int and accelerator != "cpu" and devices > count:
+        raise UserError(f"trainer.devices={devices} are not on this machine; there is {count}")
+    if isinstance(devices, list) and (accelerator == "cpu" or devices[0] >= count):
+        gpus = [f"[{i}]" for i in range(count)] if accelerator != "cpu" else []
+        raise UserError(
+            f"trainer.devices={format_value(devices)} is not on this machine; "
+            f"there is {', '.join(gpus) or '1, the CPU'}"
+        )
