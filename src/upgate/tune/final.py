@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from upgate.config import compose as config
+from upgate.config.values import Choice
 from upgate.experiment.jobs import make_job
 from upgate.recipe.stopping import EarlyStopping
 from upgate.run.job import Job
