@@ -26,7 +26,7 @@ from upgate.execution.local import gpus, most_workers, slot_environments
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
-from upgate.run.job import Job, result_of
+from upgate.run.job import Job, make_result
 from upgate.run.table_cache import TableCache, packed
 from upgate.store.store import Store
 from upgate.study.budget import Budget
@@ -76,7 +76,7 @@ class Stub(Executor):
 def fine(request: WorkRequest) -> WorkResponse:
     job = request.job
     metrics = {"test/mse_ratio": 1.0 + job.spec.seed}
-    return WorkResponse(result_of(job, "", Path(request.root), "FINISHED", metrics))
+    return WorkResponse(make_result(job, "", Path(request.root), "FINISHED", metrics))
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_three_failures_of_a_kind_stop_the_rest(
     def answer(request: WorkRequest) -> WorkResponse:
         folder = Path(request.root)
         return WorkResponse(
-            result_of(request.job, "", folder, "FAILED", {}, error="ValueError: no")
+            make_result(request.job, "", folder, "FAILED", {}, error="ValueError: no")
         )
 
     stub = Stub(2, answer)
@@ -211,7 +211,7 @@ def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
     progress.on_run_start(jobs[0], stub)
     progress.on_run_start(jobs[1], stub)
     now[0] = 20.0
-    result = result_of(jobs[0], "", Path(), "FINISHED", {})
+    result = make_result(jobs[0], "", Path(), "FINISHED", {})
     progress.on_run_end(
         jobs[0], result, stub
     )  # it took twice as long as expected; the other one should end now

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.parts import Loop
 from upgate.config.compose import compose
-from upgate.run.spec import recipe_of
+from upgate.run.resolve import check_recipe
 
 STORED = Path(__file__).with_name("trace.json")
 RECIPES = {
@@ -27,7 +27,7 @@ STEPS = 20
 
 def trace(name: str) -> list[float]:
     """The training losses of a fixed stream of batches, on the one thread that helpers.parts sets."""
-    return Loop(recipe_of(compose(RECIPES[name].split())), total=STEPS).steps(STEPS)
+    return Loop(check_recipe(compose(RECIPES[name].split())), total=STEPS).steps(STEPS)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -94,7 +94,7 @@ def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path)
     job, _ = make_pair(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
     task = get_task("sentiment")
     reviews = task.load(job.config.data.to_dict())
-    before = task.data(
+    before = task.datamodule(
         reviews, job.spec.task.to_dict(), job.spec.split.to_dict(), 0, job.config.to_dict()
     )
     assert isinstance(before, SentimentDataModule)
@@ -103,7 +103,7 @@ def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path)
     changed.loc[test, "text"] = [f"unheard wörter {i} 好" for i in range(len(test))]
     changed.loc[test, "label"] = 1 - changed.loc[test, "label"]
     object.__setattr__(reviews, "table", changed)
-    after = task.data(
+    after = task.datamodule(
         reviews, job.spec.task.to_dict(), job.spec.split.to_dict(), 0, job.config.to_dict()
     )
     assert isinstance(after, SentimentDataModule)
