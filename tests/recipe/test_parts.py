@@ -1,6 +1,5 @@
 """What holds for every choice of every part. The choices are found in conf/: a new one is tested without a word here."""
 
-import math
 import re
 from typing import Any
 
@@ -8,37 +7,43 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
-from torch import nn
 from torch.utils.data import DataLoader
 
 from helpers.parts import (
-    CLASSES,
-    EMBEDDING,
     EVERY_CHOICE,
     EVERY_RUN,
     TOKENS_ONLY,
-    VOCABULARY,
     Loop,
     batch,
-    knobs,
     learner,
     parts,
     same,
     word,
 )
-from upgate.config.compose import PARTS, REGULARIZATION, choices, compose, conf_dir
+from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
+from upgate.part_checks import properties
+from upgate.part_checks.properties import Candidate
 from upgate.recipe.recipe import part
 from upgate.run.resolve import check_recipe
 from upgate.run.train import quiet
 from upgate.seeds import derive
 from upgate.tasks.generic import SequenceNet
-from upgate.tasks.sentiment.module import SentimentNet
 
 every_choice = pytest.mark.parametrize(
     ("group", "name"), EVERY_CHOICE, ids=[f"{g}={n}" for g, n in EVERY_CHOICE]
 )
+BY_GROUP = {g: [run for run in EVERY_RUN if run[1] == g] for g in PARTS}
+
+
+def runs_of(*groups: str) -> pytest.MarkDecorator:
+    """Each task and choice of these groups."""
+    runs = [run for group in groups for run in BY_GROUP[group]]
+    return pytest.mark.parametrize(
+        ("task", "group", "name"), runs, ids=[f"{t} {g}={n}" for t, g, n in runs]
+    )
+
+
 every_run = pytest.mark.parametrize(
     ("task", "group", "name"), EVERY_RUN, ids=[f"{t} {g}={n}" for t, g, n in EVERY_RUN]
 )
@@ -48,36 +53,21 @@ NULL = {
     )
     for g in PARTS
 }
-STEPS = 6
 
 
 @every_choice
 def test_a_yaml_is_called_what_it_says(group: str, name: str) -> None:
-    content = yaml.safe_load((conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8"))
-    if group == REGULARIZATION:
-        assert list(content) == ([] if name == "none" else [name])
-    else:
-        assert content["name"] == name
+    properties.named_as_its_yaml(Candidate(group, name))
 
 
 @every_choice
 def test_a_choice_is_built_from_its_yaml(group: str, name: str) -> None:
-    if (group, name) != (REGULARIZATION, "none"):  # nothing to build: an empty mapping
-        assert part(group, name, knobs(group, name)) is not None
+    properties.built_from_its_yaml(Candidate(group, name))
 
 
 @every_choice
 def test_a_wrong_knob_is_refused_by_its_whole_name(group: str, name: str) -> None:
-    if (group, name) == (REGULARIZATION, "none"):
-        return
-    where, good = f"{group}.{name}" if group == REGULARIZATION else group, knobs(group, name)
-    with pytest.raises(UserError, match=rf"^unknown key {where}\.no_such_knob"):
-        part(group, name, good | {"no_such_knob": 1})
-    for key in good:
-        with pytest.raises(UserError, match=rf"^{where}\.{key}="):
-            part(group, name, good | {key: {"a": "mapping"}})
-        with pytest.raises(UserError, match=rf"^{where}\.{key} is missing"):
-            part(group, name, {k: v for k, v in good.items() if k != key})
+    properties.wrong_knobs_refused(Candidate(group, name))
 
 
 @pytest.mark.parametrize("group", PARTS)
@@ -89,70 +79,51 @@ def test_a_choice_that_is_none_is_refused(group: str) -> None:
 
 @every_run
 def test_a_choice_trains(task: str, group: str, name: str) -> None:
-    """Finite losses, weights that move, and no draw from the global generator, which others may read."""
-    before = torch.get_rng_state()
-    loop = Loop(parts(word(group, name)), total=STEPS, task=task)
-    start = loop.weights()
-    assert all(math.isfinite(loss) for loss in loop.steps(3))
-    assert torch.equal(torch.get_rng_state(), before)
-    moved = [not torch.equal(start[n], w) for n, w in loop.weights().items()]
-    assert any(moved) if group == "layerwise" else all(moved)
-    engagement = loop.recipe.engagement()
-    assert engagement and all(
-        isinstance(v, float) and math.isfinite(v) for v in engagement.values()
-    ), engagement
+    properties.trains(Candidate(group, name), task)
 
 
 @every_run
 def test_a_choice_goes_on_from_a_checkpoint_bit_for_bit(task: str, group: str, name: str) -> None:
-    recipe = parts(word(group, name))
-    whole = Loop(recipe, total=STEPS, task=task)
-    whole.steps(3)
-    resumed = Loop(recipe, total=STEPS, checkpoint=whole.checkpoint(), task=task)
-    assert whole.steps(3) == resumed.steps(3)
-    assert same(whole.weights(), resumed.weights())
-    assert whole.rates() == resumed.rates()
-    assert whole.recipe.engagement() == resumed.recipe.engagement()
-    for loop in (whole, resumed):
-        loop.hold_judged_weights()
-    assert same(whole.weights(), resumed.weights())
+    properties.resumes_exactly(Candidate(group, name), task)
 
 
 @every_run
 def test_a_choice_shifts_no_other_draw(task: str, group: str, name: str) -> None:
-    """Weights start as with the null recipe, whatever is chosen; but for the LSTM and the embedding, which an init may change."""
-    null, chosen = (
-        Loop(parts(), task=task).weights(),
-        Loop(parts(word(group, name)), task=task).weights(),
-    )
-    if group == "init":
-        null, chosen = (
-            {n: w for n, w in ws.items() if n.startswith("head")} for ws in (null, chosen)
-        )
-    assert same(null, chosen)
+    properties.shifts_no_draw(Candidate(group, name), task)
 
 
 @every_run
 def test_the_validation_loss_is_free_of_the_recipe(task: str, group: str, name: str) -> None:
-    """No penalty, no noise: the plain loss of the net in evaluation."""
-    loop = Loop(parts(word(group, name)), num_layers=3, task=task)
-    loop.steps(2)
-    loop.learner.eval()
-    plain, loss = bare(task, loop.learner.hparams["spec"]["model"])
-    plain.load_state_dict(loop.net.state_dict())
-    data = loop.batch(9)
-    with torch.no_grad():
-        loop.learner.validation_step(data, 0)
-        assert float(loop.learner.validation_loss.compute()) == pytest.approx(
-            float(loss(plain.eval()(data), data["y"])), rel=1e-6
-        )
+    properties.leaves_validation_alone(Candidate(group, name), task)
 
 
-def bare(task: str, model: dict[str, Any]) -> tuple[nn.Module, Any]:
-    """A task's net without a recipe, and its loss."""
-    if task == "stock":
-        return SequenceNet(3, 1, model), F.mse_loss
-    return SentimentNet(VOCABULARY, len(CLASSES), EMBEDDING, model), F.cross_entropy
+@runs_of(REGULARIZATION)
+def test_an_evaluation_draws_nothing(task: str, group: str, name: str) -> None:
+    properties.draws_nothing_in_evaluation(Candidate(group, name), task)
+
+
+@runs_of("clip", REGULARIZATION)
+def test_a_part_steps_in_the_backward_pass_as_it_does_after_it(
+    task: str, group: str, name: str
+) -> None:
+    properties.steps_in_backward(Candidate(group, name), task)
+
+
+@every_run
+def test_a_part_does_something_or_the_detector_tells(task: str, group: str, name: str) -> None:
+    """Beside the null recipe, with the same optimizer: other weights, or one sentence that names it."""
+    properties.has_an_effect(Candidate(group, name), task)
+
+
+KNOBS = [(g, n, key) for g, n in EVERY_CHOICE for key in Candidate(g, n).searched]
+KNOBS = [knob for knob in KNOBS if knob[0] not in properties.NO_KNOB_EFFECT]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "knob"), KNOBS, ids=[f"{g}={n} {k}" for g, n, k in KNOBS]
+)
+def test_every_knob_that_is_searched_reaches_the_weights(group: str, name: str, knob: str) -> None:
+    properties.knob_reaches_the_weights(Candidate(group, name), knob)
 
 
 @pytest.mark.parametrize("name", TOKENS_ONLY)

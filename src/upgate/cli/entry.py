@@ -19,6 +19,7 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
   upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
   upgate predict run=latest data.path=prices.csv [out=forecast.csv]
   upgate ui                                     the MLflow UI on the same store
+  upgate check-part GROUP=NAME [--config-dir DIR]   the properties of all parts, on a part of your own
 
 train takes group=choice and key=value, as Hydra does:
   groups and choices: upgate train --choices       the whole configuration: upgate train --cfg job
@@ -39,7 +40,7 @@ tune takes train's words, --config-dir, --yes, and its own; the same command goe
 
 exit codes: 0 done, 1 a run failed, 2 the words cannot be done (one sentence says why), 130 interrupted
 """
-COMMANDS = ("train", "study", "tune", "report", "runs", "predict", "ui")
+COMMANDS = ("train", "study", "tune", "report", "runs", "predict", "ui", "check-part")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "runs": runs,
             "predict": predict,
             "ui": ui,
+            "check-part": check_part,
         }[words[0]](words[1:])
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
@@ -196,13 +198,27 @@ def runs(words: Sequence[str]) -> int:
 
 
 def predict(words: Sequence[str]) -> int:
-    known, overrides = parse(words, [])
+    known, overrides = parse(words, [], ["config-dir"])
     if known.help:
         print(HELP, end="")
         return 0
     from upgate.cli.predict import predict_command
+    from upgate.config.extensions import use_folder
 
+    use_folder(known.config_dir)  # a run's parts and task may be made of code that stands there
     return predict_command(overrides)
+
+
+def check_part(words: Sequence[str]) -> int:
+    known, choice = parse(words, [], ["config-dir"])
+    if known.help:
+        print(HELP, end="")
+        return 0
+    from rich.console import Console
+
+    from upgate.cli.check_part import check_part_command
+
+    return check_part_command(choice, known.config_dir, Console())
 
 
 def ui(words: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from upgate.config.extensions import find_folder
 from upgate.errors import UserError, did_you_mean
 
 PARTS = (
@@ -42,16 +43,13 @@ def groups() -> tuple[str, ...]:
 def _folders(extra: str | None) -> list[Path]:
     if extra is None:
         return [conf_dir()]
-    if not Path(extra).is_dir():
-        raise UserError(
-            f"--config-dir {extra} is not a folder; give one that holds your choices, laid out as conf/"
-        )
-    own = {path.parent.name for path in Path(extra).glob("[!.]*/*.yaml")}
+    folder = find_folder(extra)
+    own = {path.parent.name for path in folder.glob("[!.]*/*.yaml")}
     for name in sorted(own - set(groups())):
         raise UserError(
             f"--config-dir {extra}: {name} is not a group, so nothing would use its choices{did_you_mean(name, groups())}"
         )
-    return [conf_dir(), Path(extra)]
+    return [conf_dir(), folder]
 
 
 def name_key(group: str) -> str:
@@ -87,7 +85,7 @@ def chosen(
         for group, names in quoted.items()
     ]
     if extra is not None:
-        place = str(Path(extra).resolve()).replace("'", "\\'")
+        place = str(find_folder(extra)).replace("'", "\\'")
         words.append(f"hydra.searchpath=['file://{place}']")
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -9,7 +9,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 from upgate.config.choices import PARTS, REGULARIZATION, choices, chosen, conf_dir, groups, sentence
-from upgate.config.extensions import use_folder
+from upgate.config.extensions import find_folder, use_folder
 from upgate.config.keys import check_key, picked
 from upgate.config.overrides import as_one, expand, parsed
 from upgate.config.trainer import check_trainer
@@ -60,7 +60,9 @@ def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
     for override in aside:
         *path, last = override.key_or_group.split(".")
         reduce(dict.__getitem__, path, resolved)[last] = override.value()
-    return {**resolved, "trainer": check_trainer(resolved["trainer"])}
+    trainer = check_trainer(resolved["trainer"])
+    folder = {} if extra is None else {"config_dir": str(find_folder(extra))}  # for workers
+    return {**resolved, "trainer": trainer, **folder}
 
 
 def _is_aside(override: Any, interpolations: str) -> bool:

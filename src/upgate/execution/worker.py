@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from upgate.config.extensions import use_folder
 from upgate.errors import UserError
 from upgate.execution.run_job import run_job
 from upgate.execution.work import Interrupted, Payload, Work, WorkRequest, WorkResponse
@@ -46,6 +47,7 @@ def serve_request(payload: Payload) -> Payload:
 def _respond(payload: Payload) -> WorkResponse:
     try:
         _check_numerics(payload["job"]["spec"]["numerics"])
+        use_folder(payload["job"]["config"].get("config_dir"))
         request = WorkRequest.from_dict(payload)
         return open_work(request.root, request.uri, request.cache)(request)
     except Interrupted:

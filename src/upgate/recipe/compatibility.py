@@ -48,7 +48,8 @@ def required_inputs(config: Config) -> str | None:
     if task_name(config) in (None, "sentiment"):
         return None
     for name in config[REGULARIZATION]:
-        if required := getattr(lookup(REGULARIZATION, name), "required_input", ""):
+        part = lookup(REGULARIZATION, name, config[REGULARIZATION][name])
+        if required := getattr(part, "required_input", ""):
             return missing_input(name, required)
     return None
 
@@ -70,7 +71,7 @@ def in_backward(config: Config) -> str | None:
     if choice(config, "layerwise") != "independent":
         return None
     clip = choice(config, "clip")
-    if getattr(lookup("clip", clip), "needs_full_gradient", False):
+    if getattr(lookup("clip", clip, config["clip"]), "needs_full_gradient", False):
         why = (
             f"before clip={clip} could know the whole gradient's norm; "
             "take clip=layer or clip=value"
@@ -145,7 +146,7 @@ def why_not_several_passes(config: Config) -> str | None:
             "and optimizer=schedule_free wants one gradient for all weights at a step; "
             "take optimizer=adamw"
         )
-    if getattr(lookup("clip", clip), "compares_steps", False):
+    if getattr(lookup("clip", clip, config["clip"]), "compares_steps", False):
         return (
             f"and clip={clip} compares each with those before it, which were other blocks'; "
             "take clip=layer"
@@ -184,7 +185,7 @@ def schedule_free(config: Config) -> str | None:
         return None
     schedule, averaging = choice(config, "schedule"), choice(config, "averaging")
     layerwise = choice(config, "layerwise")
-    shrinking = [name for name in config[REGULARIZATION] if changes_weights(name)]
+    shrinking = [name for name, k in config[REGULARIZATION].items() if changes_weights(name, k)]
     if schedule not in ("constant", "warmup"):  # the paper's own has a warmup
         why = (
             f"has an average in place of schedule={schedule}; "
@@ -209,9 +210,10 @@ def schedule_free(config: Config) -> str | None:
     return f"optimizer=schedule_free {why} with it, or optimizer={other}"
 
 
-def changes_weights(name: str) -> bool:
+def changes_weights(name: str, knobs: Config) -> bool:
     """Whether a regularizer changes the weights after the optimizer's step."""
-    return getattr(lookup(REGULARIZATION, name), "after_step", None) is not Regularizer.after_step
+    part = lookup(REGULARIZATION, name, knobs)
+    return getattr(part, "after_step", None) is not Regularizer.after_step
 
 
 def nt_asgd(config: Config) -> str | None:

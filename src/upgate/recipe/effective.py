@@ -9,8 +9,9 @@ from torch.optim import Optimizer
 from upgate.errors import UserError
 from upgate.recipe.optimizer.base import parameters
 from upgate.recipe.param_groups import TorchGroup
+from upgate.recipe.registry import SOURCE
 
-NO_KNOBS = ("name", "source")  # keys of a choice that no group holds
+NO_KNOBS = ("name", SOURCE)  # keys of a choice that no group holds
 
 
 def check_effective(optimizer: Optimizer, choice: Mapping[str, Any], net: nn.Module) -> None:

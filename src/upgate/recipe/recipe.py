@@ -21,29 +21,39 @@ from upgate.recipe.gradient_guard import GradientGuard
 from upgate.recipe.optimizer.muon import mark_gates
 from upgate.recipe.optimizer.schedule_free import ScheduleFree
 from upgate.recipe.param_groups import ParamGroup, check_layers, penalized_weights
-from upgate.recipe.registry import lookup
+from upgate.recipe.registry import SOURCE, LocatedPart, locate
 from upgate.recipe.regularization.base import Regularizer, activation_hooks, missing_input
 from upgate.recipe.regularization.penalties import exact_zeros
 from upgate.seeds import derive, generator
 from upgate.types import Batch, Layers, TrainedModule
 
 State = dict[str, Any]  # what a part keeps in a checkpoint
-GIVEN_TO_NO_PART = ("name", "search")  # keys of a choice that are no knobs
+NO_KNOBS = ("name", "search")  # keys of a choice that its part is not given
 
 
 def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
     """Make one part: the one call site that turns a choice's values into Python."""
-    return lookup(group, name)(**knobs_of(group, name, knobs))
+    located = locate(group, name, knobs.get(SOURCE))
+    return located.part(**_checked(located, group, name, knobs))
 
 
 def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's knobs, checked against its function's annotations.
+    """What a run's spec says of a part: its knobs, checked against its function's annotations.
 
-    Raises UserError for an unknown, missing, mistyped or out-of-range knob.
+    Of a part from outside the package also the hash of its code. Raises UserError for an unknown,
+    missing, mistyped or out-of-range knob.
     """
+    located = locate(group, name, knobs.get(SOURCE))
+    source = {} if located.source is None else {SOURCE: located.source}
+    return _checked(located, group, name, knobs) | source
+
+
+def _checked(
+    located: LocatedPart, group: str, name: str, knobs: Mapping[str, Any]
+) -> dict[str, Any]:
     path = f"{group}.{name}" if group == REGULARIZATION else group
-    values = {k: v for k, v in knobs.items() if k not in GIVEN_TO_NO_PART}
-    return checked(lookup(group, name), values, path)
+    aside = NO_KNOBS if located.source is None else (*NO_KNOBS, SOURCE)
+    return checked(located.part, {k: v for k, v in knobs.items() if k not in aside}, path)
 
 
 class Recipe:

@@ -1,21 +1,37 @@
 """The parts by group and name.
 
 The name that stands in `conf/`, in metrics and in run keys is the registered one, not the class's.
+A part from outside the package (`upgate.config.extensions`) is known by the sha256 of its code as
+well, its `source`: that decides a run's numbers, so it stands in the run's spec.
 """
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from upgate.config.choices import PARTS, choices
+from upgate.config.extensions import find_code, find_yaml, hash_code, import_file
 from upgate.errors import UserError, did_you_mean
 
 Part = Callable[..., Any]  # a function or class of a part's knobs
 T = TypeVar("T", bound=Part)
 
-_PARTS: dict[tuple[str, str], Part] = {}
+SOURCE = "source"  # key of a part's spec that holds the hash of its code
+SHOWN = 12  # characters of a hash in a sentence
+
+
+class LocatedPart(NamedTuple):
+    """A part, and the hash of its code if it is from outside the package."""
+
+    part: Part
+    source: str | None
+
+
+_PARTS: dict[tuple[str, str], Part] = {}  # of this package
+_OUTSIDE: dict[tuple[str, str, str], Part] = {}  # by group, name and source
 
 
 def register(group: str, name: str) -> Callable[[T], T]:
@@ -41,12 +57,62 @@ def register(group: str, name: str) -> Callable[[T], T]:
     return put
 
 
-def lookup(group: str, name: str) -> Part:
-    """The part of that name, as a function of its knobs. Raises UserError where there is none."""
+def lookup(group: str, name: str, knobs: Mapping[str, Any] | None = None) -> Part:
+    """The part of that name, as a function of its knobs. See `locate`."""
+    return locate(group, name, (knobs or {}).get(SOURCE)).part
+
+
+def locate(group: str, name: str, source: str | None = None) -> LocatedPart:
+    """The part of that name; from outside the package the one of this source, if it is given.
+
+    Raises UserError where there is none, and where its code is not that of `source`.
+    """
     _import_group(group)
-    if (group, name) not in _PARTS:
-        raise UserError(f"{group}={name} is not a choice{did_you_mean(name, choices(group))}")
-    return _PARTS[group, name]
+    if (group, name) in _PARTS:
+        return LocatedPart(_PARTS[group, name], None)
+    if source is not None and (group, name, source) in _OUTSIDE:
+        return LocatedPart(_OUTSIDE[group, name, source], source)
+    path = find_code(group, name)
+    if path is None:
+        raise UserError(_missing(group, name, source))
+    actual = hash_code(path)
+    if source is not None and actual != source:
+        raise UserError(
+            f"{group}={name}: {path} is other code (sha256 {actual[:SHOWN]}) "
+            f"than the run's ({source[:SHOWN]})"
+        )
+    if (group, name, actual) not in _OUTSIDE:
+        _OUTSIDE[group, name, actual] = _load(group, name, path, actual)
+    return LocatedPart(_OUTSIDE[group, name, actual], actual)
+
+
+def _missing(group: str, name: str, source: str | None) -> str:
+    yaml = find_yaml(group, name)
+    if yaml is not None:
+        code = yaml.with_suffix(".py")
+        return f"{group}={name}: {yaml} has no part beside it; there is no {code}"
+    if source is not None:
+        return (
+            f"{group}={name} is a part from outside this package; "
+            f"give --config-dir DIR, the folder that holds {group}/{name}.py"
+        )
+    return f"{group}={name} is not a choice{did_you_mean(name, choices(group))}"
+
+
+def _load(group: str, name: str, path: Path, source: str) -> Part:
+    """Import a file from outside, which must register this part and nothing else."""
+    before = set(_PARTS)
+    try:
+        import_file(path, f"upgate_extension_{group}_{name}_{source[:SHOWN]}")
+    finally:
+        added = {key: _PARTS.pop(key) for key in set(_PARTS) - before}
+    if set(added) != {(group, name)}:
+        registered = " and ".join(sorted("=".join(key) for key in added)) or "nothing"
+        raise UserError(
+            f"{path} registers {registered}, not {group}={name}; "
+            f'give its part the name of its file: @register("{group}", "{name}")'
+        )
+    return added[group, name]
 
 
 @cache

@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 
-from helpers.parts import Loop, batch, made, parts, same, word
+from helpers.parts import Loop, batch, made, parts, same
 from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.recipe.layerwise.in_backward import InBackward
@@ -67,25 +67,6 @@ def test_independent_is_joint_bit_for_bit(
         told == pytest.approx(wanted, rel=1e-6) and told["clipped_share"] == wanted["clipped_share"]
     )
     assert ("clip=value" in others) == (wanted["clipped_share"] > 0)
-
-
-BY_LAYER = [
-    ("clip", name) for name in choices("clip") if fits("layerwise=independent", f"clip={name}")
-]
-BY_LAYER += [("regularization", name) for name in choices("regularization")]
-
-
-@pytest.mark.parametrize(
-    ("group", "name"), BY_LAYER, ids=[f"{group}={name}" for group, name in BY_LAYER]
-)
-def test_independent_is_joint_whatever_it_goes_with(group: str, name: str) -> None:
-    words = ("optimizer=adam", word(group, name))
-    joint, independent = (
-        Loop(parts(*words, f"layerwise={way}"), task="sentiment")
-        for way in ("joint", "independent")
-    )
-    assert joint.steps(5) == independent.steps(5)
-    assert same(joint.weights(), independent.weights())
 
 
 def test_independent_holds_no_gradient_of_a_layer_that_has_stepped() -> None:

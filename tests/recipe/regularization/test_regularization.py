@@ -344,17 +344,6 @@ def test_dropout_draws_from_its_own_stream() -> None:
     assert torch.equal(*after)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_an_evaluation_draws_nothing(name: str) -> None:
-    loop = Loop(parts(word("regularization", name)), task="sentiment", num_layers=3)
-    loop.steps(1)
-    stream = loop.recipe.regularizers[name].generator.get_state()
-    loop.net.eval()
-    with torch.no_grad():
-        assert torch.equal(loop.net(texts()), loop.net(texts()))
-    assert torch.equal(loop.recipe.regularizers[name].generator.get_state(), stream)
-
-
 @needs_bf16
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", EVERY)

@@ -1,0 +1,74 @@
+"""`upgate check-part GROUP=NAME`: the properties that all parts must have, on one choice."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from rich.console import Console
+
+from upgate.config.choices import PARTS, choices
+from upgate.config.extensions import use_folder
+from upgate.errors import UserError, did_you_mean
+from upgate.part_checks.properties import CHOICE, RUN, Candidate, knob_reaches_the_weights
+
+Check = tuple[str, Callable[[], None]]
+
+
+def check_part_command(words: Sequence[str], config_dir: str | None, console: Console) -> int:
+    """Check a choice; 0 if all properties hold, 1 if one does not. Raises UserError."""
+    candidate = parse_choice(words, config_dir)
+    use_folder(config_dir)
+    failed = 0
+    for title, check in make_checks(candidate):
+        message = _failure(check)
+        failed += message is not None
+        mark = "ok    " if message is None else "FAILED"
+        console.print(f"{mark} {title}", highlight=False, markup=False, soft_wrap=True)
+        if message is not None:
+            console.print(f"       {message}", highlight=False, markup=False, soft_wrap=True)
+    count = f"{failed} properties do not hold" if failed else "all properties hold"
+    console.print(f"{candidate.override}: {count}", highlight=False, markup=False)
+    return 1 if failed else 0
+
+
+def _failure(check: Callable[[], None]) -> str | None:
+    """What a check says that failed. A part may raise anything: that is a finding, not an end."""
+    try:
+        check()
+    except UserError:
+        raise
+    except AssertionError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def parse_choice(words: Sequence[str], config_dir: str | None) -> Candidate:
+    """The choice that GROUP=NAME names. Raises UserError where there is none."""
+    group, is_pair, name = words[0].partition("=") if len(words) == 1 else ("", "", "")
+    if not is_pair or not name:
+        raise UserError("check-part takes one choice, as in upgate check-part clip=norm")
+    if group not in PARTS:
+        raise UserError(f"{group} is not a group of parts{did_you_mean(group, PARTS)}")
+    name = name.strip("[]")
+    available = choices(group, config_dir)
+    if name not in available:
+        raise UserError(f"{group}={name} is not a choice{did_you_mean(name, available)}")
+    shipped = name in choices(group)
+    return Candidate(group, name, None if shipped else config_dir)
+
+
+def make_checks(candidate: Candidate) -> Iterator[Check]:
+    """Each property with its title, for each task or knob that it is about."""
+    for of_choice in CHOICE:
+        yield _title(of_choice), partial(of_choice, candidate)
+    for task in candidate.tasks:
+        for of_run in RUN:
+            yield f"{_title(of_run)} ({task})", partial(of_run, candidate, task)
+    for knob in candidate.searched:
+        title = f"{_title(knob_reaches_the_weights)} ({candidate.path}.{knob})"
+        yield title, partial(knob_reaches_the_weights, candidate, knob)
+
+
+def _title(check: Callable[..., None]) -> str:
+    return check.__name__.replace("_", " ")
