@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from upgate.report.figures import RunTables
+from upgate.page.figure import RunTables
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
 from upgate.study.result import (

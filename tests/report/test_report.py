@@ -28,8 +28,11 @@ from upgate.page.svg import (
 )
 from upgate.page.translations import Translator
 from upgate.report import figures
-from upgate.report.page import page
-from upgate.report.summary import chosen, sentence
+from upgate.report.attribution import shares
+from upgate.report.curves import curves
+from upgate.report.phrases import margin_text
+from upgate.report.study import study_page as page
+from upgate.report.summary import chosen_arm, result_sentence
 from upgate.report.texts import report_translator
 from upgate.study.result import StudyResult
 from upgate.tasks.sentiment import report as text
@@ -142,9 +145,9 @@ def test_a_diverged_run_is_said_and_counted_and_does_not_stretch_the_picture() -
 
 
 def test_shares_and_whole_stand_in_one_table() -> None:
-    figure = figures.shares(result(), EN)
+    figure = shares(result(), EN)
     assert figure is not None and len(figure.rows) == 4 + 2
-    assert figures.shares(result(design="pair"), EN) is None
+    assert shares(result(design="pair"), EN) is None
 
 
 def test_curves_average_folds_first_and_a_stopped_run_keeps_its_last_value() -> None:
@@ -152,13 +155,13 @@ def test_curves_average_folds_first_and_a_stopped_run_keeps_its_last_value() -> 
         return pd.DataFrame({"val/loss": losses})
 
     runs = {(0, 0): curve(4, 2), (0, 1): curve(2), (1, 0): curve(1, 1), (1, 1): curve(1, 1)}
-    figure = figures.curves("base", runs, "arm", {}, EN)
+    figure = curves("base", runs, "arm", {}, EN)
     assert figure is not None
     assert figure.rows == [
         [1, "2", "1", "3"],
         [2, "1.5", "1", "2"],
     ]  # mean, lowest and highest seed
-    assert figures.curves("base", {}, "arm", {}, EN) is None
+    assert curves("base", {}, "arm", {}, EN) is None
 
 
 def test_an_exploding_curve_does_not_hide_the_others() -> None:
@@ -166,7 +169,7 @@ def test_an_exploding_curve_does_not_hide_the_others() -> None:
         pd.DataFrame({"val/loss": [1.0, 0.9, 0.8]}),
         pd.DataFrame({"val/loss": [1.0, 1e9, math.nan]}),
     )
-    figure = figures.curves("base", {(0, 0): good}, "arm", {(0, 0): bad}, EN)
+    figure = curves("base", {(0, 0): good}, "arm", {(0, 0): bad}, EN)
     assert figure is not None and "e+" not in figure.picture and "1.0e9" not in figure.picture
 
 
@@ -237,8 +240,8 @@ def test_confusion_and_disagreements() -> None:
 
 def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers() -> None:
     made = result()
-    assert sentence(made, EN) == made.sentence
-    said = sentence(made, report_translator("zh"))
+    assert result_sentence(made, EN) == made.sentence
+    said = result_sentence(made, report_translator("zh"))
     assert (
         "upgraded 有益" in said
         and format_effect(made.study, made.verdicts[-1].effect) in said
@@ -246,15 +249,15 @@ def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers
     )
     for one in made.verdicts:
         only = replace(made, verdicts=[one], sentence="", parts=[])
-        assert sentence(only, EN)
+        assert result_sentence(only, EN)
 
 
 def test_the_chosen_arm_is_the_whole_recipe_or_the_best_named_one() -> None:
     made = result()
-    assert chosen(made) == "upgraded"
-    assert chosen(replace(made, verdicts=[])) is None
+    assert chosen_arm(made) == "upgraded"
+    assert chosen_arm(replace(made, verdicts=[])) is None
     named = replace(made, study=replace(made.study, design="arms"))
-    assert chosen(named) == min(made.verdicts, key=lambda one: one.effect).arm
+    assert chosen_arm(named) == min(made.verdicts, key=lambda one: one.effect).arm
 
 
 def test_warnings_stand_at_the_top() -> None:
@@ -372,7 +375,7 @@ def test_the_same_result_gives_the_same_page() -> None:
 
 def test_a_figure_is_a_value() -> None:
     assert isinstance(figures.scores(result(), EN), Figure)
-    assert figures.margin_of(study("sentiment"), EN) == "1 points"
+    assert margin_text(study("sentiment"), EN) == "1 points"
 
 
 @pytest.fixture(scope="module")
@@ -417,7 +420,7 @@ def test_bad_words_are_told_in_one_sentence(
         (f"root={tmp_path / 'empty'}",): "there is no store",
         ("report.language=de",): "report.language=de is not a choice",
         (f"out={tmp_path}",): "is a folder",
-        (f"out={tmp_path / 'x' / 'y.html'}",): "in a folder that is not there",
+        (f"out={tmp_path / 'x' / 'y.html'}",): "in a folder that does not exist",
         ("languge=en",): "unknown key languge",
     }.items():
         assert main(["report", *words]) == 2

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.report import EVIL, Tables, result
 from upgate.report.article import article_page
-from upgate.report.page import page
+from upgate.report.study import study_page as page
 from upgate.study.facts import facts
 from upgate.study.load import Experiment
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.report import Tables, result
 from helpers.study import results, study, tiny
 from upgate import cli
-from upgate.report.page import page
+from upgate.report.study import study_page as page
 from upgate.store.store import Store
 from upgate.study.load import load_study, result_of
 from upgate.study.result import Cost, Study, Wall, from_json

@@ -12,7 +12,8 @@ from rich.console import Console
 from helpers.tune import numbers, results, tiny, tune
 from upgate import cli
 from upgate.experiment.jobs import make_pair
-from upgate.report.tune import figures_of, load, tune_page
+from upgate.report.tune import figure_files, tune_page
+from upgate.report.tune_command import load_search
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.study.result import Arm
@@ -40,7 +41,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def loaded(root: Path) -> SearchResult:
-    return load(Store(root), "latest")
+    return load_search(Store(root), "latest")
 
 
 def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_command(
@@ -159,7 +160,7 @@ def test_the_page_says_the_same_in_both_languages(
         html = tune_page(result, language)
         assert result.search.id in html and "<script" not in html and "upgate train " in html
         assert html.count("<svg") > 10 and "nan" not in html.replace("nanosecond", "")
-    for drawn in figures_of(result).values():
+    for drawn in figure_files(result).values():
         assert drawn.startswith(
             '<svg xmlns="http://www.w3.org/2000/svg"'
         ) and drawn.rstrip().endswith("</svg>")

@@ -179,7 +179,7 @@ def report(words: Sequence[str]) -> int:
     if "tune" in asked and not asked.keys().isdisjoint(("study", "experiment")):
         raise UserError("one page is of a study or of a search; give study=... or tune=...")
     if "tune" in asked:
-        from upgate.report.tune import tune_report_command
+        from upgate.report.tune_command import tune_report_command
 
         return tune_report_command(asked)
     from upgate.report.command import report_command

@@ -64,9 +64,13 @@ def folded(title: str, *content: Child) -> Html:
     return el("details", el("summary", title), content)
 
 
-def figure_section(figure: Figure | None, w: Translator, *more: Child) -> Html:
+def figure_section(
+    figure: Figure | None, w: Translator, *more: Child, title_suffix: str = ""
+) -> Html:
     """A section of one figure; nothing where there is no figure."""
-    return section(figure.title, render_figure(figure, w), more) if figure else Html("")
+    if figure is None:
+        return Html("")
+    return section(f"{figure.title}{title_suffix}", render_figure(figure, w), more)
 
 
 def gallery(title: str, text: str, figures: Sequence[Figure | None], w: Translator) -> Html:

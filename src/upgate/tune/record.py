@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from upgate.report.tune import figures_of, tune_page
+from upgate.report.tune import figure_files, tune_page
 from upgate.run import provenance as environment
 from upgate.store.record import PARENT
 from upgate.store.run import Run
@@ -23,7 +23,7 @@ def keep(result: SearchResult, folder: Path, parent: Run, arms: dict[str, Run]) 
     """Files, figures and numbers of a search, in its folder and in MLflow."""
     (folder / "result.json").write_text(result.json(), encoding="utf-8")
     (folder / "report.html").write_text(tune_page(result), encoding="utf-8")
-    for name, drawn in figures_of(result).items():
+    for name, drawn in figure_files(result).items():
         (folder / name).write_text(drawn, encoding="utf-8")
         parent.artifact(folder / name, "figures")
     for name in ("result.json", "report.html"):
