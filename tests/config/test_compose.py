@@ -7,7 +7,15 @@ import pytest
 import yaml
 
 from helpers.config import value
-from upgate.config.compose import PARTS, changes, choices, compose, conf_dir, groups, twin_words
+from upgate.config.compose import (
+    PARTS,
+    choices,
+    compose,
+    conf_dir,
+    find_part_changes,
+    groups,
+    twin_overrides,
+)
 
 EVERY = sorted((path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml"))
 
@@ -151,8 +159,8 @@ def test_twin_words_drop_the_parts_and_nothing_else() -> None:
         "fold=1",
     ]
     words = [word for pair in itertools.zip_longest(parts, others) for word in pair if word]
-    assert twin_words([*words, "recipe=upgraded"]) == [*others, "recipe=traditional"]
-    assert changes([*words, "recipe=upgraded"]) == parts
+    assert twin_overrides([*words, "recipe=upgraded"]) == [*others, "recipe=traditional"]
+    assert find_part_changes([*words, "recipe=upgraded"]) == parts
 
 
 def test_a_twin_shares_all_but_the_parts() -> None:
@@ -164,7 +172,7 @@ def test_a_twin_shares_all_but_the_parts() -> None:
         "split=walk_forward",
         "averaging=ema",
     ]
-    run, twin = compose(words), compose(twin_words(words))
+    run, twin = compose(words), compose(twin_overrides(words))
     assert {key: run[key] for key in run if key not in (*PARTS, "recipe")} == {
         key: twin[key] for key in run if key not in (*PARTS, "recipe")
     }

@@ -15,13 +15,12 @@ from helpers.parts import needs_bf16
 from upgate import cli
 from upgate.config.compose import compose
 from upgate.config.trainer import (
-    OURS,
     PARAMETERS,
     PRECISIONS,
+    REFUSED,
     Precision,
     check_shares,
     check_trainer,
-    is_default,
 )
 from upgate.errors import UserError
 from upgate.run.resolve import has_bf16, resolve_accelerator, resolve_budget, resolve_precision
@@ -41,7 +40,7 @@ THEIRS = inspect.signature(pl.Trainer).parameters
 
 
 def test_every_argument_of_lightnings_is_offered_or_refused() -> None:
-    assert set(PARAMETERS) | set(OURS) == set(THEIRS) and not set(PARAMETERS) & set(OURS)
+    assert set(PARAMETERS) | set(REFUSED) == set(THEIRS) and not set(PARAMETERS) & set(REFUSED)
     budget = {field.name: field.default for field in fields(Budget)}
     assert set(PARAMETERS) - set(budget) == ASIDE  # they decide no number
     assert set(budget) < set(PARAMETERS)
@@ -187,9 +186,9 @@ def test_a_value_that_cannot_be_is_told_before_anything_runs(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", REFUSED)
 def test_an_argument_that_cannot_be_given_says_why(name: str) -> None:
-    assert refusal(f"trainer.{name}=1") == f"trainer.{name} cannot be given: {OURS[name]}"
+    assert refusal(f"trainer.{name}=1") == f"trainer.{name} cannot be given: {REFUSED[name]}"
 
 
 @pytest.mark.skipif(
@@ -292,7 +291,9 @@ def test_two_spellings_of_a_run_are_one(a: list[str], b: list[str]) -> None:
 
 def test_one_batch_is_not_all_of_them() -> None:
     assert value("trainer", "trainer.limit_train_batches=1")["limit_train_batches"] == 1
-    assert not is_default("limit_train_batches", 1) and is_default("limit_train_batches", 1.0)
+    one_batch = Budget("cpu", 3, limit_train_batches=1).to_dict()
+    assert one_batch == {"accelerator": "cpu", "max_epochs": 3, "limit_train_batches": 1}
+    assert Budget("cpu", 3, limit_train_batches=1.0) == Budget("cpu", 3)
     assert budget("limit_train_batches=1") != budget("limit_train_batches=1.0")
 
 

@@ -12,7 +12,7 @@ from helpers.commands import called, shrunk
 from helpers.project import CARDS, REPO, needs_make, script
 from upgate import cli
 from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
-from upgate.config.overrides import parsed
+from upgate.config.overrides import parse_overrides
 from upgate.errors import UserError
 from upgate.recipe.recipe import Recipe
 from upgate.run.resolve import check_recipe
@@ -78,9 +78,7 @@ def test_the_defaults_of_a_card_are_those_of_its_yaml(group: str, name: str) -> 
     assert line is not None
     first = re.match(rf"`({prefix}\.[^`]*)`\.", line[1])
     assert bool(first) == bool(wanted) and (wanted or "No knobs." in line[1])
-    assert {
-        o.key_or_group: o.value() for o in parsed(first[1].split() if first else []).values()
-    } == wanted
+    assert {o.key: o.value for o in parse_overrides(first[1].split() if first else [])} == wanted
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)

@@ -1,4 +1,4 @@
-"""What `conf/` and a folder of the user's own offer, and the yamls of some choices composed by Hydra."""
+"""The choices of `conf/` and of a user's own folder, and the yamls of some composed by Hydra."""
 
 import pickle
 from functools import lru_cache
@@ -27,11 +27,10 @@ def conf_dir() -> Path:
     return checkout if (checkout / "config.yaml").exists() else Path(__file__).parents[1] / "conf"
 
 
-def choices(group: str, extra: str | None = None) -> list[str]:
-    """Names of the choices in a group, the user's own folder included."""
-    return sorted(
-        {path.stem for folder in _folders(extra) for path in (folder / group).glob("*.yaml")}
-    )
+def choices(group: str, config_dir: str | None = None) -> list[str]:
+    """Names of the choices in a group, those of the user's own folder included."""
+    files = [path for folder in _folders(config_dir) for path in (folder / group).glob("*.yaml")]
+    return sorted({path.stem for path in files})
 
 
 @lru_cache
@@ -40,14 +39,15 @@ def groups() -> tuple[str, ...]:
     return tuple(sorted({path.parent.name for path in conf_dir().glob("*/*.yaml")}))
 
 
-def _folders(extra: str | None) -> list[Path]:
-    if extra is None:
+def _folders(config_dir: str | None) -> list[Path]:
+    if config_dir is None:
         return [conf_dir()]
-    folder = find_folder(extra)
-    own = {path.parent.name for path in folder.glob("[!.]*/*.yaml")}
-    for name in sorted(own - set(groups())):
+    folder = find_folder(config_dir)
+    names = {path.parent.name for path in folder.glob("[!.]*/*.yaml")}
+    for name in sorted(names - set(groups())):
         raise UserError(
-            f"--config-dir {extra}: {name} is not a group, so nothing would use its choices{did_you_mean(name, groups())}"
+            f"--config-dir {config_dir}: {name} is not a group, so nothing would use its choices"
+            f"{did_you_mean(name, groups())}"
         )
     return [conf_dir(), folder]
 
@@ -58,64 +58,66 @@ def name_key(group: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def chosen(
-    picks: tuple[tuple[str, tuple[str, ...]], ...], extra: str | None
+def compose_choices(
+    picks: tuple[tuple[str, tuple[str, ...]], ...], config_dir: str | None
 ) -> tuple[dict[str, Any], bytes]:
-    """Compose the picked yamls; a sweep over values or seeds composes once.
+    """Compose the picked yamls, (group, names) each; a sweep over values or seeds composes once.
 
-    Returns the configuration as plain values, not resolved, and pickled: unpickling it is six times as fast as a deep copy.
+    Returns the configuration as plain values, not resolved, and Hydra's own pickled: unpickling is
+    six times as fast as a deep copy. Raises UserError for whatever a file of the user's may hold.
     """
-    import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from yaml import YAMLError
 
-    for folder in _folders(extra)[1:]:
-        if taken := [
-            path
-            for path in folder.glob("**/*.yaml")
-            if (conf_dir() / path.relative_to(folder)).exists()
-        ]:
-            raise UserError(
-                f"{taken[0]} has the name of a file of Upgate's own, which would win; rename it"
-            )
-    quoted = {group: ",".join(f"'{name}'" for name in names) for group, names in picks}
-    words = [
-        f"{group}=[{names}]" if group == REGULARIZATION else f"{group}={names}"
-        for group, names in quoted.items()
-    ]
-    if extra is not None:
-        place = str(find_folder(extra)).replace("'", "\\'")
-        words.append(f"hydra.searchpath=['file://{place}']")
+    _check_no_shipped_name(config_dir)
+    overrides = [_quote_pick(group, names) for group, names in picks]
+    if config_dir is not None:
+        folder = str(find_folder(config_dir)).replace("'", "\\'")
+        overrides.append(f"hydra.searchpath=['file://{folder}']")
     try:
-        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = hydra.compose("config", words)
-            own = f"{config.task.name}/{config.recipe}"  # a recipe may have a version of its own for a task
-            if any((folder / "recipe" / f"{own}.yaml").exists() for folder in _folders(extra)):
-                config = hydra.compose(
-                    "config",
-                    [*(word for word in words if not word.startswith("recipe=")), f"recipe={own}"],
-                )
-    except (
-        HydraException,
-        YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # whatever a file of the user's may hold
-        asked = " ".join(f"{group}={','.join(names)}" for group, names in picks)
-        raise UserError(f"{asked} cannot be composed: {sentence(error)}") from None
+        config = _compose(overrides, config_dir)
+    except (HydraException, YAMLError, ValueError, RecursionError) as error:
+        requested = " ".join(f"{group}={','.join(names)}" for group, names in picks)
+        raise UserError(f"{requested} cannot be composed: {one_line(error)}") from None
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for group in (*PARTS, "recipe", "task", "data", "split", "model", "executor", "trainer"):
         _check_shape(group, plain.get(group))
     return plain, pickle.dumps(config)
 
 
+def _check_no_shipped_name(config_dir: str | None) -> None:
+    for folder in _folders(config_dir)[1:]:
+        for path in folder.glob("**/*.yaml"):
+            if (conf_dir() / path.relative_to(folder)).exists():
+                raise UserError(
+                    f"{path} has the name of a file of Upgate's own, which would win; rename it"
+                )
+
+
+def _quote_pick(group: str, names: tuple[str, ...]) -> str:
+    quoted = ",".join(f"'{name}'" for name in names)
+    return f"{group}=[{quoted}]" if group == REGULARIZATION else f"{group}={quoted}"
+
+
+def _compose(overrides: list[str], config_dir: str | None) -> Any:
+    import hydra
+
+    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = hydra.compose("config", overrides)
+        # a recipe may have a version of its own for a task
+        own = f"{config.task.name}/{config.recipe}"
+        if any((folder / "recipe" / f"{own}.yaml").exists() for folder in _folders(config_dir)):
+            others = [text for text in overrides if not text.startswith("recipe=")]
+            config = hydra.compose("config", [*others, f"recipe={own}"])
+    return config
+
+
 def _check_shape(group: str, section: Any) -> None:
-    """Raise where a file of the user's lacks what every choice of its group has."""
+    """Raise UserError where a file of the user's lacks what every choice of its group has."""
     if group == REGULARIZATION:
-        fits = isinstance(section, dict) and all(
-            isinstance(knobs, dict) for knobs in section.values()
-        )
+        values = section.values() if isinstance(section, dict) else [None]
+        fits = all(isinstance(knobs, dict) for knobs in values)
         shape = "the choice's name and its knobs below it"
     elif group == "trainer":
         fits, shape = isinstance(section, dict), "arguments of the Trainer and their values"
@@ -126,11 +128,12 @@ def _check_shape(group: str, section: Any) -> None:
         shape = f"{name_key(group)}: and the choice's name"
     if not fits:
         raise UserError(
-            f"the yaml chosen for {group} gives {section}; it must hold {shape}, as those in conf/ do"
+            f"the yaml chosen for {group} gives {section}; "
+            f"it must hold {shape}, as those in conf/ do"
         )
 
 
-def sentence(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """An error of Hydra's, OmegaConf's or YAML's in one line."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:

@@ -1,4 +1,4 @@
-"""From words on the command line to a plain, resolved configuration: Hydra composes `conf/`, unknown words raise.
+"""From the command line's overrides to a plain, resolved configuration: Hydra composes `conf/`.
 
 Imports nothing heavy: `upgate --help` and every typo answer at once.
 """
@@ -8,10 +8,18 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
-from upgate.config.choices import PARTS, REGULARIZATION, choices, chosen, conf_dir, groups, sentence
+from upgate.config.choices import (
+    PARTS,
+    REGULARIZATION,
+    choices,
+    compose_choices,
+    conf_dir,
+    groups,
+    one_line,
+)
 from upgate.config.extensions import find_folder, use_folder
-from upgate.config.keys import check_key, picked
-from upgate.config.overrides import as_one, expand, parsed
+from upgate.config.keys import check_key, read_choice
+from upgate.config.overrides import Override, expand, parse_overrides, single_value_hint
 from upgate.config.trainer import check_trainer
 from upgate.errors import UserError
 
@@ -28,99 +36,105 @@ __all__ = [
 ]
 
 
-def compose(words: Sequence[str], extra: str | None = None) -> dict[str, Any]:
-    """Return the resolved configuration of one run as plain values, the Trainer's arguments checked.
+def compose(overrides: Sequence[str], config_dir: str | None = None) -> dict[str, Any]:
+    """The resolved configuration of one run as plain values, the Trainer's arguments checked.
 
-    Args: overrides without sweeps; `extra`, a folder of the user's own choices, laid out as `conf/`.
-    Raises UserError for an unknown group, choice or key, with the nearest right one.
+    `overrides`: without sweeps; `config_dir`: a folder of the user's own choices, laid out as
+    `conf/`. Raises UserError for an unknown group, choice or key, with the nearest right one.
     """
-    use_folder(extra)  # a choice may be made of code that stands there
-    known = groups()
+    use_folder(config_dir)  # a choice may be made of code that stands there
     picks, values = [], []
-    for word, override in parsed(words).items():
-        if override.is_sweep_override():
-            raise UserError(f"{word} holds several values, and here goes one{as_one(word)}")
-        if (
-            override.package is not None
-            or "/" in override.key_or_group
-            or override.type.name != "CHANGE"
-        ):
-            raise UserError(f"{word}: only group=choice and key=value are understood here")
-        if override.key_or_group in known and not isinstance(override.value(), dict):
-            picks.append((override.key_or_group, picked(word, override, extra)))
+    for override in parse_overrides(overrides):
+        _check_single(override)
+        if override.key in groups() and not isinstance(override.value, dict):
+            picks.append((override.key, read_choice(override, config_dir)))
         else:
-            values.append((word, override))
-    plain, frozen = chosen(tuple(picks), extra)
-    for word, override in values:
-        check_key(word, override.key_or_group, plain, extra)
-    aside = [override for _, override in values if _is_aside(override, _interpolations(frozen))]
-    resolved: dict[str, Any] = pickle.loads(
-        _resolved(frozen, tuple(word for word, override in values if override not in aside))
-    )
-    for override in aside:
-        *path, last = override.key_or_group.split(".")
-        reduce(dict.__getitem__, path, resolved)[last] = override.value()
+            values.append(override)
+    unresolved, pickled = compose_choices(tuple(picks), config_dir)
+    for override in values:
+        check_key(override, unresolved, config_dir)
+    late = [override for override in values if _is_late(override, _interpolations(pickled))]
+    early = tuple(override.text for override in values if override not in late)
+    resolved: dict[str, Any] = pickle.loads(_resolve(pickled, early))
+    for override in late:
+        *path, last = override.key.split(".")
+        reduce(dict.__getitem__, path, resolved)[last] = override.value
     trainer = check_trainer(resolved["trainer"])
-    folder = {} if extra is None else {"config_dir": str(find_folder(extra))}  # for workers
+    folder = {} if config_dir is None else {"config_dir": str(find_folder(config_dir))}
     return {**resolved, "trainer": trainer, **folder}
 
 
-def _is_aside(override: Any, interpolations: str) -> bool:
-    """Whether a value can be set after interpolations are resolved, for none reads it: a sweep over seeds resolves once."""
-    plain = isinstance(override.value(), int | float | None)
-    return plain and not any(name in interpolations for name in override.key_or_group.split("."))
+def _check_single(override: Override) -> None:
+    if override.is_sweep:
+        raise UserError(
+            f"{override.text} holds several values, where one is expected"
+            f"{single_value_hint(override.text)}"
+        )
+    if not override.is_assignment:
+        raise UserError(f"{override.text}: only group=choice and key=value are understood here")
+
+
+def _is_late(override: Override, interpolations: str) -> bool:
+    """Whether a value can be set after interpolations are resolved, as none reads it.
+
+    So a sweep over seeds resolves once.
+    """
+    plain = isinstance(override.value, int | float | None)
+    return plain and not any(name in interpolations for name in override.key.split("."))
 
 
 @lru_cache(maxsize=256)
-def _interpolations(frozen: bytes) -> str:
+def _interpolations(pickled: bytes) -> str:
     """All texts of a composed configuration that read others, and the keys that must be given."""
     from omegaconf import OmegaConf
 
-    def texts(node: Any, key: str) -> Iterator[str]:
-        if isinstance(node, dict | list):
-            for inner, one in node.items() if isinstance(node, dict) else enumerate(node):
-                yield from texts(one, str(inner))
-        elif isinstance(node, str) and ("${" in node or node == "???"):
-            yield key if node == "???" else node
+    config = OmegaConf.to_container(pickle.loads(pickled), resolve=False)
+    return "\n".join(_find_interpolations(config, ""))
 
-    return "\n".join(texts(OmegaConf.to_container(pickle.loads(frozen), resolve=False), ""))
+
+def _find_interpolations(node: Any, key: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            yield from _find_interpolations(inner, str(name))
+    elif isinstance(node, list):
+        for i, inner in enumerate(node):
+            yield from _find_interpolations(inner, str(i))
+    elif node == "???":
+        yield key
+    elif isinstance(node, str) and "${" in node:
+        yield node
 
 
 @lru_cache(maxsize=256)
-def _resolved(frozen: bytes, words: tuple[str, ...]) -> bytes:
-    """The composed configuration with these words' values in it, its interpolations resolved; plain and pickled."""
+def _resolve(pickled: bytes, overrides: tuple[str, ...]) -> bytes:
+    """The composed configuration with these values, its interpolations resolved; pickled."""
     from omegaconf import OmegaConf
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     try:
-        config = pickle.loads(frozen)
-        for override in parsed(words).values():
-            OmegaConf.update(
-                config, override.key_or_group, override.value(), merge=False, force_add=True
-            )
+        config = pickle.loads(pickled)
+        for override in parse_overrides(overrides):
+            OmegaConf.update(config, override.key, override.value, merge=False, force_add=True)
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise UserError(
             f"{error.full_key} is missing; give it a value, as in {error.full_key}=..."
         ) from None
     except OmegaConfBaseException as error:
-        raise UserError(sentence(error)) from None
+        raise UserError(one_line(error)) from None
     return pickle.dumps({str(key): value for key, value in resolved.items()})
 
 
-def twin_overrides(words: Sequence[str]) -> list[str]:
-    """The overrides of a run's twin: the traditional recipe, everything that is not a part left as it was."""
-    kept = [word for word in words if _group(word) not in (*PARTS, "recipe")]
+def twin_overrides(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a run's twin: the traditional recipe, and all that concerns no part."""
+    kept = [text for text in overrides if _group(text) not in (*PARTS, "recipe")]
     return [*kept, "recipe=traditional"]
 
 
-def find_part_changes(words: Sequence[str]) -> list[str]:
-    """The words that change the recipe's parts, for names and tags."""
-    return [word for word in words if _group(word) in PARTS]
+def find_part_changes(overrides: Sequence[str]) -> list[str]:
+    """The overrides that change the recipe's parts, for names and tags."""
+    return [text for text in overrides if _group(text) in PARTS]
 
 
-def _group(word: str) -> str:
-    return word.partition("=")[0].partition(".")[0]
-
-
-changes, twin_words = find_part_changes, twin_overrides
+def _group(text: str) -> str:
+    return text.partition("=")[0].partition(".")[0]

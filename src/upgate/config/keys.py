@@ -1,116 +1,133 @@
-"""Whether a word's key can be set in the configuration that was chosen; if not, what was most likely meant."""
+"""Whether an override's key exists in the chosen configuration; if not, which one was meant."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from upgate.config.choices import REGULARIZATION, choices, chosen, groups, name_key
-from upgate.config.schema import said
+from upgate.config.choices import REGULARIZATION, choices, compose_choices, groups, name_key
+from upgate.config.overrides import Override
+from upgate.config.schema import format_value
 from upgate.config.trainer import PARAMETERS, refuse
 from upgate.errors import UserError, did_you_mean, nearest
 
+Tree = Mapping[str, Any]  # a composed configuration, not resolved
 
-def picked(word: str, override: Any, extra: str | None) -> tuple[str, ...]:
-    """The names that a word `group=choice` picks; several, or none at all, in regularization only."""
-    group, value = override.key_or_group, override.value()
-    there = choices(group, extra)
+
+def read_choice(override: Override, config_dir: str | None) -> tuple[str, ...]:
+    """The names that `group=choice` picks; several, or none at all, in regularization only."""
+    group, value = override.key, override.value
     if isinstance(value, list) and group != REGULARIZATION:
-        raise UserError(f"{word}: {group} takes one choice; only {REGULARIZATION} takes several")
-    names = tuple(said(name) for name in (value if isinstance(value, list) else [value]))
+        raise UserError(
+            f"{override.text}: {group} takes one choice; only {REGULARIZATION} takes several"
+        )
+    names = [format_value(name) for name in (value if isinstance(value, list) else [value])]
+    available = choices(group, config_dir)
     for name in names:
-        if name not in there:
-            raise UserError(f"{group}={name} is not a choice{did_you_mean(name, there)}")
+        if name not in available:
+            raise UserError(f"{group}={name} is not a choice{did_you_mean(name, available)}")
     if len(set(names)) < len(names) or (len(names) > 1 and "none" in names):
-        raise UserError(f"{word}: name each choice once, and none by itself")
-    return names or ("none",)
+        raise UserError(f"{override.text}: name each choice once, and none by itself")
+    return tuple(names) or ("none",)
 
 
-def check_key(word: str, key: str, plain: dict[str, Any], extra: str | None) -> None:
-    """Raise unless a key is there to be set; a Trainer argument need not stand in the yaml."""
+def check_key(override: Override, config: Tree, config_dir: str | None) -> None:
+    """Raise UserError unless the key exists; a Trainer argument may be missing in the yaml."""
+    text, key = override.text, override.key
     *path, last = key.split(".")
-    parent = _at(plain, path)
+    parent = _find(config, path)
     if path == ["trainer"]:
         refuse(last)
-    if "search" in key.split("."):
-        searched = ".".join(name for name in key.split(".") if name != "search")
-        raise UserError(
-            f"{word}: a range is for upgate tune alone; give it as tune.space.{searched}=..."
-        )
+    _check_not_range(text, key)
     if not isinstance(parent, dict) or last not in parent:
         if path == ["trainer"] and last in PARAMETERS:
             return
-        raise UserError(
-            _elsewhere(word, key, plain, extra) or f"unknown key {word}{_hint(key, plain)}"
-        )
+        message = _describe_owner(text, key, config, config_dir)
+        raise UserError(message or f"unknown key {text}{_hint(key, config)}")
     if len(path) == 1 and path[0] in groups() and last == name_key(path[0]):
+        value = text.partition("=")[2]
+        raise UserError(f"{text}: a choice is made by its group, as in {path[0]}={value}")
+    if key in groups():  # a mapping, as a name would have been a choice
+        names = ", ".join(choices(key, config_dir))
         raise UserError(
-            f"{word}: a choice is made by its group, as in {path[0]}={word.partition('=')[2]}"
-        )
-    if key in groups():  # a mapping, for a name would have been a choice
-        raise UserError(
-            f"{word}: choose {key} by name ({', '.join(choices(key, extra))}), and set one value at a time beside it"
+            f"{text}: choose {key} by name ({names}), and set one value at a time beside it"
         )
     if isinstance(parent[last], dict):
-        raise UserError(f"{word}: set one value at a time, as in {next(_knobs(plain, key))}=...")
+        example = next(_knobs(config, key))
+        raise UserError(f"{text}: set one value at a time, as in {example}=...")
 
 
-def _at(tree: Any, path: Sequence[str]) -> Any:
+def _check_not_range(text: str, key: str) -> None:
+    names = key.split(".")
+    if "search" in names:
+        searched = ".".join(name for name in names if name != "search")
+        raise UserError(
+            f"{text}: a range is for upgate tune alone; give it as tune.space.{searched}=..."
+        )
+
+
+def _find(tree: Any, path: Sequence[str]) -> Any:
     """The node at a path of keys, or None."""
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
     for key, value in tree.items():
-        yield from (
-            _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-        )
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
 
 
-def _knobs(plain: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def _knobs(config: Tree, prefix: str = "") -> Iterator[str]:
     """The keys below `prefix` that can be set."""
-    names = {f"{group}.{name_key(group)}" for group in plain}
-    return (
-        leaf
-        for leaf in _leaves(plain)
-        if leaf not in names and leaf.startswith(prefix and f"{prefix}.")
-    )
+    names = {f"{group}.{name_key(group)}" for group in config}
+    below = prefix and f"{prefix}."
+    return (leaf for leaf in _leaves(config) if leaf not in names and leaf.startswith(below))
 
 
-def _elsewhere(word: str, key: str, plain: dict[str, Any], extra: str | None) -> str | None:
+def _describe_owner(text: str, key: str, config: Tree, config_dir: str | None) -> str | None:
     """The sentence for a knob of a choice that was not made; None if no choice has it."""
     group, *rest = key.split(".")
-    there = choices(group, extra)
-    if group == REGULARIZATION and rest and rest[0] in there and rest[0] not in plain[group]:
-        return f"{word}: {rest[0]} is not selected; select it with {group}=[{','.join([*plain[group], rest[0]])}]"
-    owners = [
-        f"{group}={name}" for name in there if key in _knobs(chosen(((group, (name,)),), extra)[0])
-    ]
+    available = choices(group, config_dir)
+    if group == REGULARIZATION and rest and rest[0] in available and rest[0] not in config[group]:
+        selected = ",".join([*config[group], rest[0]])
+        return f"{text}: {rest[0]} is not selected; select it with {group}=[{selected}]"
+    owners = [f"{group}={name}" for name in available if _has_knob(key, group, name, config_dir)]
     if not owners:
         return None
-    now, own = (
-        plain[group][name_key(group)],
-        [knob.removeprefix(f"{group}.") for knob in _knobs(plain, group)],
+    selected = config[group][name_key(group)]
+    knobs = [knob.removeprefix(f"{group}.") for knob in _knobs(config, group)]
+    return (
+        f"{text}: {group}={selected} has {', '.join(knobs) or 'no values to set'}; "
+        f"{'.'.join(rest)} belongs to {' and '.join(owners)}"
     )
-    return f"{word}: {group}={now} has {', '.join(own) or 'no values to set'}; {'.'.join(rest)} belongs to {' and '.join(owners)}"
 
 
-def _hint(key: str, plain: dict[str, Any]) -> str:
-    """The nearest key below the same parent; for a bare word, anywhere."""
-    path, _, word = key.rpartition(".")
+def _has_knob(key: str, group: str, name: str, config_dir: str | None) -> bool:
+    config, _ = compose_choices(((group, (name,)),), config_dir)
+    return key in _knobs(config)
+
+
+def _hint(key: str, config: Tree) -> str:
+    """The nearest key below the same parent; for a key without a parent, anywhere."""
+    path, _, last = key.rpartition(".")
+    names = _candidates(path, config)
+    if names is None:
+        last, names = key, {leaf: leaf for leaf in _knobs(config)}
+    near = nearest(last, names)
+    if near:
+        return f", did you mean '{names[near]}'?"
+    return did_you_mean("", names.values() if path else config)
+
+
+def _candidates(path: str, config: Tree) -> dict[str, str] | None:
+    """Last name -> key, of the keys below a path; None if there is no such path."""
     trainer = [f"trainer.{name}" for name in PARAMETERS]
     if not path:
-        names = {leaf.rpartition(".")[2]: leaf for leaf in (*trainer, *_knobs(plain), *plain)}
-    elif isinstance(_at(plain, path.split(".")), dict):
-        names = {
-            leaf.removeprefix(f"{path}."): leaf
-            for leaf in (trainer if path == "trainer" else _knobs(plain, path))
-        }
-    else:
-        word, names = key, {leaf: leaf for leaf in _knobs(plain)}
-    near = nearest(word, names)
-    return (
-        f", did you mean '{names[near]}'?"
-        if near
-        else did_you_mean("", names.values() if path else plain)
-    )
+        keys = [*trainer, *_knobs(config), *config]
+        return {key.rpartition(".")[2]: key for key in keys}
+    if not isinstance(_find(config, path.split(".")), dict):
+        return None
+    below = trainer if path == "trainer" else _knobs(config, path)
+    return {key.removeprefix(f"{path}."): key for key in below}

@@ -1,104 +1,141 @@
-"""Words as they are typed -> Hydra's overrides: what is quoted for its grammar, and sweeps counted out."""
+"""Overrides of the command line, parsed once in Hydra's grammar; sweeps expanded."""
 
 import itertools
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from upgate.config.choices import choices
+from upgate.config.values import Value
 from upgate.errors import UserError, did_you_mean
 
-# Hydra's grammar reads bare words of these letters only; other text (a Chinese path, a ticker such as ^GSPC) is quoted for it.
+# Hydra's grammar takes unquoted text of these characters only; other text (a Chinese path, a ticker
+# such as ^GSPC) is quoted for it.
 _KEY = re.compile(r"\$?\w[\w.$@/-]*", re.ASCII)
 _BARE = re.compile(r"(?:\$\{[^}]*\}|\\=|[\w \t/\\+.$%*@?|:-])*", re.ASCII)
 _TEXTS = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?:\$\{[^}]*\}|[^,()\[\]{}"'])+""")
 
 
-def expand(words: Sequence[str], multirun: bool, extra: str | None = None) -> list[list[str]]:
-    """Split sweeps (`optimizer=sgd,adam`) into one list of overrides per job, in Hydra's own grammar and order.
+@dataclass(frozen=True)
+class Override:
+    """One `key=value`. `text`: as typed, for display; `key`: a group or a dotted key."""
 
-    `extra`, a folder of the user's own choices, matters to `glob(...)` only.
-    """
-    axes = []
-    for word, override in parsed(words).items():
-        if override.is_sweep_override() and not multirun:
+    text: str
+    key: str
+    parsed: Any = field(repr=False, compare=False)  # Hydra's own value, which has no stubs
+
+    @property
+    def value(self) -> Value:
+        """The value; of an override that is no sweep."""
+        value: Value = self.parsed.value()
+        return value
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it holds several values, each for a run of its own."""
+        return bool(self.parsed.is_sweep_override())
+
+    @property
+    def is_assignment(self) -> bool:
+        """Whether it is group=choice or key=value, without Hydra's other operators."""
+        plain = self.parsed.package is None and "/" not in self.key
+        return plain and self.parsed.type.name == "CHANGE"
+
+    def expand(self, config_dir: str | None) -> list[str]:
+        """The overrides of the single runs. Raises UserError for a sweep without an end."""
+        if not self.is_sweep:
+            return [self.text]
+        from hydra.core.override_parser.types import Glob, RangeSweep
+
+        key, value = self.parsed.get_key_element(), self.parsed.value()
+        if not (self.parsed.is_discrete_sweep() or isinstance(value, Glob)):
             raise UserError(
-                f"{word} asks for several runs; add -m to sweep (make train ARGS=-m ...){as_one(word)}"
+                f"{self.text} cannot be expanded; list the values, "
+                f"as in {key}=1,2,3 or {key}='range(0,6)'"
             )
-        axes.append(_axis(word, override, extra) if override.is_sweep_override() else [word])
-    return [list(job) for job in itertools.product(*axes)]
+        if isinstance(value, RangeSweep) and value.step == 0:
+            raise UserError(f"{self.text} never ends; give a step other than 0")
+        if isinstance(value, Glob):
+            available = choices(key, config_dir)
+            values, hint = value.filter(available), did_you_mean("", available)
+        else:
+            values, hint = list(self.parsed.sweep_string_iterator()), ""
+        if not values:
+            raise UserError(f"{self.text} holds nothing to sweep over{hint}")
+        return [f"{key}={value}" for value in values]
 
 
-def parsed(words: Sequence[str]) -> dict[str, Any]:
-    """Word -> Hydra's override; two words for one key raise, for one of them would be ignored."""
+def expand(
+    overrides: Sequence[str], multirun: bool, config_dir: str | None = None
+) -> list[list[str]]:
+    """Split sweeps (`optimizer=sgd,adam`) into one list of overrides per run, in Hydra's order.
+
+    `config_dir`, a folder of the user's own choices, matters to `glob(...)` only.
+    """
+    parsed = parse_overrides(overrides)
+    for override in parsed:
+        if override.is_sweep and not multirun:
+            raise UserError(
+                f"{override.text} asks for several runs; "
+                f"add -m to sweep (make train ARGS=-m ...){single_value_hint(override.text)}"
+            )
+    axes = [override.expand(config_dir) for override in parsed]
+    return [list(single) for single in itertools.product(*axes)]
+
+
+def parse_overrides(texts: Sequence[str]) -> list[Override]:
+    """Parse overrides. Raises UserError where two set one key: one of them would be ignored."""
     seen: dict[str, str] = {}
-    for word in words:
-        key = word.partition("=")[0]
+    for text in texts:
+        key = text.partition("=")[0]
         if key in seen:
-            raise UserError(f"{seen[key]} and {word} both set {key}; give one of them")
-        seen[key] = word
-    return {word: _parse(word) for word in words}
+            raise UserError(f"{seen[key]} and {text} both set {key}; give one of them")
+        seen[key] = text
+    return [parse_override(text) for text in texts]
 
 
 @lru_cache(maxsize=1024)
-def _parse(word: str) -> Any:
-    """Read one word in Hydra's grammar; a sweep over seeds reads its other words once."""
+def parse_override(text: str) -> Override:
+    """Parse one override; cached, so that a sweep over seeds parses its other overrides once."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    key, equals, value = word.partition("=")
+    key, equals, value = text.partition("=")
     if not _KEY.fullmatch(key.lstrip("+~")):
         raise UserError(
-            f"{word} cannot be read; write key=value, the key in letters, digits, _ and dots"
+            f"{text} cannot be read; write key=value, the key in letters, digits, _ and dots"
         )
+    quoted = key + equals + _TEXTS.sub(_quote, value)
     try:
-        return OverridesParser.create().parse_override(key + equals + _TEXTS.sub(_quoted, value))
+        parsed = OverridesParser.create().parse_override(quoted)
     except HydraException:
         if not equals:
-            raise UserError(f"{word} cannot be read; write key=value, as in {key}=...") from None
-        example = _as_text(key, value)
+            raise UserError(f"{text} cannot be read; write key=value, as in {key}=...") from None
         raise UserError(
-            f"{word} cannot be read; text that holds brackets, commas or quotes is quoted, as in {example}"
+            f"{text} cannot be read; text that holds brackets, commas or quotes is quoted, "
+            f"as in {_quote_for_shell(key, value)}"
         ) from None
+    return Override(text, parsed.key_or_group, parsed)
 
 
-def _quoted(text: re.Match[str]) -> str:
+def _quote(text: re.Match[str]) -> str:
     core = text[0].strip(" \t")
     plain = core.replace("=", "") if "(" in text.string else core  # glob(*, exclude=sgd)
     return text[0] if text[1] or _BARE.fullmatch(plain) else text[0].replace(core, f"'{core}'")
 
 
-def _as_text(key: str, value: str) -> str:
-    """How to write a value for the shell so that it is one text, whatever it holds."""
+def _quote_for_shell(key: str, value: str) -> str:
+    """How to type a value so that it is one text, whatever it holds."""
     text = value.strip("\"'").replace('"', '\\"')
     return shlex.quote(f'{key}="{text}"')
 
 
-def as_one(word: str) -> str:
-    """How to write a sweep's word if one value was meant: the end of a sentence."""
-    key, _, text = word.partition("=")
-    return "" if "(" in text else f"; one list is {key}=[{text}], one text {_as_text(key, text)}"
-
-
-def _axis(word: str, override: Any, extra: str | None) -> list[str]:
-    """A sweep's alternatives, each a word that asks for a single value."""
-    from hydra.core.override_parser.types import Glob, RangeSweep
-
-    key, value = override.get_key_element(), override.value()
-    if not (override.is_discrete_sweep() or isinstance(value, Glob)):
-        raise UserError(
-            f"{word} cannot be counted out; list the values, as in {key}=1,2,3 or {key}='range(0,6)'"
-        )
-    if isinstance(value, RangeSweep) and value.step == 0:
-        raise UserError(f"{word} never ends; give a step other than 0")
-    found = (
-        value.filter(choices(key, extra))
-        if isinstance(value, Glob)
-        else list(override.sweep_string_iterator())
-    )
-    if not found:
-        there = did_you_mean("", choices(key, extra)) if isinstance(value, Glob) else ""
-        raise UserError(f"{word} holds nothing to sweep over{there}")
-    return [f"{key}={one}" for one in found]
+def single_value_hint(text: str) -> str:
+    """How to write a sweep if one value was meant: the end of a sentence."""
+    key, _, value = text.partition("=")
+    if "(" in value:
+        return ""
+    return f"; one list is {key}=[{value}], one text {_quote_for_shell(key, value)}"

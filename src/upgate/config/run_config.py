@@ -30,7 +30,7 @@ CHOICES = ("data", "split", "model", "executor", "task")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All choices and knobs of one run. `replace` gives another one; `to_dict` what a yaml holds."""
+    """All choices and knobs of one run."""
 
     seed: int
     fold: int
@@ -49,13 +49,14 @@ class RunConfig:
     executor: Choice
     task: Choice
     recipe: str
+    config_dir: str | None = None  # the user's own folder, absolute: workers look up code there
     others: Knobs = field(default_factory=dict)  # top-level keys that a user's own yaml adds
 
     @classmethod
     def from_dict(cls, composed: Mapping[str, Any]) -> Self:
         """From a composed configuration. Raises UserError for a wrong value at the top level."""
         top = build(TopLevel, {key: composed[key] for key in TOP_LEVEL}, "")
-        known = (*TOP_LEVEL, *CHOICES, *PARTS, "trainer", "recipe")
+        known = (*TOP_LEVEL, *CHOICES, *PARTS, "trainer", "recipe", "config_dir")
         return cls(
             **vars(top),
             trainer=composed["trainer"],
@@ -71,6 +72,7 @@ class RunConfig:
             executor=Choice.from_dict(composed["executor"]),
             task=Choice.from_dict(composed["task"]),
             recipe=composed["recipe"],
+            config_dir=composed.get("config_dir"),
             others={key: value for key, value in composed.items() if key not in known},
         )
 
@@ -81,6 +83,7 @@ class RunConfig:
             for group in PARTS
         }
         top: dict[str, Value] = {key: getattr(self, key) for key in TOP_LEVEL}
+        folder: Knobs = {} if self.config_dir is None else {"config_dir": self.config_dir}
         return {
             **top,
             "trainer": self.trainer,
@@ -90,6 +93,7 @@ class RunConfig:
             "task": self.task.to_dict(),
             **self.others,
             "recipe": self.recipe,
+            **folder,
         }
 
     def replace(self, **changes: Any) -> Self:

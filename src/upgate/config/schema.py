@@ -1,6 +1,7 @@
-"""Values asked for, checked against the annotations of the function that will get them.
+"""Configured values, checked against the annotations of the function that will get them.
 
-A knob is declared once, as a parameter with its type and range; its default stands in the choice's yaml. Nothing else knows it:
+A knob is declared once, as a parameter with its type and range; its default stands in the choice's
+yaml. Nothing else knows it:
 
     def norm(max_norm: Positive) -> Clip: ...        conf/clip/norm.yaml:  max_norm: 1.0
 """
@@ -20,9 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Range:
-    """A set of values: its words, and how to know a member."""
+    """A set of values: its description for error sentences, and the test of a member."""
 
-    words: str
+    description: str
     holds: Callable[[Any], bool]
 
 
@@ -36,74 +37,85 @@ NonNegativeInt = Annotated[int, Range("0 or more", lambda x: x >= 0)]
 def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return `values` as `make` wants them (an int where a float is meant becomes a float).
 
-    Raises UserError naming the key, the value and the nearest right one: for unknown, missing, mistyped or out-of-range keys.
+    `where`: the prefix of the keys in error sentences. Raises UserError naming the key, the value
+    and the nearest right one, for unknown, missing, mistyped and out-of-range keys.
     """
-    hints, parameters = _declared(make)
-    at = f"{where}." if where else ""
+    hints, parameters = _read_signature(make)
+    prefix = f"{where}." if where else ""
     for key in values:
         if key not in parameters:
-            raise UserError(f"unknown key {at}{key}{did_you_mean(key, parameters)}")
+            raise UserError(f"unknown key {prefix}{key}{did_you_mean(key, parameters)}")
     for key, parameter in parameters.items():
         if key not in values and parameter.default is parameter.empty:
-            raise UserError(f"{at}{key} is missing; give it a value, as in {at}{key}=...")
-    return {key: _value(value, hints.get(key, Any), f"{at}{key}") for key, value in values.items()}
+            raise UserError(f"{prefix}{key} is missing; give it a value, as in {prefix}{key}=...")
+    return {
+        key: _convert(value, hints.get(key, Any), f"{prefix}{key}") for key, value in values.items()
+    }
 
 
 @lru_cache
-def _declared(make: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
-    """A function's annotations and parameters; reading them takes longer than checking values against them."""
+def _read_signature(
+    make: Callable[..., Any],
+) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
+    """Annotations and parameters; cached, as reading them takes longer than checking values."""
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
     return hints, inspect.signature(make).parameters
 
 
 def build(make: Callable[..., T], values: Mapping[str, Any], where: str) -> T:
-    """Call `make` with the checked values: the one place where configuration becomes typed Python."""
+    """Call `make` with the checked values: here configuration becomes typed Python."""
     return make(**check(make, values, where))
 
 
-def _value(value: Any, hint: Any, where: str) -> Any:
+def _convert(value: Any, hint: Any, where: str) -> Any:
     """Check one value against one annotation and return it in the annotation's type."""
     if hint is Any:
         return value
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        typed = _value(value, args[0], where)
-        for bound in args[1:]:
-            if isinstance(bound, Range) and not bound.holds(typed):
-                raise UserError(f"{where}={format_value(value)} must be {bound.words}")
-        return typed
+        return _convert_annotated(value, args, where)
     if origin in (Union, types.UnionType):
-        return _union(value, args, where)
+        return _convert_union(value, args, where)
     if origin is Literal:
-        if not any(value == one and type(value) is type(one) for one in args):  # 1 == True
-            raise UserError(
-                f"{where}={format_value(value)} is not a choice{did_you_mean(format_value(value), map(format_value, args))}"
-            )
-        return value
+        return _convert_literal(value, args, where)
     if origin is list:
         if not isinstance(value, list | tuple):
-            raise UserError(
-                f"{where}={format_value(value)} must be a list, as in {where}=[{format_value(value)}]"
-            )
-        return [_value(item, args[0], where) for item in value]
-    return _plain(value, origin or hint, where)
+            shown = format_value(value)
+            raise UserError(f"{where}={shown} must be a list, as in {where}=[{shown}]")
+        return [_convert(item, args[0], where) for item in value]
+    return _convert_plain(value, origin or hint, where)
 
 
-def _union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+def _convert_annotated(value: Any, args: tuple[Any, ...], where: str) -> Any:
+    typed = _convert(value, args[0], where)
+    for bound in args[1:]:
+        if isinstance(bound, Range) and not bound.holds(typed):
+            raise UserError(f"{where}={format_value(value)} must be {bound.description}")
+    return typed
+
+
+def _convert_literal(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    same = [option for option in options if value == option]
+    if not any(type(value) is type(option) for option in same):  # 1 == True
+        shown = format_value(value)
+        hint = did_you_mean(shown, map(format_value, options))
+        raise UserError(f"{where}={shown} is not a choice{hint}")
+    return value
+
+
+def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
     if value is None and type(None) in options:
         return None
     rest = [option for option in options if option is not type(None)]
     for option in rest[:-1]:
         try:
-            return _value(value, option, where)
-        except (
-            UserError
-        ):  # the next member of the union may fit; the last one's sentence is the user's
+            return _convert(value, option, where)
+        except UserError:  # the next member may fit; the last one's sentence is the user's
             continue
-    return _value(value, rest[-1], where)
+    return _convert(value, rest[-1], where)
 
 
-WORDS = {
+KINDS = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -113,31 +125,30 @@ WORDS = {
 }
 
 
-def _plain(value: Any, kind: type, where: str) -> Any:
+def _convert_plain(value: Any, kind: type, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        must = (
-            f"text, as in {where}='\"{format_value(value)}\"'"
-            if kind is str
-            else WORDS.get(kind, kind.__name__)
-        )
-        raise UserError(f"{where}={format_value(value)} must be {must}")
+        shown = format_value(value)
+        expected = KINDS.get(kind, kind.__name__)
+        if kind is str:
+            expected = f"text, as in {where}='\"{shown}\"'"
+        raise UserError(f"{where}={shown} must be {expected}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where}={value} must be a finite number")
     return value
 
 
 def format_value(value: Any) -> str:
-    """A value as one writes it on the command line."""
+    """A value as one types it on the command line."""
     if isinstance(value, list | tuple):
         return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{format_value(one)}' for key, one in value.items())}}}"
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+        items = [f"{key}:{format_value(inner)}" for key, inner in value.items()]
+        return f"{{{','.join(items)}}}"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-said = format_value
-checked = check
+checked, said = check, format_value

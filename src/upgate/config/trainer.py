@@ -1,7 +1,7 @@
-"""The arguments of Lightning's Trainer that can be given here: their kinds and ranges, and what stands in for the others.
+"""The arguments of Lightning's Trainer that can be given here, and why the others cannot.
 
-Checked while the configuration is composed, without importing Lightning, which takes four seconds. A test holds both lists
-against Lightning's own signature.
+Checked while the configuration is composed, without importing Lightning, which takes four seconds.
+A test holds both lists against Lightning's own signature.
 """
 
 import inspect
@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from upgate.config.schema import PositiveInt, Range, checked, said
+from upgate.config.schema import PositiveInt, Range, check, format_value
 from upgate.errors import UserError
 
-OURS = {  # arguments that cannot be given, and why, or what to give instead
+REFUSED = {  # arguments that cannot be given, and why, or what to give instead
     "gradient_clip_val": "gradients are clipped by the recipe, as in clip=norm clip.max_norm=1",
     "gradient_clip_algorithm": "gradients are clipped by the recipe, with clip=norm or clip=value",
-    "logger": "every run is logged to MLflow, in the place that root=... or MLFLOW_TRACKING_URI says",
+    "logger": "every run is logged to MLflow, where root=... or MLFLOW_TRACKING_URI says",
     "callbacks": "what happens around training is up to the recipe's parts, as in stopping=early",
     "default_root_dir": "runs go where root=... says",
     "enable_checkpointing": "the best weights are always kept, below root=...",
@@ -23,19 +23,21 @@ OURS = {  # arguments that cannot be given, and why, or what to give instead
     "enable_model_summary": "the size of the model stands with the run in MLflow, see make ui",
     "enable_autolog_hparams": "the whole configuration is always logged",
     "log_every_n_steps": "curves hold one point per epoch",
-    "profiler": "nothing would show its summary; python -m cProfile -m upgate.cli train ... profiles the whole command",
+    "profiler": "nothing would show its summary; "
+    "python -m cProfile -m upgate.cli train ... profiles the whole command",
     "model_registry": "the best weights go to the store that root=... or MLFLOW_TRACKING_URI says",
-    "plugins": "it takes Python objects, which words cannot give",
+    "plugins": "it takes Python objects, which a command line cannot give",
     "num_nodes": "one run trains on one machine",
     "sync_batchnorm": "no model here has a batch norm",
     "use_distributed_sampler": "batches are taken from memory, without a sampler",
-    "reload_dataloaders_every_n_epochs": "batches are taken from memory, there is nothing to reload",
+    "reload_dataloaders_every_n_epochs": "batches are taken from memory; nothing is loaded again",
     "overfit_batches": "trainer.limit_train_batches=... shortens the epochs",
-    "val_check_interval": "validation comes after each epoch, and trainer.limit_train_batches=... shortens the epochs",
+    "val_check_interval": "validation comes after each epoch, "
+    "and trainer.limit_train_batches=... shortens the epochs",
     "check_val_every_n_epoch": "validation comes after each epoch",
     "num_sanity_val_steps": "trainer.fast_dev_run=true tries training and validation out",
-    "limit_test_batches": "the whole test part is always judged",
-    "limit_predict_batches": "the whole validation and test parts are always judged",
+    "limit_test_batches": "the full test part is always evaluated",
+    "limit_predict_batches": "the full validation and test parts are always evaluated",
 }
 PRECISIONS = {
     "64": "64-true",
@@ -100,74 +102,74 @@ def arguments(
     enable_progress_bar: bool = True,
     fast_dev_run: Trial = False,
 ) -> None:
-    """The arguments that can be given, in any choice's yaml too; those with a default here need not stand in it."""
+    """The arguments that can be given; those with a default here need not stand in a yaml."""
 
 
 PARAMETERS = inspect.signature(arguments).parameters
 
 
-def check_trainer(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Trainer's arguments in their one spelling: 32 is 32-true, and no limit is -1.
+def check_trainer(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Trainer's arguments in one spelling: 32 is 32-true, and no limit is -1.
 
-    Raises UserError for an unknown name, a value of the wrong kind or out of range, and a run without an end.
+    Raises UserError for an unknown name, a value of the wrong kind or out of range, and a run
+    without an end.
     """
-    for name in asked:
+    for name in options:
         refuse(name)
-    precision = PRECISIONS.get(str(asked.get("precision")), asked.get("precision"))
-    known = checked(arguments, {**asked, "precision": precision}, "trainer")
+    precision = PRECISIONS.get(str(options.get("precision")), options.get("precision"))
+    known = check(arguments, {**options, "precision": precision}, "trainer")
     check_end(known)
     check_devices(known)
     return {**known, "max_epochs": -1 if known["max_epochs"] is None else known["max_epochs"]}
 
 
 def refuse(name: str) -> None:
-    """Raise for an argument that cannot be given."""
-    if name in OURS:
-        raise UserError(f"trainer.{name} cannot be given: {OURS[name]}")
+    """Raise UserError for an argument that cannot be given."""
+    if name in REFUSED:
+        raise UserError(f"trainer.{name} cannot be given: {REFUSED[name]}")
 
 
 def check_end(known: Mapping[str, Any]) -> None:
-    """Raise unless the run has an end that its schedule can know, and no least length beyond it."""
-    most = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
-    if not any(limit is not None and limit > 0 for limit in most.values()):
-        told = f"trainer.max_epochs={said(most['epochs'])} without trainer.max_steps"
+    """Raise UserError unless the run has an end, and no least length beyond it."""
+    limits = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
+    if not any(limit is not None and limit > 0 for limit in limits.values()):
         raise UserError(
-            f"{told} has no end, and a schedule must know the end; give one of them, as in trainer.max_epochs=10"
+            f"trainer.max_epochs={format_value(limits['epochs'])} without trainer.max_steps "
+            "has no end, and a schedule must know the end; give one of them, "
+            "as in trainer.max_epochs=10"
         )
-    for unit, limit in most.items():
+    for unit, limit in limits.items():
         least = known.get(f"min_{unit}")
         if least is not None and limit is not None and -1 < limit < least:
             raise UserError(
-                f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; give a smaller one"
+                f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; "
+                "give a smaller one"
             )
 
 
 def check_devices(known: Mapping[str, Any]) -> None:
-    """Raise unless several devices and the strategy that shares a run out to them are asked for together."""
-    several = type(known["devices"]) is int and known["devices"] > 1
-    if several and known.get("strategy", "auto") == "auto":
-        told = f"trainer.devices={known['devices']} for one run"
+    """Raise UserError unless several devices and their strategy are requested together."""
+    devices, strategy = known["devices"], known.get("strategy", "auto")
+    several = type(devices) is int and devices > 1
+    if several and strategy == "auto":
         raise UserError(
-            f"{told} takes trainer.strategy=ddp_fork too; many runs side by side take executor=local"
+            f"trainer.devices={devices} for one run takes trainer.strategy=ddp_fork too; "
+            "many runs side by side take executor=local"
         )
-    if not several and known.get("strategy", "auto") != "auto":
+    if not several and strategy != "auto":
         raise UserError(
-            f"trainer.strategy={known['strategy']} shares a run out to several devices; give trainer.devices=2 or more with it"
+            f"trainer.strategy={strategy} shares a run out to several devices; "
+            "give trainer.devices=2 or more with it"
         )
 
 
 def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None:
-    """Raise for a share that comes to no batch at all. `batches`: how many the parts `train` and `val` have."""
-    for part, there in batches.items():
+    """Raise UserError for a share of no batch. `batches`: those of the parts `train` and `val`."""
+    for part, count in batches.items():
         name = f"trainer.limit_{part}_batches"
         share = trainer.get(f"limit_{part}_batches", 1.0)
-        if type(share) is float and int(share * there) < 1:
+        if type(share) is float and int(share * count) < 1:
             raise UserError(
-                f"{name}={share} of {there} batches is less than one; give a number of them, as in {name}=1"
+                f"{name}={share} of {count} batches is less than one; "
+                f"give a number of them, as in {name}=1"
             )
-
-
-def is_default(name: str, value: Any) -> bool:
-    """Whether an argument has the value that it would have anyway; 1, a number of batches, is not 1.0, all of them."""
-    default = PARAMETERS[name].default
-    return type(value) is type(default) and value == default

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upgate.config.compose import PARTS, REGULARIZATION, changes, compose, twin_words
+from upgate.config.compose import PARTS, REGULARIZATION, compose, find_part_changes, twin_overrides
 from upgate.config.schema import said
 from upgate.errors import UserError
 
@@ -72,14 +72,14 @@ def contrast(words: Sequence[str], extra: str | None = None) -> Contrast:
 
     Raises UserError where it differs in nothing, or in something that is no part: no sum of parts would explain that.
     """
-    low_words, high_words = tuple(twin_words(words)), tuple(words)
+    low_words, high_words = tuple(twin_overrides(words)), tuple(words)
     low, high = compose(low_words, extra), compose(high_words, extra)
     parts = [
         group
         for group in PARTS
         if dict(_knobs(low[group], group)) != dict(_knobs(high[group], group))
     ]
-    name = " ".join([high["recipe"], *changes(words)])
+    name = " ".join([high["recipe"], *find_part_changes(words)])
     if not parts:
         raise UserError(f"{name} is the traditional recipe itself; name another one with recipe=")
     others = sorted(

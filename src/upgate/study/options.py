@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from upgate.config.overrides import as_one, parsed
+from upgate.config.overrides import parse_override, single_value_hint
 from upgate.config.schema import NonNegativeInt, Positive, PositiveInt, Range, build, said
 from upgate.errors import UserError, did_you_mean
 
@@ -87,10 +87,12 @@ def read(words: Sequence[str]) -> tuple[Asked, list[str]]:
 
 def one_value(word: str) -> Any:
     """A word's value in Hydra's grammar; a comma list is no list there."""
-    override = parsed([word])[word]
-    if override.is_sweep_override():
-        raise UserError(f"{word} holds several values, and here goes one{as_one(word)}")
-    return override.value()
+    override = parse_override(word)
+    if override.is_sweep:
+        raise UserError(
+            f"{word} holds several values, where one is expected{single_value_hint(word)}"
+        )
+    return override.value
 
 
 def listed(text: str) -> list[str]:

@@ -73,7 +73,7 @@ def last_jobs(
 ) -> list[Job]:
     job = make_job(words, context.library, context.extra)
     job = replace(
-        job, changes=(*config.changes(arm.words), which)
+        job, changes=(*config.find_part_changes(arm.words), which)
     )  # the run's name, a title too: the values would not fit
     return [
         job_at(job, context.search.test_seed, fold, context.parents[arm.name])

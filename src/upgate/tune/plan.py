@@ -44,7 +44,8 @@ def arms_of(asked: Asked, rest: Sequence[str], extra: str | None) -> list[Arm]:
     if asked.arms is None:
         return [
             Arm(
-                " ".join([config.compose(rest, extra)["recipe"], *config.changes(rest)]), list(rest)
+                " ".join([config.compose(rest, extra)["recipe"], *config.find_part_changes(rest)]),
+                list(rest),
             )
         ]
     if len(asked.arms) < 2:
@@ -159,7 +160,7 @@ def trial_job(
     """An arm's job at these values; seed and fold are set later. `named` stands for the values in the run's name, which is a title too."""
     new = words_of(values, config.compose(arm.words, extra)) if values else []
     job = make_job(trial_words(arm, new, block.search), library, extra)
-    return replace(job, changes=(*config.changes(arm.words), named)) if named else job
+    return replace(job, changes=(*config.find_part_changes(arm.words), named)) if named else job
 
 
 def job_at(job: Job, seed: int, fold: int, parent: str = "") -> Job:
