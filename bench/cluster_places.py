@@ -23,7 +23,7 @@ from helpers.execution import wait_for  # noqa: E402
 from helpers.postgres import PASSWORD, Postgres, postgres  # noqa: E402
 from helpers.store import free_port  # noqa: E402
 from upgate.execution.driver import sigterm_as_ctrl_c  # noqa: E402
-from upgate.execution.ray import started  # noqa: E402
+from upgate.execution.ray import import_ray  # noqa: E402
 
 PATIENCE = 300.0  # seconds for a server's start
 PR_SET_CHILD_SUBREAPER = 36  # of Linux
@@ -54,7 +54,7 @@ def places(folder: Path) -> Iterator[Place]:
         os.environ.setdefault(
             "RAY_worker_niceness", "0"
         )  # Ray would add 15, and on a busy machine its workers would hardly begin
-        started(None)
+        import_ray(None)
         from ray.cluster_utils import Cluster
 
         with tempfile.TemporaryDirectory(

@@ -10,7 +10,7 @@ import pytest
 from helpers.execution import killer
 from helpers.run import numbers, results, small, train
 from helpers.store import fresh
-from upgate.execution.ray import started
+from upgate.execution.ray import import_ray
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
@@ -28,7 +28,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a cluster of two nodes with a CPU each."""
-    started(None)
+    import_ray(None)
     from ray.cluster_utils import Cluster
 
     two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
