@@ -89,13 +89,13 @@ def test_the_share_of_excess_has_the_interval_that_the_paired_t_test_inverts_to(
 
 def test_the_claim_as_a_share_of_the_excess() -> None:
     base = np.array([1.99, 2.0, 2.01, 2.0, 1.98, 2.02])
-    (share, low, high), claimed = excess(base - 0.5, base, 1.0, 0.05)
+    (share, low, high), claimed = excess(base - 0.5, base, 1.0, 0.05, 0.2)
     assert share == pytest.approx(50, rel=0.01) and low < share < high
     assert claimed == pytest.approx(
         40
     )  # a fifth less of 2 is .4 of the 1 by which it is worse than persistence
-    assert all(math.isnan(one) for one in excess(base, base, 2.5, 0.05)[0])
-    assert math.isnan(excess(np.append(base[1:], np.inf), base, 1.0, 0.05)[1])  # diverged
+    assert all(math.isnan(one) for one in excess(base, base, 2.5, 0.05, 0.2)[0])
+    assert math.isnan(excess(np.append(base[1:], np.inf), base, 1.0, 0.05, 0.2)[1])  # diverged
 
 
 def test_facts_of_made_up_studies() -> None:

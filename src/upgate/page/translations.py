@@ -35,7 +35,9 @@ class Translator:
         return merged(self._paths)[key][self.language].format(**values)
 
     def extended(self, path: Path) -> "Translator":
-        """This translator with the texts of one more file."""
+        """This translator with the texts of one more file, unless it has them."""
+        if path in self._paths:
+            return self
         return Translator(self.language, *self._paths[1:], path)
 
     def sentences(self, *texts: str) -> str:

@@ -18,11 +18,12 @@ BASES = ("sgd", "adam")  # what a choice that says nothing of the optimizer may 
 
 
 def pairs() -> Iterator[tuple[Choice, Choice]]:
-    """Two choices of different groups, or two regularizations; prices are a choice, too.
+    """Two choices of different groups, or two regularizations.
 
-    The null regularization is in every recipe.
+    A task whose batches lack inputs that another's hold is a choice, too. The null regularization
+    is in every recipe.
     """
-    available = [("task", "stock")]
+    available = [("task", name) for name in choices("task") if name != richest_task()]
     for group in PARTS:
         available += [(group, name) for name in choices(group)]
     available.remove((REGULARIZATION, "none"))
@@ -32,17 +33,20 @@ def pairs() -> Iterator[tuple[Choice, Choice]]:
 
 
 def configuration(a: Choice, b: Choice) -> dict[str, Any]:
-    """The null recipe with these two choices, on reviews and two LSTM layers.
+    """The null recipe with these two choices, on the task with all inputs and two LSTM layers.
 
     Raises UserError where they cannot be combined.
     """
     given = "optimizer" in (a[0], b[0])
     for optimizer in BASES:
-        config = dict(_composed("task", "sentiment"))
+        config = dict(_composed("task", richest_task()))
         if not given:
             config["optimizer"] = _composed("optimizer", optimizer)["optimizer"]
         for group, name in (a, b):
-            chosen = _composed(group, name)[group]
+            composed = _composed(group, name)
+            chosen = composed[group]
+            if group == "task":
+                config["inputs"] = composed["inputs"]
             config[group] = config[group] | chosen if group == REGULARIZATION else chosen
         try:
             check_allowed(config)
@@ -52,6 +56,11 @@ def configuration(a: Choice, b: Choice) -> dict[str, Any]:
         else:
             break
     return config
+
+
+def richest_task() -> str:
+    """The task whose batches hold the most inputs: every regularizer fits it."""
+    return max(choices("task"), key=lambda name: len(_composed("task", name)["inputs"]))
 
 
 @cache

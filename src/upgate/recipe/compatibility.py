@@ -29,12 +29,6 @@ def choice(config: Config, group: str) -> str:
     return str(config[group]["name"])
 
 
-def task_name(config: Config) -> str | None:
-    """The task, or None for a recipe on its own, which fits any."""
-    name = config.get("task", {}).get("name")
-    return None if name is None else str(name)
-
-
 def accumulates(config: Config) -> bool:
     return config.get("trainer", {}).get("accumulate_grad_batches", 1) != 1
 
@@ -44,12 +38,15 @@ def scales_gradients(config: Config) -> bool:
 
 
 def required_inputs(config: Config) -> str | None:
-    """Prices have neither tokens nor classes."""
-    if task_name(config) in (None, "sentiment"):
-        return None
+    """Regularizers that need tokens or classes, which the batches of some tasks do not hold.
+
+    A recipe on its own, without `inputs`, fits any task.
+    """
+    provided = config.get("inputs")
     for name in config[REGULARIZATION]:
         part = lookup(REGULARIZATION, name, config[REGULARIZATION][name])
-        if required := getattr(part, "required_input", ""):
+        required = getattr(part, "required_input", "")
+        if required and provided is not None and required not in provided:
             return missing_input(name, required)
     return None
 

@@ -13,10 +13,12 @@ from upgate.report.phrases import badge
 from upgate.report.study import study_sections
 from upgate.report.texts import report_translator
 from upgate.study.article_text import spoken
-from upgate.study.facts import ARTICLE, EXCESS, HONEST, LESS, ROLE, YARDSTICK, Fact, by_claim
+from upgate.study.facts import Fact, article_claim, by_claim
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import whole
+from upgate.tasks.article import ARTICLE, EXCESS, HONEST, LESS
+from upgate.tasks.registry import get_task
 
 BADGES = {  # of a fact: CSS class, glyph, key of the text
     "confirmed": ("helps", "✓", "confirmed"),
@@ -35,7 +37,7 @@ def article_page(
     language: str = "en",
 ) -> str:
     """The whole page; results and tables by setting."""
-    w = report_translator(language)
+    w = get_task(experiment.task).translator(report_translator(language))
     title = w("fact_check", id=experiment.id)
     sections = [
         summary(experiment, results, facts, w),
@@ -105,7 +107,7 @@ def measured(fact: Fact, w: Translator) -> str:
 
 
 def gain_unit(fact: Fact, w: Translator) -> str:
-    return f" {w('unit_points')}" if fact.setting == "reviews" else "%"
+    return f" {w('unit_points')}" if fact.scale == "plain" else "%"
 
 
 def claimed_size(fact: Fact, w: Translator) -> str:
@@ -119,16 +121,16 @@ def claims(
     w: Translator,
 ) -> Html:
     """The table of claims: the article's setting beside the honest one."""
-    task = experiment.task
+    claimed = article_claim(experiment.task)
     scores: dict[str, list[Child]] = {role: [] for role in ROLES}
     for setting, result in results.items():
-        scores[ROLE[setting]].append(setting_scores(setting, result, w))
-    rows: list[list[Child]] = [[w(f"scores_{task}"), *(paragraphs(scores[r]) for r in ROLES)]]
+        scores[claimed.setting(setting).role].append(setting_scores(setting, result, w))
+    rows: list[list[Child]] = [[w("claim_scores"), *(paragraphs(scores[r]) for r in ROLES)]]
     for claim, group in by_claim(facts).items():
         cells: dict[str, list[Child]] = {role: [] for role in ROLES}
         for fact in group:
             cells[fact.role].append(fact_cell(fact, w))
-        rows.append([w(f"claim_{claim}_{task}"), *(paragraphs(cells[r]) for r in ROLES)])
+        rows.append([w(f"claim_{claim}"), *(paragraphs(cells[r]) for r in ROLES)])
     columns = [w("claim"), w("article_setting"), w("honest_setting")]
     return section(w("claims"), table(columns, rows, TEXT_ONLY, class_="plain claims"))
 
@@ -139,7 +141,8 @@ def paragraphs(texts: Sequence[Child]) -> Child:
 
 def setting_scores(setting: str, result: StudyResult, w: Translator) -> Child:
     """The scores of both recipes and of the reference."""
-    full, reference = whole(result), YARDSTICK[setting]
+    full = whole(result)
+    reference = article_claim(result.study.task).setting(setting).yardstick
     scores = {result.study.baseline: result.baseline_score}
     if full:
         scores[full.arm] = full.score

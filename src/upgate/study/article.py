@@ -1,8 +1,7 @@
 """`upgate study experiment=article`: the article's claim under its own setting and under an honest one, in one command.
 
-A bundle of pair studies, one after the other, each of which can be asked for by itself as well. The article's setting for prices is
-`task.target=level` on one chronological holdout; the honest one forecasts what can be forecast against what costs nothing, walk-forward.
-Reviews have one setting; honest there is to hold the recipe against the linear model.
+A bundle of pair studies, one after the other, each of which can be run by itself as well. What the
+article claims of a task, and in which settings it is checked, stands in tasks/<name>/article.py.
 """
 
 import hashlib
@@ -26,14 +25,12 @@ from upgate.store.store import Store
 from upgate.study.article_text import show
 from upgate.study.budget import Budget, budget, minutes, tell
 from upgate.study.command import agreed, run, stored_rows
-from upgate.study.facts import ARTICLE, ROLE, Fact, facts
+from upgate.study.facts import Fact, article_claim, facts
 from upgate.study.load import EXPERIMENT, Experiment, folder_of, result_of
 from upgate.study.options import read
 from upgate.study.plan import Plan, commands_of, plan
 from upgate.study.result import to_json
 
-HOLDOUT, WALK = "split=holdout", "split=walk_forward"
-TARGETS = ("level", "return", "volatility")  # of prices: a setting each, under the target's name
 OURS = (
     "study",
     "study.design",
@@ -43,7 +40,7 @@ OURS = (
 
 
 def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
-    """The words of each study. The user's hold for all; those of split and study.folds for the honest settings of prices."""
+    """The overrides of each study, as the task arranges the user's. Raises UserError."""
     kept = [word for word in words if not word.startswith("experiment=")]
     for word in kept:
         if word.partition("=")[0] in OURS:
@@ -51,25 +48,7 @@ def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
                 f"{word} cannot be given to experiment=article, which says it itself; leave it out"
             )
     task = config.compose(read(kept)[1], extra)["task"]["name"]
-    if task == "sentiment":
-        return {"reviews": kept}
-    split = [
-        word
-        for word in kept
-        if word.partition("=")[0].partition(".")[0] == "split" or word.startswith("study.folds=")
-    ]
-    shared = [word for word in kept if word not in split]
-    chosen = any(word.startswith("split=") for word in split)
-    honest = [*([] if chosen else [WALK]), *split]
-    return {
-        name: [
-            "study=pair",
-            *shared,
-            f"task.target={name}",
-            *([HOLDOUT] if ROLE[name] == ARTICLE else honest),
-        ]
-        for name in TARGETS
-    }
+    return article_claim(task).overrides(kept)
 
 
 def article_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:

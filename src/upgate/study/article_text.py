@@ -6,33 +6,13 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from upgate.console import new_table
-from upgate.study.facts import (
-    ARTICLE,
-    BEYOND,
-    EXCESS,
-    HONEST,
-    LESS,
-    LINEAR,
-    ROLE,
-    YARDSTICK,
-    Fact,
-    by_claim,
-)
+from upgate.study.facts import Fact, article_claim, by_claim
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import score, whole
+from upgate.tasks.article import ARTICLE, BEYOND, EXCESS, HONEST
+from upgate.tasks.registry import get_task
 
-SAID = {  # (task, claim) -> the claim
-    ("stock", LESS): "MSE at least 20% lower than the traditional recipe's",
-    (
-        "stock",
-        EXCESS,
-    ): "the same, as a share of the excess error over persistence (volatility: over HAR) that is removed",
-    ("stock", BEYOND): "taken for granted: a lower MSE than persistence's (volatility: than HAR's)",
-    ("sentiment", LESS): "accuracy at least 5 points above the traditional recipe's",
-    ("sentiment", LINEAR): "the same, above the linear model's",
-    ("sentiment", BEYOND): "taken for granted: a higher accuracy than the linear model's",
-}
 ROLES = {ARTICLE: "article's setting", HONEST: "honest setting"}
 
 
@@ -40,7 +20,8 @@ def show(
     console: Console, asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact]
 ) -> None:
     """Scores beside the yardsticks first; then each claim, what each setting says of it, and the verdicts in words."""
-    unit = "percent" if asked.task == "stock" else "points"
+    claim = article_claim(asked.task)
+    unit = "percent" if get_task(asked.task).metric.scale == "log" else "points"
     table = new_table(
         f"the article's claim; gains in {unit}, with intervals over seeds",
         "claim",
@@ -51,15 +32,18 @@ def show(
         column.ratio = 1
     table.expand = True
     cells = {
-        role: [beside(name, one) for name, one in results.items() if ROLE[name] == role]
+        role: [
+            beside(name, one) for name, one in results.items() if claim.setting(name).role == role
+        ]
         for role in ROLES
     }
-    metric = "MSE over persistence's" if asked.task == "stock" else "accuracy"
-    table.add_row(metric, *("\n".join(cells[role]) for role in ROLES), end_section=True)
-    for claim, facts in by_claim(found).items():
+    table.add_row(
+        claim.texts["scores"], *("\n".join(cells[role]) for role in ROLES), end_section=True
+    )
+    for kind, facts in by_claim(found).items():
         told = {role: [cell(fact) for fact in facts if fact.role == role] for role in ROLES}
         table.add_row(
-            SAID[asked.task, claim], *("\n".join(told[role]) for role in ROLES), end_section=True
+            claim.texts[kind], *("\n".join(told[role]) for role in ROLES), end_section=True
         )
     console.print(table)
     for line in sentences(asked.task, found):
@@ -69,7 +53,8 @@ def show(
 
 def beside(setting: str, result: StudyResult) -> str:
     """Both recipes' scores and the yardstick's."""
-    one, name = whole(result), YARDSTICK[setting]
+    one = whole(result)
+    name = article_claim(result.study.task).setting(setting).yardstick
     told = [
         f"{result.study.baseline} {score(result.baseline_score)}",
         *([f"{one.arm} {score(one.score)}"] if one else []),
@@ -94,7 +79,7 @@ def measured(fact: Fact) -> str:
 
 def spoken(fact: Fact) -> tuple[str, str, str, str]:
     """Gain, bounds and unit; against what costs nothing, an MSE is a multiple of that one's rather than -28,000 percent."""
-    if fact.claim == BEYOND and fact.setting != "reviews":
+    if fact.claim == BEYOND and fact.scale == "log":
         ratio, low, high = (f"{1 - gain / 100:,.4g}" for gain in (fact.gain, fact.high, fact.low))
         return ratio, low, high, f" times {fact.against}'s"
     return number(fact.gain), number(fact.low), number(fact.high), ""
@@ -115,13 +100,13 @@ def number(value: float) -> str:
 
 def sentences(task: str, found: Sequence[Fact]) -> list[str]:
     """A verdict per claim: what its own setting says, then the honest one."""
-    said = []
+    said, texts = [], article_claim(task).texts
     for claim, facts in by_claim(found).items():
         told = [
             f"{fact.word} in the {ROLES[fact.role]} ({fact.setting}: {against(fact)})"
             for fact in facts
         ]
-        said.append(f"{SAID[task, claim]}: {'; '.join(told)}.")
+        said.append(f"{texts[claim]}: {'; '.join(told)}.")
     few = min((fact.n for fact in found), default=6)
     return [
         *said,

@@ -11,21 +11,14 @@ from statistics import fmean
 
 import numpy as np
 
+from upgate.errors import UserError
 from upgate.stats.paired import Floats, differences, paired, ranked, ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import whole
+from upgate.tasks.article import BEYOND, EXCESS, HONEST, LESS, LINEAR, ArticleClaim
+from upgate.tasks.registry import get_task
 
-CLAIMED = {"stock": 0.20, "sentiment": 0.05}  # lower MSE; more of the reviews right
-YARDSTICK = {
-    "level": "persistence",
-    "return": "persistence",
-    "volatility": "har",
-    "reviews": "linear",
-}  # what costs nothing
-ARTICLE, HONEST = "article", "honest"
-ROLE = {"level": ARTICLE, "return": HONEST, "volatility": HONEST, "reviews": ARTICLE}
-LESS, EXCESS, LINEAR, BEYOND = "less", "excess", "linear", "beyond"
 CLAIMS = (LESS, EXCESS, LINEAR, BEYOND)
 
 
@@ -47,6 +40,7 @@ class Fact:
     claimed: float
     against: str
     n: int
+    scale: str  # the study's: gains in percent (log) or in points (plain)
 
 
 def facts(found: Mapping[str, StudyResult]) -> list[Fact]:
@@ -63,8 +57,10 @@ def facts(found: Mapping[str, StudyResult]) -> list[Fact]:
 def of_study(setting: str, result: StudyResult) -> list[Fact]:
     one = whole(result)
     assert one is not None
-    study, role, claimed = result.study, ROLE[setting], 100 * CLAIMED[result.study.task]
-    name, yardstick = YARDSTICK[setting], result.references.get(YARDSTICK[setting], math.nan)
+    study, claim = result.study, article_claim(result.study.task)
+    role, claimed = claim.setting(setting).role, 100 * claim.size
+    name = claim.setting(setting).yardstick
+    yardstick = result.references.get(name, math.nan)
     told = [
         Fact(
             LESS,
@@ -73,6 +69,7 @@ def of_study(setting: str, result: StudyResult) -> list[Fact]:
             *decided(gains(result, (one.effect, one.low, one.high)), claimed, one.n),
             study.baseline,
             one.n,
+            study.scale,
         )
     ]
     own, base = paired_scores(result, one.arm)
@@ -84,11 +81,21 @@ def of_study(setting: str, result: StudyResult) -> list[Fact]:
     beyond = gains(result, (found.effect, found.low, found.high))
     if study.scale == PLAIN:
         told.append(
-            Fact(LINEAR, setting, HONEST, *decided(beyond, claimed, found.n), name, found.n)
+            Fact(
+                LINEAR,
+                setting,
+                HONEST,
+                *decided(beyond, claimed, found.n),
+                name,
+                found.n,
+                study.scale,
+            )
         )
     else:
-        share, size = excess(own, base, yardstick, study.alpha)
-        told.append(Fact(EXCESS, setting, role, *decided(share, size, found.n), name, found.n))
+        share, size = excess(own, base, yardstick, study.alpha, claim.size)
+        told.append(
+            Fact(EXCESS, setting, role, *decided(share, size, found.n), name, found.n, study.scale)
+        )
     told.append(
         Fact(
             BEYOND,
@@ -97,9 +104,18 @@ def of_study(setting: str, result: StudyResult) -> list[Fact]:
             *decided(beyond, 0.0, found.n),
             name,
             found.n,
+            study.scale,
         )
     )
     return told
+
+
+def article_claim(task: str) -> ArticleClaim:
+    """What the article claims of a task. Raises UserError where it claims nothing."""
+    claim = get_task(task).article
+    if claim is None:
+        raise UserError(f"the article claims nothing of task={task}; run study=pair instead")
+    return claim
 
 
 def gains(result: StudyResult, effect: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -131,7 +147,7 @@ def paired_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:
 
 
 def excess(
-    own: Floats, base: Floats, yardstick: float, alpha: float
+    own: Floats, base: Floats, yardstick: float, alpha: float, claimed: float
 ) -> tuple[tuple[float, float, float], float]:
     """Percent of the baseline's excess over the yardstick that is removed, with Fieller's interval; and what the claim would remove.
 
@@ -143,9 +159,9 @@ def excess(
     share = ratio_of_means(base - own, base - yardstick, alpha)
     if math.isnan(share[0]):
         return nothing
-    return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * CLAIMED["stock"] * fmean(
-        base
-    ) / fmean(base - yardstick)
+    return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * claimed * fmean(base) / fmean(
+        base - yardstick
+    )
 
 
 def by_claim(found: Sequence[Fact]) -> dict[str, list[Fact]]:

@@ -19,6 +19,7 @@ from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
 from upgate.tasks import figures
+from upgate.tasks.article import ArticleClaim
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 from upgate.tasks.significance import BeyondSeeds, StudyRuns
 
@@ -137,6 +138,7 @@ class Task:
     columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
+    article: ClassVar[ArticleClaim | None] = None  # what experiment=article checks
     test_items: ClassVar[str] = "items"  # what the test part consists of: items or dates
     texts: ClassVar[Path | None] = None  # a translations.yaml for reports
     test_texts: ClassVar[Mapping[str, str]] = {}  # significance test -> key of its name in `texts`

@@ -17,8 +17,8 @@ from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
+from upgate.tasks.sentiment import article, report
 from upgate.tasks.sentiment import figures as figures_text
-from upgate.tasks.sentiment import report
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.metrics import judge
 from upgate.tasks.sentiment.module import SentimentModule
@@ -48,6 +48,7 @@ class Sentiment(Task):
     )
     references = ("majority", "linear")
     pictures = ("confusion.png", "curves.png")
+    article = article.CLAIM
     texts = report.TEXTS
     test_texts = report.TEST_TEXTS
     table_type = Reviews

@@ -19,7 +19,7 @@ from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_sou
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest
 from upgate.tasks.significance import BeyondSeeds, StudyRuns
-from upgate.tasks.stock import report
+from upgate.tasks.stock import article, report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.metrics import judge
@@ -50,6 +50,7 @@ class Stock(Task):
     references = ("persistence", "drift", "har")
     pictures = ("forecast.png", "curves.png")
     test_items = "dates"
+    article = article.CLAIM
     texts = report.TEXTS
     test_texts = report.TEST_TEXTS
     tests_note = "seeds_fixed"

@@ -1,0 +1,22 @@
+"""The article's claim for reviews: one setting; honest is to compare with the linear model too."""
+
+from collections.abc import Sequence
+
+from upgate.tasks.article import ARTICLE, BEYOND, LESS, LINEAR, ArticleClaim, Setting
+
+
+def overrides(user: Sequence[str]) -> dict[str, list[str]]:
+    return {"reviews": list(user)}
+
+
+CLAIM = ArticleClaim(
+    size=0.05,
+    settings=(Setting("reviews", ARTICLE, "linear"),),
+    texts={
+        "scores": "accuracy",
+        LESS: "accuracy at least 5 points above the traditional recipe's",
+        LINEAR: "the same, above the linear model's",
+        BEYOND: "taken for granted: a higher accuracy than the linear model's",
+    },
+    overrides=overrides,
+)
