@@ -254,7 +254,7 @@ def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) ->
     shelf = TableCache.at(f"{scheme}{tmp_path}/a b")
     shelf.put(table)
     shelf.put(table)
-    again = TableCache(shelf.place).take(table.hash())
+    again = TableCache(shelf.place).take(table.hash(), type(table))
     pd.testing.assert_frame_equal(again.table, table.table)  # type: ignore[attr-defined]
     assert {**vars(again), "table": 0} == {**vars(table), "table": 0}
     assert (shelf.folder is None) == (scheme == "memory:/")
@@ -271,14 +271,14 @@ def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:
         UserError,
         match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share",
     ):
-        shelf.take(one.hash())
+        shelf.take(one.hash(), type(one))
     shelf.put(one)
     Path(shelf.path(one.hash())).write_bytes(packed(other))
     with pytest.raises(UserError, match="holds other data than its name says"):
-        shelf.take(one.hash())
+        shelf.take(one.hash(), type(one))
     Path(shelf.path(one.hash())).write_bytes(packed(other)[:999])
     with pytest.raises(UserError, match="cannot be read from"):
-        shelf.take(one.hash())
+        shelf.take(one.hash(), type(one))
 
 
 @pytest.mark.parametrize("cache", ["nowhere://bucket/x", "s3://bucket/x", "/proc/nothing"])

@@ -35,10 +35,18 @@ def run_keys(commands: list[str]) -> dict[str, str]:
 
 def cached_tables(digests: list[str]) -> list[Any]:
     """The tables of these content hashes, from the folder `prepared`."""
-    from upgate.run.table_cache import TableCache
+    import pyarrow.parquet as pq
 
+    from upgate.run.table_cache import TableCache
+    from upgate.tasks.registry import get_task, packages
+
+    types = {get_task(name).table_type.__name__: get_task(name).table_type for name in packages()}
     cache = TableCache.at("prepared")
-    return [cache.take(digest) for digest in digests]
+    tables = []
+    for digest in digests:
+        stored = json.loads(pq.read_schema(cache.path(digest)).metadata[b"upgate"])
+        tables.append(cache.take(digest, types[stored["kind"]]))
+    return tables
 
 
 def by_key(listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean
 
 HELP = """\
@@ -25,7 +26,8 @@ train takes group=choice and key=value, as Hydra does:
   groups and choices: upgate train --choices       the whole configuration: upgate train --cfg job
   choices that cannot be combined: upgate train --combinations
   -m, --multirun      sweep over comma lists, range(...), glob(...)
-  --config-dir DIR    a folder of your own choices, laid out as conf/
+  --config-dir DIR    a folder of your own choices, laid out as conf/; beside a yaml the code of your own task
+                      (report, runs and predict take it too, for runs of such a task)
 
 study takes train's words, which hold for every arm, --config-dir, --yes (goes on after the plan unasked), and its own:
   study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"   study.seeds=6   study.folds=[0,1]
@@ -171,10 +173,11 @@ def tune(words: Sequence[str]) -> int:
 
 
 def report(words: Sequence[str]) -> int:
-    known, rest = parse(words, [])
+    known, rest = parse(words, [], ["config-dir"])
     if known.help:
         print(HELP, end="")
         return 0
+    use_folder(known.config_dir)
     asked = pairs(rest, ("study", "experiment", "tune", "out", "report.language", "root"))
     if "tune" in asked and not asked.keys().isdisjoint(("study", "experiment")):
         raise UserError("one page is of a study or of a search; give study=... or tune=...")
@@ -188,10 +191,11 @@ def report(words: Sequence[str]) -> int:
 
 
 def runs(words: Sequence[str]) -> int:
-    known, filters = parse(words, ["json"])
+    known, filters = parse(words, ["json"], ["config-dir"])
     if known.help:
         print(HELP, end="")
         return 0
+    use_folder(known.config_dir)
     from upgate.cli.runs import runs_command
 
     return runs_command(pairs(filters, ("task", "recipe", "status", "root")), known.json)
@@ -202,6 +206,7 @@ def predict(words: Sequence[str]) -> int:
     if known.help:
         print(HELP, end="")
         return 0
+    use_folder(known.config_dir)
     from upgate.cli.predict import predict_command
     from upgate.config.extensions import use_folder
 

@@ -14,7 +14,7 @@ from upgate.run.result import difference, finite, scores
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
-from upgate.tasks.registry import get_task
+from upgate.tasks.registry import find_task
 
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
@@ -69,8 +69,10 @@ def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
 def show(listed: list[dict[str, Any]], console: Console) -> None:
     headings = ("run", "name", "status", "task", "score", "twin", "difference")
     table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
+    tasks = {name: find_task(name) for name in sorted({run["task"] for run in listed})}
     for run in listed:
-        main = get_task(run["task"]).metric.key
+        task = tasks[run["task"]]
+        main = task.metric.key if task else ""
         theirs = run["twin"]["metrics"].get(main) if run["twin"] else None
         gap = run["difference"].get(main)
         status = "diverged" if run["diverged"] else run["status"].lower()
@@ -88,8 +90,9 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
             "" if gap is None else f"{gap:+.4f}",
         )
     console.print(table)
-    for task in sorted({run["task"] for run in listed}):
-        console.print(f"score of {task}: {get_task(task).metric.phrase}", highlight=False)
+    for name, task in tasks.items():
+        phrase = task.metric.phrase if task else "not known here; give the task's --config-dir"
+        console.print(f"score of {name}: {phrase}", highlight=False)
     console.print("next: make ui", highlight=False)
 
 

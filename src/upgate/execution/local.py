@@ -18,11 +18,11 @@ from typing import Any
 
 from upgate.execution.executor import Executor, LocalOptions
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
+from upgate.tasks.registry import module_of, packages
 
 PRELOAD = [
     "upgate.execution.worker",
-    "upgate.tasks.stock.task",
-    "upgate.tasks.sentiment.task",
+    *map(module_of, packages()),
     "mlflow.store.tracking.sqlalchemy_store",
 ]
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store

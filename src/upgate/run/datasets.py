@@ -49,7 +49,7 @@ class Datasets:
             return self.table(job.spec.task.name, job.config.data)
         digest = job.spec.data
         if digest not in self._tables:
-            self._tables[digest] = self._cache.take(digest)
+            self._tables[digest] = self._cache.take(digest, get_task(job.spec.task.name).table_type)
         return self._tables[digest]
 
     def _prepared_folder(self, job: Job) -> Path:

@@ -14,13 +14,10 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from upgate.data.prices.table import Prices
-from upgate.data.reviews.table import Reviews
 from upgate.errors import UserError
 from upgate.files import write_atomic
 from upgate.tasks.base import Table
 
-KINDS: dict[str, type] = {"Prices": Prices, "Reviews": Reviews}
 META = b"upgate"
 
 
@@ -61,11 +58,14 @@ class TableCache:
                 f"the data cannot be written to {path} ({said(error)}); give another place, as in cache=..."
             ) from error
 
-    def take(self, digest: str) -> Table:
-        """Read the table of that hash. Raises UserError where it is not there, or is another one."""
+    def take(self, digest: str, table_type: type) -> Table:
+        """Read the table of that hash, whose type is its task's.
+
+        Raises UserError where it is not there, or is another one.
+        """
         path = self.path(digest)
         try:
-            table = unpacked(self._read(path))
+            table = unpacked(self._read(path), table_type)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
             told = "cache=... must be a folder that all machines share, or an object store's URL"
             raise UserError(
@@ -118,14 +118,17 @@ def packed(table: Any) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def unpacked(content: bytes) -> Table:
+def unpacked(content: bytes, table_type: type) -> Table:
+    """The table of a parquet file. Raises ValueError for one of another type."""
     arrow = pq.read_table(pa.BufferReader(content))
     told = json.loads(arrow.schema.metadata[META])
+    if told["kind"] != table_type.__name__:
+        raise ValueError(f"it holds {told['kind']}, not {table_type.__name__}")
     others = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in told["others"].items()
     }
-    made: Table = KINDS[told["kind"]](arrow.to_pandas().astype(told["types"]), **others)
+    made: Table = table_type(arrow.to_pandas().astype(told["types"]), **others)
     return made
 
 

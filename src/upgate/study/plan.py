@@ -123,7 +123,8 @@ def commands_of(command: str, words: Sequence[str], extra: str | None, name: str
     own = ["--config-dir", extra] if extra else []
     root = [word for word in told if word.startswith("root=")]
     again = ["upgate", command, *([] if f"{command}.yes=true" in told else ["--yes"]), *own, *told]
-    return [shlex.join(again), shlex.join(["upgate", "report", f"{command}={name}", *root])]
+    report = ["upgate", "report", *own, f"{command}={name}", *root]
+    return [shlex.join(again), shlex.join(report)]
 
 
 def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:

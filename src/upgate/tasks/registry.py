@@ -38,6 +38,14 @@ def get_task(name: str) -> Task:
     return _TASKS[name]
 
 
+def find_task(name: str) -> Task | None:
+    """The task of that name; None where nothing registers it, as where its folder is not given."""
+    try:
+        return get_task(name)
+    except UserError:
+        return None
+
+
 def packages() -> list[str]:
     """The names of the tasks in this package: each is a package with a module `task`."""
     return [module.name for module in pkgutil.iter_modules(upgate.tasks.__path__) if module.ispkg]
