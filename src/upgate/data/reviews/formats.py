@@ -1,7 +1,8 @@
-"""The forms in which reviews are written: what columns, labels and splits are called, what in a text is no text, what parts cells.
+"""The forms in which reviews are written.
 
-Seen in files of IMDb, SST-2, GLUE, Movie Reviews, UCI, Financial PhraseBank, Sentiment140, ChnSentiCorp and ChineseNlpCorpus. Which
-labels are classes is decided by the whole column, never cell by cell.
+Names of columns, labels and splits; markup in texts; separators of cells. Seen in files of IMDb,
+SST-2, GLUE, Movie Reviews, UCI, Financial PhraseBank, Sentiment140, ChnSentiCorp and
+ChineseNlpCorpus. Which labels are classes is decided by the full column, never cell by cell.
 """
 
 import csv
@@ -20,8 +21,9 @@ from upgate.errors import UserError, did_you_mean
 # The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's choice, not ours.
 ALIASES = {
     "text": (
-        *("text", "texta", "review", "reviewtext", "reviewbody", "sentence", "content", "comment", "tweet", "phrase", "document", "body"),
-        *("reviews", "comments", "texts", "sentences", "评论", "评论内容", "评价", "评价内容", "内容", "文本", "正文", "句子"),
+        *("text", "texta", "review", "reviewtext", "reviewbody", "sentence", "content", "comment"),
+        *("tweet", "phrase", "document", "body", "reviews", "comments", "texts", "sentences"),
+        *("评论", "评论内容", "评价", "评价内容", "内容", "文本", "正文", "句子"),
     ),
     "label": (
         *("label", "labels", "sentiment", "polarity", "class", "target", "airlinesentiment"),
@@ -50,14 +52,10 @@ SYNONYMS = {
     "extremely negative": "very negative",
     "extremely positive": "very positive",
 }
-WORDS = (
-    "very negative",
-    "negative",
-    "neutral",
-    "positive",
-    "very positive",
-)  # the order of their labels
-# Numbers whose meaning custom has settled; 0, 1, 2 is not among them: some files begin with neutral. 0, 4 is Sentiment140's.
+# In the order of their labels.
+WORDS = ("very negative", "negative", "neutral", "positive", "very positive")
+# Numbers whose meaning is conventional; 0, 1, 2 is not among them: some files begin with neutral.
+# 0, 4 is Sentiment140's.
 NUMBERS: dict[tuple[str, ...], tuple[str, ...]] = {
     **dict.fromkeys(
         (("0", "1"), ("-1", "1"), ("1", "2"), ("0", "4"), ("false", "true")),
@@ -66,15 +64,18 @@ NUMBERS: dict[tuple[str, ...], tuple[str, ...]] = {
     **dict.fromkeys((("-1", "0", "1"), ("0", "2", "4")), ("negative", "neutral", "positive")),
 }
 KNOWN_LABELS = {*WORDS, *SYNONYMS, *(number for numbers in NUMBERS for number in numbers)}
-RARE = 0.001  # of the labels: a value outside the scheme of most others that is as rare, or occurs once, is a fault
+# Share of the labels: a value outside the scheme of most others that is as rare, or occurs once, is a
+# fault.
+RARE = 0.001
 
+# And no others: <grin> and 《》 written as <色戒> are words of the review.
 TAG = re.compile(
-    r"</?(?:br|p|i|b|u|em|strong|span|div|a|hr|font|small|sub|sup|ul|ol|li|h[1-6]|img|blockquote|table|tr|td)(?:\s[^<>]*)?/?>",
+    r"</?(?:br|p|i|b|u|em|strong|span|div|a|hr|font|small|sub|sup|ul|ol|li|h[1-6]|img"
+    r"|blockquote|table|tr|td)(?:\s[^<>]*)?/?>",
     re.I,
-)  # and no others: <grin> and 《》 written as <色戒> are words of the review
-ENTITY = re.compile(
-    r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
-)  # a bare & is no entity: AT&T
+)
+# A bare & is no entity: AT&T.
+ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I)
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x9f\xad\u200b\ufeff]")
 
 
@@ -82,12 +83,13 @@ def _windows(code: int) -> str:
     return bytes([code]).decode("cp1252", errors="ignore")
 
 
-# Windows-1252 that was decoded as Latin-1 gives dashes, quotes and the ellipsis back (U+0085 is one, in every review seen).
+# Windows-1252 that was decoded as Latin-1 gives dashes, quotes and the ellipsis back (U+0085 is one,
+# in every review seen).
 REPAIRED = {chr(code): _windows(code) for code in range(0x80, 0xA0)}
 
 
 def clean_text(text: str) -> str:
-    """Return the text without tags, entities, control characters and odd blanks; cleaning it again changes nothing."""
+    """The text without tags, entities, control characters and odd blanks; idempotent."""
     while True:
         new = text
         if not new.isascii() or not new.isprintable():
@@ -102,56 +104,61 @@ def clean_text(text: str) -> str:
         text = new
 
 
-def names_known(cells: Iterable[object], asked: Iterable[object] = ()) -> bool:
-    """Tell whether a first row is a header: one of its cells is a known name of a text or label column, or one asked for."""
-    names = {
-        *ALIASES["text"],
-        *ALIASES["label"],
-        *(normalize_name(name) for name in asked if name is not None),
-    }
+def is_header(cells: Iterable[object], requested: Iterable[object] = ()) -> bool:
+    """Whether a first row is a header.
+
+    One of its cells is a known name of a text or label column, or a requested one.
+    """
+    own = (normalize_name(name) for name in requested if name is not None)
+    names = {*ALIASES["text"], *ALIASES["label"], *own}
     return any(normalize_name(cell) in names for cell in cells)
 
 
 def find_columns(
     names: Iterable[object], where: str, text: object = None, label: object = None
 ) -> dict[str, int]:
-    """Return the position of text, label and split, where there are such; `text` and `label` are names that must be there."""
+    """The position of text, label and split, as far as there are such.
+
+    Raises UserError where a column named by `text` or `label` is missing.
+    """
     known = [str(name).strip() for name in names]
-    plains = [normalize_name(name) for name in known]
-    asked = {"text": text, "label": label}
-    for field, name in asked.items():
-        if name is not None and normalize_name(name) not in plains:
+    normalized = [normalize_name(name) for name in known]
+    requested = {"text": text, "label": label}
+    for field, name in requested.items():
+        if name is not None and normalize_name(name) not in normalized:
             raise UserError(
-                f"{where} has no column '{name}', which data.{field} asks for{did_you_mean(str(name), known)}"
+                f"{where} has no column '{name}', which data.{field} asks for"
+                f"{did_you_mean(str(name), known)}"
             )
-    found = {}
+    positions = {}
     for field, aliases in ALIASES.items():
-        wanted = aliases if asked.get(field) is None else (normalize_name(asked[field]),)
-        hit = next((alias for alias in wanted if alias in plains), None)
-        if hit is not None:
-            found[field] = plains.index(hit)
-    return found
+        if requested.get(field) is not None:
+            aliases = (normalize_name(requested[field]),)
+        alias = next((alias for alias in aliases if alias in normalized), None)
+        if alias is not None:
+            positions[field] = normalized.index(alias)
+    return positions
 
 
 def to_words(values: pd.Series) -> pd.Series:
-    """Return labels in one form: lower case, 1.0 as 1, pos and 正面 as positive; '' where missing."""
+    """Labels in canonical form: lower case, 1.0 as 1, pos and 正面 as positive; '' where missing."""
     codes, distinct = pd.factorize(values)
     text = [re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold()) for value in distinct]
     words = [SYNONYMS.get(word, "" if word in ("nan", "none", "null") else word) for word in text]
-    return (
-        pd.Series([*words, ""], dtype=object).take(codes).set_axis(values.index)
-    )  # code -1, a missing value, takes the last
+    by_code = pd.Series([*words, ""], dtype=object)  # code -1, a missing value, takes the last
+    return by_code.take(codes).set_axis(values.index)
 
 
 def to_splits(values: pd.Series) -> pd.Series:
-    """Return train, validation, test or unlabelled; missing where it is none of the names of these."""
+    """train, validation, test or unlabelled; missing where it is none of the names of these."""
     return values.astype(str).str.strip().str.casefold().map(SPLITS)
 
 
 def find_classes(words: pd.Series) -> dict[str, str]:
-    """Return the classes of a column of words, in the order of their labels: word -> name.
+    """The classes of a column of words, in the order of their labels: word -> name.
 
-    A value outside a known scheme is left out if it occurs once, or in at most a thousandth of the rows: then it is a fault.
+    A value outside a known scheme is left out if it occurs once, or in at most a thousandth of the
+    rows: then it is a fault.
     """
     counts = words.value_counts()
     schemes = [
@@ -162,13 +169,14 @@ def find_classes(words: pd.Series) -> dict[str, str]:
     schemes.append({word: word for word in WORDS if word in counts.index})
     best = max(schemes, key=lambda scheme: counts[list(scheme)].sum())
     rest = counts.drop(list(best))
-    if len(best) > 1 and (rest <= max(1, RARE * len(words))).all() and rest.sum() <= len(words) / 4:
+    rare = bool((rest <= max(1, RARE * len(words))).all())
+    if len(best) > 1 and rare and rest.sum() <= len(words) / 4:
         return best
     return {str(word): str(word) for word in sorted(counts.index, key=_rank)}
 
 
 def _rank(word: str) -> tuple[int, float, str]:
-    """Order numbers by value, then words of sentiment from bad to good, then others by the alphabet."""
+    """Order numbers by value, then `WORDS` from bad to good, then others by the alphabet."""
     if re.fullmatch(r"-?\d+(\.\d+)?", word):
         return 0, float(word), ""
     return (1, WORDS.index(word), "") if word in WORDS else (2, 0.0, word)
@@ -182,45 +190,51 @@ Rows = list[tuple[int, list[str]]]  # the line on which a row begins, and its ce
 
 @dataclass(frozen=True)
 class Form:
-    """What the first lines tell of a table: what parts its cells, whether it has a header, at which end the text stands."""
+    """The form of a table: its separator, whether it has a header, in which column the text is."""
 
     separator: str
     header: bool
     text: Literal["first", "last", "between"]
 
 
-def find_form(content: str, asked: Iterable[object]) -> Form | None:
-    """Return the form of a table, None if it is none.
+def find_form(content: str, requested: Iterable[object]) -> Form | None:
+    """The form of a table, None if it is none.
 
-    The first line is a header if it holds a known name; else labels must stand at one end of most of the first 200 lines.
+    The first line is a header if it holds a known name; else labels must stand at one end of most
+    of the first 200 lines.
     """
     lines = [line for line in content.split("\n", 201)[:200] if line.strip()]
     for separator in SEPARATORS:
         cells = [cell.strip(' "') for cell in lines[0].split(separator)]
-        if names_known(cells, asked):
-            if len(cells) == 1:  # a column of texts alone
-                return Form(",", True, "first")
-            place = find_columns(cells, "").get("text")
-            return Form(
-                separator,
-                True,
-                "first" if place == 0 else "last" if place == len(cells) - 1 else "between",
-            )
+        if is_header(cells, requested):
+            return _header_form(cells, separator)
     for separator in SEPARATORS:
-        parted = [line for line in lines if separator in line]
-        first = sum(_labels(line.split(separator, 1)[0]) for line in parted)
-        last = sum(_labels(line.rsplit(separator, 1)[1]) for line in parted)
+        split = [line for line in lines if separator in line]
+        first = sum(_is_label(line.split(separator, 1)[0]) for line in split)
+        last = sum(_is_label(line.rsplit(separator, 1)[1]) for line in split)
         if max(first, last) > len(lines) / 2:
             return Form(separator, False, "last" if first > last else "first")
     return None
 
 
-def _labels(cell: str) -> bool:
+def _header_form(cells: list[str], separator: str) -> Form:
+    if len(cells) == 1:  # a column of texts alone
+        return Form(",", True, "first")
+    position = find_columns(cells, "").get("text")
+    if position == 0:
+        return Form(separator, True, "first")
+    return Form(separator, True, "last" if position == len(cells) - 1 else "between")
+
+
+def _is_label(cell: str) -> bool:
     return cell.strip(' "').casefold() in KNOWN_LABELS
 
 
 def guess_columns(frame: pd.DataFrame) -> dict[str, str]:
-    """Take the longest column for the text; for the label the first other that holds two labels or more, and little else."""
+    """The longest column as the text; as the label the first other that is mostly labels.
+
+    It must hold two different ones at least.
+    """
     names = [str(name) for name in frame]
     guess = {"text": max(names, key=lambda name: frame[name].str.len().mean())}
     for name in names:
@@ -231,28 +245,29 @@ def guess_columns(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def find_rows(content: str, form: Form) -> Rows:
-    """Split into rows and cells in the way that gives most rows the same width; blank lines are left out.
+    """Split into rows and cells in the way that gives most rows the same width.
 
-    Quotes are trusted where all are closed and doubled as they should be: else an inch mark would swallow lines. They win over
-    another way that fits as well, but not if they hide a tab and a line break: an open quote is likelier.
+    Blank lines are left out. Quotes are trusted where all are closed and doubled as they should be:
+    else an inch mark would swallow lines. They win over another way that fits as well, but not if
+    they hide a tab and a line break: an open quote is likelier.
     """
     lines = content.split("\n")
     best: Rows = []
     most = (0.0, 0)
     for way in (_quoted, _escaped, _plain, _at_one_end, _line_by_line):
         rows = [(line, cells) for line, cells in way(lines, form) if any(cells)]
-        width = width_of(rows, form)
+        width = row_width(rows, form)
         fit = sum(len(cells) == width for _, cells in rows) / max(len(rows), 1)
-        got = (fit, len(rows) if form.separator == "\t" else 0)
-        if got > most:
-            best, most = rows, got
+        quality = (fit, len(rows) if form.separator == "\t" else 0)
+        if quality > most:
+            best, most = rows, quality
         if fit == 1 and (form.separator != "\t" or way is _plain):
             break
     return best
 
 
-def width_of(rows: Rows, form: Form) -> int:
-    """Return the cells of the header, or of most rows."""
+def row_width(rows: Rows, form: Form) -> int:
+    """The number of cells of the header, or of most rows."""
     widths = [len(cells) for _, cells in rows[: 1 if form.header else None]]
     return Counter(widths).most_common(1)[0][0] if widths else 0
 
@@ -270,9 +285,11 @@ def _quoted(lines: list[str], form: Form) -> Rows:
 
 
 def _escaped(lines: list[str], form: Form) -> Rows:
-    """Quotes inside are written \\": hidden meanwhile, for csv's own escapechar switches its strictness off."""
-    rows = _quoted([line.replace('\\"', "\1") for line in lines], form)
-    return [(line, [cell.replace("\1", '"') for cell in cells]) for line, cells in rows]
+    """Quotes inside are written \\": hidden meanwhile, for csv's escapechar ends its strictness."""
+    rows = []
+    for line, cells in _quoted([line.replace('\\"', "\1") for line in lines], form):
+        rows.append((line, [cell.replace("\1", '"') for cell in cells]))
+    return rows
 
 
 def _plain(lines: list[str], form: Form) -> Rows:
@@ -280,15 +297,16 @@ def _plain(lines: list[str], form: Form) -> Rows:
 
 
 def _at_one_end(lines: list[str], form: Form) -> Rows:
-    """Of two columns, or one: the text keeps separators that are too many, and loses quotes that enclose it all."""
+    """Of two columns, or one: the text keeps surplus separators, and loses enclosing quotes."""
     filled = [(i, line) for i, line in enumerate(lines, 1) if line.strip()]
     extra = min(line.count(form.separator) for _, line in filled[: 1 if form.header else None])
     if extra > 1 or form.text == "between":
         return []
-    part = str.split if form.text == "last" else str.rsplit
-    return [
-        (i, [_enclosed(cell) for cell in part(line, form.separator, extra)]) for i, line in filled
-    ]
+    split = str.split if form.text == "last" else str.rsplit
+    rows = []
+    for i, line in filled:
+        rows.append((i, [_enclosed(cell) for cell in split(line, form.separator, extra)]))
+    return rows
 
 
 def _enclosed(cell: str) -> str:

@@ -1,4 +1,7 @@
-"""Reviews made by a grammar: what they say is known, so the best attainable accuracy is too. Works offline, in English and Chinese."""
+"""Reviews made by a grammar, in English and Chinese, offline.
+
+What they say is known, so the best attainable accuracy is too.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,21 +17,22 @@ from upgate.data.reviews.lexicon import RULES, Rules
 from upgate.data.reviews.table import Reviews
 from upgate.seeds import derive
 
-Draw = Callable[
-    [], float
-]  # uniform on [0, 1): `Random.random`, the one draw whose sequence Python promises to keep
+# Uniform on [0, 1): `Random.random`, the only draw whose sequence Python promises to keep.
+Draw = Callable[[], float]
 Noise = Annotated[float, Range("between 0 and 0.5", lambda x: 0 <= x <= 0.5)]
 CHOICES = {"english": ("english",), "chinese": ("chinese",), "both": ("english", "chinese")}
+Production = list[str | list[tuple[str, bool]]]
 SLOT = re.compile(r"\{([!?]?)(\w+)\}")
 
 
 def generate(config: Mapping[str, Any]) -> Reviews:
-    """Return the reviews that a plain config with the keys of `conf/data/reviews.yaml` asks for: the same bytes on every machine.
+    """The reviews of a configuration with the keys of `conf/data/reviews.yaml`.
 
-    A text occurs once. The test part is the same for every `train`, a smaller training part is the beginning of a larger one, and
-    `noise` changes labels only. Raises UserError for an unknown key or a value that cannot be.
+    The same bytes on every machine. A text occurs once. The test part is the same for every
+    `train`, a smaller training part is the beginning of a larger one, and `noise` changes labels
+    only. Raises UserError for an unknown key or a value out of range.
     """
-    return build(_reviews, {key: value for key, value in config.items() if key != "source"}, "data")
+    return build(_reviews, {key: config[key] for key in config if key != "source"}, "data")
 
 
 def _reviews(
@@ -40,31 +44,27 @@ def _reviews(
 ) -> Reviews:
     """`ceiling` is the share of test labels left as they were, not its expectation 1 - noise.
 
-    The best classifier answers with the truth, for no label is more likely wrong than right; on this test part it scores that share.
-    Scores of models are measured on the same part, so its luck (half a point at 2,000 reviews) is in both and cancels.
+    The best classifier answers with the truth, for no label is more likely wrong than right; on
+    this test part it scores that share. Scores of models are measured on the same part, so its luck
+    (half a point at 2,000 reviews) is in both and cancels.
     """
     seen: set[str] = set()
-    held, flipped = _part("test", test, language, noise, seed, seen)
-    table = pd.concat(
-        [_part("train", train, language, noise, seed, seen)[0], held], ignore_index=True
-    )
-    return Reviews(
-        table,
-        ("negative", "positive"),
-        f"generated reviews ({language}, seed {seed})",
-        {},
-        1 - float(flipped.mean()),
-    )
+    held_out, flipped = _part("test", test, language, noise, seed, seen)
+    training, _ = _part("train", train, language, noise, seed, seen)
+    table = pd.concat([training, held_out], ignore_index=True)
+    source = f"generated reviews ({language}, seed {seed})"
+    return Reviews(table, ("negative", "positive"), source, {}, 1 - float(flipped.mean()))
 
 
 def _part(
     split: str, count: int, language: str, noise: float, seed: int, seen: set[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows of one split, and which labels are flipped; one stream of draws for what is said, one for the noise."""
-    draw, coin = (
-        Random(derive(seed, "reviews", split)).random,
-        Random(derive(seed, "noise", split)).random,
-    )
+    """The rows of one split, and which labels are flipped.
+
+    One stream of draws for the texts, one for the noise.
+    """
+    draw = Random(derive(seed, "reviews", split)).random
+    coin = Random(derive(seed, "noise", split)).random
     texts, truth = zip(*islice(_stream(CHOICES[language], draw, seen), count), strict=True)
     flipped = np.array([coin() for _ in texts]) < noise
     labels = (np.array(truth) ^ flipped).astype(np.int64)
@@ -72,7 +72,7 @@ def _part(
 
 
 def _stream(languages: tuple[str, ...], draw: Draw, seen: set[str]) -> Iterator[tuple[str, bool]]:
-    """Reviews without end, each with its true sentiment by a fair coin; one that was `seen` is drawn again."""
+    """Reviews without end, each with its true class by a fair coin; repeats are drawn again."""
     grammars = [Grammar(RULES[language]) for language in languages]
     while True:
         positive = draw() < 0.5
@@ -83,17 +83,18 @@ def _stream(languages: tuple[str, ...], draw: Draw, seen: set[str]) -> Iterator[
 
 
 class Grammar:
-    """Rules ready to be drawn from: (symbol, positive) -> productions of text and further such keys, a pair of keys for a coin."""
+    """Rules ready to be drawn from: (symbol, positive) -> productions.
+
+    A production is a list of texts and of further such keys; a pair of keys stands for a coin.
+    """
 
     def __init__(self, rules: Rules) -> None:
-        self.productions = {
-            (name.rstrip("+-"), positive): [
-                list(_parts(production, positive)) for production in productions
-            ]
-            for name, productions in rules.items()
-            for positive in (True, False)
-            if not name.endswith("-" if positive else "+")
-        }
+        self.productions: dict[tuple[str, bool], list[Production]] = {}
+        for name, productions in rules.items():
+            for positive in (True, False):
+                if not name.endswith("-" if positive else "+"):
+                    parsed = [list(_parts(production, positive)) for production in productions]
+                    self.productions[name.rstrip("+-"), positive] = parsed
 
     def write(self, symbol: str, positive: bool, draw: Draw) -> str:
         """Draw one text of a symbol; sentences begin with a capital."""
@@ -114,8 +115,8 @@ def _parts(production: str, positive: bool) -> Iterator[str | list[tuple[str, bo
     end = 0
     for slot in SLOT.finditer(production):
         yield production[end : slot.start()]
-        sentiments = {"": [positive], "!": [not positive], "?": [True, False]}[slot[1]]
-        yield [(slot[2], sentiment) for sentiment in sentiments]
+        options = {"": [positive], "!": [not positive], "?": [True, False]}[slot[1]]
+        yield [(slot[2], option) for option in options]
         end = slot.end()
     yield production[end:]
 

@@ -1,20 +1,17 @@
-"""The grammars of the generated reviews as data: symbol -> productions, each as likely as the others.
+"""The grammars of the generated reviews as data: symbol -> productions, equally likely.
 
-In a production `{x}` stands for a production of x with the same sentiment, `{!x}` with the opposite one, `{?x}` with one or the other by a
-fair coin. Where sentiment is a matter of words, `x+` and `x-` hold them. An aside has none; talk is what others say, and does not count.
-The clause that is neither conceded ("although ...", "..., but") nor told of others has the sentiment of the review.
+In a production `{x}` stands for a production of x with the same polarity, `{!x}` with the opposite
+one, `{?x}` with one or the other by a fair coin. Where polarity is a matter of words, `x+` and `x-`
+hold them. An aside has none; talk is what others say, and does not count. The clause that is neither
+conceded ("although ...", "..., but") nor told of others has the polarity of the review.
 """
 
 from collections.abc import Sequence
 
 Rules = dict[str, Sequence[str]]
 
-PAIRS = (
-    ("craft", "film"),
-    ("tale", "film"),
-    ("craft", "tale"),
-    ("tale", "craft"),
-)  # subject conceded, subject that decides
+# Subject conceded, subject that decides.
+PAIRS = (("craft", "film"), ("tale", "film"), ("craft", "tale"), ("tale", "craft"))
 
 
 def clauses(
@@ -22,7 +19,8 @@ def clauses(
 ) -> Rules:
     """Clauses about each kind of subject, {S} in the frames.
 
-    `plain`, which is what one concedes, is never denied, `clause` one time in four; `said` is never in the first person.
+    `plain`, which is what one concedes, is never denied, `clause` one time in four; `said` is never
+    in the first person.
     """
     rules: Rules = {}
     for subject in ("film", "craft", "tale"):
@@ -31,10 +29,8 @@ def clauses(
             rules[f"{kind}_{subject}"] = [
                 frame.replace("{S}", f"{{{subject}}}") for frame in frames
             ]
-        plain, deny = (
-            [f"{{told_{subject}}}", f"{{mine_{subject}}}"],
-            [f"{{denied_{subject}}}", f"{{my_denied_{subject}}}"],
-        )
+        plain = [f"{{told_{subject}}}", f"{{mine_{subject}}}"]
+        deny = [f"{{denied_{subject}}}", f"{{my_denied_{subject}}}"]
         rules[f"plain_{subject}"] = plain
         rules[f"clause_{subject}"] = [*plain * 3, *deny]
         rules[f"said_{subject}"] = [*plain[:1] * 3, *deny[:1]]

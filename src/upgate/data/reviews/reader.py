@@ -1,4 +1,7 @@
-"""Any file, archive or folder of reviews -> `Reviews`: csv, tsv or txt, each plain or gzipped, parquet, tar, zip, pos/neg folders."""
+"""Any file, archive or folder of reviews -> `Reviews`.
+
+csv, tsv or txt, each plain or gzipped, parquet, tar, zip, folders such as pos and neg.
+"""
 
 import csv
 import gzip
@@ -14,63 +17,59 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 import pyarrow as pa
 
+from upgate.data.prices.reader import check_exists
 from upgate.data.reviews.formats import (
     SPLITS,
+    Form,
+    Rows,
     clean_text,
     find_columns,
     find_form,
     find_rows,
     guess_columns,
-    width_of,
+    row_width,
 )
 from upgate.data.reviews.table import Reviews, clean
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError
 
-TABLES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".csv.gz",
-    ".tsv.gz",
-    ".txt.gz",
-    ".parquet",
-)  # in a folder; a single file may have any name
-FAULT = "\0"  # the column that says what is wrong with a row: no other can be called so
+# In a folder; a single file may have any name.
+TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet")
+FAULT = "\0"  # the column that says what is wrong with a row: no other can have this name
 HINT = "put texts with separators or line breaks in quotes"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
 UNREADABLE = (
     *(OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException),
-    *(
-        csv.Error,
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        RuntimeError,
-    ),  # the last for a zip with a password
+    *(csv.Error, tarfile.TarError, zipfile.BadZipFile),
+    RuntimeError,  # of a zip with a password
 )
 
-Members = dict[
-    str, Callable[[], bytes]
-]  # the files of a folder or an archive, by path; each is read when called
+# The files of a folder or an archive, by path; each is read when called.
+Members = dict[str, Callable[[], bytes]]
 
 
 def read_reviews(
     path: str | Path, *, text: object = None, label: object = None, bad: str = "refuse"
 ) -> Reviews:
-    """Read a file, an archive or a folder; `text` and `label` name the columns where no usual name tells.
+    """Read a file, an archive or a folder; `text` and `label` name columns of unusual names.
 
-    A folder or archive holds either files named train, dev, test (the official split), or one folder of .txt files per class,
-    perhaps below train and test. A table without a header has its label first or last. Files are UTF-8, GB18030, UTF-16 or
-    Windows-1252. What is missing, unreadable or unlabelled raises `UserError`; rows are checked as `reviews.clean` says.
+    A folder or archive holds either files named train, dev, test (the official split), or one
+    folder of .txt files per class, perhaps below train and test. A table without a header has its
+    label first or last. Files are UTF-8, GB18030, UTF-16 or Windows-1252. What is missing,
+    unreadable or unlabelled raises UserError; rows are checked as `table.clean` says.
     """
     path = Path(path)
     return clean(_guarded(path, text, label, read_labelled), where=str(path), bad=bad)
 
 
 def read_texts(path: str | Path, *, text: object = None) -> list[str]:
-    """Return the texts of a table of any such form, labels ignored, or else the lines of a file; cleaned, without empty ones."""
+    """The texts of a table of any such form, or else the lines of a file.
+
+    Cleaned, without empty ones; labels are ignored.
+    """
     path = Path(path)
     frame = _guarded(path, text, None, read_unlabelled)
-    texts = [cleaned for raw in frame["text"].dropna().astype(str) if (cleaned := clean_text(raw))]
+    cleaned = map(clean_text, frame["text"].dropna().astype(str))
+    texts = [text for text in cleaned if text]
     if not texts:
         raise UserError(f"{path} holds no text")
     return texts
@@ -79,11 +78,7 @@ def read_texts(path: str | Path, *, text: object = None) -> list[str]:
 def _guarded(
     path: Path, text: object, label: object, read: Callable[[Path, object, object], pd.DataFrame]
 ) -> pd.DataFrame:
-    if not path.exists():
-        beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(
-            f"there is no file {path}" + (did_you_mean(path.name, beside) if beside else "")
-        )
+    check_exists(path)
     try:
         return read(path, text, label)
     except UNREADABLE as error:
@@ -94,24 +89,21 @@ def _guarded(
 
 
 def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
-    """Return raw columns text, label, split and fault; a file of a split that has no labels gets missing ones."""
+    """Raw columns text, label, split and fault; a split without labels gets missing ones."""
     frames = {}
     for name, split, content in list_parts(path):
         where = f"{path}, {name}" if name else str(path)
-        frame = (
-            content
-            if isinstance(content, pd.DataFrame)
-            else read_content(content, where, text, label)
-        )
+        frame = to_frame(content, where, text, label)
         if "text" not in frame:
             raise UserError(
-                f"{where} has no column of texts, only {_shown(frame)}; name it with data.text=..."
+                f"{where} has no column of texts, only {_names(frame)}; name it with data.text=..."
             )
         frames[name] = frame if split is None else frame.assign(split=split)
     if not any("label" in frame for frame in frames.values()):
         frame = next(iter(frames.values()))
         raise UserError(
-            f"{path} has no labels, only {_shown(frame)}; name their column with data.label=..., or use it for prediction only"
+            f"{path} has no labels, only {_names(frame)}; "
+            "name their column with data.label=..., or use it for prediction only"
         )
     keep = ["text", "label", "split", "fault"]
     frames = {name: frame.reindex(columns=keep).astype(object) for name, frame in frames.items()}
@@ -119,18 +111,14 @@ def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
 
 
 def read_unlabelled(path: Path, text: object, _: object) -> pd.DataFrame:
-    """Return a column text: of a table, or of the lines of a file that is none."""
+    """A column text: of a table, or of the lines of a file that is none."""
     frames = []
     for name, _split, content in list_parts(path):
         where = f"{path}, {name}" if name else str(path)
-        frame = (
-            content
-            if isinstance(content, pd.DataFrame)
-            else read_content(content, where, text, None)
-        )
+        frame = to_frame(content, where, text, None)
         if "text" not in frame:
             raise UserError(
-                f"{where} has no column of texts, only {_shown(frame)}; name it with text=..."
+                f"{where} has no column of texts, only {_names(frame)}; name it with text=..."
             )
         wrong = frame[frame["fault"] != ""] if "fault" in frame else frame[:0]
         if len(wrong):
@@ -139,15 +127,28 @@ def read_unlabelled(path: Path, text: object, _: object) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _shown(frame: pd.DataFrame) -> str:
-    return ", ".join(repr(str(name)[:30]) for name in frame.attrs.get("names", frame.columns)[:12])
+def to_frame(
+    content: bytes | pd.DataFrame, where: str, text: object, label: object
+) -> pd.DataFrame:
+    """The table of a part, parsed unless it is one."""
+    if isinstance(content, pd.DataFrame):
+        return content
+    return read_content(content, where, text, label)
+
+
+def _names(frame: pd.DataFrame) -> str:
+    names = frame.attrs.get("names", frame.columns)[:12]
+    return ", ".join(repr(str(name)[:30]) for name in names)
 
 
 # ---- folders and archives
 
 
 def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFrame]]:
-    """Give (name, split, content) of each table; class folders come as one frame. A single file has no name and no split."""
+    """(name, split, content) of each table; class folders come as one frame.
+
+    A single file has no name and no split. Raises UserError for a folder without tables.
+    """
     members = open_members(path)
     if members is None:
         yield "", None, path.read_bytes()
@@ -160,45 +161,40 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
     chosen = {name: split for name, split in tables.items() if split} or tables
     if not chosen:
         raise UserError(
-            f"{path} holds no table ({', '.join(TABLES)}) and no two folders of .txt files, one per class"
+            f"{path} holds no table ({', '.join(TABLES)}) "
+            "and no two folders of .txt files, one per class"
         )
     if len(chosen) > 1 and None in chosen.values():
         raise UserError(
-            f"{path} holds {len(chosen)} tables ({', '.join(list(chosen)[:5])}), none named train, dev or test; choose one by data.path"
+            f"{path} holds {len(chosen)} tables ({', '.join(list(chosen)[:5])}), "
+            "none named train, dev or test; choose one by data.path"
         )
     for name, split in chosen.items():
         yield name if len(chosen) > 1 else "", split, members[name]()
 
 
 def open_members(path: Path) -> Members | None:
-    """Return the files of a folder, tar or zip, in natural order, hidden ones left out; None for any other file."""
+    """The files of a folder, tar or zip in natural order, without hidden ones; None for others."""
     if path.is_dir():
-        found: Members = {
-            file.relative_to(path).as_posix(): file.read_bytes
-            for file in path.rglob("*")
-            if file.is_file()
-        }
+        files = [file for file in path.rglob("*") if file.is_file()]
+        members: Members = {file.relative_to(path).as_posix(): file.read_bytes for file in files}
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            found = {
-                name: partial(bytes, archive.read(name))
-                for name in archive.namelist()
-                if not name.endswith("/")
-            }
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            members = {name: partial(bytes, archive.read(name)) for name in names}
     elif tarfile.is_tarfile(path):
-        with tarfile.open(
-            path
-        ) as tar:  # in one go: seeking in a compressed file begins anew each time
-            files = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
-            found = {name: partial(bytes, file.read()) for name, file in files if file}
+        # In one pass: seeking in a compressed file starts from its beginning each time.
+        with tarfile.open(path) as tar:
+            items = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
+            members = {name: partial(bytes, file.read()) for name, file in items if file}
     else:
         return None
-    seen = {
-        name
-        for name in found
-        if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-    }
-    return {name: found[name] for name in sorted(seen, key=_natural)}
+    visible = [name for name in members if not _is_hidden(name)]
+    return {name: members[name] for name in sorted(visible, key=_natural)}
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -211,7 +207,10 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def split_of(name: str) -> str | None:
-    """Return the split that a path names: in its file name (dev.tsv, test-00000-of-00001.parquet), or else in its folder's."""
+    """The split that a path names, in its file name or else in a folder's name.
+
+    Such as dev.tsv, test-00000-of-00001.parquet.
+    """
     for part in reversed(PurePosixPath(name).parts):
         words = [SPLITS[word] for word in re.split(r"[\W_]+", part.casefold()) if word in SPLITS]
         if words:
@@ -220,40 +219,36 @@ def split_of(name: str) -> str | None:
 
 
 def class_folders(members: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return the folders of .txt files that are classes: folder -> (class, split or ""); none if there are less than two classes."""
+    """The folders of .txt files that are classes: folder -> (class, split or "").
+
+    None of them if there are fewer than two classes.
+    """
     texts = [
         PurePosixPath(name) for name in members if "/" in name and name.lower().endswith(".txt")
     ]
-    folders = {str(text.parent) for text in texts if not split_of(text.name)}
-    found = {}
-    for folder in folders:
-        *above, word = PurePosixPath(folder).parts
-        if word.casefold() in SPLITS and SPLITS[word.casefold()] != "unlabelled":
+    parents = {str(text.parent) for text in texts if not split_of(text.name)}
+    folders = {}
+    for folder in parents:
+        *above, name = PurePosixPath(folder).parts
+        if SPLITS.get(name.casefold(), "unlabelled") != "unlabelled":
             continue
-        found[folder] = (
-            word,
-            next(
-                (SPLITS[part.casefold()] for part in reversed(above) if part.casefold() in SPLITS),
-                "",
-            ),
-        )
-    classes = {word for word, _ in found.values() if word.casefold() not in SPLITS}
-    return found if len(classes) > 1 else {}
+        splits = [SPLITS[part.casefold()] for part in above if part.casefold() in SPLITS]
+        folders[folder] = (name, splits[-1] if splits else "")
+    classes = {name for name, _ in folders.values() if name.casefold() not in SPLITS}
+    return folders if len(classes) > 1 else {}
 
 
 def read_folders(members: Members, classes: dict[str, tuple[str, str]]) -> pd.DataFrame:
-    """Return a row per .txt file of the class folders; those of an unlabelled folder are not read, only counted."""
+    """A row per .txt file of the class folders; unlabelled ones are counted, not read."""
     rows = {}
     for name, read in members.items():
         folder = str(PurePosixPath(name).parent)
         if folder in classes and name.lower().endswith(".txt"):
-            word, split = classes[folder]
-            labelled = word.casefold() not in SPLITS
-            rows[name] = (
-                (decode(read(), name), word, split or None)
-                if labelled
-                else (None, None, "unlabelled")
-            )
+            label, split = classes[folder]
+            row: tuple[str | None, ...] = (None, None, "unlabelled")
+            if label.casefold() not in SPLITS:
+                row = (decode(read(), name), label, split or None)
+            rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index", columns=["text", "label", "split"])
 
 
@@ -261,12 +256,15 @@ def read_folders(members: Members, classes: dict[str, tuple[str, str]]) -> pd.Da
 
 
 def read_content(content: bytes, where: str, text: object, label: object) -> pd.DataFrame:
-    """Return a table's columns text, label, split as far as it has them, and fault; rows named by their number in the file."""
+    """A table's columns text, label, split as far as it has them, and fault.
+
+    Rows are named by their number in the file. Raises UserError.
+    """
     if content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)
     if content.startswith(b"PAR1"):
         frame = pd.read_parquet(io.BytesIO(content))
-        return named(frame.set_axis(pd.RangeIndex(1, len(frame) + 1)), where, text, label)
+        return select_columns(frame.set_axis(pd.RangeIndex(1, len(frame) + 1)), where, text, label)
     if not content.strip():
         raise UserError(f"{where} is empty")
     if b"\0" in content[:4096] and not content.startswith(UTF16):
@@ -278,7 +276,7 @@ def read_content(content: bytes, where: str, text: object, label: object) -> pd.
 
 
 def decode(content: bytes, where: str) -> str:
-    """Decode by evidence: Chinese bytes come in long runs above 127, accents of Windows-1252 one at a time."""
+    """Decode by evidence: Chinese bytes come in long runs above 127, Western accents singly."""
     if content.startswith(UTF16):
         return content.decode("utf-16")
     try:
@@ -289,25 +287,25 @@ def decode(content: bytes, where: str) -> str:
         if wrong < sum(map(len, runs)) / 4:
             line = content.count(b"\n", 0, error.start) + 1
             raise UserError(
-                f"{where}, line {line}: byte {content[error.start]:#x} is no UTF-8, though the rest is; mend the line"
+                f"{where}, line {line}: byte {content[error.start]:#x} is no UTF-8, "
+                "though the rest is; mend the line"
             ) from error
-        alone = sum(len(run) == 1 for run in runs)
-        return content.decode(
-            "latin-1" if alone > len(runs) / 2 else "gb18030"
-        )  # `clean_text` makes Windows-1252 of Latin-1
+        single = sum(len(run) == 1 for run in runs)
+        # `clean_text` makes Windows-1252 of Latin-1.
+        return content.decode("latin-1" if single > len(runs) / 2 else "gb18030")
 
 
-def named(frame: pd.DataFrame, where: str, text: object, label: object) -> pd.DataFrame:
-    """Keep the columns text, label and split, so named, and the fault."""
+def select_columns(frame: pd.DataFrame, where: str, text: object, label: object) -> pd.DataFrame:
+    """The columns text, label and split, under these names, and the fault."""
     cells = frame.drop(columns=FAULT, errors="ignore")
-    places = find_columns(cells.columns, where, text, label)
-    kept = cells.iloc[:, list(places.values())].set_axis(list(places), axis=1)
+    positions = find_columns(cells.columns, where, text, label)
+    kept = cells.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
     kept.attrs["names"] = list(cells.columns)
     return kept.assign(fault=frame[FAULT]) if FAULT in frame else kept
 
 
 def read_table(content: str, where: str, text: object, label: object) -> pd.DataFrame:
-    """Parse text with a header, or with a label at an end of its lines; else every line is a text."""
+    """Parse a table with a header, or with a label at an end of its lines; else lines are texts."""
     form = find_form(content, (text, label))
     if form is None:
         lines = pd.Series(content.split("\n"), dtype=object)
@@ -315,23 +313,25 @@ def read_table(content: str, where: str, text: object, label: object) -> pd.Data
         frame.attrs["names"] = [frame["text"].iloc[0]]
         return frame
     rows = find_rows(content, form)
-    width = width_of(rows, form)
-    faults = [
-        f"it has {n} cells, not {width}: {HINT}" if (n := len(cells)) != width else ""
-        for _, cells in rows
-    ]
-    names = (
-        [name.strip(' "') for name in rows[0][1]]
-        if form.header
-        else [str(place) for place in range(width)]
-    )
-    table = [(cells + [""] * width)[:width] for _, cells in rows]
-    frame = pd.DataFrame(table, index=[line for line, _ in rows], columns=names, dtype=object)
-    frame = frame.assign(**{FAULT: faults}).iloc[int(form.header) :]
+    frame = frame_rows(rows, form)
     if not form.header:
         guess = guess_columns(frame.drop(columns=FAULT))
-        text, label = (
-            guess["text"] if text is None else text,
-            guess.get("label") if label is None else label,
-        )
-    return named(frame, where, text, label)
+        text = guess["text"] if text is None else text
+        label = guess.get("label") if label is None else label
+    return select_columns(frame, where, text, label)
+
+
+def frame_rows(rows: Rows, form: Form) -> pd.DataFrame:
+    """The rows as a table whose index are their lines; a row of another width has a fault."""
+    width = row_width(rows, form)
+    names = [str(position) for position in range(width)]
+    if form.header:
+        names = [name.strip(' "') for name in rows[0][1]]
+    lines, table, faults = [], [], []
+    for line, cells in rows:
+        lines.append(line)
+        table.append((cells + [""] * width)[:width])
+        fault = f"it has {len(cells)} cells, not {width}: {HINT}"
+        faults.append(fault if len(cells) != width else "")
+    frame = pd.DataFrame(table, index=lines, columns=names, dtype=object)
+    return frame.assign(**{FAULT: faults}).iloc[int(form.header) :]

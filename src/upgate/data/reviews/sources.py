@@ -1,4 +1,4 @@
-"""A choice of `conf/data/` -> `Reviews`. What a source can be asked for are its function's parameters, each checked."""
+"""A choice of `conf/data/` -> `Reviews`. The keys of a source are its function's parameters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ HUB = {
 
 
 def load_reviews(config: Mapping[str, Any]) -> Reviews:
-    """Return the reviews that a plain config with the keys of `conf/data/<source>.yaml` asks for."""
+    """The reviews of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:
         raise UserError(f"there is no source of reviews '{source}'{did_you_mean(source, SOURCES)}")
@@ -36,7 +36,7 @@ def load_reviews(config: Mapping[str, Any]) -> Reviews:
 def load_texts(
     path: str | None = None, text: Column = None, label: Column = None, bad: Bad = "refuse"
 ) -> Reviews:
-    """Return the reviews of a file, an archive or a folder of the user's."""
+    """The reviews of the user's file, archive or folder."""
     if path in (None, "", "???"):
         raise UserError("data=texts needs data.path=<a file or folder of labelled texts>")
     return read_reviews(str(path), text=text, label=label, bad=bad)
@@ -49,7 +49,10 @@ def load_imdb(
     subset: PositiveInt | None = None,
     bad: Bad = "refuse",
 ) -> Reviews:
-    """Return IMDb's 25,000 training and 25,000 test reviews, or `subset` of the training ones, the same for everybody."""
+    """IMDb's 25,000 training and 25,000 test reviews.
+
+    subset: so many of the training ones, the same for everybody.
+    """
     reviews = load_known("imdb", path, folder, refresh, bad)
     return reviews if subset is None else draw_train(reviews, subset)
 
@@ -57,19 +60,21 @@ def load_imdb(
 def load_sst2(
     path: str | None = None, folder: str = "data", refresh: bool = False, bad: Bad = "refuse"
 ) -> Reviews:
-    """Return SST-2 as GLUE has it: phrases to train on, sentences for validation, no labelled test part."""
+    """SST-2 as GLUE has it: phrases to train on, sentences for validation, no labelled test part."""
     return load_known("sst2", path, folder, refresh, bad)
 
 
 def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str) -> Reviews:
-    """Read a copy of the user's, else the snapshot in `folder`, else <name>.parquet there, else download the snapshot.
+    """Read the user's copy, else the snapshot in `folder`, else <name>.parquet there, else download.
 
-    Nothing is downloaded twice, unless with `refresh`. No answer, or a snapshot that was altered, raise `UserError`.
+    Nothing is downloaded twice, unless with `refresh`. No answer, or a snapshot that was altered,
+    raise UserError.
     """
     if path:
         if refresh:
             raise UserError(
-                f"data.refresh downloads {name} again, but data.path={path} is to be read; leave out one of the two"
+                f"data.refresh downloads {name} again, but data.path={path} is to be read; "
+                "leave out one of the two"
             )
         return read_reviews(path, bad=bad)
     note, copy = Path(folder) / f"{name}.json", Path(folder) / f"{name}.parquet"
@@ -78,37 +83,35 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
     if refresh or not note.exists():
         save(download(name), note, {"dataset": HUB[name][0]})
     snapshot, day = verified(note)
-    return replace(
-        read_reviews(snapshot, bad=bad), source=f"{HUB[name][0]}, downloaded on {day} ({snapshot})"
-    )
+    source = f"{HUB[name][0]}, downloaded on {day} ({snapshot})"
+    return replace(read_reviews(snapshot, bad=bad), source=source)
 
 
 def download(name: str) -> pd.DataFrame:
-    """Return the rows of all splits that have labels, as the hub has them, and a column split."""
+    """The rows of all splits that have labels, as the hub has them, and a column split."""
     place, splits = HUB[name]
     other = "give a copy by data.path, or use the generated data=reviews"
     if find_spec("datasets") is None:
         raise UserError(
-            f"data={name} is downloaded with the package datasets: pip install 'upgate[datasets]'; or {other}"
+            f"data={name} is downloaded with the package datasets: "
+            f"pip install 'upgate[datasets]'; or {other}"
         )
     import datasets  # 1.2 s
 
     try:
         answer = datasets.load_dataset(place)
-        return pd.concat(
-            [answer[split].to_pandas().assign(split=split) for split in splits], ignore_index=True
-        )
-    except (
-        Exception
-    ) as error:  # the whole of the network, the hub and its cache: they share no base class
+        frames = [answer[split].to_pandas().assign(split=split) for split in splits]
+        return pd.concat(frames, ignore_index=True)
+    except Exception as error:  # of network, hub and cache: they share no base class
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
 
 
 def _checked(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Reviews]:
-    return lambda config: build(
-        load, {key: value for key, value in config.items() if key != "source"}, "data"
-    )
+    def checked(config: Mapping[str, Any]) -> Reviews:
+        return build(load, {key: config[key] for key in config if key != "source"}, "data")
+
+    return checked
 
 
 SOURCES: dict[str, Callable[[Mapping[str, Any]], Reviews]] = {

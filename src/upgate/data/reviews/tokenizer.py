@@ -1,7 +1,8 @@
-"""Reviews to token ids: a tokenizer fitted on the training part only, a flat corpus kept on disk, batches cut out of it.
+"""Reviews to token ids: a tokenizer, a flat corpus kept on disk, batches cut out of it.
 
-A tokenizer is the JSON of a Rust `tokenizers` Tokenizer, with no step that looks across a blank: so the tokens of a text are
-those of the pieces between its blanks, one after the other. `tokenize` lives by this: each different piece is encoded once.
+A tokenizer is fitted on the training part only. It is the JSON of a Rust `tokenizers` Tokenizer,
+with no step that looks across a blank: so the tokens of a text are those of the pieces between its
+blanks, one after the other. `tokenize` relies on this: each different piece is encoded once.
 """
 
 import hashlib
@@ -24,24 +25,28 @@ from upgate.files import write_atomic
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
 
-# A word keeps its 't: "don't" is one token, as frequent negations should be, and so is the "n't" of texts split beforehand, like
-# SST's. The other short forms stand alone: of the 30,000 words of IMDb 28 have an apostrophe, not 1,393 like "movie's". Each mark
-# is a token: ! and ? tell a mood. After NFKC the full-width ones of Chinese are the same tokens. Emoji are, private ones too.
+# A word keeps its 't: "don't" is one token, as frequent negations should be, and so is the "n't" of
+# texts split beforehand, like SST's. The other short forms are tokens of their own: of the 30,000
+# words of IMDb 28 have an apostrophe, not 1,393 like "movie's". Each mark is a token: ! and ? tell a
+# mood. After NFKC the full-width ones of Chinese are the same tokens. Emoji are tokens, private ones
+# too.
 WORD = r"[\p{L}\p{M}\p{N}]+(?:'t\b)?|'(?:s|m|d|re|ve|ll)\b|[^\s\p{Cc}\p{Cf}]"
 
 
 def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size: int) -> str:
-    """Return the JSON of a tokenizer of at most `size` tokens, PADDING and UNKNOWN among them, fitted on these texts only.
+    """The JSON of a tokenizer of at most `size` tokens, fitted on these texts only.
 
-    words: the most frequent lower-cased words, marks and single Chinese characters; of equally frequent ones the first by code
-    point. subwords: byte-pair encoding over the UTF-8 bytes of lower-cased words that remember the blank before them, and of
-    Chinese phrases; nothing is unknown to it. Both depend on the texts alone, not on threads, hashes or the machine.
-    Raises UserError if `size` is too small to hold what is always there.
+    PADDING and UNKNOWN are among the tokens. words: the most frequent lower-cased words, marks and
+    single Chinese characters; of equally frequent ones the first by code point. subwords: byte-pair
+    encoding over the UTF-8 bytes of lower-cased words that remember the blank before them, and of
+    Chinese phrases; nothing is unknown to it. Both depend on the texts alone, not on threads,
+    hashes or the machine. Raises UserError if `size` is too small for the fixed tokens.
     """
     tokenizer, trainer, least = _words(size) if kind == "words" else _subwords(size)
     if size < least:
         raise UserError(
-            f"a vocabulary of {size} is too small for the tokenizer {kind}; set task.vocabulary to {least} or more"
+            f"a vocabulary of {size} is too small for the tokenizer {kind}; "
+            f"set task.vocabulary to {least} or more"
         )
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     fitted = json.loads(tokenizer.to_str())
@@ -68,7 +73,8 @@ def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
-    # Bytes, not characters: an alphabet of characters that must be cut is cut at random among the equally rare (0.23).
+    # Bytes, not characters: an alphabet of characters that must be cut is cut at random among the
+    # equally rare (tokenizers 0.23).
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
@@ -77,7 +83,8 @@ def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
 
 
 def _plain(characters: bool) -> list[Any]:
-    # Not clean_text: it takes private characters, which shops use as emoji, and those newer than its tables for control characters.
+    # Not clean_text: it takes private characters, which shops use as emoji, and those newer than its
+    # tables for control characters.
     bert = normalizers.BertNormalizer(
         clean_text=False, handle_chinese_chars=characters, strip_accents=False, lowercase=True
     )
@@ -85,30 +92,32 @@ def _plain(characters: bool) -> list[Any]:
 
 
 def vocabulary_size(tokenizer: str) -> int:
-    """Return the number of token ids, PADDING and UNKNOWN among them."""
+    """The number of token ids, PADDING and UNKNOWN among them."""
     return int(Tokenizer.from_str(tokenizer).get_vocab_size())
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """The tokens of n texts, one after the other: those of text i are tokens[ends[i]:ends[i + 1]], at least one."""
+    """The tokens of n texts in sequence: those of text i are tokens[ends[i]:ends[i + 1]].
 
-    tokens: NDArray[
-        np.int32
-    ]  # (total,); memory-mapped if it came from the cache: private, the file is never written
+    Each text has at least one token.
+    """
+
+    # (total,); memory-mapped if it came from the cache: private, the file is never written
+    tokens: NDArray[np.int32]
     ends: NDArray[np.int64]  # (n + 1,)
 
     @property
     def lengths(self) -> Tensor:
-        """Return the number of tokens of each text, (n,) int64."""
+        """The number of tokens of each text, (n,) int64."""
         return torch.from_numpy(np.diff(self.ends))
 
 
 def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path | None) -> Corpus:
-    """Return the first `max_tokens` token ids of each text; a text of which no token is known is one UNKNOWN.
+    """The first `max_tokens` token ids of each text; UNKNOWN alone where no token is known.
 
-    They are kept in `folder` under the sha256 of all that goes in, and read from there memory-mapped; without a folder they stay
-    in memory. Raises UserError if they cannot be stored.
+    They are kept in `folder` under the sha256 of all inputs, and read from there memory-mapped;
+    without a folder they stay in memory. Raises UserError if they cannot be stored.
     """
     if folder is None:
         return _encode(tokenizer, texts, max_tokens)
@@ -122,24 +131,29 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
             write_atomic(ends, lambda file: np.save(file, corpus.ends))
         except OSError as error:
             raise UserError(
-                f"the tokens cannot be stored in {folder} ({error.strerror or error}); give another folder, as in cache=..."
+                f"the tokens cannot be stored in {folder} ({error.strerror or error}); "
+                "give another folder, as in cache=..."
             ) from error
-    return Corpus(
-        np.load(tokens, mmap_mode="c"), np.load(ends)
-    )  # "c": torch warns of arrays that must not be written
+    # "c": torch warns of arrays that must not be written.
+    return Corpus(np.load(tokens, mmap_mode="c"), np.load(ends))
 
 
 def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int) -> Corpus:
-    """Encode each different piece between blanks once: IMDb's 11.6 million pieces are 410,000 different ones."""
+    """Encode each different piece between blanks once.
+
+    IMDb's 11.6 million pieces are 410,000 different ones.
+    """
     pieces = list({piece for text in texts for piece in text.split(" ")})
     encoded = Tokenizer.from_str(tokenizer).encode_batch_fast(pieces, add_special_tokens=False)
     ids = dict(zip(pieces, (piece.ids for piece in encoded), strict=True))
 
-    def of(text: str) -> NDArray[np.int32]:
-        found = list(islice(chain.from_iterable(map(ids.__getitem__, text.split(" "))), max_tokens))
-        return np.array(found if max(found, default=UNKNOWN) > UNKNOWN else [UNKNOWN], np.int32)
+    def encode(text: str) -> NDArray[np.int32]:
+        pieces = (ids[piece] for piece in text.split(" "))
+        tokens = list(islice(chain.from_iterable(pieces), max_tokens))
+        known = max(tokens, default=UNKNOWN) > UNKNOWN
+        return np.array(tokens if known else [UNKNOWN], np.int32)
 
-    parts = [of(text) for text in texts]
+    parts = [encode(text) for text in texts]
     return Corpus(np.concatenate(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64))
 
 
@@ -148,7 +162,8 @@ def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
         yield f"{max_tokens} {len(tokenizer)} ".encode()
         for text in (tokenizer, *texts):
             content = text.encode()
-            yield f"{len(content)} ".encode()  # so that no two lists of texts run together to the same bytes
+            # so that no two lists of texts run together to the same bytes
+            yield f"{len(content)} ".encode()
             yield content
 
     digest = hashlib.sha256()
@@ -158,7 +173,7 @@ def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
 
 
 def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return rows (B,) -> {"x": (B, T) int64, "lengths": (B,) int64, "y": (B,), "row": (B,)}, for `DeterministicLoader`.
+    """A function of rows (B,) -> {"x": (B, T), "lengths": (B,), "y": (B,), "row": (B,)}, int64.
 
     T is the batch's longest; to the right of a shorter text there is PADDING.
     """
@@ -167,11 +182,10 @@ def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]
     def batch(rows: Tensor) -> dict[str, Tensor]:
         start = ends[rows]
         lengths = ends[rows + 1] - start
-        place = torch.arange(int(lengths.max()))  # (T,)
-        x = tokens[
-            (start[:, None] + place).clamp_(max=len(tokens) - 1)
-        ]  # beyond a text's end: the next text's tokens
-        x = x.long().masked_fill_(place >= lengths[:, None], PADDING)
+        step = torch.arange(int(lengths.max()))  # (T,)
+        # Beyond a text's end: the next text's tokens.
+        x = tokens[(start[:, None] + step).clamp_(max=len(tokens) - 1)]
+        x = x.long().masked_fill_(step >= lengths[:, None], PADDING)
         return {"x": x, "lengths": lengths, "y": labels.index_select(0, rows), "row": rows}
 
     return batch
