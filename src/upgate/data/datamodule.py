@@ -1,4 +1,4 @@
-"""The base of the tasks' LightningDataModules: the tensors of one fold, shared by all runs on it."""
+"""The base of the tasks' LightningDataModules: the tensors of one fold, shared by its runs."""
 
 from copy import copy
 from typing import Any, ClassVar, Self

@@ -81,7 +81,7 @@ class DeterministicLoader:
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Start the next pass where the state was taken: the rest of that epoch, perhaps nothing."""
+        """Start the next pass where the state was taken: the rest of that epoch, if any."""
         self._start = self.epoch, self.position = state["epoch"], state["position"]
 
 

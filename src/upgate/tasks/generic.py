@@ -1,4 +1,4 @@
-"""The network of a task whose input is a sequence of numbers: backbone, linear head, loss to choose."""
+"""The network of a task whose input is a sequence of numbers: backbone and linear head."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tests beyond seeds: what the test dates or items of a study's runs say, as its task computes it."""
+"""Tests beyond seeds: on the test dates or items of a study's runs, as its task computes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class StudyRuns:
 
 @dataclass(frozen=True)
 class BeyondSeeds:
-    """The tests of a study. Empty where the task has none; the field names are those of its JSON."""
+    """The tests of a study; empty where the task has none. Field names are those of its JSON."""
 
     second: dict[str, list[Significance]] = field(default_factory=dict)  # by arm
     confidence_set: dict[str, float] = field(default_factory=dict)  # arm -> p-value

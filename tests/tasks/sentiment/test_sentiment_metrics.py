@@ -6,7 +6,8 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from upgate.tasks.sentiment.metrics import BINS, Judgement, judge, scores
+from upgate.tasks.base import Evaluation
+from upgate.tasks.sentiment.metrics import BINS, evaluate, scores
 
 NAMES = ("negative", "positive", "neutral", "mixed", "none")
 
@@ -22,10 +23,10 @@ def drawn(n: int, classes: int, seed: int = 0, strength: float = 1.5) -> tuple[T
 
 def judged(
     logits: Tensor, y: Tensor, leaked: np.ndarray | None = None, **references: np.ndarray
-) -> Judgement:
+) -> Evaluation:
     classes = NAMES[: logits.shape[1]]
     none = np.zeros(0, dtype=bool)
-    return judge(
+    return evaluate(
         logits,
         y,
         references,
@@ -127,7 +128,7 @@ def test_where_nothing_or_everything_leaked_there_is_no_unseen_accuracy() -> Non
 def test_predictions_have_a_row_per_review() -> None:
     logits, y = drawn(50, 3)
     leaked = np.arange(50) < 5
-    got = judged(logits, y, leaked).predictions
+    got = judged(logits, y, leaked).tables["predictions"]
     columns = [
         "row",
         "text",

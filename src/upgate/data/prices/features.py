@@ -2,7 +2,7 @@
 
 Each formula looks at one ticker only, and h counts that ticker's own rows.
 
-A feature of row t knows rows up to t, a target of row t rows t+1..t+h: no other direction exists here.
+A feature of row t depends on rows up to t, a target of row t on rows t+1..t+h, and on no others.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from upgate.errors import UserError, did_you_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# Variance added under a logarithm: a daily volatility of 0.01%, below any real bar, above a flat one.
+# Variance added under a logarithm: a daily volatility of 0.01%, below any real bar and above a flat
+# one.
 FLOOR = 1e-8
 
 

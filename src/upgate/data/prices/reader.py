@@ -179,7 +179,7 @@ def _decode(content: bytes) -> str:
 
 
 def _table(text: str) -> pd.DataFrame:
-    """Parse text with one header row, or with the two or three that yfinance writes, in either order."""
+    """Parse text with one header row, or with the two or three of yfinance, in either order."""
     separator = "\t" if "\t" in text.split("\n", 1)[0] else ","
     top = islice(csv.reader(io.StringIO(text), delimiter=separator), 3)
     head = _header([_stripped(row) for row in top])

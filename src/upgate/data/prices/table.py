@@ -29,7 +29,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Prices:
-    """Daily bars, sorted by (ticker, date), one row each, every price positive, low <= open, close <= high.
+    """Daily bars, sorted by (ticker, date), one row each; positive, low <= open, close <= high.
 
     `table`: ticker (str), date (datetime64[s], midnight), open high low close volume (float64;
     volume NaN where the source has none). `source`: a phrase that says where they came from.
@@ -129,7 +129,7 @@ def check_bars(cleaner: Bars) -> None:
 
 
 def read_numbers(cleaner: Bars) -> None:
-    """Make float64 of the price and volume columns; rows with text in them are events, or cannot be read."""
+    """Convert prices and volumes to float64; rows with text in them are events, or unreadable."""
     message = np.full(len(cleaner.frame), "", dtype=object)
     columns = {}
     for column in NUMBERS:

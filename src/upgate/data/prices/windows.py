@@ -1,9 +1,9 @@
-"""Panel to tensors for one fold: which samples each part has, features and labels scaled by the training part only.
+"""Panel to tensors for one fold: the samples of each part, scaled by the training part only.
 
-A sample is named by its origin t, the row of the last day in its window. It belongs to a part if and
-only if the dates of row t and of row t + h, where its label ends, both lie in the part: so labels
-are purged at every boundary, also for a ticker with holes in its calendar. Its window may reach
-back before the part: past inputs are no leak.
+A sample is named by its origin t, the row of the last day in its window. It belongs to a part if
+and only if the dates of row t and of row t + h, where its label ends, both lie in the part: so
+labels are purged at every boundary, also for a ticker with holes in its calendar. Its window may
+reach back before the part: past inputs are no leak.
 """
 
 from collections.abc import Callable, Sequence
@@ -81,15 +81,19 @@ def build(
         raise UserError(_no_sample(panel, fold, needed + (ENOUGH - 1 if target == "level" else 0)))
     short = np.diff(panel.first) < needed
     if short.any() and bad != "drop":
-        raise UserError(
-            f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
-            "leave such tickers out with data.bad=drop, or take a smaller window"
-        )
+        raise UserError(_too_short(panel, short, window, horizon, needed))
     flat = complete & np.isnan(label) & np.any(list(inside.values()), axis=0)
     notes = _notes(panel, scaling, short, flat)
     x = _scale(panel, values, scaling["x"], CLIP[target])
     y = _scale(panel, label[:, None], scaling["y"])
     return StockTensors(panel, window, x.nan_to_num(), y[:, 0], origin, label, scaling, notes)
+
+
+def _too_short(panel: Panel, short: Mask, window: int, horizon: int, needed: int) -> str:
+    return (
+        f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
+        "leave such tickers out with data.bad=drop, or take a smaller window"
+    )
 
 
 def _notes(panel: Panel, scaling: dict[str, Any], short: Mask, flat: Mask) -> dict[str, int]:
@@ -133,8 +137,8 @@ def apply_scaling(panel: Panel, scaling: dict[str, Any], window: int) -> tuple[T
     unknown = ~_known(panel, scaling)
     if unknown.any():
         raise UserError(
-            f"{panel.tickers[int(unknown.argmax())]} had no training range to scale its price level "
-            "by; predict tickers that were trained on, or train with target=return"
+            f"{panel.tickers[int(unknown.argmax())]} had no training range to scale its price "
+            "level by; predict tickers that were trained on, or train with target=return"
         )
     last = panel.first[1:] - 1
     short = ~_complete(panel, values, window)[last]

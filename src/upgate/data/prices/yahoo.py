@@ -63,7 +63,7 @@ def load_yahoo(
 
 
 def _name(request: dict) -> str:
-    """Name a request: its tickers without `^=&.`, unsafe in file names, and a hash that tells requests apart."""
+    """A request's name: its tickers without `^=&.`, unsafe in file names, and a hash."""
     tickers = "-".join(re.sub(r"[^A-Z0-9]+", "", ticker) for ticker in request["tickers"])
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
     return f"yahoo-{tickers[:40]}-{digest[:8]}"
@@ -142,6 +142,17 @@ def _way_out(note: Path) -> str:
     return "use the embedded data=sp500"
 
 
+class Collector(logging.Handler):
+    """Appends the messages of a logger to a list."""
+
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__()
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
 @contextmanager
 def _logged() -> Iterator[list[str]]:
     """Collect what yfinance logs meanwhile.
@@ -149,8 +160,7 @@ def _logged() -> Iterator[list[str]]:
     It swallows every exception, a rate limit too: only the log tells.
     """
     messages: list[str] = []
-    logger, handler = logging.getLogger("yfinance"), logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger, handler = logging.getLogger("yfinance"), Collector(messages)
     propagate = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False

@@ -18,7 +18,8 @@ import pandas as pd
 from upgate.data.prices.formats import normalize_name
 from upgate.errors import UserError, did_you_mean
 
-# The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's choice, not ours.
+# The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's
+# choice.
 ALIASES = {
     "text": (
         *("text", "texta", "review", "reviewtext", "reviewbody", "sentence", "content", "comment"),
@@ -64,8 +65,8 @@ NUMBERS: dict[tuple[str, ...], tuple[str, ...]] = {
     **dict.fromkeys((("-1", "0", "1"), ("0", "2", "4")), ("negative", "neutral", "positive")),
 }
 KNOWN_LABELS = {*WORDS, *SYNONYMS, *(number for numbers in NUMBERS for number in numbers)}
-# Share of the labels: a value outside the scheme of most others that is as rare, or occurs once, is a
-# fault.
+# Share of the labels: a value outside the scheme of most others that is as rare, or occurs once, is
+# a fault.
 RARE = 0.001
 
 # And no others: <grin> and 《》 written as <色戒> are words of the review.
@@ -83,8 +84,8 @@ def _windows(code: int) -> str:
     return bytes([code]).decode("cp1252", errors="ignore")
 
 
-# Windows-1252 that was decoded as Latin-1 gives dashes, quotes and the ellipsis back (U+0085 is one,
-# in every review seen).
+# Windows-1252 that was decoded as Latin-1 gives dashes, quotes and the ellipsis back (U+0085 is
+# one, in every review seen).
 REPAIRED = {chr(code): _windows(code) for code in range(0x80, 0xA0)}
 
 

@@ -2,8 +2,8 @@
 
 In a production `{x}` stands for a production of x with the same polarity, `{!x}` with the opposite
 one, `{?x}` with one or the other by a fair coin. Where polarity is a matter of words, `x+` and `x-`
-hold them. An aside has none; talk is what others say, and does not count. The clause that is neither
-conceded ("although ...", "..., but") nor told of others has the polarity of the review.
+hold them. An aside has none; talk is what others say, and does not count. The clause that is
+neither conceded ("although ...", "..., but") nor told of others has the polarity of the review.
 """
 
 from collections.abc import Sequence

@@ -60,12 +60,12 @@ def load_imdb(
 def load_sst2(
     path: str | None = None, folder: str = "data", refresh: bool = False, bad: Bad = "refuse"
 ) -> Reviews:
-    """SST-2 as GLUE has it: phrases to train on, sentences for validation, no labelled test part."""
+    """SST-2 as GLUE has it: phrases to train on, sentences for validation, no labelled test."""
     return load_known("sst2", path, folder, refresh, bad)
 
 
 def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str) -> Reviews:
-    """Read the user's copy, else the snapshot in `folder`, else <name>.parquet there, else download.
+    """Read the user's copy, else the snapshot in `folder`, <name>.parquet there, or download.
 
     Nothing is downloaded twice, unless with `refresh`. No answer, or a snapshot that was altered,
     raise UserError.

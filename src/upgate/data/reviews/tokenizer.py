@@ -27,9 +27,9 @@ SPECIAL = ["[PAD]", "[UNK]"]
 
 # A word keeps its 't: "don't" is one token, as frequent negations should be, and so is the "n't" of
 # texts split beforehand, like SST's. The other short forms are tokens of their own: of the 30,000
-# words of IMDb 28 have an apostrophe, not 1,393 like "movie's". Each mark is a token: ! and ? tell a
-# mood. After NFKC the full-width ones of Chinese are the same tokens. Emoji are tokens, private ones
-# too.
+# words of IMDb 28 have an apostrophe, not 1,393 like "movie's". Each mark is a token: ! and ? tell
+# a mood. After NFKC the full-width ones of Chinese are the same tokens. Emoji are tokens, private
+# ones too.
 WORD = r"[\p{L}\p{M}\p{N}]+(?:'t\b)?|'(?:s|m|d|re|ve|ll)\b|[^\s\p{Cc}\p{Cf}]"
 
 
@@ -83,8 +83,8 @@ def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
 
 
 def _plain(characters: bool) -> list[Any]:
-    # Not clean_text: it takes private characters, which shops use as emoji, and those newer than its
-    # tables for control characters.
+    # Not clean_text: it takes private characters, which shops use as emoji, and those newer than
+    # its tables for control characters.
     bert = normalizers.BertNormalizer(
         clean_text=False, handle_chinese_chars=characters, strip_accents=False, lowercase=True
     )

@@ -1,4 +1,4 @@
-"""The sentiment LightningDataModule: reviews, a task and a fold in; length buckets of tokens out."""
+"""The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ from upgate.data.splits.stratified import parts_of
 
 @dataclass(frozen=True)
 class SentimentTask:
-    """How text becomes vectors: at most `vocabulary` tokens, of each review the first `max_tokens`, each `embedding` wide."""
+    """How text becomes vectors.
+
+    At most `vocabulary` tokens, of each review the first `max_tokens`, each `embedding` wide.
+    """
 
     name: str
     tokenizer: Literal["words", "subwords"]
@@ -28,14 +31,15 @@ class SentimentTask:
     max_tokens: PositiveInt
     embedding: PositiveInt
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
 class SentimentDataModule(FoldDataModule):
-    """The tokens of one fold and their loaders; the tokenizer and the references are fitted on the training part only.
+    """The tokens of one fold and their loaders.
 
-    `state`: plain values for the checkpoint, all that a prediction needs. What takes long lies in the folder `cache`.
+    The tokenizer and the references are fitted on the training part only. `state`: plain values for
+    the checkpoint, all that a prediction needs. The folder `cache` keeps what takes long.
     """
 
     evaluation_batch = 256
@@ -78,22 +82,17 @@ class SentimentDataModule(FoldDataModule):
         return self.batches(name, self.evaluation_batch, None)
 
     def references(self, part: str) -> dict[str, np.ndarray]:
-        """Class probabilities, (n, K), of the references for validation or test; both are made when one is first asked for."""
+        """Class probabilities, (n, K), of the references for validation or test.
+
+        Both are computed at the first call.
+        """
         if not self._references:
-            y, classes, ends = (
-                self.labels("train").numpy(),
-                len(self.reviews.classes),
-                self.sizes["validation"],
-            )
-            both = linear(
-                self.texts("train"),
-                y,
-                self.texts("validation") + self.texts("test"),
-                classes,
-                self.cache,
-            )
-            for name, own in (("validation", both[:ends]), ("test", both[ends:])):
-                self._references[name] = {"majority": majority(y, classes, len(own)), "linear": own}
+            y, classes = self.labels("train").numpy(), len(self.reviews.classes)
+            new = self.texts("validation") + self.texts("test")
+            both = linear(self.texts("train"), y, new, classes, self.cache)
+            end = self.sizes["validation"]
+            for name, p in (("validation", both[:end]), ("test", both[end:])):
+                self._references[name] = {"majority": majority(y, classes, len(p)), "linear": p}
         return self._references[part]
 
     @property
@@ -102,10 +101,13 @@ class SentimentDataModule(FoldDataModule):
 
     @property
     def notes(self) -> dict[str, int]:
-        cut = int((self.corpus.lengths == self.state["max_tokens"]).sum())
+        limit = self.state["max_tokens"]
+        cut = f"reviews of {limit} tokens or more (only their first ones are read)"
+        leaked = (
+            "test reviews that are in the training part too "
+            "(counted in accuracy, not in accuracy_unseen)"
+        )
         return {
-            f"reviews of {self.state['max_tokens']} tokens or more (only their first ones are read)": cut,
-            "test reviews that are in the training part too (counted in accuracy, not in accuracy_unseen)": int(
-                self.leaked.sum()
-            ),
+            cut: int((self.corpus.lengths == limit).sum()),
+            leaked: int(self.leaked.sum()),
         }

@@ -1,4 +1,7 @@
-"""The pictures of a run on reviews: its confusion matrix, and the table of reviews on which run and twin disagree."""
+"""The pictures of a run on reviews.
+
+Its confusion matrix, and the table of reviews on which run and twin disagree.
+"""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -13,7 +16,8 @@ from matplotlib.font_manager import fontManager, get_font
 
 from upgate.tasks.figures import BLACK, BLUE, STYLE
 
-# matplotlib's own font, then those that carry Chinese on Linux, macOS and Windows; a glyph comes from the first that has it
+# matplotlib's own font, then those that have Chinese on Linux, macOS and Windows; a glyph comes from
+# the first font that has it.
 FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -33,7 +37,10 @@ LONGEST = 20  # characters of a class name in a picture
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str], name: str) -> Figure:
-    """The confusion matrix: in each cell the reviews, and their share of the row (of those that truly are so), which shades it."""
+    """The confusion matrix: in each cell the number of reviews, and their share of the true class.
+
+    The share shades the cell.
+    """
     order = list(classes)
     counts = (
         pd.crosstab(predictions["truth"], predictions["predicted"])
@@ -88,22 +95,23 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, size: float
 
 
 def installed() -> dict[str, str]:
-    """Return name -> file of those `FONTS` that this machine has, in their order."""
-    there = {font.name: font.fname for font in fontManager.ttflist}
-    return {name: there[name] for name in FONTS if name in there}
+    """Name -> file of those `FONTS` that this machine has, in their order."""
+    available = {font.name: font.fname for font in fontManager.ttflist}
+    return {name: available[name] for name in FONTS if name in available}
 
 
 def drawable(names: Sequence[str], fonts: dict[str, str], instead: Sequence[str]) -> Sequence[str]:
-    """Return the names if the fonts have all their glyphs, else what to write instead: no empty boxes, no warnings."""
+    """The names if the fonts have all their glyphs, else `instead`: no empty boxes, no warnings."""
     glyphs = {code for file in fonts.values() for code in get_font(file).get_charmap()}
     return names if glyphs.issuperset(map(ord, "".join(names))) else instead
 
 
 def disagreements(run: pd.DataFrame, twin: pd.DataFrame, count: int = 50) -> pd.DataFrame:
-    """Return the reviews on which run and twin disagree, surest first (by the sum of both probabilities), `count` at most.
+    """The reviews on which run and twin disagree, surest first, `count` at most.
 
-    Columns: text, truth, run, run_probability, twin, twin_probability, right ("run", "twin" or "neither"). Both tables are
-    predictions for the same reviews. The probabilities are those each gives to its own answer.
+    By the sum of the probabilities that each gives to its own answer. Columns: text, truth, run,
+    run_probability, twin, twin_probability, right ("run", "twin" or "neither"). Both tables are
+    predictions for the same reviews.
     """
     both = run.merge(
         twin[["row", "predicted", "probability"]],

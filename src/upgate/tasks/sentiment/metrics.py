@@ -1,7 +1,9 @@
-"""What a classifier of reviews is worth: its scores beside the references' on the same reviews, and without the leaked ones."""
+"""The scores of a classifier of reviews, beside the references' on the same reviews.
+
+Without the reviews that are in the training part, too.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,48 +17,45 @@ from torchmetrics.functional.classification import (
     multiclass_matthews_corrcoef,
 )
 
+from upgate.tasks.base import Evaluation
+
 BINS = 15  # of the calibration error: Guo et al. 2017
-NEVER = 1e-15  # a reference's probability of 0 counts as this: one sure mistake does not make a loss infinite
+# A reference's probability of 0 counts as this: a sure mistake does not make a loss infinite.
+MIN_PROBABILITY = 1e-15
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """metrics: one number each, those of a reference under its name (`linear/accuracy`); predictions: a row per review."""
-
-    metrics: dict[str, float]
-    predictions: pd.DataFrame  # row, text, truth, predicted, probability (of the predicted class), p_<class> for each, leaked
-
-
-def judge(
+def evaluate(
     logits: Tensor,
     y: Tensor,
     references: Mapping[str, np.ndarray],
     leaked: np.ndarray,
     classes: Sequence[str],
     texts: Sequence[str],
-) -> Judgement:
-    """Judge logits, (n, K), against labels y, (n,), and beside references: probabilities, (n, K) each.
+) -> Evaluation:
+    """Evaluate logits, (n, K), against labels y, (n,); references: probabilities, (n, K) each.
 
-    `leaked`, (n,) bool, marks reviews that are in the training part too; it is empty where there was nothing to look for. Where some are,
-    `accuracy_unseen` leaves them out, for the references too. `accuracy_lead_linear` is in shares: 0.01 is a point.
+    `leaked`, (n,) bool, marks reviews that are in the training part too; it is empty where nobody
+    looked. Where some are, `accuracy_unseen` leaves them out, for the references too.
+    `accuracy_lead_linear` is in shares: 0.01 is a point. Table: predictions, a row per review.
     """
     logits, y = logits.detach().double().cpu(), y.cpu()
     seen = torch.from_numpy(leaked if len(leaked) else np.zeros(len(y), dtype=bool))
-    given = {"": logits} | {
-        f"{name}/": torch.from_numpy(p).clamp_min(NEVER).log() for name, p in references.items()
-    }
+    classifiers = {"": logits}
+    for name, p in references.items():
+        classifiers[f"{name}/"] = torch.from_numpy(p).clamp_min(MIN_PROBABILITY).log()
     metrics = {"samples": float(len(y))} | ({"leaked": float(seen.sum())} if seen.any() else {})
-    for name, own in given.items():
-        metrics |= {f"{name}{key}": value for key, value in scores(own, y).items()}
+    for name, output in classifiers.items():
+        metrics |= {f"{name}{key}": value for key, value in scores(output, y).items()}
         if seen.any() and not seen.all():
-            metrics[f"{name}accuracy_unseen"] = accuracy(own[~seen], y[~seen])
+            metrics[f"{name}accuracy_unseen"] = accuracy(output[~seen], y[~seen])
     if "linear" in references:
         metrics["accuracy_lead_linear"] = metrics["accuracy"] - metrics["linear/accuracy"]
-    return Judgement(metrics, table(logits.softmax(dim=1), y, seen, classes, texts))
+    predictions = table(logits.softmax(dim=1), y, seen, classes, texts)
+    return Evaluation(metrics, {"predictions": predictions})
 
 
 def scores(logits: Tensor, y: Tensor) -> dict[str, float]:
-    """Return the metrics of one classifier, for any K >= 2."""
+    """The metrics of one classifier, for any K >= 2."""
     predicted, classes = logits.argmax(dim=1), logits.shape[1]
     return {
         "accuracy": accuracy(logits, y),
@@ -68,12 +67,15 @@ def scores(logits: Tensor, y: Tensor) -> dict[str, float]:
 
 
 def accuracy(logits: Tensor, y: Tensor) -> float:
-    """Return the share of labels that the largest logit names."""
+    """The share of labels that the largest logit names."""
     return float(multiclass_accuracy(logits.argmax(dim=1), y, logits.shape[1], average="micro"))
 
 
 def matthews(predicted: Tensor, y: Tensor, classes: int) -> float:
-    """Return the correlation of predictions and labels; 0 where either is all one class (torchmetrics has a limit of its own there)."""
+    """The correlation of predictions and labels; 0 where either is of one class only.
+
+    torchmetrics has another limit there.
+    """
     if (predicted == predicted[0]).all() or (y == y[0]).all():
         return 0.0
     return float(multiclass_matthews_corrcoef(predicted, y, classes))
@@ -82,7 +84,11 @@ def matthews(predicted: Tensor, y: Tensor, classes: int) -> float:
 def table(
     probabilities: Tensor, y: Tensor, leaked: Tensor, classes: Sequence[str], texts: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the predictions; truth and predicted are names of classes."""
+    """The predictions: truth and predicted are names of classes.
+
+    Columns: row, text, truth, predicted, probability (of the predicted class), p_<class> for each
+    class, leaked.
+    """
     names = np.array(classes, dtype=object)
     top = probabilities.max(dim=1)
     return pd.DataFrame(

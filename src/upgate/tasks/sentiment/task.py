@@ -18,9 +18,9 @@ from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_sou
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 from upgate.tasks.sentiment import article, report
-from upgate.tasks.sentiment import figures as figures_text
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
-from upgate.tasks.sentiment.metrics import judge
+from upgate.tasks.sentiment.figures import confusion, disagreements
+from upgate.tasks.sentiment.metrics import evaluate
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.predict import predict
 from upgate.tasks.sentiment.significance import significance
@@ -55,7 +55,7 @@ class Sentiment(Task):
     predict_keys = ("text", "data.path")
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return build(SentimentTask, config, "task").plain()
+        return build(SentimentTask, config, "task").to_dict()
 
     def load(self, source: Mapping[str, Any]) -> Reviews:
         check_source(source, SOURCES, self.name)
@@ -75,19 +75,17 @@ class Sentiment(Task):
         return SentimentModule(spec, data.state)
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
-        logits = output[data.part(part).inverse()]
-        leaked = data.leaked if part == "test" else data.leaked[:0]
-        judged = judge(
-            logits,
-            data.labels(part),
-            data.references(part),
-            leaked,
-            data.reviews.classes,
-            data.texts(part),
+        evaluation = evaluate(
+            logits=output[data.part(part).inverse()],
+            y=data.labels(part),
+            references=data.references(part),
+            leaked=data.leaked if part == "test" else data.leaked[:0],
+            classes=data.reviews.classes,
+            texts=data.texts(part),
         )
-        ceiling = data.reviews.ceiling
-        best = {} if ceiling is None or part != "test" else {"ceiling/accuracy": ceiling}
-        return Evaluation(judged.metrics | best, {"predictions": judged.predictions})
+        if part == "test" and data.reviews.ceiling is not None:
+            evaluation.metrics["ceiling/accuracy"] = data.reviews.ceiling
+        return evaluation
 
     def draw(
         self,
@@ -97,20 +95,14 @@ class Sentiment(Task):
         name: str,
         spec: dict[str, Any],
     ) -> Sequence[str]:
-        predictions, theirs = tables["predictions"], figures.stored(twin, "predictions")
-        classes = [
-            column.removeprefix("p_") for column in map(str, predictions) if column.startswith("p_")
-        ]
-        figures.save(figures_text.confusion(predictions, classes, name), folder / "confusion.png")
-        figures.save(
-            figures.curves(tables["curve"], figures.stored(twin, "curve"), name),
-            folder / "curves.png",
-        )
-        if theirs is None:
+        predictions, other = tables["predictions"], figures.stored(twin, "predictions")
+        columns = [str(column) for column in predictions]
+        classes = [column.removeprefix("p_") for column in columns if column.startswith("p_")]
+        figures.save(confusion(predictions, classes, name), folder / "confusion.png")
+        super().draw(folder, tables, twin, name, spec)
+        if other is None:
             return self.pictures
-        figures_text.disagreements(predictions, theirs).to_csv(
-            folder / "disagreements.csv", index=False
-        )
+        disagreements(predictions, other).to_csv(folder / "disagreements.csv", index=False)
         return (*self.pictures, "disagreements.csv")
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
@@ -145,29 +137,23 @@ class Sentiment(Task):
 
     def describe(self, table: Reviews) -> str:
         counts = self.profile(table)
-        classes = ", ".join(
-            f"{count:,} {name}" for name, count in counts.items() if name != "reviews"
-        )
+        total = counts.pop("reviews")
+        classes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         best = "" if table.ceiling is None else f"; best attainable accuracy {table.ceiling:.4f}"
-        return f"{counts['reviews']:,} reviews ({classes}){best}"
+        return f"{total:,} reviews ({classes}){best}"
 
     def table_title(self, metrics: Mapping[str, float]) -> str:
-        samples = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
-        best, leaked = metrics.get("test/ceiling/accuracy"), metrics.get("test/leaked", 0)
-        said = "" if best is None else f"; best attainable accuracy {best:.4f}"
-        return (
-            samples
-            + said
-            + (
-                f"; unseen: without the {int(leaked):,} that are in the training part too"
-                if leaked
-                else ""
-            )
-        )
+        title = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
+        best, leaked = metrics.get("test/ceiling/accuracy"), int(metrics.get("test/leaked", 0))
+        if best is not None:
+            title += f"; best attainable accuracy {best:.4f}"
+        if leaked:
+            title += f"; unseen: without the {leaked:,} that are in the training part too"
+        return title
 
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
-        lead = 100 * (metrics["test/accuracy"] - metrics["test/linear/accuracy"])
-        beats = f"beats the linear model by {lead:.2f}" if lead > 0 else f"stays {-lead:.2f}"
-        return f"The run gets {100 * metrics['test/accuracy']:.2f}% right and {beats} points" + (
-            "" if lead > 0 else " below the linear model"
-        )
+        accuracy, linear = metrics["test/accuracy"], metrics["test/linear/accuracy"]
+        correct, lead = f"The run gets {100 * accuracy:.2f}% right", 100 * (accuracy - linear)
+        if lead > 0:
+            return f"{correct} and beats the linear model by {lead:.2f} points"
+        return f"{correct} and stays {-lead:.2f} points below the linear model"

@@ -1,4 +1,4 @@
-"""The stock LightningDataModule: prices, a task and a fold in; whole batches out."""
+"""The LightningDataModule of prices: a table, a task and a fold in; batches out."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,7 +23,8 @@ class StockTask:
     window: PositiveInt
     features: list[str] | None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, the features named. Raises UserError for an unknown feature."""
         names = DEFAULT_FEATURES[self.target] if self.features is None else self.features
         for name in names:
             if name not in FEATURES:
@@ -32,19 +33,23 @@ class StockTask:
                 )
         if not names:
             raise UserError(
-                "task.features=[] leaves nothing to learn from; task.features=null takes the target's own set"
+                "task.features=[] leaves nothing to learn from; "
+                "task.features=null takes the target's own set"
             )
         return {**vars(self), "features": list(names)}
 
 
 def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
-    knobs = splits.check_split(split, horizon)
-    return build(splits.SPLITS[knobs.pop("name")], {"n": n, **knobs}, "split")
+    values = splits.check_split(split, horizon)
+    return build(splits.SPLITS[values.pop("name")], {"n": n, **values}, "split")
 
 
 class StockDataModule(FoldDataModule):
-    """The tensors of one fold and their loaders. Raises UserError where the data cannot give a sample."""
+    """The tensors of one fold and their loaders.
+
+    Raises UserError where the data cannot give a sample.
+    """
 
     def __init__(
         self,
@@ -56,12 +61,13 @@ class StockDataModule(FoldDataModule):
     ) -> None:
         super().__init__()
         panel = Panel.of(prices.table)
-        there = folds(len(panel.dates), split, task["horizon"])
-        if fold >= len(there):
+        available = folds(len(panel.dates), split, task["horizon"])
+        if fold >= len(available):
+            last = len(available) - 1
             raise UserError(
-                f"fold={fold} is not there; split={split['name']} has folds 0 to {len(there) - 1}"
+                f"fold={fold} is not there; split={split['name']} has folds 0 to {last}"
             )
-        self.fold = there[fold]
+        self.fold = available[fold]
         self.tensors = windows.build(
             panel,
             fold=self.fold,

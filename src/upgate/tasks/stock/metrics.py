@@ -1,6 +1,4 @@
-"""What a forecast is worth: its errors in target and price units, beside the references on the same dates."""
-
-from dataclasses import dataclass
+"""The errors of a forecast in target and price units, beside the references' on the same dates."""
 
 import numpy as np
 import pandas as pd
@@ -12,49 +10,43 @@ from torchmetrics.functional.classification import binary_accuracy
 from upgate.data.prices.baselines import references
 from upgate.data.prices.features import Floats
 from upgate.data.prices.windows import StockTensors, to_price, unscale
+from upgate.tasks.base import Evaluation
 
 REFERENCES = ("persistence", "drift", "har")
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """metrics: one number each, those of a reference under its name (`har/mse_ratio`); the tables are for people and later tests."""
+def evaluate(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
+    """Evaluate scaled forecasts (n,) of a part, in the order of its origins.
 
-    metrics: dict[str, float]
-    forecasts: pd.DataFrame  # a row per sample: ticker, date (of the origin), label_date, truth, forecast, references, prices
-    tickers: (
-        pd.DataFrame
-    )  # a row per ticker: samples, and the MSE of the forecast and of each reference
-
-
-def judge(tensors: StockTensors, part: str, scaled: Tensor) -> Judgement:
-    """Judge scaled forecasts (n,) of a part, in the order of its origins.
-
-    `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for one): below 1 beats persistence.
-    `mse_ratio_har` is the same over HAR's. `r2_oos` is against the training mean (drift), `mase` against persistence in training.
+    `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for
+    one): below 1 beats persistence. `mse_ratio_har` is the same over HAR's. `r2_oos` is against the
+    training mean (drift), `mase` against persistence in training. Tables: forecasts, a row per
+    sample; tickers, a row per ticker.
     """
     forecasts = table(tensors, part, scaled.double().cpu().numpy())
-    there = [name for name in REFERENCES if name in forecasts]
-    tickers = by_ticker(forecasts, there)
+    available = [name for name in REFERENCES if name in forecasts]
+    tickers = by_ticker(forecasts, available)
     metrics = {
         "samples": float(len(forecasts)),
         "always_up": float((forecasts["truth"] > forecasts["persistence"]).mean()),
     }
-    for name in ("forecast", *there):
-        own = pooled(forecasts, name) | {
-            "mse_ratio": geometric_mean(tickers[name] / tickers["persistence"])
-        }
-        metrics |= (
-            own if name == "forecast" else {f"{name}/{key}": value for key, value in own.items()}
-        )
-    if "har" in there:
+    for name in ("forecast", *available):
+        errors = pooled(forecasts, name)
+        errors["mse_ratio"] = geometric_mean(tickers[name] / tickers["persistence"])
+        prefix = "" if name == "forecast" else f"{name}/"
+        metrics |= {f"{prefix}{key}": value for key, value in errors.items()}
+    if "har" in available:
         metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
     metrics["mase"] = metrics["mae"] / naive_error(tensors)
-    return Judgement(metrics, forecasts, tickers)
+    return Evaluation(metrics, {"forecasts": forecasts, "tickers": tickers})
 
 
 def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
-    """Return a row per sample: truth, forecast and references in target units, and in price where the target means one."""
+    """A row per sample: truth, forecast and references, in target units.
+
+    And in price where the target means one. Columns: ticker, date (of the origin), label_date,
+    truth, forecast, the references, price_<forecast>.
+    """
     panel, row = tensors.panel, tensors.origin[part].numpy()
     end = panel.date[row + tensors.scaling["horizon"]]
     frame = pd.DataFrame(
@@ -68,9 +60,9 @@ def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
         }
     )
     for name in ("truth", "forecast", *REFERENCES):
-        price = (
-            to_price(frame[name].to_numpy(), row, panel, tensors.scaling) if name in frame else None
-        )
+        if name not in frame:
+            continue
+        price = to_price(frame[name].to_numpy(), row, panel, tensors.scaling)
         if price is not None:
             frame[f"price_{name}"] = price
     return frame
@@ -111,19 +103,20 @@ def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
 def naive_error(tensors: StockTensors) -> float:
     """Persistence's MAE over the training samples: the unit of MASE (Hyndman & Koehler 2006)."""
     row = tensors.origin["train"].numpy()
-    return float(
-        np.abs(tensors.target[row] - references(tensors.panel, tensors)["persistence"][row]).mean()
-    )
+    persistence = references(tensors.panel, tensors)["persistence"][row]
+    return float(np.abs(tensors.target[row] - persistence).mean())
 
 
 def geometric_mean(ratios: pd.Series) -> float:
-    """The mean in which twice as good and half as good cancel; 0 where a ratio is 0, inf where one is not finite."""
+    """The mean in which twice as good and half as good cancel.
+
+    0 where a ratio is 0, inf where one is not finite.
+    """
     values = ratios.to_numpy(dtype=float)
     if not np.isfinite(values).all():
         return float("inf")
-    with np.errstate(
-        divide="ignore"
-    ):  # log 0 is -inf, and its mean's exponential the 0 that is meant
+    # log 0 is -inf, and its mean's exponential the 0 that is meant.
+    with np.errstate(divide="ignore"):
         return float(np.exp(np.log(values).mean()))
 
 

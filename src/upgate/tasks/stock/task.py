@@ -22,7 +22,7 @@ from upgate.tasks.significance import BeyondSeeds, StudyRuns
 from upgate.tasks.stock import article, report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
-from upgate.tasks.stock.metrics import judge
+from upgate.tasks.stock.figures import forecast
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict
 from upgate.tasks.stock.significance import significance
@@ -58,7 +58,7 @@ class Stock(Task):
     predict_keys = ("data",)
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return build(StockTask, config, "task").plain()
+        return build(StockTask, config, "task").to_dict()
 
     def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         return check_split(config, settings["horizon"])
@@ -96,14 +96,9 @@ class Stock(Task):
         name: str,
         spec: dict[str, Any],
     ) -> Sequence[str]:
-        figures.save(
-            figures.forecast(tables["forecasts"], spec["task"]["target"], name),
-            folder / "forecast.png",
-        )
-        figures.save(
-            figures.curves(tables["curve"], figures.stored(twin, "curve"), name),
-            folder / "curves.png",
-        )
+        drawn = forecast(tables["forecasts"], spec["task"]["target"], name)
+        figures.save(drawn, folder / "forecast.png")
+        super().draw(folder, tables, twin, name, spec)
         return self.pictures
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
@@ -132,20 +127,19 @@ class Stock(Task):
 
     def describe(self, table: Prices) -> str:
         about = self.profile(table)
-        plural = "s" * (about["tickers"] > 1)
-        return f"{about['tickers']} ticker{plural}, {about['rows']:,} days, {about['from']} to {about['to']}; windows"
+        tickers = f"{about['tickers']} ticker{'s' * (about['tickers'] > 1)}"
+        return f"{tickers}, {about['rows']:,} days, {about['from']} to {about['to']}; windows"
 
     def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
-        in_price = "test/price_mae" in metrics  # then that is the error people ask for
-        return [
-            column
-            for column in super().table_columns(metrics)
-            if not (in_price and column.key == "mae")
-        ]
+        """In price where there is one, for that is the error people look for."""
+        hidden = "mae" if "test/price_mae" in metrics else ""
+        return [column for column in super().table_columns(metrics) if column.key != hidden]
 
     def table_title(self, metrics: Mapping[str, float]) -> str:
-        return f"test part, {int(metrics.get('test/samples', 0)):,} samples; MSE ratio: to persistence's, below 1 beats it"
+        samples = int(metrics.get("test/samples", 0))
+        return f"test part, {samples:,} samples; MSE ratio: to persistence's, below 1 beats it"
 
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         ratio = metrics["test/mse_ratio"]
-        return f"The run {'beats' if ratio < 1 else 'does not beat'} persistence ({ratio:.4f} of its MSE)"
+        verb = "beats" if ratio < 1 else "does not beat"
+        return f"The run {verb} persistence ({ratio:.4f} of its MSE)"
