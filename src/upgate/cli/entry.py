@@ -206,9 +206,7 @@ def predict(words: Sequence[str]) -> int:
     if known.help:
         print(HELP, end="")
         return 0
-    use_folder(known.config_dir)
     from upgate.cli.predict import predict_command
-    from upgate.config.extensions import use_folder
 
     use_folder(known.config_dir)  # a run's parts and task may be made of code that stands there
     return predict_command(overrides)

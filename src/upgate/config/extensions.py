@@ -57,11 +57,6 @@ def use_folder(config_dir: str | None) -> None:
     _folders.insert(0, folder)
 
 
-def folder_in_use() -> str | None:
-    """The folder that was given last, absolute: what a worker must be given too."""
-    return str(_folders[0]) if _folders else None
-
-
 def find_code(group: str, name: str) -> Path | None:
     """The file that holds the code of `<group>=<name>`; None where no folder has one."""
     for folder in _folders:

@@ -16,7 +16,6 @@ from typing import Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.config.extensions import folder_in_use
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.run_job import complete_stored
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
@@ -153,7 +152,6 @@ class Driver:
             root=str(self.store.root),
             uri=self.store.uri,
             cache=self.tables.place,
-            config_dir=folder_in_use(),
         )
 
     def collect(self, job: Job, future: Future[WorkResponse]) -> None:

@@ -26,8 +26,7 @@ class WorkerDied(Exception):
 class WorkRequest:
     """A run to train. `twin`: its twin's result, if it has one. `parent`: id of the MLflow run above.
 
-    `root` and `uri` name the store, `cache` the table cache that holds the data, `config_dir` a
-    folder with code of parts and tasks.
+    `root` and `uri` name the store, `cache` the table cache that holds the data.
     """
 
     job: Job
@@ -36,7 +35,6 @@ class WorkRequest:
     root: str
     uri: str
     cache: str
-    config_dir: str | None = None
 
     def to_dict(self) -> Payload:
         twin = asdict(self.twin) if self.twin else None

@@ -49,7 +49,6 @@ def _respond(payload: Payload) -> WorkResponse:
         _check_numerics(payload["job"]["spec"]["numerics"])
         use_folder(payload["job"]["config"].get("config_dir"))
         request = WorkRequest.from_dict(payload)
-        use_folder(request.config_dir)
         return open_work(request.root, request.uri, request.cache)(request)
     except Interrupted:
         return WorkResponse(interrupted=True)

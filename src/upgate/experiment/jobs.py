@@ -43,7 +43,7 @@ def build_job(config: RunConfig, changes: Sequence[str], datasets: Datasets) -> 
     task = get_task(config.task.name)
     knobs = task.settings(config.task.to_dict())
     spec = RunSpec(
-        task=TaskSpec.from_dict(knobs),
+        task=TaskSpec.from_dict(task.identify(knobs)),
         data=datasets.table(task.name, config.data).hash(),
         split=SplitSpec.from_dict(task.split(config.split.to_dict(), knobs)),
         fold=config.fold,

@@ -39,6 +39,7 @@ class Datasets:
         key = json.dumps([spec.data, task, split, spec.fold], sort_keys=True)
         if key not in self._data:
             config = {**job.config.to_dict(), "cache": str(self._prepared_folder(job))}
+            get_task(spec.task.name).check_code(task)
             self._data[key] = get_task(spec.task.name).datamodule(
                 table, task, split, spec.fold, config
             )

@@ -145,6 +145,7 @@ class Task:
     tests_note: ClassVar[str] = ""  # key of a note on the significance tests
     table_type: ClassVar[type] = DataTable  # a dataclass with a field `table`: what `load` returns
     predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
+    source: str | None = None  # sha256 of the code of a task from outside the package
 
     def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The checked values of the section `task`; here it holds the name alone.
@@ -152,6 +153,15 @@ class Task:
         Raises UserError.
         """
         return vars(build(NameOnly, config, "task"))
+
+    def identify(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as they stand in a run's spec: with the hash of code from outside."""
+        return {**settings} if self.source is None else {**settings, "source": self.source}
+
+    def check_code(self, settings: Mapping[str, Any]) -> None:
+        """Raise UserError where a spec's settings belong to other code of this task."""
+        if settings.get("source") != self.source:
+            raise UserError(f"task={self.name}: its code here is not that of the run")
 
     def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """The checked values of the section `split`, in canonical form; here of split=stratified.

@@ -5,10 +5,12 @@ here, of its file in the folder of `--config-dir`, or of an entry point `upgate.
 """
 
 import pkgutil
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import upgate.tasks
-from upgate.config.extensions import load
+from upgate.config.extensions import hash_code, load
 from upgate.errors import UserError, did_you_mean
 from upgate.tasks.base import Task
 
@@ -30,8 +32,9 @@ def get_task(name: str) -> Task:
     """The task of that name. Raises UserError where nothing registers it."""
     if name not in _TASKS and name in packages():
         import_module(module_of(name))
-    elif name not in _TASKS:
-        load("task", name, ENTRY_POINTS)
+    elif name not in _TASKS and load("task", name, ENTRY_POINTS) and name in _TASKS:
+        code = sys.modules[type(_TASKS[name]).__module__].__file__
+        _TASKS[name].source = hash_code(Path(code)) if code else None
     if name not in _TASKS:
         available = {*_TASKS, *packages()}
         raise UserError(f"task={name} is not a task{did_you_mean(name, available)}")

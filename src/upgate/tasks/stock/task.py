@@ -23,6 +23,7 @@ from upgate.tasks.stock import article, report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.figures import forecast
+from upgate.tasks.stock.metrics import evaluate
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict
 from upgate.tasks.stock.significance import significance
@@ -83,10 +84,7 @@ class Stock(Task):
         return StockModule(spec, data.tensors.scaling)
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
-        judged = judge(data.tensors, part, output)
-        return Evaluation(
-            judged.metrics, {"forecasts": judged.forecasts, "tickers": judged.tickers}
-        )
+        return evaluate(data.tensors, part, output)
 
     def draw(
         self,
