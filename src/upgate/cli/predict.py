@@ -1,4 +1,4 @@
-"""`upgate predict`: what a stored run says of new data, preprocessing included."""
+"""`upgate predict`: a stored run's predictions for new data, preprocessing included."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,71 +16,84 @@ from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
-OWN = ("run", "out", "root")
-SHOWN = 60  # characters of a text in the table; the csv has all of it
-ROWS = 50
+OPTIONS = ("run", "out", "root")
+MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
+MAX_ROWS = 50  # of the table
 
 
-def predict_command(words: Sequence[str]) -> int:
-    """run=<latest, a run id or the start of a key> [out=file.csv] and the task's own words for the data."""
-    own = {key: value for key, _, value in (word.partition("=") for word in words) if key in OWN}
-    rest = [word for word in words if word.partition("=")[0] not in OWN]
-    for word in words:
-        if (
-            not word.partition("=")[1]
-            or sum(other.partition("=")[0] == word.partition("=")[0] for other in words) > 1
-        ):
-            raise UserError(f"{word} cannot be read; write key=value, each key once")
-    store = open_store(own.get("root"))
-    row = find(store, own.get("run", "latest"))
+def predict_command(overrides: Sequence[str]) -> int:
+    """Predict with a stored run and print a table, or write a csv; return the exit code.
+
+    overrides: run=<latest, a run id or the start of a key>, out=file.csv, root=... and the task's
+    own keys for the data. Raises UserError.
+    """
+    values = parse_pairs(overrides)
+    store = open_store(values.get("root"))
+    row = find_run(store, values.get("run", "latest"))
     task = get_task(row.task)
-    check(rest, task.predict_keys, row)
-    fetch = partial(fetched, store, row)
-    frame = task.predict(
-        rest, torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True), fetch
-    )
-    if "out" in own:
-        write(frame, Path(own["out"]))
+    data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
+    check_keys(data, task.predict_keys, row)
+    fetch = partial(fetch_file, store, row)
+    checkpoint = torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True)
+    task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
+    frame = task.predict(data, checkpoint, fetch)
+    if "out" in values:
+        write_csv(frame, Path(values["out"]))
     else:
-        show(frame, row)
+        show_table(frame, row)
     return 0
 
 
-def check(words: Sequence[str], keys: Sequence[str], row: Row) -> None:
-    """Raise for a word that this run's task does not know."""
-    for word in words:
+def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
+    """Key -> value. Raises UserError for a word without `=`, and for a key that occurs twice."""
+    values: dict[str, str] = {}
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals or key in values:
+            raise UserError(f"{word} cannot be read; write key=value, each key once")
+        values[key] = value
+    return values
+
+
+def check_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
+    """Raise UserError for a key that this run's task does not have."""
+    for word in overrides:
         key = word.partition("=")[0]
         if not any(key == known or key.startswith(f"{known}.") for known in keys):
-            there = (*OWN, *keys)
-            raise UserError(
-                f"unknown key {key} for a run of task={row.task}{did_you_mean(key, there)}"
-            )
+            hint = did_you_mean(key, (*OPTIONS, *keys))
+            raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
 
 
-def find(store: Store, wanted: str) -> Row:
-    """The newest finished run that was asked for itself (not as a twin), or the one of that id or key."""
+def find_run(store: Store, wanted: str) -> Row:
+    """The finished run of that id or key; for `latest` the newest that is not only a twin.
+
+    Raises UserError where there is none.
+    """
     rows = [row for row in store.rows(status="FINISHED") if not row.is_parent]
     if wanted == "latest":
         rows = [row for row in rows if row.tags.get("upgate.role") == "run"]
     else:
-        rows = [
-            row
-            for row in rows
-            if row.run_id == wanted or (len(wanted) >= 4 and row.key.startswith(wanted))
-        ]
+        rows = [row for row in rows if row.run_id == wanted or has_key(row, wanted)]
     if not rows:
         raise UserError(f"run={wanted} is not a finished run of this store; upgate runs lists them")
     return rows[0]
 
 
-def fetched(store: Store, row: Row, name: str) -> Path:
-    """A file of a run: from its folder, or from the store where it was trained on another machine."""
+def has_key(row: Row, start: str) -> bool:
+    """Whether a run's key starts so; fewer than 4 characters are not enough."""
+    return len(start) >= 4 and row.key.startswith(start)
+
+
+def fetch_file(store: Store, row: Row, name: str) -> Path:
+    """A file of a run: from its folder, or from the store if another machine trained it."""
     folder = store.root / row.key[:16]
-    return folder / name if (folder / name).exists() else store.artifact(row.run_id, name, folder)
+    if (folder / name).exists():
+        return folder / name
+    return store.artifact(row.run_id, name, folder)
 
 
-def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write the csv whole or not at all."""
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write the csv completely or not at all. Raises UserError where its folder is missing."""
     if not path.parent.exists():
         raise UserError(f"out={path}: there is no folder {path.parent}")
     partial_path = path.with_name(path.name + ".partial")
@@ -89,24 +102,24 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     print(f"{len(frame)} predictions written to {path}")
 
 
-def show(frame: pd.DataFrame, row: Row) -> None:
+def show_table(frame: pd.DataFrame, row: Row) -> None:
     headings = [str(column).replace("_", " ") for column in frame]
     table = new_table(f"prediction by {row.name} ({row.key[:8]})", *headings, left=2)
-    for values in frame.head(ROWS).itertuples(index=False):
-        table.add_row(*(said(value) for value in values))
+    for values in frame.head(MAX_ROWS).itertuples(index=False):
+        table.add_row(*map(format_cell, values))
     console = Console()
     console.print(table, markup=False)
-    if len(frame) > ROWS:
-        console.print(
-            f"and {len(frame) - ROWS:,} more; out=file.csv writes all of them", highlight=False
-        )
+    if len(frame) > MAX_ROWS:
+        more = f"and {len(frame) - MAX_ROWS:,} more; out=file.csv writes all of them"
+        console.print(more, highlight=False)
 
 
-def said(value: Any) -> str:
+def format_cell(value: Any) -> str:
+    """A text, day or number as the table shows it."""
     if isinstance(value, str):
-        return value if len(value) <= SHOWN else value[: SHOWN - 1] + "…"
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if hasattr(value, "year"):
         return f"{value:%Y-%m-%d}"
-    return (
-        str(value) if isinstance(value, int) else number(value, ".2f" if abs(value) >= 1 else ".5f")
-    )
+    if isinstance(value, int):
+        return str(value)
+    return number(value, ".2f" if abs(value) >= 1 else ".5f")

@@ -79,9 +79,7 @@ def build(
     needed = window + horizon + _lost(values)
     if not len(origin["train"]):
         raise UserError(_no_sample(panel, fold, needed + (ENOUGH - 1 if target == "level" else 0)))
-    short = np.diff(panel.first) < needed
-    if short.any() and bad != "drop":
-        raise UserError(_too_short(panel, short, window, horizon, needed))
+    short = _find_short(panel, window, horizon, needed, bad)
     flat = complete & np.isnan(label) & np.any(list(inside.values()), axis=0)
     notes = _notes(panel, scaling, short, flat)
     x = _scale(panel, values, scaling["x"], CLIP[target])
@@ -89,11 +87,15 @@ def build(
     return StockTensors(panel, window, x.nan_to_num(), y[:, 0], origin, label, scaling, notes)
 
 
-def _too_short(panel: Panel, short: Mask, window: int, horizon: int, needed: int) -> str:
-    return (
-        f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
-        "leave such tickers out with data.bad=drop, or take a smaller window"
-    )
+def _find_short(panel: Panel, window: int, horizon: int, needed: int, bad: str) -> Mask:
+    """Which tickers are too short for any sample, (T,). Raises UserError unless `bad` is "drop"."""
+    short = np.diff(panel.first) < needed
+    if short.any() and bad != "drop":
+        raise UserError(
+            f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
+            "leave such tickers out with data.bad=drop, or take a smaller window"
+        )
+    return short
 
 
 def _notes(panel: Panel, scaling: dict[str, Any], short: Mask, flat: Mask) -> dict[str, int]:

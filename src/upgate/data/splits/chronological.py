@@ -1,9 +1,9 @@
 """Chronological folds as pure integers: n sorted dates in, ranges of them out.
 
 All fractions are of dates, not of rows. `test` is the share of all dates that is ever tested, by
-all folds together: so `holdout`, `walk_forward` and `development` with the same `test` agree on which
-dates are the last, untouched ones. With `refit` a fold trains on its validation part too, for a
-last run whose length is chosen: what is validated then has been trained on.
+all folds together: so `holdout`, `walk_forward` and `development` with the same `test` agree on
+which dates are the last, untouched ones. With `refit` a fold trains on its validation part too, for
+a last run whose length is chosen: what is validated then has been trained on.
 """
 
 from collections.abc import Callable, Mapping

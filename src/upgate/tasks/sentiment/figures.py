@@ -16,8 +16,8 @@ from matplotlib.font_manager import fontManager, get_font
 
 from upgate.tasks.figures import BLACK, BLUE, STYLE
 
-# matplotlib's own font, then those that have Chinese on Linux, macOS and Windows; a glyph comes from
-# the first font that has it.
+# matplotlib's own font, then those that have Chinese on Linux, macOS and Windows; a glyph comes
+# from the first font that has it.
 FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK SC",

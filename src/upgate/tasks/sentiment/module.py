@@ -16,10 +16,10 @@ from upgate.types import Batch, Layers
 class SentimentNet(nn.Module):
     """{"x": (B, T) int64 tokens, right-padded with 0, "lengths": (B,)} -> (B, K) logits.
 
-    Embeddings start from U(-0.1, 0.1), as AWD-LSTM's do. From PyTorch's N(0, 1), 69 instead of 83% of
-    IMDb reviews are classified correctly under locked and word (6,000 to learn from), 80 instead of
-    81% without; a rare word's few steps hardly move such a start, it seems. The padding's vector is
-    0 and stays 0. `activation_hooks["tokens"]` takes the tokens, (B, T).
+    Embeddings start from U(-0.1, 0.1), as AWD-LSTM's do. From PyTorch's N(0, 1), 69 instead of 83%
+    of IMDb reviews are classified correctly under locked and word (6,000 to learn from), 80 instead
+    of 81% without; a rare word's few steps hardly move such a start, it seems. The padding's vector
+    is 0 and stays 0. `activation_hooks["tokens"]` takes the tokens, (B, T).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SentimentModule(RecipeModule):
         return F.cross_entropy(output, batch["y"])
 
     def score(self, output: Tensor, batch: Batch) -> Tensor:
-        """The error rate: the loss of an overconfident net rises while its answers still improve."""
+        """The error rate: an overconfident net's loss rises while its answers still improve."""
         return (output.argmax(-1) != batch["y"]).float().mean()
 
     def layers(self) -> Layers:

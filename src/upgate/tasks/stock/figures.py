@@ -40,7 +40,7 @@ def _series(axes: Axes, frame: pd.DataFrame, prefix: str) -> None:
 
 
 def _lead(axes: Axes, frame: pd.DataFrame, name: str) -> None:
-    """A reference's squared error minus the forecast's, summed: rising where it forecasts better."""
+    """A reference's squared error minus the forecast's, summed: rising where it is better."""
     days, error = frame["label_date"], (frame["forecast"] - frame["truth"]) ** 2
     for reference, colour, style in (("persistence", BLUE, "-"), ("har", GREY, "--")):
         if reference in frame:
