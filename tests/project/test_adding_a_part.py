@@ -67,26 +67,20 @@ def copied(to: Path) -> Path:
     return to
 
 
-def run(line: str, tree: Path, folder: Path, *more: str) -> None:
-    """Run a line of the page in the tree: make's as a small budget, python's and pytest's with this interpreter."""
+def run(line: str, tree: Path, folder: Path, *more: str) -> str:
+    """Run a line of the page in the tree, and return what it prints.
+
+    That of make and upgate with a small budget, python's and pytest's with this interpreter.
+    """
     words = shlex.split(line)
-    if words[0] == "make":
-        words = [
-            sys.executable,
-            "-m",
-            "upgate.cli",
-            *shrunk(called(line, folder)),
-            f"cache={folder / 'prepared'}",
-        ]
-    elif words[0] in ("python", "pytest"):
-        words = [
-            sys.executable,
-            *(
-                ["-m", "pytest", "-p", "no:cacheprovider", *words[1:], *more]
-                if words[0] == "pytest"
-                else words[1:]
-            ),
-        ]
+    if words[0] in ("make", "upgate"):
+        words = shrunk(called(line, folder))
+        cache = [f"cache={folder / 'prepared'}"] if words[0] == "train" else []
+        words = [sys.executable, "-m", "upgate.cli", *words, *cache]
+    elif words[0] == "pytest":
+        words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words[1:], *more]
+    elif words[0] == "python":
+        words = [sys.executable, *words[1:]]
     env = {**os.environ, "PYTHONPATH": str(tree / "src")}  # goes before an editable install
     done = subprocess.run(
         words, cwd=tree, env=env, capture_output=True, text=True, encoding="utf-8", timeout=180
@@ -94,6 +88,7 @@ def run(line: str, tree: Path, folder: Path, *more: str) -> None:
     assert done.returncode == 0, (
         f"{line}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     )
+    return done.stdout
 
 
 def cases(choice: tuple[str, str]) -> Counter[str]:
@@ -143,8 +138,9 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
     tree, report = copied(tmp_path_factory.mktemp("tree")), folder / "found.xml"
     for place, language, text in blocks():
         if language != "bash":
+            (tree / place).parent.mkdir(parents=True, exist_ok=True)
             with (tree / place).open("a", encoding="utf-8") as file:
-                file.write("\n\n" * (language == "python") + text)
+                file.write("\n\n" * (language == "python" and file.tell() > 0) + text)
             continue
         for line in text.splitlines():
             run(line, tree, folder, f"--junitxml={report}")
@@ -154,6 +150,8 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
         if one["metrics"].get("engagement/noise_norm")
     )
     assert result["metrics"]["engagement/noise_norm"] > 0 and not result["diverged"]
+    jittered = [name for name in results(tree / "runs") if "jitter" in name]
+    assert len(jittered) == 1  # of the folder outside the tree
 
     names = [case.attrib["name"] for case in ElementTree.parse(report).iter("testcase")]
     by_function = Counter(name.partition("[")[0] for name in names)

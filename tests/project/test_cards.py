@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from upgate.config.compose import PARTS, REGULARIZATION, compose, conf_dir
 from upgate.config.overrides import parse_overrides
 from upgate.errors import UserError
 from upgate.recipe.recipe import Recipe
+from upgate.run import provenance
 from upgate.run.resolve import check_recipe
 
 CHOICES = sorted(
@@ -138,17 +140,54 @@ def test_numbers_refusals_and_gaps_reach_the_card(tmp_path: Path) -> None:
     (tmp_path / "screen-stock.json").write_text(json.dumps([refused]), encoding="utf-8")
     cards = script("cards")
     found = cards["read"](tmp_path)
-    once = cards["filled"](card("clip", "agc"), "clip", "agc", found)
+    once = cards["fill"](card("clip", "agc"), "clip", "agc", found)
     assert (
         "+0.0123 ± 0.0020 in accuracy" in once and "Data abc, code def." in once and "×1.05" in once
     )
     assert "not measured: refused: it needs tokens." in once
-    assert cards["filled"](once, "clip", "agc", found) == once
+    assert cards["fill"](once, "clip", "agc", found) == once
     assert once.partition("**Measured.**")[0] == card("clip", "agc").partition("**Measured.**")[0]
     assert (
-        cards["filled"](once, "clip", "agc", {}).count("not measured yet: `python bench/screen.py")
+        cards["fill"](once, "clip", "agc", {}).count("not measured yet: `python bench/screen.py")
         == 2
     )
+
+
+def test_cards_are_not_filled_from_code_that_nobody_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"group": "clip", "name": "agc", "seeds": 3, "code": ""}
+    unmeasured = row | {"name": "norm", "seeds": 0}
+    (tmp_path / "screen-stock.json").write_text(json.dumps([unmeasured, row]), encoding="utf-8")
+    before = {path: path.read_bytes() for path in CARDS.glob("*.md")}
+    with pytest.raises(SystemExit) as refused:
+        script("cards")["main"]([f"cards={CARDS}", f"results={tmp_path}"])
+    assert refused.value.code == 2 and before == {p: p.read_bytes() for p in CARDS.glob("*.md")}
+    error = capsys.readouterr().err
+    assert "screen-stock.json does not say which commit's code measured clip=agc" in error
+    assert error.count("\n") == 1 and "(1 rows" in error
+
+
+def test_a_screen_of_code_that_nobody_knows_trains_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "git_state", dict)
+    with pytest.raises(SystemExit) as refused:
+        script("screen")["main"]([f"root={tmp_path / 'runs'}", f"out={tmp_path}"])
+    assert refused.value.code == 2 and list(tmp_path.iterdir()) == []
+    error = capsys.readouterr().err
+    assert "git cannot tell the commit of this code" in error and error.count("\n") == 1
+
+
+def test_a_screen_does_not_write_runs_of_code_that_nobody_knows() -> None:
+    screen = script("screen")
+    c = screen["Contrast"]("clip", "agc", ("clip=agc",), ())
+    known, unknown = (SimpleNamespace(parent=parent) for parent in ("a", "b"))
+    commits = {"a": "1234567", "b": ""}
+    assert screen["name_commits"](c, [(known, known)], commits) == "1234567"
+    assert screen["name_commits"](c, [], commits) == ""
+    with pytest.raises(UserError, match="does not say which commit's code trained clip=agc; "):
+        screen["name_commits"](c, [(known, known), (unknown, known)], commits)
 
 
 def chosen(words: tuple[str, ...], recipe: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +223,7 @@ def test_the_screen_compares_recipes_that_differ_in_one_choice() -> None:
 
 
 def test_what_the_screen_puts_beside_a_choice_is_needed() -> None:
-    for choice in script("screen")["BESIDE"]:
+    for choice in script("screen")["NEEDS"]:
         assert refused("stock", choice) or refused("sentiment", choice), choice
 
 
@@ -198,14 +237,16 @@ def refused(task: str, choice: str) -> bool:
 
 
 def test_the_screen_measures_resumes_and_keeps_other_groups(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(provenance, "git_state", lambda: {"sha": "c0ffee" * 6 + "beef"})
     screen = script("screen")
     screen["TASKS"]["sentiment"] = f"{TINY} trainer.accelerator=cpu cache={tmp_path / 'prepared'}"
     places = [f"root={tmp_path / 'runs'}", f"out={tmp_path}"]
     screen["main"](["task=sentiment", "groups=averaging", "seeds=0,1", *places])
     first = json.loads((tmp_path / "screen-sentiment.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in first] == ["ema", "none", "swa"]
+    assert [row["code"] for row in first] == ["c0ffeec", "", "c0ffeec"]
     ema, none, _ = first
     assert (
         ema["seeds"] == 2
