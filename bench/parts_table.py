@@ -117,7 +117,9 @@ def about(item: Any) -> Iterator[Choice]:
 
 def is_own_file(path: Path, group: str) -> bool:
     """Whether a file of tests is about one group."""
-    return path.parent.name == group or path.stem.startswith(f"test_{group}")
+    if path.parent.name != "recipe":
+        return path.parent.name == group
+    return path.stem.startswith(f"test_{group}")
 
 
 def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool:
