@@ -25,12 +25,14 @@ from rich.console import Console
 
 from helpers.execution import killer
 from upgate.cli.entry import pairs
+from upgate.experiment.session import Session
+from upgate.report.tune import search_files
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tune.command import tune_command
-from upgate.tune.plan import job_at, plan, trial_job
+from upgate.tune.plan import plan_search, trial_job
 from upgate.tune.search import point
 
 # of the 23 rates of this seed one is 1.8, which diverges (as 1.5 did), and the next 0.8, which does not
@@ -149,16 +151,14 @@ def measured(place: Place, load: float) -> tuple[str, list[str]]:
 def trials(place: Place) -> list[Asked]:
     """Key, name and rate of every trial: points are a function of the seed and the number."""
     library = Datasets()
-    planned = plan(words(place), None, library)
+    session = Session(Console(quiet=True), library, None)
+    planned = plan_search(words(place), session)
     search, (arm,) = planned.search, planned.search.arms
     found = []
     for number in range(search.trials):
         values = point(search, arm, number, [])
-        job = job_at(
-            trial_job(arm, values, search.blocks[0], None, library, f"trial={number}"),
-            search.seeds[0],
-            0,
-        )
+        job = trial_job(arm, values, search.blocks[0], session, f"trial={number}")
+        job = job.at(search.seeds[0], 0)
         found.append(Asked(job.spec.key, job.name, (values or arm.baseline)["optimizer.lr"]))
     return found
 
@@ -177,7 +177,7 @@ def words(place: Place) -> list[str]:
 def tune(place: Place) -> Ended:
     """`upgate tune`, in this process: on a busy machine another one takes minutes to begin."""
     begun, console = time.monotonic(), Console(file=io.StringIO(), width=100)
-    code = tune_command(words(place), None, True, console)
+    code = tune_command(words(place), None, True, console, search_files)
     return Ended(code, " ".join(console.file.getvalue().split()), time.monotonic() - begun)  # type: ignore[attr-defined]
 
 

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from upgate.cli.entry import overridden
-from upgate.study.result import StudyResult, from_json
-from upgate.study.text import cells, metric_name, score
+from upgate.serialization import from_json
+from upgate.study.result import StudyResult
+from upgate.study.text import format_score, metric_name, verdict_cells
 
 Asked = Mapping[str, str]
 
@@ -86,7 +87,7 @@ def result(name: str, asked: Asked) -> StudyResult | None:
     words = command(name, asked)
     for path in root_of(words).glob("studies/*/result.json"):
         found = from_json(StudyResult, path.read_text())
-        if found.study.words == words[2:]:
+        if found.study.overrides == words[2:]:
             return found
     return None
 
@@ -102,14 +103,14 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
         (f"share of {one.arm}", one) for one in found.parts
     ]
     unit = "%" if study.unit == "%" else "points"
-    rows = [f"| {arm} | {' | '.join(cells(study, one))} |" for arm, one in arms]
+    rows = [f"| {arm} | {' | '.join(verdict_cells(study, one))} |" for arm, one in arms]
     rows += [
-        f"| {reference} | {score(value)} | | | reference |"
+        f"| {reference} | {format_score(value)} | | | reference |"
         for reference, value in sorted(found.references.items())
     ]
     rows.insert(
         len(arms) - len(found.parts),
-        f"| {study.baseline} | {score(found.baseline_score)} | | | baseline |",
+        f"| {study.baseline} | {format_score(found.baseline_score)} | | | baseline |",
     )
     runs = sum(len(keys) for keys in study.keys.values())
     return [

@@ -1,7 +1,7 @@
 """What every command prints alike: tables that fit a terminal, failures, and how to go on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from rich.box import SIMPLE_HEAD
@@ -34,6 +34,12 @@ def new_table(title: str, *headings: str, left: int = 1) -> Table:
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="left" if i < left else "right", overflow="fold")
     return table
+
+
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Lines as they are: no markup is read, nothing is highlighted, nothing is wrapped."""
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_failures(console: Console, failed: Sequence[Failure]) -> None:

@@ -25,12 +25,11 @@ from upgate.execution.executor import Executor, check_executor
 from upgate.execution.local import gpus, most_workers, slot_environments
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.experiment.jobs import make_pair
+from upgate.experiment.progress import RunProgress, TimedProgress
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job, make_result
 from upgate.run.table_cache import TableCache, packed
 from upgate.store.store import Store
-from upgate.study.budget import Budget
-from upgate.study.command import Progress
 
 Answer = Callable[[WorkRequest], WorkResponse]
 
@@ -110,7 +109,10 @@ def go(
 ) -> tuple[list[Any], str]:
     console = Console(file=io.StringIO(), width=300)
     with store.parent("stock", "sweep", "f" * 64, {}) as parent:
-        found = execute(jobs, library.fetch, store, parent, console, executor=executor, **more)
+        progress = RunProgress(console, str(len(jobs)))
+        found = execute(
+            jobs, library.fetch, store, parent, console, progress, executor=executor, **more
+        )
     return found, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -205,9 +207,9 @@ def test_the_driver_spends_little_on_each_run(pairs: Any, library: Datasets, sto
 def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
     jobs, now = pairs(4), [0.0]
     console, stub = Console(file=io.StringIO(), width=200), Stub(2, fine)
-    found = Budget(0, {job.spec.key: 10.0 for job in jobs}, True, 1.0, None)
-    progress = Progress(found, console, clock=lambda: now[0])
-    assert progress.left(2) == 40 and progress.left(1) == 80 and progress.left(100) == 10
+    progress = TimedProgress(console, {job.spec.key: 10.0 for job in jobs}, lambda: now[0])
+    left = progress.seconds_left
+    assert left(2) == 40 and left(1) == 80 and left(100) == 10
     progress.on_run_start(jobs[0], stub)
     progress.on_run_start(jobs[1], stub)
     now[0] = 20.0
@@ -215,7 +217,7 @@ def test_time_left_counts_runs_that_overlap(pairs: Any) -> None:
     progress.on_run_end(
         jobs[0], result, stub
     )  # it took twice as long as expected; the other one should end now
-    assert progress.left(2) == 60
+    assert left(2) == 60
     assert (
         f"run 1 of 8 done: {jobs[0].name}, 20 seconds; about 60 seconds left"
         in console.file.getvalue()

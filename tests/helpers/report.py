@@ -6,20 +6,20 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
+from upgate.experiment.designs import Arm
 from upgate.page.figure import RunTables
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
 from upgate.study.result import (
-    Arm,
     ArmVerdict,
     Attributed,
     Control,
     Cost,
     Interaction,
-    Significance,
     Study,
     StudyResult,
 )
+from upgate.tasks.significance import Significance
 
 EVIL = "<script>alert(1)</script>"
 SEEDS, FOLDS, PARTS = list(range(6)), [0, 1], ["optimizer", "clip", "regularization", "init"]
@@ -58,7 +58,7 @@ def study(task: str, design: str = "parts", source: str = "S&P 500 (arch)") -> S
         id=f"{task}-{design}-1a2b3c4d",
         task=task,
         design=design,
-        words=[f"study={design}", f"task={task}"],
+        overrides=[f"study={design}", f"task={task}"],
         arms=names,
         parts=PARTS if design == "parts" else [],
         seeds=SEEDS,
@@ -155,7 +155,7 @@ def result(
             name: {str(f): float(np.mean(gap[np.isfinite(gap)])) * (0.8 + 0.4 * f) for f in FOLDS}
             for name, gap in gaps.items()
         },
-        second={
+        significance={
             "upgraded": [
                 Significance(
                     "Diebold-Mariano" if stock else "McNemar",

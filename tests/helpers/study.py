@@ -8,13 +8,14 @@ from typing import Any
 from rich.console import Console
 
 from helpers.run import places, small
+from upgate.report.tune import search_files
 from upgate.study.command import study_command
 
 
 def study(root: Path, *words: str, yes: bool = True, width: int = 80) -> tuple[int, str]:
     """Run `upgate study` in this process; return its exit code and what it said."""
     console = Console(file=io.StringIO(), width=width)
-    code = study_command(tiny(root, *words), None, yes, console)
+    code = study_command(tiny(root, *words), None, yes, console, search_files)
     return code, console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -12,11 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from helpers.run import places, small
+from upgate.experiment.session import Session
+from upgate.report.tune import search_files
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job, flatten_spec
 from upgate.run.result import Result
 from upgate.tune.command import tune_command
-from upgate.tune.plan import Plan, plan
+from upgate.tune.plan import SearchPlan, plan_search
 from upgate.tune.search import Context, Trials, run_block
 
 TINY = [
@@ -37,7 +39,7 @@ def tiny(root: Path, *words: str) -> list[str]:
 def tune(root: Path, *words: str, yes: bool = True) -> tuple[int, str]:
     """Run `upgate tune` in this process; return its exit code and what it said."""
     console = Console(file=io.StringIO(), width=100)
-    code = tune_command(tiny(root, *words), None, yes, console)
+    code = tune_command(tiny(root, *words), None, yes, console, search_files)
     return code, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -68,10 +70,11 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 
 
 LIBRARY = Datasets()  # of made-up runs: the data are read once
+SESSION = Session(Console(quiet=True), LIBRARY, None)
 
 
-def planned(*words: str) -> Plan:
-    return plan(small(*words), None, LIBRARY)
+def planned(*words: str) -> SearchPlan:
+    return plan_search(small(*words), SESSION)
 
 
 def bowl(job: Job) -> float:
@@ -115,8 +118,8 @@ class Fake:
         return {job.spec.key: self.run(job) for job in jobs}
 
 
-def search(found: Plan, fake: Fake) -> tuple[Trials, dict[str, int | None]]:
+def search(found: SearchPlan, fake: Fake) -> tuple[Trials, dict[str, int | None]]:
     """The first block of a search, its runs a function."""
     parents = {arm.name: "" for arm in found.search.arms}
-    context = Context(found.search, None, LIBRARY, fake, parents, lambda *_: None)
+    context = Context(found.search, SESSION, fake, parents, lambda *_: None)
     return run_block(context, found.search.blocks[0])

@@ -155,7 +155,7 @@ def test_the_pages_commands_are_commands_and_both_languages_have_them() -> None:
     ]:
         multirun = "ARGS=-m" in words
         words = [word for word in words if not word.startswith("ARGS=")]
-        words = tuning.read(words)[1] if target == "tune" else words
+        words = tuning.read_tune_options(words)[1] if target == "tune" else words
         assert all(
             config.compose(one, None)["executor"] for one in config.expand(words, multirun, None)
         )

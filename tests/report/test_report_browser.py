@@ -11,7 +11,7 @@ import pytest
 from helpers.report import EVIL, Tables, result
 from upgate.report.article import article_page
 from upgate.report.study import study_page as page
-from upgate.study.facts import facts
+from upgate.study.facts import check_claims
 from upgate.study.load import Experiment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -58,7 +58,7 @@ def article() -> str:
         dict.fromkeys(studies, ""),
         ["upgate study experiment=article task=stock"],
     )
-    return article_page(asked, studies, facts(studies), dict.fromkeys(studies, Tables()))
+    return article_page(asked, studies, check_claims(studies), dict.fromkeys(studies, Tables()))
 
 
 class Seen:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from upgate.errors import UserError
+from upgate.experiment.designs import two_level
 from upgate.stats.attribution import (
     attribute,
     full_weights,
@@ -13,7 +14,6 @@ from upgate.stats.attribution import (
     pair_weights,
     shapley_weights,
 )
-from upgate.study.design import two_level
 
 NAMES = "abcdefgh"
 RNG = np.random.default_rng(0)

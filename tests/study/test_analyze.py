@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from upgate.experiment.designs import Arm
+from upgate.serialization import from_json
 from upgate.store.record import Row
-from upgate.study.analyze import judge
-from upgate.study.result import Arm, Study, StudyResult, from_json
+from upgate.study.analyze import analyze
+from upgate.study.result import Study, StudyResult
 
 SPLIT = {"name": "walk_forward", "folds": 2, "test": 0.15, "gap": None}
 
@@ -26,7 +28,7 @@ def study_of(task: str, arms: list[Arm], parts: list[str], seeds: int = 6, folds
         id=f"{task}-x",
         task=task,
         design="factorial" if parts else "arms",
-        words=[],
+        overrides=[],
         arms=arms,
         parts=parts,
         seeds=list(range(seeds)),
@@ -120,7 +122,7 @@ SCORES = {"base": 1.0, "good": 0.8, "bad": 1.3, "same": 1.0}
 
 
 def judged(study: Study, rows: list[Row]) -> StudyResult:
-    found = judge(study, rows, no_tables)
+    found = analyze(study, rows, no_tables)
     assert (
         from_json(StudyResult, found.json()).json() == found.json()
     )  # infinities too go there and back
@@ -133,7 +135,7 @@ def study() -> Study:
 
 
 def words(found: StudyResult) -> dict[str, str]:
-    return {one.arm: one.word for one in found.verdicts}
+    return {one.arm: one.verdict for one in found.verdicts}
 
 
 def test_each_arm_gets_its_word_and_holm_counts_them_all(study: Study) -> None:
@@ -143,7 +145,9 @@ def test_each_arm_gets_its_word_and_holm_counts_them_all(study: Study) -> None:
     assert all(one.p_holm >= one.p for one in found.verdicts)
     assert found.sentence == "Beside base: good helps, bad hurts, same is equivalent."
     assert (
-        found.aa is not None and found.aa.arm == "again" and found.aa.word not in ("helps", "hurts")
+        found.aa is not None
+        and found.aa.arm == "again"
+        and found.aa.verdict not in ("helps", "hurts")
     )
     assert found.complete and found.looks == len(rows_of(study, SCORES))
 
@@ -158,9 +162,9 @@ def test_a_run_that_diverged_ranks_last_and_is_counted(study: Study) -> None:
     found = judged(study, rows)
     good = found.verdicts[0]
     assert found.differences["good"]["3"] == math.inf and good.n == 6 and good.diverged == 1
-    assert good.word != "helps"  # five of six is not enough
+    assert good.verdict != "helps"  # five of six is not enough
     assert found.diverged["good"] == 1 and found.diverged["base"] == 0
-    assert found.second["good"] == [] and found.confidence_set.get("good", 0) == 0
+    assert found.significance["good"] == [] and found.confidence_set.get("good", 0) == 0
     assert math.isinf(found.scores["good"]["3"])
 
 
@@ -186,7 +190,7 @@ def test_a_seed_counts_where_all_of_it_is_there() -> None:
         and "2" not in found.differences["good"]
     )
     assert found.missing["good"] == ["2/1"] and not found.complete
-    assert found.verdicts[0].word == "undecided" and found.verdicts[0].more_seeds == 1
+    assert found.verdicts[0].verdict == "undecided" and found.verdicts[0].more_seeds == 1
     assert judged(study, []).sentence.startswith("Nothing can be said yet")
 
 
@@ -230,9 +234,9 @@ def test_shares_of_a_factorial_sum_to_the_whole_and_are_judged() -> None:
     )
     assert found.attribution is not None
     shares = {part: share.share.effect for part, share in found.attribution.shares.items()}
-    assert sum(shares.values()) == pytest.approx(found.attribution.whole.effect, abs=1e-12)
+    assert sum(shares.values()) == pytest.approx(found.attribution.full.effect, abs=1e-12)
     assert shares["a"] == pytest.approx(math.log(0.8), abs=0.01) and abs(shares["b"]) < 0.01
-    assert {one.arm: one.word for one in found.parts} == {"a": "helps", "b": "equivalent"}
+    assert {one.arm: one.verdict for one in found.parts} == {"a": "helps", "b": "equivalent"}
     assert (
         found.sentence.startswith("both helps: its MSE ratio is 20")
         and "of its 2 parts a helps, b is equivalent" in found.sentence
@@ -243,8 +247,8 @@ def test_text_is_judged_in_points_and_by_its_items() -> None:
     study = study_of("sentiment", [Arm("base", []), Arm("good", [])], [])
     found = judged(study, rows_of(study, {"base": 0.6, "good": 0.8}))
     (one,) = found.verdicts
-    assert one.word == "helps" and study.shown(one.effect) == pytest.approx(20, abs=1.5)
-    bootstrap, mcnemar = found.second["good"]
+    assert one.verdict == "helps" and study.shown(one.effect) == pytest.approx(20, abs=1.5)
+    bootstrap, mcnemar = found.significance["good"]
     assert (
         bootstrap.effect == pytest.approx(0.2, abs=0.02)
         and bootstrap.low < bootstrap.effect < bootstrap.high

@@ -14,12 +14,13 @@ from helpers.report import Tables, outline, result
 from helpers.study import tiny
 from upgate import cli
 from upgate.report.article import article_page
-from upgate.stats.paired import ratio_of_means
+from upgate.report.tune import search_files
+from upgate.stats.paired import Interval, ratio_of_means
 from upgate.store.store import Store
 from upgate.study.article import article_command, settings
 from upgate.study.command import study_command
-from upgate.study.facts import decided, excess, facts
-from upgate.study.load import Experiment, experiments, load_experiment, newest
+from upgate.study.facts import check_claims, excess, judge_claim
+from upgate.study.load import Experiment, list_experiments, load_experiment, newest_id
 
 STOCK = [
     "study.seeds=2",
@@ -70,7 +71,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_the_interval_decides_against_the_claimed_size(
     gain: tuple[float, float, float], claimed: float, n: int, word: str
 ) -> None:
-    assert decided(gain, claimed, n)[0] == word
+    assert judge_claim(Interval(*gain), claimed, n) == word
 
 
 def test_the_share_of_excess_has_the_interval_that_the_paired_t_test_inverts_to() -> None:
@@ -101,27 +102,27 @@ def test_the_claim_as_a_share_of_the_excess() -> None:
 def test_facts_of_made_up_studies() -> None:
     found = {
         (f.claim, f.setting): f
-        for f in facts({"volatility": result(design="pair"), "level": result(design="pair")})
+        for f in check_claims({"volatility": result(design="pair"), "level": result(design="pair")})
     }
     less = found["less", "level"]
     one = result(design="pair").verdicts[0]
     assert (less.gain, less.low, less.high) == pytest.approx(
         tuple(-100 * math.expm1(x) for x in (one.effect, one.high, one.low))
     )
-    assert (less.word, less.role, less.claimed) == ("refuted", "article", 20.0)  # 6% is not 20%
+    assert (less.verdict, less.role, less.claimed) == ("refuted", "article", 20.0)  # 6% is not 20%
     assert (
-        found["beyond", "level"].word == "confirmed"
+        found["beyond", "level"].verdict == "confirmed"
         and found["beyond", "volatility"].against == "har"
     )
-    assert found["excess", "level"].word == "not shown" and math.isnan(
+    assert found["excess", "level"].verdict == "not shown" and math.isnan(
         found["excess", "level"].gain
     )  # .93: better than persistence
-    text = {f.claim: f for f in facts({"reviews": result("sentiment", design="pair")})}
+    text = {f.claim: f for f in check_claims({"reviews": result("sentiment", design="pair")})}
     assert text["less"].gain == pytest.approx(
         100 * result("sentiment", design="pair").verdicts[0].effect
     )
     assert (
-        text["less"].word == "refuted"
+        text["less"].verdict == "refuted"
         and text["linear"].role == "honest"
         and text["linear"].claimed == 5
     )
@@ -185,7 +186,7 @@ def test_the_same_command_trains_nothing_again_and_says_the_same(stock: tuple[Pa
     assert code == 0 and "all studies: 12 runs, 12 done and 0 to do" in again
     assert again[again.index("the article's claim") :] == said[said.index("the article's claim") :]
     store = Store(root)
-    (name,) = experiments(store)
+    (name,) = list_experiments(store)
     (parent,) = (row for row in store.rows() if row.tags.get("upgate.level") == "experiment")
     studies = [row for row in store.rows() if row.tags.get("upgate.level") == "study"]
     assert (
@@ -196,7 +197,7 @@ def test_the_same_command_trains_nothing_again_and_says_the_same(stock: tuple[Pa
     assert {"less/level/gain", "less/return/claimed", "beyond/volatility/gain_low"} <= set(
         parent.metrics
     )
-    assert newest(store) == name
+    assert newest_id(store) == name
 
 
 def test_the_page_holds_the_claim_and_every_study(
@@ -204,7 +205,7 @@ def test_the_page_holds_the_claim_and_every_study(
 ) -> None:
     root, _ = stock
     store = Store(root)
-    (name,) = experiments(store)
+    (name,) = list_experiments(store)
     pages = {}
     for key, words in {
         "latest": [],
@@ -232,12 +233,12 @@ def test_a_study_that_is_done_again_by_itself_is_the_latest(stock: tuple[Path, s
     root, _ = stock
     store = Store(root)
     words = settings(["experiment=article", *tiny(root, *STOCK)], None)["volatility"]
-    assert study_command(words, None, True, Console(quiet=True)) == 0
+    assert study_command(words, None, True, Console(quiet=True), search_files) == 0
     assert (
-        newest(store)
-        == load_experiment(store, next(iter(experiments(store)))).studies["volatility"]
+        newest_id(store)
+        == load_experiment(store, next(iter(list_experiments(store)))).studies["volatility"]
     )
-    assert newest(store, experiment=True) == next(iter(experiments(store)))
+    assert newest_id(store, experiment=True) == next(iter(list_experiments(store)))
 
 
 def test_reviews_end_to_end(tmp_path: Path) -> None:
@@ -288,7 +289,9 @@ def test_a_page_of_made_up_studies_says_every_claim(language: str) -> None:
         dict.fromkeys(results, "x"),
         ["upgate study <b>"],
     )
-    html = article_page(asked, results, facts(results), dict.fromkeys(results, Tables()), language)
+    html = article_page(
+        asked, results, check_claims(results), dict.fromkeys(results, Tables()), language
+    )
     found = outline(html)
     assert "study &lt;b&gt;" in html and [one["href"] for one in found.named("a")] == [
         "#level",

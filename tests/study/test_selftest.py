@@ -8,7 +8,14 @@ from rich.console import Console
 
 from upgate.stats.power import power
 from upgate.study import selftest as controls
-from upgate.study.selftest import PHI, Check, between, prices, rates, selftest
+from upgate.study.selftest import (
+    PHI,
+    Check,
+    found_differences,
+    rate_bounds,
+    selftest,
+    simulate_prices,
+)
 
 
 def test_all_controls_hold() -> None:
@@ -20,21 +27,24 @@ def test_all_controls_hold() -> None:
 
 def test_a_judge_that_finds_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).normal(size=(400, 6))
-    low, high = between(0.05)
-    assert low <= rates(noise) <= high
-    assert rates(noise + 0.5) > high and not Check("x", rates(noise + 0.5), low, high).holds
+    low, high = rate_bounds(0.05)
+    assert low <= found_differences(noise) <= high
+    assert (
+        found_differences(noise + 0.5) > high
+        and not Check("x", found_differences(noise + 0.5), low, high).holds
+    )
     monkeypatch.setattr(controls, "ALPHA", 0.2)
-    assert rates(noise) > high
+    assert found_differences(noise) > high
 
 
 def test_the_planted_effect_is_found_as_often_as_its_power_says() -> None:
-    found = rates(np.random.default_rng(2).normal(1.0, size=(400, 6)))
-    low, high = between(power(1.0, 6))
+    found = found_differences(np.random.default_rng(2).normal(1.0, size=(400, 6)))
+    low, high = rate_bounds(power(1.0, 6))
     assert low <= found <= high and low < power(1.0, 6) < high
 
 
 @pytest.mark.parametrize("phi", [0.0, PHI])
 def test_simulated_returns_have_the_autocorrelation_asked_for(phi: float) -> None:
-    returns = np.diff(np.log(prices(phi, seed=3)["close"]))
+    returns = np.diff(np.log(simulate_prices(phi, seed=3)["close"]))
     assert np.corrcoef(returns[1:], returns[:-1])[0, 1] == pytest.approx(phi, abs=0.05)
     assert returns.std() == pytest.approx(0.01 / np.sqrt(1 - phi**2), rel=0.05)

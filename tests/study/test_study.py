@@ -13,11 +13,12 @@ from helpers.run import results as runs_below
 from helpers.study import numbers, results, study, tiny
 from upgate import cli
 from upgate.run.datasets import Datasets
+from upgate.serialization import from_json
 from upgate.store.store import Store
-from upgate.study.analyze import judge
-from upgate.study.load import load_study, result_of, tables_of
-from upgate.study.plan import plan
-from upgate.study.result import Study, StudyResult, from_json
+from upgate.study.analyze import analyze
+from upgate.study.load import analyze_stored, load_study, table_reader
+from upgate.study.plan import plan_study
+from upgate.study.result import Study, StudyResult
 from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
 PAIR = ["study=pair", "study.seeds=6"]
@@ -37,7 +38,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, StudyResu
     root = tmp_path_factory.mktemp("pair") / "runs"
     code, said = study(root, *PAIR)
     assert code == 0
-    return root, said, result_of(Store(root), load_study(Store(root), "latest"))
+    return root, said, analyze_stored(Store(root), load_study(Store(root), "latest"))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, StudyRes
     root = tmp_path_factory.mktemp("parts") / "runs"
     code, said = study(root, *PARTS, "study.aa=false", "study.zero=false")
     assert code == 0
-    return root, said, result_of(Store(root), load_study(Store(root), "latest"))
+    return root, said, analyze_stored(Store(root), load_study(Store(root), "latest"))
 
 
 def test_a_pair_is_judged_by_the_paired_log_ratios_of_its_runs(
@@ -84,7 +85,9 @@ def test_aa_is_the_baseline_on_other_seeds(pair: tuple[Path, str, StudyResult]) 
 
 def test_independent_updates_change_nothing(pair: tuple[Path, str, StudyResult]) -> None:
     (control,) = pair[2].controls
-    assert control.holds and control.difference == 0 and "layerwise=independent" in control.words
+    assert (
+        control.holds and control.difference == 0 and "layerwise=independent" in control.overrides
+    )
     assert "holds: not a bit differs" in pair[1]
 
 
@@ -117,9 +120,9 @@ def test_the_result_is_the_stores_alone_and_survives_json(
     assert described == found.study
     rows = store.rows(task="stock")
     assert (
-        judge(described, rows, tables_of(store)).json()
+        analyze(described, rows, table_reader(store)).json()
         == found.json()
-        == judge(described, rows[:], tables_of(store)).json()
+        == analyze(described, rows[:], table_reader(store)).json()
     )
     assert from_json(StudyResult, found.json()) == found
     assert results(root)[found.study.id] == json.loads(found.json())
@@ -130,7 +133,7 @@ def test_another_machine_makes_the_same_from_mlflow_alone(
 ) -> None:
     root, _, found = pair
     there = Store(tmp_path / "elsewhere", f"sqlite:///{root / 'mlflow.db'}")
-    assert result_of(there, load_study(there, found.study.id)).json() == found.json()
+    assert analyze_stored(there, load_study(there, found.study.id)).json() == found.json()
 
 
 def test_losses_and_tickers_are_those_of_the_forecasts(pair: tuple[Path, str, StudyResult]) -> None:
@@ -149,8 +152,8 @@ def test_losses_and_tickers_are_those_of_the_forecasts(pair: tuple[Path, str, St
         found.verdicts[0].effect, rel=1e-9
     )  # one ticker: its ratio is the study's
     assert found.ticker_interval["upgraded"].low < ratio < found.ticker_interval["upgraded"].high
-    both, dates, _ = found.second["upgraded"]
-    assert [test.name for test in found.second["upgraded"]] == [
+    both, dates, _ = found.significance["upgraded"]
+    assert [test.name for test in found.significance["upgraded"]] == [
         BOTH_WAYS,
         SEEDS_FIXED,
         OVER_PERSISTENCE,
@@ -218,11 +221,11 @@ def test_parts_are_added_left_out_and_their_shares_sum_to_the_whole(
     shares = [share.share.effect for share in found.attribution.shares.values()]
     assert (
         sum(shares)
-        == pytest.approx(found.attribution.whole.effect, rel=1e-9)
+        == pytest.approx(found.attribution.full.effect, rel=1e-9)
         == pytest.approx(whole.effect, rel=1e-9)
     )
     assert [one.effect for one in found.parts] == pytest.approx(shares, rel=1e-9)
-    assert {one.word for one in found.verdicts} == {"undecided"}  # one seed decides nothing
+    assert {one.verdict for one in found.verdicts} == {"undecided"}  # one seed decides nothing
     assert "share of optimizer" in said
 
 
@@ -246,7 +249,7 @@ def test_a_plan_alone_trains_nothing_and_makes_no_store(tmp_path: Path) -> None:
 def test_a_failed_run_is_told_and_leaves_its_seed_out(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     words = ["study=pair", "study.seeds=2", "study.aa=false", "study.zero=false"]
-    keys = plan(tiny(root, *words), None, Datasets()).study.keys["upgraded"]
+    keys = plan_study(tiny(root, *words), None, Datasets()).study.keys["upgraded"]
     (root / keys["1/0"][:16] / "best.ckpt").mkdir(parents=True)  # its weights cannot be written
     code, said = study(root, *words)
     (found,) = results(root).values()

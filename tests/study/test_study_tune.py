@@ -9,7 +9,7 @@ from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
-from upgate.study.plan import plan
+from upgate.study.plan import plan_study
 
 WORDS = ("study.seeds=2", "study.tune=2", "study.aa=false", "study.zero=false", "data.start=2016")
 
@@ -41,4 +41,4 @@ def test_unasked_nothing_is_tuned(tmp_path: Path) -> None:
 
 def test_a_plan_without_its_search_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study.tune=2 goes with a study of its own"):
-        plan(tiny(tmp_path / "runs", *WORDS), None, Datasets())
+        plan_study(tiny(tmp_path / "runs", *WORDS), None, Datasets())

@@ -10,9 +10,10 @@ from helpers.report import Tables, result
 from helpers.study import results, study, tiny
 from upgate import cli
 from upgate.report.study import study_page as page
+from upgate.serialization import from_json
 from upgate.store.store import Store
-from upgate.study.load import load_study, result_of
-from upgate.study.result import Cost, Study, Wall, from_json
+from upgate.study.load import analyze_stored, load_study
+from upgate.study.result import Cost, Study, Wall
 
 WORDS = [
     "study=pair",
@@ -49,7 +50,7 @@ def test_epochs_are_measured_once_and_named_and_the_same_command_keeps_them(tmp_
         and "equal wall time: about" in said
         and "a step takes 1.00, 2.20 of the baseline's" in said
     )
-    found = result_of(Store(root), load_study(Store(root), "latest"))
+    found = analyze_stored(Store(root), load_study(Store(root), "latest"))
     assert [arm.name for arm in found.study.arms] == [
         "traditional (4 epochs)",
         "upgraded (2 epochs)",
@@ -63,7 +64,7 @@ def test_epochs_are_measured_once_and_named_and_the_same_command_keeps_them(tmp_
         and found.cost["upgraded (2 epochs)"].epochs <= 2
     )
     assert (
-        "trainer.max_epochs=2" in found.study.arms[1].words
+        "trainer.max_epochs=2" in found.study.arms[1].overrides
         and found.study.frozen["budget"]["max_epochs"] == "by recipe"
     )
     assert from_json(Study, found.study.json()) == found.study

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from upgate.tune.best_of_n import curve, expected_best
+from upgate.tune.best_of_n import best_of_n_curve, expected_best
 from upgate.tune.samplers import (
     generation_of,
     grid_count,
     grid_point,
-    mapped,
+    map_point,
     random_point,
     shared_point,
     sobol_point,
@@ -40,8 +40,8 @@ def test_a_point_depends_on_seed_and_number_alone(sampler: str) -> None:
 def test_arms_share_the_coordinates_of_the_keys_that_they_share() -> None:
     for n in range(1, 9):
         assert random_point(0, n, ["lr", "n"]).items() <= random_point(0, n, KEYS).items()
-        values = mapped(SPACE, sobol_point(0, n, KEYS))
-        assert mapped(SPACE[:1], sobol_point(0, n, KEYS)) == {"lr": values["lr"]}
+        values = map_point(SPACE, sobol_point(0, n, KEYS))
+        assert map_point(SPACE[:1], sobol_point(0, n, KEYS)) == {"lr": values["lr"]}
 
 
 def test_sobol_points_are_spread_more_evenly_than_random_ones() -> None:
@@ -88,7 +88,7 @@ def test_the_expected_best_of_n_is_the_mean_over_all_choices(losses: list[float]
 
 def test_the_curve_ends_at_the_best_and_its_band_holds_it() -> None:
     losses = np.random.default_rng(0).normal(size=40).tolist()
-    found = curve(losses, 0)
+    found = best_of_n_curve(losses, 0)
     assert found.mean[-1] == pytest.approx(min(losses)) and found.mean[0] == pytest.approx(
         fmean(losses)
     )
@@ -97,7 +97,7 @@ def test_the_curve_ends_at_the_best_and_its_band_holds_it() -> None:
         for low, mean, high in zip(found.low, found.mean, found.high, strict=True)
         if mean > min(losses)
     )
-    assert found.mean == sorted(found.mean, reverse=True) and curve(losses, 0) == found
+    assert found.mean == sorted(found.mean, reverse=True) and best_of_n_curve(losses, 0) == found
 
 
 def test_the_expected_best_of_thousands_stays_exact() -> None:

@@ -10,7 +10,7 @@ from helpers.tune import LIBRARY, Fake, answer, bowl, planned, search
 from upgate.experiment.jobs import make_pair
 from upgate.run.job import Job
 from upgate.run.result import Result
-from upgate.tune.plan import job_at, trial_words
+from upgate.tune.plan import trial_overrides
 from upgate.tune.trial import COMPLETE, DIVERGED, FAILED, PRUNED
 
 FEW = [
@@ -34,8 +34,12 @@ def test_trial_zero_is_the_recipe_as_it_is_and_the_best_is_chosen(sampler: str) 
     found = planned(*words(sampler))
     trials, chosen = search(found, fake := Fake())
     ((name, mine),) = trials.items()
-    assert [one.number for one in mine] == list(range(found.search.trials)) and mine[0].words == []
-    assert mine[0].values == found.search.arms[0].baseline and all(one.words for one in mine[1:])
+    assert [one.number for one in mine] == list(range(found.search.trials)) and mine[
+        0
+    ].overrides == []
+    assert mine[0].values == found.search.arms[0].baseline and all(
+        one.overrides for one in mine[1:]
+    )
     top = sorted(mine, key=lambda one: one.loss)[:3]
     assert [one.number for one in mine if one.more] == sorted(one.number for one in top)
     assert chosen[name] == min(top, key=lambda one: one.final).number
@@ -130,7 +134,7 @@ def test_trials_never_see_the_test_part_of_prices() -> None:
     _, _ = search(found, fake := Fake())
     block = found.search.blocks[0]
     last = library.fetch(
-        make_pair([*found.search.arms[0].words, *block.final, "twin=false"], library, None)[0]
+        make_pair([*found.search.arms[0].overrides, *block.final, "twin=false"], library, None)[0]
     )[1]
     assert {job.spec.split.name for job in fake.jobs} == {"development"} and found.search.split[
         "name"
@@ -144,12 +148,11 @@ def test_nested_searches_see_only_what_stands_before_their_test_block() -> None:
     starts = []
     for block in found.search.blocks:
         arm = found.search.arms[0]
-        outer = job_at(
-            make_pair(trial_words(arm, [], block.final), library, None)[0], 0, block.tests[0]
-        )
+        last = make_pair(trial_overrides(arm, [], block.final), library, None)[0]
+        outer = last.at(0, block.tests[0])
         test = library.fetch(outer)[1].fold.test
-        inner = make_pair(trial_words(arm, [], block.search), library, None)[0]
-        parts = [library.fetch(job_at(inner, 0, fold))[1].fold for fold in block.folds]
+        inner = make_pair(trial_overrides(arm, [], block.search), library, None)[0]
+        parts = [library.fetch(inner.at(0, fold))[1].fold for fold in block.folds]
         gap = inner.spec.split.knobs["gap"]
         assert all(
             one.test.stop == test.start - gap or one.test.stop <= test.start - gap for one in parts

@@ -8,8 +8,17 @@ from helpers.tune import LIBRARY, planned
 from upgate.config import compose as config
 from upgate.errors import UserError
 from upgate.experiment.jobs import make_job
-from upgate.tune.options import read
-from upgate.tune.space import Dimension, baseline, dim, dims, ranges, replaced, space_of, words_of
+from upgate.tune.options import read_tune_options
+from upgate.tune.space import (
+    Dimension,
+    baseline_values,
+    find_ranges,
+    make_dimension,
+    make_dimensions,
+    make_space,
+    override_all,
+    to_overrides,
+)
 
 DIMS = [
     Dimension("a", "float", 0.5, 2.0),
@@ -53,9 +62,9 @@ def test_every_range_in_conf_is_one_and_holds_its_default_or_says_null() -> None
     for k in range(max(map(len, single.values()))):
         words = [f"{group}={names[k % len(names)]}" for group, names in single.items()]
         composed = config.compose([*words, f"regularization=[{','.join(terms)}]"])
-        for key, asked in ranges(composed):
-            own = dims(key, asked, baseline_of(composed, key))
-            values = baseline(own, composed)
+        for key, asked in find_ranges(composed):
+            own = make_dimensions(key, asked, baseline_of(composed, key))
+            values = baseline_values(own, composed)
             inside = [
                 one.low <= values[one.key] <= one.high
                 for one in own
@@ -72,7 +81,7 @@ def baseline_of(composed: dict, key: str) -> object:
 
 def test_the_space_follows_what_is_selected() -> None:
     def keys(*words: str) -> set[str]:
-        return {one.key for one in space_of(config.compose(list(words)), {}, None)}
+        return {one.key for one in make_space(config.compose(list(words)), {}, None)}
 
     both = {"batch_size", "model.hidden_size", "model.num_layers", "optimizer.lr"}
     assert keys("recipe=traditional") == both
@@ -88,7 +97,7 @@ def test_the_space_follows_what_is_selected() -> None:
 
 
 def test_ranges_are_changed_added_and_removed_by_words() -> None:
-    asked, rest = read(
+    asked, rest = read_tune_options(
         [
             "task=stock",
             "tune.space.optimizer.lr=[1e-4,1e-1,log]",
@@ -97,28 +106,30 @@ def test_ranges_are_changed_added_and_removed_by_words() -> None:
             "tune.space.optimizer.betas=[[0.8,0.9],[0.99,0.999]]",
         ]
     )
-    found = {one.key: one for one in space_of(config.compose(rest), asked.space, None)}
+    found = {one.key: one for one in make_space(config.compose(rest), asked.space, None)}
     assert rest == ["task=stock"] and "batch_size" not in found
     assert found["optimizer.lr"] == Dimension("optimizer.lr", "float", 1e-4, 1e-1, True)
     assert (
         found["model.pooling"].choices == ["last", "max"] and found["optimizer.betas.1"].low == 0.99
     )
-    only = space_of(config.compose(rest), asked.space, ["optimizer.lr"])
+    only = make_space(config.compose(rest), asked.space, ["optimizer.lr"])
     assert [one.key for one in only] == ["optimizer.lr"]
-    assert dim("model.hidden_size", [32, 64, "choice"]).choices == [32, 64]
-    assert dim("model.hidden_size", [32, 64, 128]).choices == [32, 64, 128]
+    assert make_dimension("model.hidden_size", [32, 64, "choice"]).choices == [32, 64]
+    assert make_dimension("model.hidden_size", [32, 64, 128]).choices == [32, 64, 128]
 
 
 def test_values_become_words_in_place_of_the_users() -> None:
     composed = config.compose(["optimizer=adam"])
-    words = words_of({"optimizer.betas.1": 0.99, "optimizer.lr": 1e-3, "batch_size": 16}, composed)
+    words = to_overrides(
+        {"optimizer.betas.1": 0.99, "optimizer.lr": 1e-3, "batch_size": 16}, composed
+    )
     assert words == ["optimizer.betas=[0.9,0.99]", "optimizer.lr=0.001", "batch_size=16"]
-    assert replaced(["task=stock", "optimizer.lr=3", "seed=1"], words) == [
+    assert override_all(["task=stock", "optimizer.lr=3", "seed=1"], words) == [
         "task=stock",
         "seed=1",
         *words,
     ]
-    assert config.compose(replaced(["optimizer=adam", "optimizer.lr=3"], words))["optimizer"][
+    assert config.compose(override_all(["optimizer=adam", "optimizer.lr=3"], words))["optimizer"][
         "betas"
     ] == [0.9, 0.99]
 

@@ -11,16 +11,17 @@ from rich.console import Console
 
 from helpers.tune import numbers, results, tiny, tune
 from upgate import cli
+from upgate.experiment.designs import Arm
 from upgate.experiment.jobs import make_pair
-from upgate.report.tune import figure_files, tune_page
+from upgate.experiment.session import Session
+from upgate.report.tune import figure_files, search_files, tune_page
 from upgate.report.tune_command import load_search
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
-from upgate.study.result import Arm
-from upgate.tune.options import read
+from upgate.tune.options import read_tune_options
 from upgate.tune.plan import plan_arms
 from upgate.tune.result import TUNED, UNTUNED, SearchResult
-from upgate.tune.tune_arms import tuned_words
+from upgate.tune.tune_arms import ArmSearch, tune_arms
 
 WORDS = [
     "search=sobol",
@@ -178,15 +179,17 @@ def test_a_plan_alone_trains_nothing(tmp_path: Path) -> None:
 
 def test_a_study_can_have_its_arms_tuned(searched: tuple[Path, str]) -> None:
     root, _ = searched
-    asked, rest = read([word for word in tiny(root, *WORDS) if not word.startswith("tune.arms")])
+    asked, rest = read_tune_options(
+        [word for word in tiny(root, *WORDS) if not word.startswith("tune.arms")]
+    )
     arms = [
         Arm("traditional", [*rest, "split=holdout", "recipe=traditional"]),
         Arm("upgraded", [*rest, "recipe=upgraded"]),
     ]
     before = len(list(root.glob("*/result.json")))
-    library = Datasets()
-    planned = plan_arms(replace(asked, test=False), arms, [], None, library)
-    found = tuned_words(planned, arms, None, library, Console(quiet=True))
+    session = Session(Console(quiet=True), Datasets(), None)
+    planned = plan_arms(replace(asked, test=False), arms, [], session)
+    found = tune_arms(ArmSearch(arms, planned), session, search_files)
     assert len(list(root.glob("*/result.json"))) == before  # the same trials, and no test
     assert list(found) == ["traditional", "upgraded"] and "split=holdout" in found["traditional"]
     (result,) = [one for name, one in results(root).items() if not one["search"]["test"]]

@@ -141,9 +141,9 @@ def study(words: Sequence[str]) -> int:
 
         return selftest(Console())
     from upgate.config import compose as config
-    from upgate.study.options import read
+    from upgate.study.options import read_study_options
 
-    asked, rest = read(overrides)
+    asked, rest = read_study_options(overrides)
     config.compose(rest, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
@@ -151,9 +151,10 @@ def study(words: Sequence[str]) -> int:
         from upgate.study.article import article_command
 
         return article_command(overrides, known.config_dir, known.yes, Console())
+    from upgate.report.tune import search_files
     from upgate.study.command import study_command
 
-    return study_command(overrides, known.config_dir, known.yes, Console())
+    return study_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
 def tune(words: Sequence[str]) -> int:
@@ -162,14 +163,17 @@ def tune(words: Sequence[str]) -> int:
         print(HELP, end="")
         return 0
     from upgate.config import compose as config
-    from upgate.tune.options import read
+    from upgate.tune.options import read_tune_options
 
-    config.compose(read(overrides)[1], known.config_dir)  # a typo answers before torch is imported
+    config.compose(
+        read_tune_options(overrides)[1], known.config_dir
+    )  # a typo answers before torch is imported
     from rich.console import Console
 
+    from upgate.report.tune import search_files
     from upgate.tune.command import tune_command
 
-    return tune_command(overrides, known.config_dir, known.yes, Console())
+    return tune_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
 def report(words: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from upgate.console import interrupted, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
+from upgate.experiment.progress import RunProgress
 from upgate.recipe.no_effect import no_effect
 from upgate.run import console_tables as show
 from upgate.run import provenance as environment
@@ -61,9 +62,12 @@ def train_command(words: Sequence[str], multirun: bool, extra: str | None, conso
 def _train(
     wanted: list[Job], jobs: list[Job], library: Datasets, store: Store, console: Console
 ) -> int:
+    keys = {job.spec.key for job in jobs}
+    left = len(keys) - len(store.finished(keys))
+    progress = RunProgress(console, str(left), show_starts=False)
     parent = open_parent(store, wanted, jobs)
     try:
-        results = execute(jobs, library.fetch, store, parent, console)
+        results = execute(jobs, library.fetch, store, parent, console, progress)
     except Interrupted:
         parent.finish("KILLED")
         return interrupted(console)

@@ -1,12 +1,11 @@
 """Run a list of jobs on an executor: in this process, on this machine's cores, or on a cluster.
 
 Stored results are taken over; the other jobs are submitted as slots come free, a twin before the
-runs that are compared with it. Every end of a run is reported to a listener.
+runs that are compared with it. Each start and end of a run is reported to a listener, if any.
 """
 
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -100,7 +99,7 @@ class Driver:
             self.waiting.setdefault(job.spec.key, job)
         self.keys = frozenset(self.waiting)
         self.stored = store.finished(self.keys)
-        self.listener = listener or LinePerRun(console, len(self.keys) - len(self.stored))
+        self.listener = listener
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
@@ -137,7 +136,8 @@ class Driver:
         return not is_own_twin and job.twin in self.keys and job.twin not in self.results
 
     def submit(self, job: Job) -> None:
-        self.listener.on_run_start(job, self.executor)
+        if self.listener is not None:
+            self.listener.on_run_start(job, self.executor)
         if not self.executor.in_process and job.spec.data not in self.saved:
             self.tables.put(self.fetch(job)[0])
             self.saved.add(job.spec.data)
@@ -167,7 +167,8 @@ class Driver:
             message = escape(f"{job.name}: {result.error}")
             self.console.print("[red]failed[/]", message, highlight=False)
             self.count_failure(result.error.partition(":")[0])
-        self.listener.on_run_end(job, result, self.executor)
+        if self.listener is not None:
+            self.listener.on_run_end(job, result, self.executor)
 
     def count_failure(self, kind: str) -> None:
         """After SAME_FAILURE failures of a kind nothing more is submitted; what is training may end."""
@@ -203,24 +204,6 @@ class Driver:
         self.executor.cancel()
         for job in self.training.values():
             self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
-
-
-class LinePerRun:
-    """Prints a line as each run ends, where no progress bar shows it."""
-
-    def __init__(self, console: Console, total: int) -> None:
-        self.console, self.total, self.ended = console, total, 0
-        self.started: dict[str, float] = {}
-
-    def on_run_start(self, job: Job, executor: Executor) -> None:
-        self.started[job.spec.key] = time.monotonic()
-
-    def on_run_end(self, job: Job, result: Result, executor: Executor) -> None:
-        self.ended += 1
-        seconds = time.monotonic() - self.started.pop(job.spec.key)
-        if not executor.in_process and not result.error:
-            line = f"run {self.ended} of {self.total} done: {job.name}, {seconds:.0f} s"
-            self.console.print(line, highlight=False, markup=False)
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from upgate.page.translations import Translator
 from upgate.report.phrases import badge
 from upgate.report.study import study_sections
 from upgate.report.texts import report_translator
-from upgate.study.article_text import spoken
+from upgate.study.article_text import format_gain
 from upgate.study.facts import Fact, article_claim, by_claim
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
-from upgate.study.text import whole
+from upgate.study.text import main_verdict
 from upgate.tasks.article import ARTICLE, EXCESS, HONEST, LESS
 from upgate.tasks.registry import get_task
 
@@ -83,7 +83,7 @@ def setting_name(setting: str, w: Translator) -> str:
 
 
 def fact_badge(fact: Fact, w: Translator) -> Html:
-    kind, glyph, key = BADGES[fact.word]
+    kind, glyph, key = BADGES[fact.verdict]
     return badge(kind, glyph, w(key))
 
 
@@ -101,7 +101,7 @@ def measured(fact: Fact, w: Translator) -> str:
     """A gain with its interval and unit."""
     if math.isnan(fact.gain):
         return w("no_excess", name=fact.against)
-    middle, low, high, multiple = spoken(fact)
+    middle, low, high, multiple = format_gain(fact)
     unit = f" {w('times_of', name=fact.against)}" if multiple else gain_unit(fact, w)
     return f"{middle} [{low}, {high}]{unit}".replace("-", "−")
 
@@ -141,7 +141,7 @@ def paragraphs(texts: Sequence[Child]) -> Child:
 
 def setting_scores(setting: str, result: StudyResult, w: Translator) -> Child:
     """The scores of both recipes and of the reference."""
-    full = whole(result)
+    full = main_verdict(result)
     reference = article_claim(result.study.task).setting(setting).yardstick
     scores = {result.study.baseline: result.baseline_score}
     if full:
@@ -171,9 +171,9 @@ def claim_figure(facts: Sequence[Fact], w: Translator) -> Figure | None:
         setting, text = setting_name(fact.setting, w), measured(fact, w)
         texts.append(f"{setting} {text}")
         label: Child = [setting, " ", fact_badge(fact, w)]
-        hollow = fact.word == "not shown"
+        hollow = fact.verdict == "not shown"
         rows.append(Row(label, fact.gain, text, interval=(fact.low, fact.high), hollow=hollow))
-        body.append([setting, text, claimed_size(fact, w), w(BADGES[fact.word][2]), fact.n])
+        body.append([setting, text, claimed_size(fact, w), w(BADGES[fact.verdict][2]), fact.n])
     claimed = claimed_size(shown[0], w)
     ends = (w("worse_left"), w("better_right"))
     return Figure(

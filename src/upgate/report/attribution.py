@@ -24,16 +24,16 @@ def shares(result: StudyResult, w: Translator) -> Figure | None:
         return None
     effects = {part: share.share for part, share in attributed.shares.items()}
     order = sorted(effects, key=lambda part: effects[part].effect, reverse=study.higher_is_better)
-    verdicts = {verdict.arm: verdict.word for verdict in result.parts}
+    verdicts = {verdict.arm: verdict.verdict for verdict in result.parts}
     rows = [_share_row(part, effects[part], verdicts, study, w) for part in order]
     body = [_share_cells(part, attributed, study) for part in order]
     body.append(_total_cells(w("remainder"), attributed.remainder, study))
-    body.append(_total_cells(w("difference"), attributed.whole, study))
+    body.append(_total_cells(w("difference"), attributed.full, study))
     texts = [f"{part} {row.text}" for part, row in zip(order, rows, strict=True)]
     note = w(
         "attribution_note",
         level=confidence_level(study),
-        whole=effect_with_unit(study, attributed.whole.effect, w),
+        whole=effect_with_unit(study, attributed.full.effect, w),
         scale=w(f"scale_{study.scale}"),
     )
     return Figure(

@@ -10,10 +10,17 @@ from upgate.report.study import study_page
 from upgate.report.texts import report_translator
 from upgate.store.open import open_store
 from upgate.store.store import Row, Store
-from upgate.study.analyze import judge, runs_of
-from upgate.study.facts import facts
-from upgate.study.load import experiments, load_experiment, load_study, newest, tables_of
+from upgate.study.analyze import analyze
+from upgate.study.facts import check_claims
+from upgate.study.load import (
+    list_experiments,
+    load_experiment,
+    load_study,
+    newest_id,
+    table_reader,
+)
 from upgate.study.result import Study
+from upgate.study.scores import select_runs
 
 FILE = "report.html"
 CURVE = "curve"  # the one table that a diverged run has
@@ -24,8 +31,8 @@ class StoredTables:
 
     def __init__(self, store: Store, study: Study, rows: Iterable[Row]) -> None:
         finished = [row for row in rows if row.status == "FINISHED" and not row.is_parent]
-        self._read = tables_of(store)
-        self._runs = runs_of(study, finished)
+        self._read = table_reader(store)
+        self._runs = select_runs(study, finished)
 
     def runs(self, arm: str, name: str, fold: int | None = None) -> RunTables:
         tables = {}
@@ -51,8 +58,8 @@ def report_command(options: Mapping[str, str]) -> int:
     store = open_store(options.get("root"))
     name = options.get("study", "latest")
     if name == "latest":
-        name = newest(store, "experiment" in options)
-    write = write_article if name in experiments(store) else write_study
+        name = newest_id(store, "experiment" in options)
+    write = write_article if name in list_experiments(store) else write_study
     print(f"{name}: {write(store, name, path, language)}")
     return 0
 
@@ -61,7 +68,7 @@ def write_study(store: Store, name: str, path: Path, language: str = "en") -> Pa
     """Write the page of a study from the store."""
     study = load_study(store, name)
     rows = store.rows(task=study.task)
-    result = judge(study, rows, tables_of(store))
+    result = analyze(study, rows, table_reader(store))
     page = study_page(result, StoredTables(store, study, rows), language)
     path.write_text(page, encoding="utf-8")
     return path
@@ -70,13 +77,13 @@ def write_study(store: Store, name: str, path: Path, language: str = "en") -> Pa
 def write_article(store: Store, name: str, path: Path, language: str = "en") -> Path:
     """Write the page of an experiment and its studies from the store."""
     experiment = load_experiment(store, name)
-    rows, read = store.rows(task=experiment.task), tables_of(store)
+    rows, read = store.rows(task=experiment.task), table_reader(store)
     results, tables = {}, {}
     for setting, study_id in experiment.studies.items():
         study = load_study(store, study_id)
-        results[setting] = judge(study, rows, read)
+        results[setting] = analyze(study, rows, read)
         tables[setting] = StoredTables(store, study, rows)
-    page = article_page(experiment, results, facts(results), tables, language)
+    page = article_page(experiment, results, check_claims(results), tables, language)
     path.write_text(page, encoding="utf-8")
     return path
 

@@ -107,7 +107,7 @@ def clock_note(result: StudyResult, w: Translator) -> Child:
 def wall_command(result: StudyResult) -> str:
     """The command of the same study with equal wall time."""
     left_out = ("study.yes=true", "study.budget=steps")
-    overrides = [word for word in result.study.words if word not in left_out]
+    overrides = [word for word in result.study.overrides if word not in left_out]
     return shlex.join(["upgate", "study", "--yes", *overrides, "study.budget=wall"])
 
 

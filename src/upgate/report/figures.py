@@ -61,14 +61,14 @@ def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> Row:
     study = result.study
     is_control = verdict is result.aa
     differences = result.differences.get(verdict.arm, {})
-    badge = None if is_control else verdict_badge(verdict.word, w)
+    badge = None if is_control else verdict_badge(verdict.verdict, w)
     return Row(
         label=[arm_name(verdict, result, w), " ", badge],
         value=study.shown(verdict.effect),
         text=effect_text(study, verdict),
         interval=(study.shown(verdict.low), study.shown(verdict.high)),
         dots=[study.shown(difference) for difference in differences.values()],
-        hollow=verdict.word == "undecided",
+        hollow=verdict.verdict == "undecided",
         kind="reference" if is_control else "arm",
     )
 
@@ -77,7 +77,7 @@ def _effect_cells(verdict: ArmVerdict, result: StudyResult, w: Translator) -> li
     study = result.study
     return [
         arm_name(verdict, result, w),
-        w(verdict.word),
+        w(verdict.verdict),
         format_effect(study, verdict.effect),
         format_interval(study, verdict.low, verdict.high),
         format_p(verdict.p),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from upgate.experiment.designs import Arm
 from upgate.page.effects import format_p
 from upgate.page.figure import TEXT_ONLY, code_block, folded, note, section
 from upgate.page.html import Child, Html, el, table
@@ -12,7 +13,7 @@ from upgate.page.translations import Translator
 from upgate.report.phrases import better_direction, margin_text
 from upgate.report.summary import chosen_arm
 from upgate.study.analyze import EXACTLY
-from upgate.study.result import Arm, Control, StudyResult
+from upgate.study.result import Control, StudyResult
 from upgate.tasks.registry import get_task
 from upgate.tasks.significance import Significance
 
@@ -26,7 +27,7 @@ def significance(result: StudyResult, w: Translator) -> Html:
     task = get_task(result.study.task)
     w = task.translator(w)
     rows: dict[str, list[list[Child]]] = {}
-    for arm, tests in result.second.items():
+    for arm, tests in result.significance.items():
         rows[arm] = [_test_cells(arm, test, task.test_texts, w) for test in tests]
     for arm, p in result.confidence_set.items():
         name = f"{arm}: {w('confidence_set')}"
@@ -141,7 +142,7 @@ def commands(result: StudyResult, w: Translator) -> Html:
     """The commands that repeat the study, and the overrides of each recipe."""
     study = result.study
     arms = [*study.arms, *([study.zero] if study.zero else [])]
-    shared = [word for word in arms[0].words if all(word in arm.words for arm in arms)]
+    shared = [word for word in arms[0].overrides if all(word in arm.overrides for arm in arms)]
     common = [w("shared"), " ", el("code", " ".join(shared))]
     body = [_recipe_cells(arm, shared) for arm in arms]
     return section(
@@ -154,5 +155,5 @@ def commands(result: StudyResult, w: Translator) -> Html:
 
 
 def _recipe_cells(arm: Arm, shared: Sequence[str]) -> list[Child]:
-    overrides = " ".join(word for word in arm.words if word not in shared)
+    overrides = " ".join(word for word in arm.overrides if word not in shared)
     return [arm.name, el("code", overrides or NONE)]

@@ -17,7 +17,7 @@ def chosen_arm(result: StudyResult) -> str | None:
 
     It is the full upgraded recipe, or the best of named recipes; None before the first verdict.
     """
-    full = study_text.whole(result)
+    full = study_text.main_verdict(result)
     if full is not None:
         return full.arm
     if not result.verdicts:
@@ -27,11 +27,11 @@ def chosen_arm(result: StudyResult) -> str | None:
 
 
 def summary(result: StudyResult, w: Translator, title: Html) -> Html:
-    study, full = result.study, study_text.whole(result)
+    study, full = result.study, study_text.main_verdict(result)
     sizes = {"arms": len(study.arms), "seeds": len(study.seeds), "folds": len(study.folds)}
     subtitle = w("subtitle", task=task_and_target(study), design=study.design, **sizes)
     text = result_sentence(result, w)
-    badge = [verdict_badge(full.word, w), " "] if full else None
+    badge = [verdict_badge(full.verdict, w), " "] if full else None
     size = "sentence long" if len(text) > LONG else "sentence"
     return el(
         "header",
@@ -54,7 +54,7 @@ def warnings(result: StudyResult, w: Translator) -> list[str]:
         texts.append(w("unfinished", count=missing))
     if diverged := sum(result.diverged.values()):
         texts.append(w("diverged_note", count=diverged))
-    if result.aa is not None and result.aa.word in ("helps", "hurts"):
+    if result.aa is not None and result.aa.verdict in ("helps", "hurts"):
         texts.append(w("aa_found"))
     if failed := [control.name for control in result.controls if control.holds is False]:
         texts.append(w("control_failed", names=", ".join(failed)))
@@ -65,7 +65,7 @@ def result_sentence(result: StudyResult, w: Translator) -> str:
     """The study's own sentence, which is English; in other languages one of the same content."""
     if w.language == "en" and result.sentence:
         return result.sentence
-    full = study_text.whole(result)
+    full = study_text.main_verdict(result)
     clauses = [verdict_sentence(full, result.study, w)] if full else []
     rest = result.parts if full else result.verdicts
     if rest:
@@ -80,7 +80,7 @@ def result_sentence(result: StudyResult, w: Translator) -> str:
 def names_by_verdict(verdicts: Sequence[ArmVerdict]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for verdict in verdicts:
-        names.setdefault(verdict.word, []).append(verdict.arm)
+        names.setdefault(verdict.verdict, []).append(verdict.arm)
     return names
 
 
@@ -88,7 +88,7 @@ def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
     """An arm against the baseline, without a full stop."""
     more = verdict.more_seeds
     return w(
-        f"said_{verdict.word}",
+        f"said_{verdict.verdict}",
         arm=verdict.arm,
         baseline=study.baseline,
         metric=study_text.metric_name(study, w.language),

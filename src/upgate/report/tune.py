@@ -24,7 +24,6 @@ from upgate.report.texts import report_translator
 from upgate.report.tune_figures import best_of_n, importance, slices
 from upgate.report.tune_trials import parallel, trials_table
 from upgate.tune import text as tune_text
-from upgate.tune.plan import axes
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, BlockResult, SearchResult, Tunable
 
 PAGE = "report.html"
@@ -51,7 +50,7 @@ def tune_page(result: SearchResult, language: str = "en") -> str:
     sections += [
         space(result, w),
         frozen(result, w),
-        section(w("commands"), code_block(*search.commands, tune_text.next_line(result))),
+        section(w("commands"), code_block(*search.commands, tune_text.next_command(result))),
     ]
     return document(w("tune_title", id=search.id), sections, w)
 
@@ -96,7 +95,7 @@ def warnings(result: SearchResult, w: Translator) -> list[str]:
 def result_sentence(result: SearchResult, w: Translator) -> str:
     """The search's own sentence, which is English; in other languages one of the same content."""
     if w.language == "en":
-        return tune_text.sentence(result)
+        return tune_text.summarize_search(result)
     if not result.search.test:
         return w("tune_closed")
     arms = []
@@ -120,9 +119,9 @@ def before_after(result: SearchResult, w: Translator) -> Html:
         for arm in block.arms:
             names = [arm.name, block.name] if many else [arm.name]
             steps = f"{arm.steps.get(UNTUNED, '–')} → {arm.steps.get(TUNED, '–')}"
-            body.append([*names, *tune_text.cells(result.search, arm), steps])
+            body.append([*names, *tune_text.arm_cells(result.search, arm), steps])
             if arm.best is not None:
-                values = el("code", " ".join(arm.best.words) or w("tune_as_it_is"))
+                values = el("code", " ".join(arm.best.overrides) or w("tune_as_it_is"))
                 chosen.append(el("p", f"{arm_title(arm, block)}, {w('tune_values')}: ", values))
     columns = table(list(map(w, keys)), body)
     return section(w("tune_before_after"), note(w("tune_before_after_note")), columns, chosen)
@@ -163,8 +162,9 @@ def space(result: SearchResult, w: Translator) -> Html:
     body: list[list[Child]] = []
     for arm in arms:
         prefix = f"{arm.name}: " if len(arms) > 1 else ""
-        for key, values, untuned in axes(arm.space, arm.baseline):
-            body.append([f"{prefix}{key}", values, said(untuned)])
+        for dim in arm.space:
+            untuned = said(arm.baseline[dim.key])
+            body.append([f"{prefix}{dim.key}", dim.text, untuned])
     columns = [w("key"), w("tune_range"), w("tune_as_it_is")]
     return section(w("tune_space"), table(columns, body, TEXT_ONLY))
 

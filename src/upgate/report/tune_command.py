@@ -6,9 +6,9 @@ from upgate.errors import UserError, did_you_mean
 from upgate.report.command import output_path
 from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
+from upgate.serialization import from_json
 from upgate.store.open import open_store
 from upgate.store.store import Row, Store
-from upgate.study.result import from_json
 from upgate.tune.result import SearchResult
 
 FILE = "tune.html"

@@ -130,7 +130,7 @@ class Point(NamedTuple):
 def _slice(search: Search, dim: Dimension, arm: ArmResult, w: Translator) -> Figure | None:
     points = []
     for trial in arm.trials:
-        position = dim.place(trial.values.get(dim.key))
+        position = dim.position(trial.values.get(dim.key))
         if trial.state == COMPLETE and not math.isnan(position):
             points.append(Point(trial, position, search.metric_of(trial.loss)))
     if not points:

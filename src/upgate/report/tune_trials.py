@@ -84,7 +84,7 @@ def _trial_line(
     trial: Trial, tunable: Tunable, end: float, xs: Floats, ys: Scale, chosen: int | None
 ) -> Html:
     """A line that leaves out the axes on which the trial has no value."""
-    positions = np.array([*(dim.place(trial.values.get(dim.key)) for dim in tunable.space), end])
+    positions = np.array([*(dim.position(trial.values.get(dim.key)) for dim in tunable.space), end])
     ok = ~np.isnan(positions)
     d = path_data(xs[ok], ys(positions[ok]))
     if trial.number == chosen:

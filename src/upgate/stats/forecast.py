@@ -14,14 +14,14 @@ from scipy import stats
 from upgate.stats.paired import Floats
 
 
-class Outcome(NamedTuple):
+class LossTest(NamedTuple):
     """A test's statistic and p-value. Both are nan where a run diverged: it has no loss series."""
 
     statistic: float
     p: float
 
 
-UNDEFINED = Outcome(float("nan"), float("nan"))
+UNDEFINED = LossTest(float("nan"), float("nan"))
 
 
 def over_seeds(series: Floats) -> Floats:
@@ -29,7 +29,7 @@ def over_seeds(series: Floats) -> Floats:
     return np.asarray(np.atleast_2d(np.asarray(series, float)).mean(axis=0))
 
 
-def diebold_mariano(arm: Floats, base: Floats, horizon: int = 1) -> Outcome:
+def diebold_mariano(arm: Floats, base: Floats, horizon: int = 1) -> LossTest:
     """Two-sided test of equal mean loss (1995), corrected for small samples.
 
     A negative statistic: the arm's losses are lower. The t distribution and the factor are those of
@@ -43,10 +43,10 @@ def diebold_mariano(arm: Floats, base: Floats, horizon: int = 1) -> Outcome:
         return UNDEFINED
     T, h = len(a), horizon
     t = t_of_mean(a - b, h) * np.sqrt((T + 1 - 2 * h + h * (h - 1) / T) / T)
-    return Outcome(float(t), float(2 * stats.t.sf(abs(t), T - 1)))
+    return LossTest(float(t), float(2 * stats.t.sf(abs(t), T - 1)))
 
 
-def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> Outcome:
+def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> LossTest:
     """Two-sided test of equal mean loss on other dates and with other seeds.
 
     arm, base: (seeds, T), paired by seed; nan for one seed each. The variance is clustered both
@@ -65,7 +65,7 @@ def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> Outcome:
     v_dates, v_seeds = variance_of_mean(per_date, horizon), per_seed.var(ddof=1) / seeds
     both = v_dates + v_seeds - (cells**2).sum() / ((seeds - 1) * (T - 1) * seeds * T)
     t = _ratio(float(mean), max(both, v_dates, v_seeds))
-    return Outcome(t, float(2 * stats.t.sf(abs(t), min(seeds, T) - 1)))
+    return LossTest(t, float(2 * stats.t.sf(abs(t), min(seeds, T) - 1)))
 
 
 def clark_west_gain(truth: Floats, small: Floats, large: Floats) -> Floats:
@@ -77,7 +77,7 @@ def clark_west_gain(truth: Floats, small: Floats, large: Floats) -> Floats:
     return (small - truth) ** 2 - (large - truth) ** 2 + (small - large) ** 2
 
 
-def clark_west(gain: Floats, horizon: int = 1) -> Outcome:
+def clark_west(gain: Floats, horizon: int = 1) -> LossTest:
     """One-sided test that a large model beats the small one nested in it (persistence).
 
     gain: `clark_west_gain` in the order of time, (T,) or (seeds, T); positive: the large model has
@@ -87,7 +87,7 @@ def clark_west(gain: Floats, horizon: int = 1) -> Outcome:
     if not np.isfinite(series).all():
         return UNDEFINED
     t = t_of_mean(series, horizon)
-    return Outcome(t, float(stats.norm.sf(t)))
+    return LossTest(t, float(stats.norm.sf(t)))
 
 
 def t_of_mean(d: Floats, horizon: int) -> float:

@@ -61,7 +61,7 @@ def verdict(
     differences: (seeds,), as `paired.differences` makes them. smallest_effect: in their units,
     above 0. Raises UserError for an empty array, nan, or a wrong `better`.
     """
-    d = _checked(differences, smallest_effect, better)
+    d = _check_differences(differences, smallest_effect, better)
     diverged = int(np.isinf(d).sum())
     estimate = ranked(d, alpha) if diverged else paired(d, alpha)
     label = _label(d, estimate, smallest_effect, alpha, better)
@@ -104,7 +104,7 @@ def verdicts(
     return judged
 
 
-def _checked(differences: ArrayLike, smallest_effect: float, better: str) -> Floats:
+def _check_differences(differences: ArrayLike, smallest_effect: float, better: str) -> Floats:
     d = np.atleast_1d(np.asarray(differences, float))
     if d.ndim > 1 or not len(d) or np.isnan(d).any():
         raise UserError(

@@ -1,160 +1,165 @@
-"""`upgate study experiment=article`: the article's claim under its own setting and under an honest one, in one command.
+"""`upgate study experiment=article`: the article's claim, in its own setting and in an honest one.
 
-A bundle of pair studies, one after the other, each of which can be run by itself as well. What the
-article claims of a task, and in which settings it is checked, stands in tasks/<name>/article.py.
+A bundle of pair studies, one after the other, each of which one can also run by itself. What the
+article claims of a task, and in which settings it is checked, is in tasks/<name>/article.py.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from upgate.config import compose as config
-from upgate.console import declined
+from upgate.config.compose import compose
 from upgate.errors import UserError
-from upgate.run import provenance as environment
+from upgate.experiment.records import stored_rows
+from upgate.experiment.session import Session, job_store, proceed, repeat_commands
+from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
+from upgate.run.provenance import provenance
+from upgate.serialization import to_json
 from upgate.store.connect import redact
 from upgate.store.record import PARENT
 from upgate.store.run import Run
 from upgate.store.store import Store
-from upgate.study.article_text import show
-from upgate.study.budget import Budget, budget, minutes, tell
-from upgate.study.command import agreed, run, stored_rows
-from upgate.study.facts import Fact, article_claim, facts
-from upgate.study.load import EXPERIMENT, Experiment, folder_of, result_of
-from upgate.study.options import read
-from upgate.study.plan import Plan, commands_of, plan
-from upgate.study.result import to_json
+from upgate.study.article_text import print_claims
+from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
+from upgate.study.command import run_study
+from upgate.study.facts import Fact, article_claim, check_claims
+from upgate.study.load import EXPERIMENT, Experiment, analyze_stored, study_folder
+from upgate.study.options import read_study_options
+from upgate.study.plan import Plan, plan_study
 
-OURS = (
-    "study",
-    "study.design",
-    "study.arms",
-    "task.target",
-)  # words that the experiment says itself
+REFUSED = ("study", "study.design", "study.arms", "task.target")  # the experiment sets these
 
 
-def settings(words: Sequence[str], extra: str | None) -> dict[str, list[str]]:
+def settings(overrides: Sequence[str], config_dir: str | None) -> dict[str, list[str]]:
     """The overrides of each study, as the task arranges the user's. Raises UserError."""
-    kept = [word for word in words if not word.startswith("experiment=")]
-    for word in kept:
-        if word.partition("=")[0] in OURS:
-            raise UserError(
-                f"{word} cannot be given to experiment=article, which says it itself; leave it out"
-            )
-    task = config.compose(read(kept)[1], extra)["task"]["name"]
+    kept = _without_own(overrides)
+    task = compose(read_study_options(kept)[1], config_dir)["task"]["name"]
     return article_claim(task).overrides(kept)
 
 
-def article_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
-    """One plan for all studies, then each of them, then the claim beside what was measured; exit codes as a study's. Raises UserError."""
-    library = Datasets()
+def _without_own(overrides: Sequence[str]) -> list[str]:
+    """Without experiment=. Raises UserError for what the experiment sets itself."""
+    kept = [override for override in overrides if not override.startswith("experiment=")]
+    for override in kept:
+        if override.partition("=")[0] in REFUSED:
+            raise UserError(
+                f"{override} cannot be given to experiment=article, which sets it itself;"
+                " leave it out"
+            )
+    return kept
+
+
+def article_command(
+    overrides: Sequence[str], config_dir: str | None, yes: bool, console: Console
+) -> int:
+    """One plan for all studies, then each of them, then the claim beside the measurements.
+
+    The exit code is the worst study's. Raises UserError.
+    """
+    session = Session(console, Datasets(), config_dir)
     with console.status("planning"):
-        plans = {name: plan(own, extra, library) for name, own in settings(words, extra).items()}
+        plans = {
+            name: plan_study(own, config_dir, session.datasets)
+            for name, own in settings(overrides, config_dir).items()
+        }
     first = next(iter(plans.values()))
-    show_data(console, first.jobs[0], library)
-    store = Store(Path(first.jobs[0].config.root).resolve())
+    show_data(console, first.jobs[0], session.datasets)
+    store = job_store(first.jobs[0])
     with console.status("trying every recipe out for two steps"):
         rows = stored_rows(store, first.study.task)
-        budgets = {name: budget(one, rows, library, console) for name, one in plans.items()}
-    tell_all(console, plans, budgets)
-    if any(found.seconds for found in budgets.values()) and not (
-        yes or first.asked.yes or agreed(console)
-    ):
-        return declined(console, "study")
-    store.prepare()
-    store.reconcile()
-    return run_all(experiment_of(words, extra, plans), plans, budgets, library, store, console)
-
-
-def tell_all(console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, Budget]) -> None:
-    for name, one in plans.items():
-        console.print(f"\n{name}", highlight=False)
-        tell(console, one, budgets[name])
-    runs = sum(len(one.arm_of) for one in plans.values())
-    left = sum(len(found.seconds) for found in budgets.values())
-    seconds = sum(sum(found.seconds.values()) for found in budgets.values())
-    console.print(
-        f"\nall studies: {runs} runs, {runs - left} done and {left} to do; about {minutes(seconds)}",
-        highlight=False,
+        budgets = {
+            name: estimate_study(plan, rows, session.datasets, console)
+            for name, plan in plans.items()
+        }
+    print_plans(console, plans, budgets)
+    nothing_to_do = not any(budget.seconds for budget in budgets.values())
+    experiment = name_experiment(overrides, config_dir, plans)
+    return proceed(
+        console,
+        "study",
+        store,
+        nothing_to_do or yes or first.options.yes,
+        lambda: run_all(experiment, plans, budgets, store, session),
     )
 
 
-def experiment_of(words: Sequence[str], extra: str | None, plans: Mapping[str, Plan]) -> Experiment:
-    first = next(iter(plans.values()))
-    studies = {name: one.study.id for name, one in plans.items()}
+def print_plans(
+    console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, StudyBudget]
+) -> None:
+    """The plan of each study, and how much all take."""
+    for name, plan in plans.items():
+        console.print(f"\n{name}", highlight=False)
+        print_study_plan(console, plan, budgets[name])
+    runs = sum(len(plan.arm_of) for plan in plans.values())
+    left = sum(len(budget.seconds) for budget in budgets.values())
+    duration = format_duration(sum(sum(one.seconds.values()) for one in budgets.values()))
+    line = f"all studies: {runs} runs, {runs - left} done and {left} to do; about {duration}"
+    console.print(f"\n{line}", highlight=False)
+
+
+def name_experiment(
+    overrides: Sequence[str], config_dir: str | None, plans: Mapping[str, Plan]
+) -> Experiment:
+    """The experiment, its id a hash of its studies' ids."""
+    task = next(iter(plans.values())).study.task
+    studies = {name: plan.study.id for name, plan in plans.items()}
     digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
-    name = f"{first.study.task}-article-{digest[:8]}"
-    told = [redact(word) for word in words]
+    name = f"{task}-article-{digest[:8]}"
     return Experiment(
-        name, first.study.task, told, studies, commands_of("study", words, extra, name)
+        id=name,
+        task=task,
+        overrides=[redact(override) for override in overrides],
+        studies=studies,
+        commands=repeat_commands("study", overrides, config_dir, name),
     )
 
 
 def run_all(
-    asked: Experiment,
+    experiment: Experiment,
     plans: Mapping[str, Plan],
-    budgets: Mapping[str, Budget],
-    library: Datasets,
+    budgets: Mapping[str, StudyBudget],
     store: Store,
-    console: Console,
+    session: Session,
 ) -> int:
     """The studies below one MLflow run of the experiment's; what is done is not done again."""
-    folder = folder_of(store, asked.id)
+    console, folder = session.console, study_folder(store, experiment.id)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / EXPERIMENT).write_text(to_json(asked), encoding="utf-8")
-    tags = environment.provenance()[0] | {
-        "upgate.level": "experiment",
-        "upgate.experiment": asked.id,
-    }
-    with store.parent(asked.task, f"experiment {asked.id}", asked.key, tags) as parent:
+    (folder / EXPERIMENT).write_text(to_json(experiment), encoding="utf-8")
+    tags = {"upgate.level": "experiment", "upgate.experiment": experiment.id}
+    name = f"experiment {experiment.id}"
+    with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
         parent.artifact(folder / EXPERIMENT)
+        below = {"upgate.experiment": experiment.id, PARENT: parent.id}
         codes = []
-        for name, one in plans.items():
-            console.print(f"\n{name}: {one.study.id}", highlight=False)
-            codes.append(
-                run(
-                    one,
-                    budgets[name],
-                    library,
-                    store,
-                    console,
-                    {"upgate.experiment": asked.id, PARENT: parent.id},
-                )
-            )
+        for setting, plan in plans.items():
+            console.print(f"\n{setting}: {plan.study.id}", highlight=False)
+            codes.append(run_study(plan, budgets[setting], store, session, below))
             if codes[-1] == 130:
                 parent.finish("KILLED")
                 return 130
-        results = {name: result_of(store, one.study) for name, one in plans.items()}
-        found = facts(results)
-        log(parent, found)
+        results = {name: analyze_stored(store, plan.study) for name, plan in plans.items()}
+        facts = check_claims(results)
+        log_facts(parent, facts)
         parent.finish("FAILED" if any(codes) else "FINISHED")
-    show(console, asked, results, found)
+    print_claims(console, experiment, results, facts)
     return max(codes)
 
 
-def log(parent: Run, found: Sequence[Fact]) -> None:
-    parent.log(
-        {
-            f"{fact.claim}/{fact.setting}/{name}": value
-            for fact in found
-            for name, value in numbers(fact).items()
+def log_facts(parent: Run, facts: Sequence[Fact]) -> None:
+    """Each fact's gain and the claimed one, and all verdicts."""
+    numbers: dict[str, float] = {}
+    for fact in facts:
+        prefix = f"{fact.claim}/{fact.setting}"
+        numbers |= {
+            f"{prefix}/gain": fact.gain,
+            f"{prefix}/gain_low": fact.low,
+            f"{prefix}/gain_high": fact.high,
+            f"{prefix}/claimed": fact.claimed,
         }
-    )
-    parent.tag(
-        {"upgate.verdict": "; ".join(f"{fact.claim} {fact.setting}: {fact.word}" for fact in found)}
-    )
-
-
-def numbers(fact: Fact) -> dict[str, Any]:
-    return {
-        "gain": fact.gain,
-        "gain_low": fact.low,
-        "gain_high": fact.high,
-        "claimed": fact.claimed,
-    }
+    parent.log(numbers)
+    verdicts = "; ".join(f"{fact.claim} {fact.setting}: {fact.verdict}" for fact in facts)
+    parent.tag({"upgate.verdict": verdicts})

@@ -1,119 +1,123 @@
-"""The article's claim beside what was measured: a table for a terminal of 80 characters, and a sentence per claim."""
+"""The article's claim beside the measurements: a table for 80 characters, a sentence per claim."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
+from rich.table import Table
 
-from upgate.console import new_table
+from upgate.console import new_table, print_lines
 from upgate.study.facts import Fact, article_claim, by_claim
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
-from upgate.study.text import score, whole
+from upgate.study.text import format_score, main_verdict
 from upgate.tasks.article import ARTICLE, BEYOND, EXCESS, HONEST
 from upgate.tasks.registry import get_task
 
 ROLES = {ARTICLE: "article's setting", HONEST: "honest setting"}
 
 
-def show(
-    console: Console, asked: Experiment, results: Mapping[str, StudyResult], found: Sequence[Fact]
+def print_claims(
+    console: Console,
+    experiment: Experiment,
+    results: Mapping[str, StudyResult],
+    facts: Sequence[Fact],
 ) -> None:
-    """Scores beside the yardsticks first; then each claim, what each setting says of it, and the verdicts in words."""
-    claim = article_claim(asked.task)
-    unit = "percent" if get_task(asked.task).metric.scale == "log" else "points"
-    table = new_table(
-        f"the article's claim; gains in {unit}, with intervals over seeds",
-        "claim",
-        *ROLES.values(),
-        left=3,
-    )
+    """The table, then the verdicts in words, and the next command."""
+    console.print(claims_table(experiment.task, results, facts))
+    lines = [*sentences(experiment.task, facts), f"next: {experiment.commands[-1]}"]
+    print_lines(console, lines)
+
+
+def claims_table(task: str, results: Mapping[str, StudyResult], facts: Sequence[Fact]) -> Table:
+    """Scores beside the yardsticks first; then each claim, and its facts in each setting."""
+    claimed = article_claim(task)
+    unit = "percent" if get_task(task).metric.scale == "log" else "points"
+    title = f"the article's claim; gains in {unit}, with intervals over seeds"
+    table = new_table(title, "claim", *ROLES.values(), left=3)
     for column in table.columns:
         column.ratio = 1
     table.expand = True
-    cells = {
-        role: [
-            beside(name, one) for name, one in results.items() if claim.setting(name).role == role
-        ]
-        for role in ROLES
-    }
-    table.add_row(
-        claim.texts["scores"], *("\n".join(cells[role]) for role in ROLES), end_section=True
-    )
-    for kind, facts in by_claim(found).items():
-        told = {role: [cell(fact) for fact in facts if fact.role == role] for role in ROLES}
-        table.add_row(
-            claim.texts[kind], *("\n".join(told[role]) for role in ROLES), end_section=True
-        )
-    console.print(table)
-    for line in sentences(asked.task, found):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"next: {asked.commands[-1]}", highlight=False, markup=False, soft_wrap=True)
-
-
-def beside(setting: str, result: StudyResult) -> str:
-    """Both recipes' scores and the yardstick's."""
-    one = whole(result)
-    name = article_claim(result.study.task).setting(setting).yardstick
-    told = [
-        f"{result.study.baseline} {score(result.baseline_score)}",
-        *([f"{one.arm} {score(one.score)}"] if one else []),
+    scores = [
+        (claimed.setting(name).role, describe_scores(name, result))
+        for name, result in results.items()
     ]
-    told += [f"{name} {score(result.references[name])}"] if name in result.references else []
-    return f"{setting}: {', '.join(told)}"
+    table.add_row(claimed.texts["scores"], *by_role(scores), end_section=True)
+    for claim, group in by_claim(facts).items():
+        cells = by_role((fact.role, describe(fact)) for fact in group)
+        table.add_row(claimed.texts[claim], *cells, end_section=True)
+    return table
 
 
-def cell(fact: Fact) -> str:
-    return f"{fact.setting}: {measured(fact)}: {fact.word}"
+def by_role(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """A cell per role, the texts of that role on lines of their own."""
+    cells: dict[str, list[str]] = {role: [] for role in ROLES}
+    for role, text in texts:
+        cells[role].append(text)
+    return ["\n".join(lines) for lines in cells.values()]
 
 
-def measured(fact: Fact) -> str:
+def describe_scores(setting: str, result: StudyResult) -> str:
+    """Both recipes' scores and the yardstick's."""
+    main = main_verdict(result)
+    name = article_claim(result.study.task).setting(setting).yardstick
+    scores = [f"{result.study.baseline} {format_score(result.baseline_score)}"]
+    if main is not None:
+        scores.append(f"{main.arm} {format_score(main.score)}")
+    if name in result.references:
+        scores.append(f"{name} {format_score(result.references[name])}")
+    return f"{setting}: {', '.join(scores)}"
+
+
+def describe(fact: Fact) -> str:
+    return f"{fact.setting}: {gain_text(fact)}: {fact.verdict}"
+
+
+def gain_text(fact: Fact) -> str:
+    """The gain with its interval, and the claimed share of the excess."""
     if math.isnan(fact.gain):
         return f"no sure excess over {fact.against}"
-    middle, low, high, unit = spoken(fact)
-    span = f" [{low}, {high}]" if fact.n > 1 else ""
-    return f"{middle}{span}{unit}" + (
-        f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else ""
-    )
+    middle, low, high, unit = format_gain(fact)
+    interval = f" [{low}, {high}]" if fact.n > 1 else ""
+    claimed = f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else ""
+    return f"{middle}{interval}{unit}{claimed}"
 
 
-def spoken(fact: Fact) -> tuple[str, str, str, str]:
-    """Gain, bounds and unit; against what costs nothing, an MSE is a multiple of that one's rather than -28,000 percent."""
+def format_gain(fact: Fact) -> tuple[str, str, str, str]:
+    """Gain, bounds and unit.
+
+    Against a reference an MSE is shown as a multiple of that one's, not as -28,000 percent.
+    """
     if fact.claim == BEYOND and fact.scale == "log":
         ratio, low, high = (f"{1 - gain / 100:,.4g}" for gain in (fact.gain, fact.high, fact.low))
         return ratio, low, high, f" times {fact.against}'s"
-    return number(fact.gain), number(fact.low), number(fact.high), ""
+    return format_signed(fact.gain), format_signed(fact.low), format_signed(fact.high), ""
 
 
-def number(value: float) -> str:
+def format_signed(value: float) -> str:
     """With its sign; short where it is large."""
-    return (
-        f"{value:+,.2f}"
-        if abs(value) < 1000
-        else f"{value:+,.4g}"
-        if math.isfinite(value)
-        else "inf"
-        if value > 0
-        else "-inf"
-    )
+    if not math.isfinite(value):
+        return "inf" if value > 0 else "-inf"
+    return f"{value:+,.2f}" if abs(value) < 1000 else f"{value:+,.4g}"
 
 
-def sentences(task: str, found: Sequence[Fact]) -> list[str]:
-    """A verdict per claim: what its own setting says, then the honest one."""
-    said, texts = [], article_claim(task).texts
-    for claim, facts in by_claim(found).items():
-        told = [
-            f"{fact.word} in the {ROLES[fact.role]} ({fact.setting}: {against(fact)})"
-            for fact in facts
+def sentences(task: str, facts: Sequence[Fact]) -> list[str]:
+    """A verdict per claim: in its own setting, then in the honest one."""
+    lines, texts = [], article_claim(task).texts
+    for claim, group in by_claim(facts).items():
+        verdicts = [
+            f"{fact.verdict} in the {ROLES[fact.role]} ({fact.setting}: {gain_against_text(fact)})"
+            for fact in group
         ]
-        said.append(f"{texts[claim]}: {'; '.join(told)}.")
-    few = min((fact.n for fact in found), default=6)
-    return [
-        *said,
-        *([f"{few} seeds: fewer than 6 show nothing, whatever they say."] if few < 6 else []),
-    ]
+        lines.append(f"{texts[claim]}: {'; '.join(verdicts)}.")
+    few = min((fact.n for fact in facts), default=6)
+    if few < 6:
+        lines.append(f"{few} seeds: fewer than 6 show nothing, whatever they say.")
+    return lines
 
 
-def against(fact: Fact) -> str:
-    told = math.isnan(fact.gain) or fact.claim == BEYOND
-    return measured(fact) if told else f"{measured(fact)} against {fact.against}"
+def gain_against_text(fact: Fact) -> str:
+    """The measurement, and what it is against unless it says so itself."""
+    if math.isnan(fact.gain) or fact.claim == BEYOND:
+        return gain_text(fact)
+    return f"{gain_text(fact)} against {fact.against}"

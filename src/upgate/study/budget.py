@@ -1,65 +1,64 @@
-"""Before a study's first run: every recipe tried out for two steps, how long all will take, and which effect the seeds can detect."""
+"""Before a study's first run: how long it will take, and which effect its seeds can detect."""
 
 import math
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, variance
 
 from rich.console import Console
-from rich.markup import escape
 
-from upgate.recipe.gradient_guard import Diverged
+from upgate.console import print_lines
+from upgate.experiment.records import finished_runs
+from upgate.experiment.timing import format_duration, time_run
 from upgate.run.datasets import Datasets
-from upgate.run.job import Job, flatten_spec
-from upgate.run.train import dry_run
+from upgate.run.job import Job
 from upgate.stats.power import detectable
 from upgate.store.record import Row
-from upgate.study.analyze import gaps_of, runs_of, scores_of
 from upgate.study.plan import Plan
 from upgate.study.result import Study
-
-STEPS, MORE = 2, 10  # of the smoke; and of the timing where the store knows no such run
-NAMES = ("seed", "fold", "recipe")  # parameters in which two runs of one length may differ
+from upgate.study.scores import seed_differences, seed_scores, select_runs
 
 
 @dataclass(frozen=True)
-class Budget:
-    """seconds: expected, by run key, of what is not done; spread: standard deviation of a seed's difference, None before two seeds."""
+class StudyBudget:
+    """What a study will take and can find."""
 
-    done: int
-    seconds: dict[str, float]
-    measured: bool
+    done: int  # runs
+    seconds: dict[str, float]  # expected, by run key, of what is not done
+    measured: bool  # whether the store has timed every recipe
     detectable: float  # in standard deviations of a seed's difference, with 80% power
-    spread: float | None
+    spread: float | None  # standard deviation of a seed's difference; None before two seeds
 
 
-def budget(plan: Plan, rows: Sequence[Row], library: Datasets, console: Console) -> Budget:
-    """Try out every recipe that has runs to do, and say what all will take. Whatever fails in two steps fails here."""
-    study = plan.study
-    finished = [row for row in rows if row.status == "FINISHED" and not row.is_parent]
+def estimate_study(
+    plan: Plan, rows: Sequence[Row], datasets: Datasets, console: Console
+) -> StudyBudget:
+    """Try out every recipe that has runs to do, and estimate what all will take.
+
+    Raises whatever a recipe fails with in two steps.
+    """
+    finished = finished_runs(rows)
     done = {row.key for row in finished}
-    left = list({job.spec.key: job for job in plan.jobs if job.spec.key not in done}.values())
+    planned = {job.spec.key: job for job in plan.jobs}
+    left = [job for key, job in planned.items() if key not in done]
     seconds: dict[str, float] = {}
     measured = True
-    for job in distinct(left):
-        tried = try_out(job, library, STEPS, console)
-        known = [row.seconds for row in finished if alike(row, job)]
-        if not known:
-            measured = False
-        each = median(known) if known else guessed(job, library, tried, console)
-        seconds |= {other.spec.key: each for other in left if same_recipe(other, job)}
-    return Budget(
-        len({job.spec.key for job in plan.jobs} & done),
-        seconds,
-        measured,
-        smallest(study),
-        spread(study, finished),
+    for job in one_per_recipe(left):
+        expected = time_run(job, finished, datasets, console)
+        measured = measured and expected.measured
+        alike = (other.spec.key for other in left if same_recipe(other, job))
+        seconds |= dict.fromkeys(alike, expected.seconds)
+    return StudyBudget(
+        done=len(planned.keys() & done),
+        seconds=seconds,
+        measured=measured,
+        detectable=detectable_effect(plan.study),
+        spread=observed_spread(plan.study, finished),
     )
 
 
-def distinct(jobs: Iterable[Job]) -> list[Job]:
-    """One job of every recipe."""
+def one_per_recipe(jobs: Iterable[Job]) -> list[Job]:
+    """The first job of every recipe and budget."""
     found: list[Job] = []
     for job in jobs:
         if not any(same_recipe(job, other) for other in found):
@@ -71,125 +70,90 @@ def same_recipe(one: Job, other: Job) -> bool:
     return one.spec.recipe == other.spec.recipe and one.spec.budget == other.spec.budget
 
 
-def alike(row: Row, job: Job) -> bool:
-    """Whether a stored run differs from a job in seed and fold at most."""
-    wanted = {name: str(value) for name, value in flatten_spec(job).items() if name not in NAMES}
-    return row.tags.get("upgate.data") == job.spec.data and all(
-        row.params.get(name) == value for name, value in wanted.items()
-    )
-
-
-def try_out(job: Job, library: Datasets, steps: int, console: Console) -> float:
-    """Seconds of a few steps through training and validation; a recipe that diverges in them is a result, not a fault."""
-    start = time.monotonic()
-    try:
-        dry_run(job.spec, library.fetch(job)[1], steps)
-    except Diverged:
-        console.print(f"{escape(job.name)}: diverges in its first {steps} steps", highlight=False)
-    except Exception:
-        console.print(
-            f"[red]{escape(job.name)} fails in its first {steps} steps; nothing was trained[/]",
-            highlight=False,
-        )
-        raise
-    return time.monotonic() - start
-
-
-def guessed(job: Job, library: Datasets, tried: float, console: Console) -> float:
-    """Seconds of a whole run from those of a few steps: each timed step goes through a training and a validation batch."""
-    per_step = max(try_out(job, library, MORE, console) - tried, 0.0) / (MORE - STEPS)
-    data = library.fetch(job)[1].with_batching(job.spec.batch_size, job.spec.seed)
-    epochs, most = job.spec.budget.max_epochs, job.spec.budget.max_steps
-    batches = len(data.train_dataloader())
-    steps = min([n for n in (epochs * batches, most) if n > 0], default=batches)
-    return 1.0 + per_step * steps
-
-
-def smallest(study: Study) -> float:
-    """With 80% power, Holm's first step over all questions of the study."""
+def detectable_effect(study: Study) -> float:
+    """With 80% power, at Holm's first step over all questions of the study."""
     questions = len(study.parts) or len(study.arms) - 1
     return detectable(len(study.seeds), alpha=study.alpha / max(1, questions))
 
 
-def spread(study: Study, finished: Sequence[Row]) -> float | None:
-    """Standard deviation of a seed's difference, the middle one of the arms that have two seeds or more."""
-    scores = scores_of(study, runs_of(study, finished))
-    gaps = [
-        [
-            gap
-            for gap in gaps_of(study, scores, arm.name, study.seeds).values()
-            if math.isfinite(gap)
-        ]
-        for arm in study.arms[1:]
-    ]
-    found = [variance(one) for one in gaps if len(one) > 1]
-    return math.sqrt(median(found)) if found else None
+def observed_spread(study: Study, finished: Sequence[Row]) -> float | None:
+    """Standard deviation of a seed's difference: the median of the arms with two seeds or more."""
+    scores = seed_scores(study, select_runs(study, finished))
+    variances = []
+    for arm in study.arms[1:]:
+        values = seed_differences(study, scores, arm.name, study.seeds).values()
+        finite = [value for value in values if math.isfinite(value)]
+        if len(finite) > 1:
+            variances.append(variance(finite))
+    return math.sqrt(median(variances)) if variances else None
 
 
-def tell(console: Console, plan: Plan, found: Budget) -> None:
-    """The plan: what will run, how long, and what it can find."""
-    study, every = plan.study, len({job.spec.key for job in plan.jobs})
-    executor = plan.jobs[0].config.executor.name
-    controls = [name for name, there in (("A/A", study.aa), ("zero", study.zero)) if there]
+def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
+    """The plan: what will run, how long, and what it can detect."""
+    study, total = plan.study, len({job.spec.key for job in plan.jobs})
+    work = "" if plan.jobs[0].config.executor.name == "inline" else "of work "
+    source = "measured" if budget.measured else "from a few steps of each recipe"
+    duration = format_duration(sum(budget.seconds.values()))
+    unit = "%" if study.unit == "%" else " points"
     lines = [
-        f"study {study.id}: {len(study.arms)} arms, {count(study.seeds, 'seed')} ({listed(study.seeds)}), "
-        f"{count(study.folds, 'fold')}; controls: {', '.join(controls) or 'none'}",
+        f"study {study.id}: {len(study.arms)} arms, {_count_things(study.seeds, 'seed')} "
+        f"({list_seeds(study.seeds)}), {_count_things(study.folds, 'fold')}; controls: {_controls(study)}",
         *(f"  {arm.name}" for arm in study.arms),
-        *walls(study),
-        f"runs: {every}, of which {found.done} are done and {every - found.done} to do; "
-        f"about {minutes(sum(found.seconds.values()))} {'' if executor == 'inline' else 'of work '}"
-        f"({'measured' if found.measured else 'from a few steps of each recipe'})",
-        f"smallest effect of interest: {100 * study.smallest_effect:g}{'%' if study.unit == '%' else ' points'}; "
-        f"detectable with 80% power: {can_detect(study, found)}",
+        *describe_wall(study),
+        f"runs: {total}, of which {budget.done} are done and {total - budget.done} to do; "
+        f"about {duration} {work}({source})",
+        f"smallest effect of interest: {100 * study.smallest_effect:g}{unit}; "
+        f"detectable with 80% power: {describe_detectable(study, budget)}",
     ]
     if len(study.seeds) < 6:
         lines.append(
-            "fewer than 6 seeds: every verdict will be undecided, for an exact test could not reject"
+            "fewer than 6 seeds: every verdict will be undecided, for an exact test could not"
+            " reject"
         )
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, lines)
 
 
-def walls(study: Study) -> list[str]:
+def describe_wall(study: Study) -> list[str]:
     """What equal wall time comes to."""
-    if study.wall is None:
+    wall = study.wall
+    if wall is None:
         return []
-    if study.wall.equal:
-        epochs = next(iter(study.wall.epochs.values()))
+    if wall.equal:
+        epochs = next(iter(wall.epochs.values()))
         return [
-            f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of equal steps, and costs nothing more"
+            f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of"
+            " equal steps, and costs nothing more"
         ]
-    steps = ", ".join(f"{ratio:.2f}" for ratio in study.wall.ratio.values())
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in wall.ratio.values())
     return [
-        f"equal wall time: about {minutes(study.wall.seconds)} of training each; a step takes {steps} of the baseline's"
+        f"equal wall time: about {format_duration(wall.seconds)} of training each;"
+        f" a step takes {ratios} of the baseline's"
     ]
 
 
-def can_detect(study: Study, found: Budget) -> str:
-    if math.isinf(found.detectable):
-        return f"none, with {count(study.seeds, 'seed')}"
-    said = f"{found.detectable:.2f} standard deviations of a seed's difference"
-    if found.spread is None:
-        return f"{said} (not known before the first runs)"
+def describe_detectable(study: Study, budget: StudyBudget) -> str:
+    if math.isinf(budget.detectable):
+        return f"none, with {_count_things(study.seeds, 'seed')}"
+    text = f"{budget.detectable:.2f} standard deviations of a seed's difference"
+    if budget.spread is None:
+        return f"{text} (not known before the first runs)"
     unit = "%" if study.unit == "%" else " points"
-    return f"{study.shown(found.detectable * found.spread):.2f}{unit} ({said}, so far {study.shown(found.spread):.2f}{unit})"
+    effect = study.shown(budget.detectable * budget.spread)
+    return f"{effect:.2f}{unit} ({text}, so far {study.shown(budget.spread):.2f}{unit})"
 
 
-def listed(numbers: Sequence[int]) -> str:
+def list_seeds(seeds: Sequence[int]) -> str:
     """0 to 5; or 3, 5, 8."""
-    run = list(range(numbers[0], numbers[0] + len(numbers)))
-    return (
-        f"{numbers[0]} to {numbers[-1]}"
-        if list(numbers) == run and len(run) > 2
-        else ", ".join(map(str, numbers))
-    )
+    consecutive = list(range(seeds[0], seeds[0] + len(seeds)))
+    if list(seeds) == consecutive and len(seeds) > 2:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
-def count(things: Sequence[int], name: str) -> str:
+def _controls(study: Study) -> str:
+    names = [name for name, arm in (("A/A", study.aa), ("zero", study.zero)) if arm]
+    return ", ".join(names) or "none"
+
+
+def _count_things(things: Sequence[int], name: str) -> str:
     return f"{len(things)} {name}{'s' * (len(things) != 1)}"
-
-
-def minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,7 +1,8 @@
-"""The article's claim held against what studies found: confirmed, refuted or not shown, by the interval and the size that was claimed.
+"""The article's claim, checked against studies: confirmed, refuted or not shown.
 
-Gains are percent (of MSE) or points (of accuracy), positive in the claim's direction. Confirmed: the whole interval reaches the claimed
-size; refuted: all of it stays below; else not shown, and always so with fewer than 6 seeds. Pure: results in, facts out.
+By the interval and the claimed size. Gains are percent (of MSE) or points (of accuracy), positive
+in the claim's direction. Confirmed: all of the interval reaches the claimed size; refuted: all of
+it stays below; else not shown, and always so with fewer than 6 seeds. Pure: results in, facts out.
 """
 
 import math
@@ -12,28 +13,31 @@ from statistics import fmean
 import numpy as np
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, differences, paired, ranked, ratio_of_means
+from upgate.stats.paired import Floats, Interval, differences, paired, ranked, ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
-from upgate.study.text import whole
+from upgate.study.text import main_verdict
 from upgate.tasks.article import BEYOND, EXCESS, HONEST, LESS, LINEAR, ArticleClaim
 from upgate.tasks.registry import get_task
 
 CLAIMS = (LESS, EXCESS, LINEAR, BEYOND)
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One claim in one study. gain is nan where there is nothing to speak of, such as an excess error that the baseline does not have.
+    """One claim in one study.
 
-    less: against the traditional recipe, as claimed; excess: the same as a share of the baseline's error beyond the yardstick's; linear: as
-    claimed, with the yardstick as the baseline; beyond: better than the yardstick at all, which every use of a forecast takes for granted.
+    less: against the traditional recipe, as claimed. excess: the same as a share of the baseline's
+    error beyond the yardstick's. linear: as claimed, with the yardstick as the baseline. beyond:
+    better than the yardstick at all, which every use of a forecast presupposes. gain is nan where
+    it is not defined, such as for an excess error that the baseline does not have.
     """
 
     claim: str
     setting: str  # level, return, volatility, reviews
     role: str  # article, honest
-    word: str
+    verdict: str  # confirmed, refuted, not shown
     gain: float
     low: float
     high: float
@@ -43,71 +47,41 @@ class Fact:
     scale: str  # the study's: gains in percent (log) or in points (plain)
 
 
-def facts(found: Mapping[str, StudyResult]) -> list[Fact]:
-    """Every claim in every setting that has been measured, claim by claim. Results by setting."""
-    every = [
-        fact
-        for name, result in found.items()
-        if whole(result) is not None
-        for fact in of_study(name, result)
-    ]
-    return sorted(every, key=lambda fact: CLAIMS.index(fact.claim))
+def check_claims(results: Mapping[str, StudyResult]) -> list[Fact]:
+    """Every claim in every setting that was measured, claim by claim. Results by setting."""
+    facts = []
+    for setting, result in results.items():
+        facts += check_study(setting, result)
+    return sorted(facts, key=lambda fact: CLAIMS.index(fact.claim))
 
 
-def of_study(setting: str, result: StudyResult) -> list[Fact]:
-    one = whole(result)
-    assert one is not None
+def check_study(setting: str, result: StudyResult) -> list[Fact]:
+    """The claims in one setting; none before the study has a verdict on the upgraded recipe."""
+    main = main_verdict(result)
+    if main is None:
+        return []
     study, claim = result.study, article_claim(result.study.task)
-    role, claimed = claim.setting(setting).role, 100 * claim.size
+    claimed, role = 100 * claim.size, claim.setting(setting).role
     name = claim.setting(setting).yardstick
+
+    def fact(kind: str, role: str, gain: Interval, claimed: float, against: str, n: int) -> Fact:
+        return make_fact(kind, setting, role, gain, claimed, against, n, study.scale)
+
+    gain = signed_gain(result, Interval(main.effect, main.low, main.high))
+    facts = [fact(LESS, role, gain, claimed, study.baseline, main.n)]
+    own, base = common_scores(result, main.arm)
     yardstick = result.references.get(name, math.nan)
-    told = [
-        Fact(
-            LESS,
-            setting,
-            role,
-            *decided(gains(result, (one.effect, one.low, one.high)), claimed, one.n),
-            study.baseline,
-            one.n,
-            study.scale,
-        )
-    ]
-    own, base = paired_scores(result, one.arm)
     if math.isnan(yardstick) or len(own) < 2:
-        return told
-    scores = (own, np.full_like(own, yardstick))
-    scaled = differences(*(scores if study.scale == PLAIN else np.log(scores)))
-    found = (paired if np.isfinite(scaled).all() else ranked)(scaled, study.alpha)
-    beyond = gains(result, (found.effect, found.low, found.high))
+        return facts
+    beyond, n = gain_over_yardstick(result, own, yardstick), len(own)
     if study.scale == PLAIN:
-        told.append(
-            Fact(
-                LINEAR,
-                setting,
-                HONEST,
-                *decided(beyond, claimed, found.n),
-                name,
-                found.n,
-                study.scale,
-            )
-        )
+        facts.append(fact(LINEAR, HONEST, beyond, claimed, name, n))
+        facts.append(fact(BEYOND, HONEST, beyond, 0.0, name, n))
     else:
         share, size = excess(own, base, yardstick, study.alpha, claim.size)
-        told.append(
-            Fact(EXCESS, setting, role, *decided(share, size, found.n), name, found.n, study.scale)
-        )
-    told.append(
-        Fact(
-            BEYOND,
-            setting,
-            HONEST if study.scale == PLAIN else role,
-            *decided(beyond, 0.0, found.n),
-            name,
-            found.n,
-            study.scale,
-        )
-    )
-    return told
+        facts.append(fact(EXCESS, role, share, size, name, n))
+        facts.append(fact(BEYOND, role, beyond, 0.0, name, n))
+    return facts
 
 
 def article_claim(task: str) -> ArticleClaim:
@@ -118,28 +92,57 @@ def article_claim(task: str) -> ArticleClaim:
     return claim
 
 
-def gains(result: StudyResult, effect: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Effect, low and high in the study's scale as percent or points of gain."""
-    middle, low, high = (result.study.shown(x) for x in effect)
-    return (middle, low, high) if result.study.higher_is_better else (-middle, -high, -low)
-
-
-def decided(
-    gain: tuple[float, float, float], claimed: float, n: int
-) -> tuple[str, float, float, float, float]:
-    """The word, the gain with its interval, and the size that was claimed."""
-    _, low, high = gain
-    word = (
-        "confirmed"
-        if low >= claimed and low > 0
-        else "refuted"
-        if high < claimed or high <= 0
-        else "not shown"
+def make_fact(
+    claim: str,
+    setting: str,
+    role: str,
+    gain: Interval,
+    claimed: float,
+    against: str,
+    n: int,
+    scale: str,
+) -> Fact:
+    return Fact(
+        claim=claim,
+        setting=setting,
+        role=role,
+        verdict=judge_claim(gain, claimed, n),
+        gain=gain.effect,
+        low=gain.low,
+        high=gain.high,
+        claimed=claimed,
+        against=against,
+        n=n,
+        scale=scale,
     )
-    return (word if n >= FEWEST else "not shown", *gain, claimed)
 
 
-def paired_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:
+def judge_claim(gain: Interval, claimed: float, n: int) -> str:
+    """confirmed, refuted or not shown. n: seeds."""
+    if n < FEWEST:
+        return "not shown"
+    if gain.low >= claimed and gain.low > 0:
+        return "confirmed"
+    return "refuted" if gain.high < claimed or gain.high <= 0 else "not shown"
+
+
+def signed_gain(result: StudyResult, effect: Interval) -> Interval:
+    """An effect in the study's scale as percent or points of gain."""
+    middle, low, high = (result.study.shown(x) for x in effect)
+    if result.study.higher_is_better:
+        return Interval(middle, low, high)
+    return Interval(-middle, -high, -low)
+
+
+def gain_over_yardstick(result: StudyResult, own: Floats, yardstick: float) -> Interval:
+    """The gain of an arm's scores over a reference's one score."""
+    both = np.array([own, np.full_like(own, yardstick)])
+    values = differences(*(both if result.study.scale == PLAIN else np.log(both)))
+    estimate = (paired if np.isfinite(values).all() else ranked)(values, result.study.alpha)
+    return signed_gain(result, Interval(estimate.effect, estimate.low, estimate.high))
+
+
+def common_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:
     """The arm's and the baseline's scores on the seeds that both have."""
     own, base = result.scores.get(arm, {}), result.scores.get(result.study.baseline, {})
     seeds = [seed for seed in base if seed in own]
@@ -147,26 +150,26 @@ def paired_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:
 
 
 def excess(
-    own: Floats, base: Floats, yardstick: float, alpha: float, claimed: float
-) -> tuple[tuple[float, float, float], float]:
-    """Percent of the baseline's excess over the yardstick that is removed, with Fieller's interval; and what the claim would remove.
+    own: Floats, base: Floats, yardstick: float, alpha: float, size: float
+) -> tuple[Interval, float]:
+    """Percent of the baseline's excess over the yardstick that is removed; and the claimed one.
 
-    nan where the baseline is not surely worse than the yardstick: then there is no excess, or none that one could divide by.
+    size: the claimed share of the baseline's full error. With Fieller's interval; nan where the
+    baseline is not significantly worse than the yardstick: then there is no excess, or none that
+    one could divide by.
     """
-    nothing = (math.nan, math.nan, math.nan), math.nan
     if not np.isfinite([own, base]).all():
-        return nothing
+        return UNKNOWN, math.nan
     share = ratio_of_means(base - own, base - yardstick, alpha)
-    if math.isnan(share[0]):
-        return nothing
-    return (100 * share[0], 100 * share[1], 100 * share[2]), 100 * claimed * fmean(base) / fmean(
-        base - yardstick
-    )
+    if math.isnan(share.effect):
+        return UNKNOWN, math.nan
+    claimed = 100 * size * fmean(base) / fmean(base - yardstick)
+    return Interval(*(100 * x for x in share)), claimed
 
 
-def by_claim(found: Sequence[Fact]) -> dict[str, list[Fact]]:
-    return {
-        claim: those
-        for claim in CLAIMS
-        if (those := [fact for fact in found if fact.claim == claim])
-    }
+def by_claim(facts: Sequence[Fact]) -> dict[str, list[Fact]]:
+    """The facts of each claim that has any, in the order of CLAIMS."""
+    groups: dict[str, list[Fact]] = {}
+    for fact in sorted(facts, key=lambda fact: CLAIMS.index(fact.claim)):
+        groups.setdefault(fact.claim, []).append(fact)
+    return groups

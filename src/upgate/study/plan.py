@@ -1,217 +1,263 @@
-"""From words to the runs of a study: its arms and controls, every run's key, and what is frozen. Nothing is trained here."""
+"""From options to the runs of a study: its arms and controls, every run's key, what is frozen.
+
+Nothing is trained here.
+"""
 
 import hashlib
 import json
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from upgate.config import compose as config
+from upgate.config.compose import compose
 from upgate.errors import UserError
+from upgate.experiment import designs
+from upgate.experiment.designs import Arm
 from upgate.experiment.jobs import check_batches, make_job
+from upgate.experiment.session import repeat_commands
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.store.connect import redact
-from upgate.study import design
-from upgate.study.options import Asked, read
-from upgate.study.result import PLAIN, Arm, Study, Wall
+from upgate.study.options import StudyOptions, read_study_options
+from upgate.study.result import PLAIN, Study, Wall
 from upgate.study.wall import equal_wall
 from upgate.tasks.registry import get_task
 
 LARGE_TEST = 10_000  # test items from which on a smaller difference of accuracy is of interest
-ZERO_WORD = "layerwise=independent"  # the same weights as joint updates, bit for bit
+ZERO_OVERRIDE = "layerwise=independent"  # the same weights as joint updates, bit for bit
+FROZEN = ("task", "split", "model", "budget", "batch_size", "precision", "threads", "numerics")
+DESIGNS: dict[str, Callable[[Sequence[str], str | None], list[Arm]]] = {
+    "pair": designs.pair_arms,
+    "parts": designs.parts_arms,
+    "factorial": designs.factorial_arms,
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A study, and its runs in the order in which they go: all arms of a seed and fold together, the baseline first."""
+    """A study, and its runs in their order.
+
+    All arms of a seed and fold together, the baseline first.
+    """
 
     study: Study
     jobs: list[Job]
     arm_of: dict[str, str]  # run key -> arm
-    asked: Asked
+    options: StudyOptions
 
 
-def plan(
-    words: Sequence[str],
-    extra: str | None,
-    library: Datasets,
+@dataclass(frozen=True)
+class Arms:
+    """The arms and controls of a study, and a job of each on its first seed and fold."""
+
+    arms: list[Arm]
+    aa: Arm | None
+    zero: Arm | None
+    wall: Wall | None
+    jobs: dict[str, Job]  # by name, controls too
+
+    @property
+    def baseline(self) -> Job:
+        return self.jobs[self.arms[0].name]
+
+
+def plan_study(
+    overrides: Sequence[str],
+    config_dir: str | None,
+    datasets: Datasets,
     tuned: Mapping[str, list[str]] | None = None,
 ) -> Plan:
-    """Everything about a study that can be said before its first run. Raises UserError for what cannot be done.
+    """Everything about a study that is known before its first run.
 
-    tuned: arm -> its words after the search that study.tune asks for.
+    tuned: arm -> its overrides after the search that study.tune asks for. Raises UserError for what
+    cannot be done.
     """
-    asked, rest = read(words)
-    if asked.tune and tuned is None:
-        raise UserError(f"study.tune={asked.tune} goes with a study of its own; leave it out")
-    arms = [
-        replace(arm, words=(tuned or {}).get(arm.name, arm.words))
-        for arm in arms_of(asked, rest, extra)
-    ]
-    first = {arm.name: make_job(arm.words, library, extra) for arm in arms}
-    wall = None
-    if asked.budget == "wall":
-        arms, wall = equal_wall(arms, first, library)
-        first = {arm.name: make_job(arm.words, library, extra) for arm in arms}
-    base = first[arms[0].name]
-    seeds, folds = numbered(asked.seeds, "seeds"), folds_of(asked, base)
-    aa = Arm(f"A/A: {arms[0].name} again", arms[0].words, arms[0].on) if asked.aa else None
-    zero = zero_arm(arms[0], library, extra) if asked.zero else None
-    if zero is not None:
-        first[zero.name] = make_job(zero.words, library, extra)
-    if aa is not None:
-        first[aa.name] = base
-    for job in first.values():
-        for fold in folds:
-            check_batches(job_at(job, seeds[0], fold, None), library)
-    study = Study(
+    options, rest = read_study_options(overrides)
+    if options.tune and tuned is None:
+        raise UserError(f"study.tune={options.tune} goes with a study of its own; leave it out")
+    arms = make_study_arms(options, rest, config_dir)
+    if tuned:
+        arms = [replace(arm, overrides=tuned.get(arm.name, arm.overrides)) for arm in arms]
+    all_arms = add_controls(options, arms, config_dir, datasets)
+    seeds, folds = list_numbers(options.seeds, "seeds"), list_folds(options, all_arms.baseline)
+    for job, fold in product(all_arms.jobs.values(), folds):
+        check_batches(job.at(seeds[0], fold), datasets)
+    parts = []
+    if options.design in ("parts", "factorial"):
+        parts = designs.contrast(rest, config_dir).parts
+    redacted = [redact(override) for override in overrides]  # a cache's URL may hold a password
+    study = make_study(redacted, options, all_arms, parts, seeds, folds, datasets)
+    return plan_runs(study, all_arms.jobs, options, config_dir)
+
+
+def make_study(
+    overrides: list[str],
+    options: StudyOptions,
+    arms: Arms,
+    parts: list[str],
+    seeds: list[int],
+    folds: list[int],
+    datasets: Datasets,
+) -> Study:
+    """The study before its runs are listed: without id, keys and commands."""
+    base = arms.baseline
+    table, data = datasets.fetch(base)
+    metric = get_task(base.spec.task.name).metric
+    default = default_effect(metric.scale, data.sizes.get("test", 0))
+    return Study(
         id="",
         task=base.spec.task.name,
-        design=asked.design,
-        words=[redact(word) for word in words],  # a cache's URL may hold a password
-        arms=arms,
-        parts=design.contrast(rest, extra).parts if asked.design in ("parts", "factorial") else [],
+        design=options.design,
+        overrides=overrides,
+        arms=arms.arms,
+        parts=parts,
         seeds=seeds,
         folds=folds,
         keys={},
-        aa=aa,
-        aa_seeds=[max(seeds) + 1 + i for i in range(len(seeds))] if aa else [],
-        zero=zero,
+        aa=arms.aa,
+        aa_seeds=[max(seeds) + 1 + i for i in range(len(seeds))] if arms.aa else [],
+        zero=arms.zero,
+        metric=metric.key,
+        higher_is_better=metric.higher_is_better,
+        scale=metric.scale,
+        smallest_effect=options.smallest_effect or default,
+        alpha=options.alpha,
         data=base.spec.data,
-        frozen=frozen(base, wall),
-        **measure(base, asked, library),
+        source=table.source,
+        frozen=freeze_study(base, arms.wall),
         commands=[],
-        wall=wall,
-    )
-    return with_runs(study, first, asked, extra)
-
-
-def with_runs(study: Study, first: dict[str, Job], asked: Asked, extra: str | None) -> Plan:
-    """List the runs: all arms of one seed and fold together, the zero control after the first of these, A/A at the end."""
-    cells = [
-        (arm.name, seed, fold) for seed in study.seeds for fold in study.folds for arm in study.arms
-    ]
-    if study.zero is not None:
-        cells.insert(len(study.arms), (study.zero.name, study.seeds[0], study.folds[0]))
-    if study.aa is not None:
-        cells += [(study.aa.name, seed, fold) for seed in study.aa_seeds for fold in study.folds]
-    traditional = next(
-        (job for job in first.values() if job.recipe == "traditional" and not job.changes), None
-    )
-    jobs = [job_at(first[name], seed, fold, traditional) for name, seed, fold in cells]
-    keys: dict[str, dict[str, str]] = {}
-    arm_of: dict[str, str] = {}
-    for job, (name, seed, fold) in zip(jobs, cells, strict=True):
-        keys.setdefault(name, {})[f"{seed}/{fold}"] = job.spec.key
-        arm_of.setdefault(job.spec.key, name)
-    named = replace(study, keys=keys)
-    named = replace(named, id=identity(named))
-    return Plan(
-        replace(named, commands=commands_of("study", study.words, extra, named.id)),
-        jobs,
-        arm_of,
-        asked,
+        wall=arms.wall,
     )
 
 
-def commands_of(command: str, words: Sequence[str], extra: str | None, name: str) -> list[str]:
-    """What to type to do it again, and to see it: with the folder of own choices, the root, and no password of a URI."""
-    told = [redact(word) for word in words]
-    own = ["--config-dir", extra] if extra else []
-    root = [word for word in told if word.startswith("root=")]
-    again = ["upgate", command, *([] if f"{command}.yes=true" in told else ["--yes"]), *own, *told]
-    report = ["upgate", "report", *own, f"{command}={name}", *root]
-    return [shlex.join(again), shlex.join(report)]
+def make_study_arms(
+    options: StudyOptions, overrides: Sequence[str], config_dir: str | None
+) -> list[Arm]:
+    """The arms of the design, the baseline first."""
+    if options.design == "arms":
+        return designs.named_arms(options.arms or [], overrides, config_dir)
+    return DESIGNS[options.design](overrides, config_dir)
 
 
-def arms_of(asked: Asked, words: Sequence[str], extra: str | None) -> list[Arm]:
-    if asked.design == "arms":
-        found = design.arms(asked.arms or [], words, extra)
-    else:
-        found = {"pair": design.pair, "parts": design.parts, "factorial": design.factorial}[
-            asked.design
-        ](words, extra)
-    return [Arm(arm.name, list(arm.words), sorted(arm.on)) for arm in found]
+def add_controls(
+    options: StudyOptions, arms: list[Arm], config_dir: str | None, datasets: Datasets
+) -> Arms:
+    """The arms, with epochs of equal wall time where these are requested, and the controls."""
+
+    def first_jobs(arms: Sequence[Arm]) -> dict[str, Job]:
+        return {arm.name: make_job(arm.overrides, datasets, config_dir) for arm in arms}
+
+    jobs, wall = first_jobs(arms), None
+    if options.budget == "wall":
+        arms, wall = equal_wall(arms, jobs, datasets)
+        jobs = first_jobs(arms)
+    base = arms[0]
+    zero = zero_arm(base, datasets, config_dir) if options.zero else None
+    aa = Arm(f"A/A: {base.name} again", base.overrides, base.on) if options.aa else None
+    if zero is not None:
+        jobs[zero.name] = make_job(zero.overrides, datasets, config_dir)
+    if aa is not None:
+        jobs[aa.name] = jobs[base.name]
+    return Arms(arms, aa, zero, wall, jobs)
 
 
-def numbered(asked: int | list[int], what: str) -> list[int]:
-    """A count as 0, 1, ...; a list as it is, each once."""
-    found = list(range(asked)) if isinstance(asked, int) else asked
-    if not found or len(set(found)) < len(found):
-        raise UserError(
-            f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]"
-        )
-    return found
+def zero_arm(base: Arm, datasets: Datasets, config_dir: str | None) -> Arm | None:
+    """The baseline with independent updates of its layers.
 
-
-def folds_of(asked: Asked, base: Job) -> list[int]:
-    folds: Any = base.spec.split.knobs.get("folds", 1) if asked.folds is None else asked.folds
-    return numbered(folds, "folds")
-
-
-def zero_arm(base: Arm, library: Datasets, extra: str | None) -> Arm | None:
-    """The baseline with independent updates; None where it cannot have them, or has updates of its own kind."""
-    composed = config.compose(base.words, extra)
-    if composed["layerwise"]["name"] != "joint":
+    None where it cannot have them, or has updates of its own kind.
+    """
+    if compose(base.overrides, config_dir)["layerwise"]["name"] != "joint":
         return None
-    words = [word for word in base.words if not re.match(r"layerwise[.=]", word)]
-    zero = Arm(f"zero: {base.name} {ZERO_WORD}", [*words, ZERO_WORD])
+    kept = [one for one in base.overrides if not re.match(r"layerwise[.=]", one)]
+    zero = Arm(f"zero: {base.name} {ZERO_OVERRIDE}", [*kept, ZERO_OVERRIDE])
     try:
-        make_job(zero.words, library, extra)
+        make_job(zero.overrides, datasets, config_dir)
     except UserError:  # clip=norm needs all gradients at once: such a baseline has no zero control
         return None
     return zero
 
 
-def job_at(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
-    """The same job on another seed and fold; beside the traditional recipe's where the study has that, with the same budget."""
-    twin = (
-        ""
-        if traditional is None or traditional.spec.budget != job.spec.budget
-        else traditional.at(seed, fold).spec.key
+def plan_runs(
+    study: Study, first: Mapping[str, Job], options: StudyOptions, config_dir: str | None
+) -> Plan:
+    """List the runs, and name the study by them."""
+    traditional = next(
+        (job for job in first.values() if job.recipe == "traditional" and not job.changes), None
     )
-    return replace(job.at(seed, fold), twin=twin)
+    jobs: list[Job] = []
+    keys: dict[str, dict[str, str]] = {}
+    arm_of: dict[str, str] = {}
+    for name, seed, fold in list_cells(study):
+        job = job_beside(first[name], seed, fold, traditional)
+        jobs.append(job)
+        keys.setdefault(name, {})[f"{seed}/{fold}"] = job.spec.key
+        arm_of.setdefault(job.spec.key, name)
+    study = replace(study, keys=keys)
+    study = replace(study, id=name_study(study))
+    commands = repeat_commands("study", study.overrides, config_dir, study.id)
+    return Plan(replace(study, commands=commands), jobs, arm_of, options)
 
 
-def measure(base: Job, asked: Asked, library: Datasets) -> dict[str, Any]:
-    """The metric that decides, its scale, and the smallest effect of interest."""
-    table, data = library.fetch(base)
-    metric = get_task(base.spec.task.name).metric
-    small = 0.003 if data.sizes.get("test", 0) >= LARGE_TEST else 0.01
-    return {
-        "metric": metric.key,
-        "higher_is_better": metric.higher_is_better,
-        "scale": metric.scale,
-        "smallest_effect": asked.smallest_effect or (small if metric.scale == PLAIN else 0.01),
-        "alpha": asked.alpha,
-        "source": table.source,
-    }
+def list_cells(study: Study) -> list[tuple[str, int, int]]:
+    """Arm, seed and fold of every run, in their order.
+
+    All arms of one seed and fold together, the zero control after the first of these, A/A last.
+    """
+    blocks = [(seed, fold) for seed in study.seeds for fold in study.folds]
+    cells = [(arm.name, seed, fold) for seed, fold in blocks for arm in study.arms]
+    if study.zero is not None:
+        cells.insert(len(study.arms), (study.zero.name, study.seeds[0], study.folds[0]))
+    if study.aa is not None:
+        cells += [(study.aa.name, seed, fold) for seed in study.aa_seeds for fold in study.folds]
+    return cells
 
 
-def frozen(base: Job, wall: Wall | None) -> dict[str, Any]:
-    """What every arm has alike."""
-    spec = base.spec.to_dict()
-    if wall is not None and not wall.equal:
-        spec["budget"] |= {"max_epochs": "by recipe"}
-    return {
-        name: spec[name]
-        for name in (
-            "task",
-            "split",
-            "model",
-            "budget",
-            "batch_size",
-            "precision",
-            "threads",
-            "numerics",
+def job_beside(job: Job, seed: int, fold: int, traditional: Job | None) -> Job:
+    """The job on another seed and fold, with the traditional recipe's run as its twin.
+
+    Without a twin where the study has no traditional recipe of the same budget.
+    """
+    moved = job.at(seed, fold)
+    if traditional is None or traditional.spec.budget != moved.spec.budget:
+        return replace(moved, twin="")
+    return replace(moved, twin=replace(traditional.spec, seed=seed, fold=fold).key)
+
+
+def list_numbers(given: int | list[int], what: str) -> list[int]:
+    """A count as 0, 1, ...; a list as it is. Raises UserError for none, or one twice."""
+    numbers = list(range(given)) if isinstance(given, int) else given
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise UserError(
+            f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]"
         )
-    }
+    return numbers
 
 
-def identity(study: Study) -> str:
+def list_folds(options: StudyOptions, base: Job) -> list[int]:
+    """The requested folds, or every fold of the split."""
+    folds: Any = options.folds
+    if folds is None:
+        folds = base.spec.split.knobs.get("folds", 1)
+    return list_numbers(folds, "folds")
+
+
+def default_effect(scale: str, test_items: int) -> float:
+    """The smallest effect of interest: 1% of a ratio; .3 points on a large test part, else 1."""
+    return 0.003 if scale == PLAIN and test_items >= LARGE_TEST else 0.01
+
+
+def freeze_study(base: Job, wall: Wall | None) -> dict[str, Any]:
+    """What every arm has in common."""
+    spec = base.spec.to_dict()
+    frozen = {name: spec[name] for name in FROZEN}
+    if wall is not None and not wall.equal:
+        frozen["budget"] = {**frozen["budget"], "max_epochs": "by recipe"}
+    return frozen
+
+
+def name_study(study: Study) -> str:
     """A short name that the same question on the same data always gets."""
     question = [study.keys, study.metric, study.smallest_effect, study.alpha, study.aa_seeds]
     digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()

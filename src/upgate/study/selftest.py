@@ -1,7 +1,8 @@
-"""`upgate study selftest`: is the judge fair, and does a run see what is there and nothing else?
+"""`upgate study selftest`: are verdicts fair, and does a run find what is there and nothing else?
 
-Simulated studies for the verdicts; real trainings of a small LSTM on simulated prices for the rest: a random walk, which nobody can
-predict, and returns that follow an AR(1) with phi = .2, of whose variance 4% can be predicted.
+Simulated studies for the verdicts; real trainings of a small LSTM on simulated prices for the rest:
+a random walk, which nobody can predict, and returns that follow an AR(1) with phi = .2, of whose
+variance 4% can be predicted.
 """
 
 import tempfile
@@ -42,121 +43,114 @@ SMALL = (  # the upgraded recipe on what a laptop's core does in ten seconds
     "trainer.accelerator=cpu",
     "optimizer.lr=3e-3",
     "threads=1",
-    "twin=false",
 )
 
 
 @dataclass(frozen=True)
 class Check:
-    """A control: what it found, and between which numbers it should lie."""
+    """A control: its value, and the bounds between which it should lie."""
 
     name: str
-    found: float
+    value: float
     low: float
     high: float
     form: str = ".1%"
 
     @property
     def holds(self) -> bool:
-        return self.low <= self.found <= self.high
+        return self.low <= self.value <= self.high
+
+    @property
+    def bounds(self) -> str:
+        low, high = format(self.low, self.form), format(self.high, self.form)
+        return low if self.low == self.high else f"{low} to {high}"
 
 
 def selftest(console: Console, seed: int = 0) -> int:
     """Run every control and show it; the exit code: 0 where all hold, else 1."""
     start = time.monotonic()
-    checks = [*simulated(seed), zero(), *trained(seed)]
-    table = new_table(
-        f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings",
-        "",
-        "found",
-        "should be",
-        "",
-    )
-    for one in checks:
-        span = (
-            format(one.low, one.form)
-            if one.low == one.high
-            else f"{one.low:{one.form}} to {one.high:{one.form}}"
-        )
-        table.add_row(
-            Text(one.name),
-            format(one.found, one.form),
-            span,
-            "holds" if one.holds else "[red]FAILS[/]",
-        )
+    checks = [*check_simulations(seed), zero_control(), *check_trainings(seed)]
+    title = f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings"
+    table = new_table(title, "", "found", "should be", "")
+    for check in checks:
+        outcome = "holds" if check.holds else "[red]FAILS[/]"
+        value = format(check.value, check.form)
+        table.add_row(Text(check.name), value, check.bounds, outcome)
     console.print(table)
-    failed = sum(not one.holds for one in checks)
-    said = (
-        f"{failed} of {len(checks)} controls fail" if failed else f"all {len(checks)} controls hold"
-    )
-    console.print(f"{said}; {time.monotonic() - start:.0f} seconds", highlight=False)
+    failed = sum(not check.holds for check in checks)
+    summary = f"all {len(checks)} controls hold"
+    if failed:
+        summary = f"{failed} of {len(checks)} controls fail"
+    console.print(f"{summary}; {time.monotonic() - start:.0f} seconds", highlight=False)
     return 1 if failed else 0
 
 
-def simulated(seed: int) -> list[Check]:
-    """Share of simulated studies that find a difference: between one recipe and itself, and between recipes that differ."""
+def check_simulations(seed: int) -> list[Check]:
+    """Share of simulated studies that find a difference.
+
+    Between one recipe and itself, and between recipes that differ.
+    """
     rng = np.random.default_rng(seed)
-    aa, planted = (
-        rates(rng.normal(size=(STUDIES, SEEDS))),
-        rates(rng.normal(PLANTED, size=(STUDIES, SEEDS))),
-    )
+    same = found_differences(rng.normal(size=(STUDIES, SEEDS)))
+    planted = found_differences(rng.normal(PLANTED, size=(STUDIES, SEEDS)))
+    name = f"planted effect of {PLANTED} standard deviations, found"
     return [
-        Check("A/A studies that find a difference", aa, *between(ALPHA)),
-        Check(
-            f"planted effect of {PLANTED} standard deviations, found",
-            planted,
-            *between(power(PLANTED, SEEDS, ALPHA)),
-        ),
+        Check("A/A studies that find a difference", same, *rate_bounds(ALPHA)),
+        Check(name, planted, *rate_bounds(power(PLANTED, SEEDS, ALPHA))),
     ]
 
 
-def rates(differences: Floats) -> float:
+def found_differences(differences: Floats) -> float:
     """Share of studies, (studies, seeds), whose verdict is helps or hurts."""
-    words = [verdict(d, TINY, ALPHA).label for d in differences]
-    return float(np.mean([word in ("helps", "hurts") for word in words]))
+    labels = [verdict(d, TINY, ALPHA).label for d in differences]
+    return float(np.mean([label in ("helps", "hurts") for label in labels]))
 
 
-def between(rate: float) -> tuple[float, float]:
+def rate_bounds(rate: float) -> tuple[float, float]:
     """Where 99.9% of the simulated rates lie if the true one is `rate`."""
     low, high = stats.binom.interval(0.999, STUDIES, rate)
     return float(low / STUDIES), float(high / STUDIES)
 
 
-def zero() -> Check:
-    """The largest difference that independent updates of the layers make to the traditional recipe's scores: none."""
-    words = (
+def zero_control() -> Check:
+    """The largest difference that independent updates make to the traditional recipe's scores.
+
+    It must be 0.
+    """
+    overrides = (
         "recipe=traditional",
         "data=sp500",
         "data.start=2016",
         "trainer.max_epochs=1",
         "optimizer.lr=1e-3",
     )
-    joint, independent = (scores(words + more) for more in ((), ("layerwise=independent",)))
-    return Check(
-        "independent updates against joint ones",
-        max(abs(joint[name] - independent[name]) for name in joint),
-        0.0,
-        0.0,
-        "g",
+    joint, independent = (
+        score_training(overrides),
+        score_training((*overrides, "layerwise=independent")),
     )
+    difference = max(abs(joint[name] - independent[name]) for name in joint)
+    return Check("independent updates against joint ones", difference, 0.0, 0.0, "g")
 
 
-def trained(seed: int) -> list[Check]:
-    """What one training finds in a random walk and in an AR(1): the MSE over persistence's, on 600 test days."""
+def check_trainings(seed: int) -> list[Check]:
+    """One training on a random walk and one on an AR(1): the MSE over persistence's, 600 days."""
     metric = get_task(TASK).metric.key
     with tempfile.TemporaryDirectory() as folder:
         walk, ar = Path(folder) / "walk.csv", Path(folder) / "ar.csv"
-        prices(0.0, seed).to_csv(walk, index=False)
-        prices(PHI, seed).to_csv(ar, index=False)
-        found = [scores((f"data.path={path}",))[metric] for path in (walk, ar)]
+        simulate_prices(0.0, seed).to_csv(walk, index=False)
+        simulate_prices(PHI, seed).to_csv(ar, index=False)
+        ratios = [score_training((f"data.path={path}",))[metric] for path in (walk, ar)]
     return [
-        Check("random walk: MSE over persistence's, LSTM", found[0], 0.99, 1.05, ".4f"),
-        Check(f"returns with {PHI**2:.0%} to predict: the same", found[1], 0.91, 0.99, ".4f"),
+        Check("random walk: MSE over persistence's, LSTM", ratios[0], 0.99, 1.05, ".4f"),
+        Check(f"returns with {PHI**2:.0%} to predict: the same", ratios[1], 0.91, 0.99, ".4f"),
     ]
 
 
-def prices(phi: float, seed: int) -> pd.DataFrame:
-    """Closing prices whose daily log returns, 1% of standard deviation, follow r[t] = phi r[t-1] + noise."""
+def simulate_prices(phi: float, seed: int) -> pd.DataFrame:
+    """Closing prices whose daily log returns follow r[t] = phi r[t-1] + noise.
+
+    The noise has a standard deviation of 1%.
+    """
     noise = np.random.default_rng(seed).normal(size=DAYS)
     returns = np.empty(DAYS)
     last = 0.0
@@ -167,18 +161,17 @@ def prices(phi: float, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"date": days, **dict.fromkeys(("open", "high", "low", "close"), close)})
 
 
-def scores(words: Sequence[str]) -> dict[str, float]:
+def score_training(overrides: Sequence[str]) -> dict[str, float]:
     """The test scores of one training outside any store."""
-    given = {word.partition("=")[0] for word in words}
-    library = Datasets()
-    job = make_job(
-        [*words, *(word for word in SMALL if word.partition("=")[0] not in given)], library, None
-    )
+    given = {override.partition("=")[0] for override in overrides}
+    defaults = [one for one in SMALL if one.partition("=")[0] not in given]
+    datasets = Datasets()
+    job = make_job([*overrides, *defaults], datasets, None)
     with tempfile.TemporaryDirectory() as folder:
         silent: Any = {"enable_progress_bar": False}
         outcome = train(
             job.spec,
-            library.fetch(job)[1],
+            datasets.fetch(job)[1],
             Path(folder),
             lambda *_: None,
             Console(quiet=True),

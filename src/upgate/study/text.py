@@ -4,13 +4,20 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from upgate.console import new_table, number
-from upgate.study.result import ArmVerdict, Study, StudyResult
+from upgate.console import new_table, number, print_lines
+from upgate.study.result import ArmVerdict, Control, Study, StudyResult
 from upgate.tasks.registry import get_task
 
 HUGE = 1e5  # numbers from here on are short in powers of ten only
+VERBS = {  # verdict -> the verb of one arm, of several
+    "helps": ("helps", "help"),
+    "hurts": ("hurts", "hurt"),
+    "equivalent": ("is equivalent", "are equivalent"),
+    "undecided": ("is undecided", "are undecided"),
+}
 
 
 def metric_name(study: Study, language: str = "en") -> str:
@@ -19,35 +26,33 @@ def metric_name(study: Study, language: str = "en") -> str:
     return metric.label_in(language) if metric.key == study.metric else study.metric
 
 
-def p_value(p: float) -> str:
-    return "" if math.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"
+def p_text(p: float) -> str:
+    if math.isnan(p):
+        return ""
+    return "<.001" if p < 0.001 else f"{p:.3f}"
 
 
-def effect(study: Study, value: float) -> str:
+def signed_effect(study: Study, value: float) -> str:
     """An effect with its sign, in percent or points; inf: diverged."""
     shown = study.shown(value)
-    return (
-        format(shown, "+.2f" if abs(shown) < HUGE else "+.1e")
-        if math.isfinite(shown)
-        else "inf"
-        if shown > 0
-        else "-inf"
-    )
+    if not math.isfinite(shown):
+        return "inf" if shown > 0 else "-inf"
+    return format(shown, "+.2f" if abs(shown) < HUGE else "+.1e")
 
 
-def interval(study: Study, one: ArmVerdict) -> str:
-    return f"{effect(study, one.low)} to {effect(study, one.high)}"
+def interval_text(study: Study, one: ArmVerdict) -> str:
+    return f"{signed_effect(study, one.low)} to {signed_effect(study, one.high)}"
 
 
-def word(one: ArmVerdict) -> str:
-    """The verdict, and what an undecided one still needs."""
-    if one.word != "undecided":
-        return one.word
-    return "undecided" if one.more_seeds is None else f"undecided +{one.more_seeds}"
+def verdict_with_seeds(one: ArmVerdict) -> str:
+    """The verdict, and how many more seeds an undecided one needs."""
+    if one.verdict != "undecided" or one.more_seeds is None:
+        return one.verdict
+    return f"undecided +{one.more_seeds}"
 
 
-def whole(result: StudyResult) -> ArmVerdict | None:
-    """The verdict on the upgraded recipe as a whole; None for arms, which have no such one."""
+def main_verdict(result: StudyResult) -> ArmVerdict | None:
+    """The verdict on the upgraded recipe with all its parts; None for a design of arms."""
     study = result.study
     if study.design == "arms":
         return None
@@ -55,140 +60,146 @@ def whole(result: StudyResult) -> ArmVerdict | None:
     return next((one for one in result.verdicts if one.arm == most), None)
 
 
-def sentence(result: StudyResult) -> str:
+def summarize_study(result: StudyResult) -> str:
     """The answer in one sentence."""
     study = result.study
     if not result.verdicts:
         return "Nothing can be said yet: no seed has every run that it needs."
-    one = whole(result)
+    one = main_verdict(result)
     if one is None:
-        return f"Beside {study.baseline}: {by_word(result.verdicts)}."
-    said = f"{one.arm} {claim(study, one)}"
+        return f"Beside {study.baseline}: {list_by_verdict(result.verdicts)}."
+    sentence = f"{one.arm} {claim_text(study, one)}"
     if result.parts:
-        said += f"; of its {len(result.parts)} parts {by_word(result.parts)}"
-    return f"{said}."
+        sentence += f"; of its {len(result.parts)} parts {list_by_verdict(result.parts)}"
+    return f"{sentence}."
 
 
-def claim(study: Study, one: ArmVerdict) -> str:
+def claim_text(study: Study, one: ArmVerdict) -> str:
     """helps: its MSE ratio is 8.3% lower than traditional's (95% interval ..., 6 seeds)."""
     seeds = f"{one.n} seed{'s' * (one.n > 1)}"
-    name = metric_name(study)
     if not math.isfinite(one.effect):
-        return f"{one.word}: of {seeds}, {one.diverged} have a run that diverged"
+        return f"{one.verdict}: of {seeds}, {one.diverged} have a run that diverged"
     shown = study.shown(one.effect)
     unit = "%" if study.unit == "%" else " points"
-    gap = f"{abs(shown):.2f}{unit} {'lower' if shown < 0 else 'higher'} than {study.baseline}'s"
-    spread = (
-        f"{100 * (1 - study.alpha):g}% interval {interval(study, one)}{unit}"
-        if one.n > 1
-        else "one seed is an anecdote"
-    )
-    return f"{_verb(study, one)}: its {name} is {gap} ({spread}, {seeds})"
+    direction = "lower" if shown < 0 else "higher"
+    difference = f"{abs(shown):.2f}{unit} {direction} than {study.baseline}'s"
+    spread = "one seed is an anecdote"
+    if one.n > 1:
+        spread = f"{_confidence(study)} interval {interval_text(study, one)}{unit}"
+    name = metric_name(study)
+    return f"{_predicate(study, one)}: its {name} is {difference} ({spread}, {seeds})"
 
 
-def _verb(study: Study, one: ArmVerdict) -> str:
-    if one.word == "equivalent":
-        return f"is equivalent to {study.baseline}"
-    if one.word == "undecided":
-        more = (
-            "no number of seeds up to 10,000"
-            if one.more_seeds is None
-            else f"about {one.more_seeds} more seeds"
-        )
-        return f"is undecided, {more} would decide"
-    return one.word
-
-
-def by_word(verdicts: Sequence[ArmVerdict]) -> str:
+def list_by_verdict(verdicts: Sequence[ArmVerdict]) -> str:
     """clip and init help, optimizer hurts, 4 are undecided: names where there are few."""
-    found = []
-    for name in ("helps", "hurts", "equivalent", "undecided"):
-        those = [one.arm for one in verdicts if one.word == name]
-        verb = {"helps": ("helps", "help"), "hurts": ("hurts", "hurt")}.get(
-            name, (f"is {name}", f"are {name}")
-        )[len(those) > 1]
-        if those:
-            found.append(f"{' and '.join(those) if len(those) < 4 else len(those)} {verb}")
-    return ", ".join(found)
+    phrases = []
+    for verdict, verbs in VERBS.items():
+        names = [one.arm for one in verdicts if one.verdict == verdict]
+        if names:
+            who = " and ".join(names) if len(names) < 4 else str(len(names))
+            phrases.append(f"{who} {verbs[len(names) > 1]}")
+    return ", ".join(phrases)
 
 
-def show(console: Console, result: StudyResult) -> None:
-    """The table, A/A first, the parts' shares where there are any, what the controls say, and the sentence."""
+def print_study(console: Console, result: StudyResult) -> None:
+    """The table, the controls, what a reader must know, and the sentence."""
+    console.print(study_table(result))
+    print_lines(console, [describe_control(control) for control in result.controls])
+    print_lines(console, [*study_notes(result), result.sentence])
+
+
+def study_table(result: StudyResult) -> Table:
+    """A row per arm, A/A first; then the references, and the parts' shares where there are any."""
     study = result.study
     unit = f"percent of {study.baseline}'s" if study.unit == "%" else "points"
-    better = "higher" if study.higher_is_better else "lower"
-    title = f"{metric_name(study)}, {better} is better; effect: arm minus {study.baseline}, {unit}"
+    title = (
+        f"{metric_name(study)}, {study.better} is better;"
+        f" effect: arm minus {study.baseline}, {unit}"
+    )
     table = new_table(
-        title, "", "score", f"effect [{100 * (1 - study.alpha):g}% interval]", "Holm p", "verdict"
+        title, "", "score", f"effect [{_confidence(study)} interval]", "Holm p", "verdict"
     )
     if result.aa is not None:
-        table.add_row(Text(result.aa.arm), *cells(study, result.aa), end_section=True)
-    table.add_row(Text(study.baseline), score(result.baseline_score), "", "", "baseline")
+        table.add_row(Text(result.aa.arm), *verdict_cells(study, result.aa), end_section=True)
+    table.add_row(Text(study.baseline), format_score(result.baseline_score), "", "", "baseline")
     for one in result.verdicts:
-        table.add_row(Text(one.arm), *cells(study, one))
+        table.add_row(Text(one.arm), *verdict_cells(study, one))
+    last = len(result.references) - 1
     for i, (name, value) in enumerate(sorted(result.references.items())):
-        table.add_row(
-            Text(name),
-            score(value),
-            "",
-            "",
-            "reference",
-            end_section=i == len(result.references) - 1,
-        )
+        cells = (format_score(value), "", "", "reference")
+        table.add_row(Text(name), *cells, end_section=i == last)
     for one in result.parts:
-        table.add_row(Text(f"share of {one.arm}"), *cells(study, one))
-    console.print(table)
-    for control in result.controls:
-        held = "has not run" if control.holds is None else "holds: not a bit differs"
-        if control.holds is False:
-            held = f"FAILS: differs by {control.difference:g}"
-        console.print(f"{control.name} {held}", highlight=False, markup=False, soft_wrap=True)
-    for note in notes(result):
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
-    console.print(result.sentence, highlight=False, markup=False, soft_wrap=True)
+        table.add_row(Text(f"share of {one.arm}"), *verdict_cells(study, one))
+    return table
 
 
-def score(value: float) -> str:
+def verdict_cells(study: Study, one: ArmVerdict) -> tuple[str, ...]:
+    """Score, effect with its interval, adjusted p, verdict."""
+    effect = signed_effect(study, one.effect)
+    if one.n > 1:
+        effect += f" [{signed_effect(study, one.low)}, {signed_effect(study, one.high)}]"
+    return format_score(one.score), effect, p_text(one.p_holm), verdict_with_seeds(one)
+
+
+def format_score(value: float) -> str:
     return "" if math.isnan(value) else number(value, ".4f" if value < HUGE else ".1e")
 
 
-def cells(study: Study, one: ArmVerdict) -> tuple[str, ...]:
-    found = effect(study, one.effect)
-    if one.n > 1:
-        found += f" [{effect(study, one.low)}, {effect(study, one.high)}]"
-    return score(one.score), found, p_value(one.p_holm), word(one)
+def describe_control(control: Control) -> str:
+    if control.holds is None:
+        return f"{control.name} has not run"
+    if control.holds:
+        return f"{control.name} holds: not a bit differs"
+    return f"{control.name} FAILS: differs by {control.difference:g}"
 
 
-def notes(result: StudyResult) -> list[str]:
+def study_notes(result: StudyResult) -> list[str]:
     """What a reader of the table must know."""
-    said = []
-    if any(one.word == "undecided" and one.more_seeds for one in (*result.verdicts, *result.parts)):
-        said.append(
+    lines = []
+    judged = (*result.verdicts, *result.parts)
+    if any(one.verdict == "undecided" and one.more_seeds for one in judged):
+        lines.append(
             "undecided +n: about n more seeds would decide, if effect and spread are as seen"
         )
-    if result.aa is not None and result.aa.word in ("helps", "hurts"):
+    if result.aa is not None and result.aa.verdict in ("helps", "hurts"):
         chance = f"{100 * result.study.alpha:g}% of all studies do so by chance"
-        said.append(
-            f"A/A found a difference where there is none: {chance}; look at the other rows with that in mind"
+        lines.append(
+            f"A/A found a difference where there is none: {chance};"
+            " look at the other rows with that in mind"
         )
-    if any(result.diverged.values()):
-        told = ", ".join(f"{count} of {name}" for name, count in result.diverged.items() if count)
-        said.append(f"diverged runs, ranked last: {told}")
+    diverged = [f"{count} of {name}" for name, count in result.diverged.items() if count]
+    if diverged:
+        lines.append(f"diverged runs, ranked last: {', '.join(diverged)}")
     if not result.complete:
-        count = sum(len(cells) for cells in result.missing.values())
-        said.append(f"missing runs: {count}; a seed counts where all of it is there")
-    said += [
-        other_dates(one.arm, result)
-        for one in [whole(result)]
-        if one is not None and result.second.get(one.arm)
-    ]
-    said.append(f"looks at this test part in this store: {result.looks} runs")
-    return said
+        count = sum(map(len, result.missing.values()))
+        lines.append(f"missing runs: {count}; a seed counts where all of it is there")
+    main = main_verdict(result)
+    if main is not None and result.significance.get(main.arm):
+        lines.append(beyond_seeds(main.arm, result))
+    return [*lines, f"looks at this test part in this store: {result.looks} runs"]
 
 
-def other_dates(arm: str, result: StudyResult) -> str:
-    """p-values beyond seeds; those of the trained seeds alone say so in their names."""
+def beyond_seeds(arm: str, result: StudyResult) -> str:
+    """p-values on other dates or items; those of the trained seeds alone say so in their names."""
     tests = [
-        f"{test.name}: {p_value(test.p)}" for test in result.second[arm] if not math.isnan(test.p)
+        f"{test.name}: {p_text(test.p)}"
+        for test in result.significance[arm]
+        if not math.isnan(test.p)
     ]
-    return f"{arm} on other test {get_task(result.study.task).test_items}, p of {'; '.join(tests)}"
+    units = get_task(result.study.task).test_items
+    return f"{arm} on other test {units}, p of {'; '.join(tests)}"
+
+
+def _confidence(study: Study) -> str:
+    return f"{100 * (1 - study.alpha):g}%"
+
+
+def _predicate(study: Study, one: ArmVerdict) -> str:
+    if one.verdict == "equivalent":
+        return f"is equivalent to {study.baseline}"
+    if one.verdict != "undecided":
+        return one.verdict
+    more = "no number of seeds up to 10,000"
+    if one.more_seeds is not None:
+        more = f"about {one.more_seeds} more seeds"
+    return f"is undecided, {more} would decide"

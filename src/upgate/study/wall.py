@@ -1,9 +1,10 @@
-"""Equal wall time: each arm gets the whole epochs that the baseline's time pays for, by the measured seconds of a step.
+"""Equal wall time: each arm gets the epochs that the baseline's time pays for.
 
-A step's cost is measured as a ratio to the baseline's, in turns and on the same batches, so that a machine that is busy for a while slows
-both; the middle one of a few ratios counts. It is kept below `<root>/studies/wall/`, a file per two recipes, before the first run: the same
-command later gives the same epochs. It says what the first steps cost: a part that begins later (averaging=swa, layerwise=unfreeze) costs
-another sum, and a recipe that stops early spends less.
+A step's cost is measured as a ratio to the baseline's, in turns and on the same batches, so that a
+machine that is busy for a while slows both; the median of a few ratios counts. It is stored below
+`<root>/studies/wall/`, a file per two recipes, before the first run: the same command later gives
+the same epochs. It is the cost of the first steps: a part that begins later (averaging=swa,
+layerwise=unfreeze) costs more or less than that, and a recipe that stops early spends less.
 """
 
 import hashlib
@@ -19,120 +20,115 @@ from typing import Any, NamedTuple
 import lightning.pytorch as pl
 
 from upgate.errors import UserError
+from upgate.experiment.designs import Arm
 from upgate.files import write_atomic
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.train import dry_run
-from upgate.study.result import Arm, Wall
+from upgate.study.result import Wall
 
-FIRST, STEPS, ROUNDS = (
-    4,
-    16,
-    3,
-)  # steps left out, for they are slower; steps timed in a round; rounds
-WORD = "trainer.max_epochs"
+SKIPPED, STEPS, ROUNDS = 4, 16, 3  # slower first steps; steps timed in a round; rounds
+EPOCHS = "trainer.max_epochs"
 
 
-class Step(NamedTuple):
+class StepCost(NamedTuple):
     """seconds: of the baseline's step; ratio: of the arm's to it."""
 
     seconds: float
     ratio: float
 
 
-class Clock(pl.Callback):
+class StepClock(pl.Callback):
     """Seconds of each training step."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self._since = time.perf_counter()
+        self._start = time.perf_counter()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        self.seconds.append(time.perf_counter() - self._since)
+        self.seconds.append(time.perf_counter() - self._start)
 
 
 def equal_wall(
-    arms: Sequence[Arm], jobs: Mapping[str, Job], library: Datasets
+    arms: Sequence[Arm], jobs: Mapping[str, Job], datasets: Datasets
 ) -> tuple[list[Arm], Wall]:
-    """The arms with their epochs, which their names say, and what was handed out; jobs by arm, the baseline first.
+    """The arms with their epochs, which their names say, and how these were found.
 
-    Where all get the same, the arms are as they were: it is the study of equal steps. Raises UserError for a budget that is not in epochs.
+    jobs: by arm, the baseline first. Where all get the same epochs, the arms are unchanged: it is
+    the study of equal steps. Raises UserError for a budget that is not in epochs.
     """
     base = jobs[arms[0].name]
-    asked, folder = epochs_of(base), Path(base.config.root) / "studies" / "wall"
-    steps = [step(base, jobs[arm.name], folder, library) for arm in arms]
-    epochs = [max(1, int(asked / one.ratio + 0.5)) for one in steps]
-    found = (
-        [with_epochs(arm, n) for arm, n in zip(arms, epochs, strict=True)]
-        if len(set(epochs)) > 1
-        else list(arms)
-    )
-    names = [arm.name for arm in found]
-    batches = len(
-        library.fetch(base)[1]
-        .with_batching(base.spec.batch_size, base.spec.seed)
-        .train_dataloader()
-    )
-    ratios = [one.ratio for one in steps]
+    requested, folder = requested_epochs(base), Path(base.config.root) / "studies" / "wall"
+    costs = [stored_cost(base, jobs[arm.name], folder, datasets) for arm in arms]
+    epochs = [max(1, int(requested / cost.ratio + 0.5)) for cost in costs]
+    changed = list(arms)
+    if len(set(epochs)) > 1:
+        changed = [with_epochs(arm, n) for arm, n in zip(arms, epochs, strict=True)]
+    names = [arm.name for arm in changed]
+    data = datasets.fetch(base)[1].with_batching(base.spec.batch_size, base.spec.seed)
     wall = Wall(
-        dict(zip(names, epochs, strict=True)),
-        dict(zip(names, ratios, strict=True)),
-        asked * batches * steps[0].seconds,
+        epochs=dict(zip(names, epochs, strict=True)),
+        ratio=dict(zip(names, (cost.ratio for cost in costs), strict=True)),
+        seconds=requested * len(data.train_dataloader()) * costs[0].seconds,
     )
-    return found, wall
+    return changed, wall
 
 
 def with_epochs(arm: Arm, epochs: int) -> Arm:
-    words = [word for word in arm.words if not word.startswith(f"{WORD}=")]
-    return replace(
-        arm,
-        name=f"{arm.name} ({epochs} epoch{'s' * (epochs > 1)})",
-        words=[*words, f"{WORD}={epochs}"],
-    )
+    """The arm with so many epochs, and a name that says so."""
+    kept = [one for one in arm.overrides if not one.startswith(f"{EPOCHS}=")]
+    name = f"{arm.name} ({epochs} epoch{'s' * (epochs > 1)})"
+    return replace(arm, name=name, overrides=[*kept, f"{EPOCHS}={epochs}"])
 
 
-def epochs_of(base: Job) -> int:
+def requested_epochs(base: Job) -> int:
+    """The baseline's epochs. Raises UserError for a budget that is not in epochs."""
     budget = base.spec.budget
-    epochs = budget.max_epochs
-    if epochs < 1 or budget.max_steps > 0 or budget.max_time is not None:
+    if budget.max_epochs < 1 or budget.max_steps > 0 or budget.max_time is not None:
         raise UserError(
-            f"study.budget=wall hands out whole epochs; give the baseline's as {WORD}=..., without max_steps and max_time"
+            "study.budget=wall hands out whole epochs;"
+            f" give the baseline's as {EPOCHS}=..., without max_steps and max_time"
         )
-    return epochs
+    return budget.max_epochs
 
 
-def step(base: Job, job: Job, folder: Path, library: Datasets) -> Step:
-    """What a step costs: from its file, else measured and kept there."""
-    keys = [replace(one.spec, seed=0, fold=0, budget=base.spec.budget).key for one in (base, job)]
+def stored_cost(base: Job, job: Job, folder: Path, datasets: Datasets) -> StepCost:
+    """What a step costs: from its file, else measured and stored there."""
+    specs = (base.spec, job.spec)
+    keys = [replace(spec, seed=0, fold=0, budget=base.spec.budget).key for spec in specs]
     path = folder / f"{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}.json"
     if not path.exists():
-        found = measured(base, job, library)
+        measured = measure_cost(base, job, datasets)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"recipes": keys, **found._asdict()}, indent=1) + "\n"
+        text = json.dumps({"recipes": keys, **measured._asdict()}, indent=1) + "\n"
         write_atomic(path, lambda file: file.write(text.encode()))
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return Step(float(kept["seconds"]), float(kept["ratio"]))
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return StepCost(float(stored["seconds"]), float(stored["ratio"]))
 
 
-def measured(base: Job, job: Job, library: Datasets) -> Step:
-    """The middle of a few rounds; a recipe that diverges before it can be timed costs what the baseline does."""
+def measure_cost(base: Job, job: Job, datasets: Datasets) -> StepCost:
+    """The median of a few rounds.
+
+    A recipe that diverges before it can be timed counts as costing what the baseline does.
+    """
     rounds = []
     for _ in range(ROUNDS):
-        theirs = timed(base, library)
-        own = theirs if job is base else timed(job, library)
-        n = min(len(theirs), len(own))
-        rounds.append(
-            Step(fmean(theirs[:n]), sum(own[:n]) / sum(theirs[:n])) if n else Step(0.0, 1.0)
-        )
-    return Step(median(one.seconds for one in rounds), median(one.ratio for one in rounds))
+        baseline = time_steps(base, datasets)
+        candidate = baseline if job is base else time_steps(job, datasets)
+        n = min(len(baseline), len(candidate))
+        cost = StepCost(0.0, 1.0)
+        if n:
+            cost = StepCost(fmean(baseline[:n]), sum(candidate[:n]) / sum(baseline[:n]))
+        rounds.append(cost)
+    return StepCost(median(cost.seconds for cost in rounds), median(cost.ratio for cost in rounds))
 
 
-def timed(job: Job, library: Datasets) -> list[float]:
+def time_steps(job: Job, datasets: Datasets) -> list[float]:
     """Seconds of a few steps."""
-    clock = Clock()
+    clock = StepClock()
     with suppress(Diverged):
-        dry_run(job.spec, library.fetch(job)[1], FIRST + STEPS, clock)
-    return clock.seconds[FIRST:] or clock.seconds
+        dry_run(job.spec, datasets.fetch(job)[1], SKIPPED + STEPS, clock)
+    return clock.seconds[SKIPPED:] or clock.seconds

@@ -1,4 +1,4 @@
-"""How good the best of n trials is to be expected: without replacement, exactly, with a bootstrap band."""
+"""The expected best of n trials: without replacement, exactly, with a bootstrap band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ DRAWS, LEVEL = 1000, 0.95
 
 @dataclass(frozen=True)
 class Curve:
-    """At n = 1, 2, ... trials: the expected best loss, and its band. inf: so few trials may all have diverged."""
+    """At n = 1, 2, ... trials: the expected best loss, and its band.
+
+    inf: so few trials may all have diverged.
+    """
 
     mean: list[float]
     low: list[float]
@@ -37,20 +40,21 @@ def expected_best(losses: ArrayLike) -> NDArray[np.float64]:
 def _weights(n: int) -> NDArray[np.float64]:
     """(n, n): row m - 1 holds the chances that the i-th smallest is the least of m."""
     m, i = np.arange(1, n + 1)[:, None], np.arange(1, n + 1)[None, :]
-    there = n - i >= m - 1
-    log = _choose(np.where(there, n - i, m - 1), m - 1) - _choose(n, m)
-    return np.where(there, np.exp(log), 0.0)
+    possible = n - i >= m - 1
+    log = _log_binomial(np.where(possible, n - i, m - 1), m - 1) - _log_binomial(n, m)
+    return np.where(possible, np.exp(log), 0.0)
 
 
-def _choose(n: NDArray[np.int64] | int, k: NDArray[np.int64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = (
+def _log_binomial(n: NDArray[np.int64] | int, k: NDArray[np.int64]) -> NDArray[np.float64]:
+    """log of n over k"""
+    log: NDArray[np.float64] = (
         gammaln(np.asarray(n) + 1.0) - gammaln(k + 1.0) - gammaln(np.asarray(n) - k + 1.0)
     )
-    return found
+    return log
 
 
-def curve(losses: Sequence[float], seed: int) -> Curve:
-    """The curve of a search's losses. The band: trials drawn anew with replacement."""
+def best_of_n_curve(losses: Sequence[float], seed: int) -> Curve:
+    """The curve of a search's losses, and its band from trials drawn again with replacement."""
     x = np.asarray(losses, float)
     if not len(x):
         return Curve([], [], [])

@@ -1,148 +1,156 @@
-"""`upgate tune`: the plan first, then the search, the choice and one look at the test part; the same command goes on where it stopped."""
+"""`upgate tune`: the plan first, then the search, the choice and one look at the test part.
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+The same command continues where it stopped.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from typing import NamedTuple
 
 from rich.console import Console
 
-from upgate.console import declined, interrupted, show_failures
+from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.work import Interrupted
+from upgate.experiment.parents import open_parents
+from upgate.experiment.records import finished_runs, stored_rows
+from upgate.experiment.session import Session, job_store, proceed
+from upgate.experiment.timing import time_run
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.store.store import Store
-from upgate.study.budget import STEPS, alike, guessed, try_out
-from upgate.study.command import agreed, stored_rows
 from upgate.tasks.search_blocks import Block
-from upgate.tune import text as say
 from upgate.tune.optuna_adapter import Record
-from upgate.tune.plan import Plan, plan, runs_of
-from upgate.tune.record import FILE, folder_of, keep, open_arm, open_parent
+from upgate.tune.plan import SearchPlan, count_runs, plan_search
+from upgate.tune.record import FILE, Renderer, record_result, search_folder, search_tags
 from upgate.tune.result import Search, SearchResult, Tunable
-from upgate.tune.run_search import searched
-from upgate.tune.search import Context, SearchStopped
+from upgate.tune.run_search import run_search
+from upgate.tune.search import Context, Listener, SearchStopped
+from upgate.tune.text import any_failed, next_command, print_search, print_search_plan
 from upgate.tune.trial import Trial
-from upgate.tune.trial_runner import Runs
+from upgate.tune.trial_runner import TrialRunner
 
 
-def tune_command(words: Sequence[str], extra: str | None, yes: bool, console: Console) -> int:
-    """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted. Raises UserError."""
-    library = Datasets()
-    planned = plan(words, extra, library)
-    first = planned.first[planned.search.arms[0].name]
-    show_data(console, first, library)
-    store = Store(Path(first.config.root).resolve())
-    with console.status("trying every recipe out for two steps"):
-        seconds, done, measured = expected(planned, store, library, console)
-    say.tell(console, planned.search, seconds, done, measured)
-    if not (yes or planned.asked.yes or agreed(console)):
-        return declined(console, "tune")
-    store.prepare()
-    store.reconcile()
-    record = Record(planned.asked.storage, store.root)
-    record.prepare()
-    return run(planned, extra, library, store, record, console)
+class SearchBudget(NamedTuple):
+    """What a search will take."""
+
+    seconds: float  # of all runs, if each takes as long as its arm's baseline
+    done: int  # runs
+    measured: bool  # whether the store has timed all baselines
 
 
-def expected(
-    planned: Plan, store: Store, library: Datasets, console: Console
-) -> tuple[float, int, bool]:
-    """Seconds of all runs if each takes as long as its arm's baseline; trials that are done; whether the store has timed all baselines."""
-    every = stored_rows(store, planned.search.task)
-    rows = [row for row in every if row.status == "FINISHED" and not row.is_parent]
-    total, measured = 0.0, True
-    for arm in planned.search.arms:
-        job = planned.first[arm.name]
-        tried = try_out(job, library, STEPS, console)
-        known = [row.seconds for row in rows if alike(row, job)]
-        measured = measured and bool(known)
-        total += median(known) if known else guessed(job, library, tried, console)
-    runs = runs_of(planned.search)
-    ids = {row.run_id for row in every if row.tags.get("upgate.tune") == planned.search.id}
-    done = sum(row.parent in ids for row in rows)
-    return total / len(planned.search.arms) * max(0, runs - done), done, measured
-
-
-def run(
-    planned: Plan,
-    extra: str | None,
-    library: Datasets,
-    store: Store,
-    record: Record,
+def tune_command(
+    overrides: Sequence[str],
+    config_dir: str | None,
+    yes: bool,
     console: Console,
+    render: Renderer,
 ) -> int:
-    """Everything from the first trial to the last look."""
+    """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted.
+
+    render: draws the page of the result. Raises UserError.
+    """
+    session = Session(console, Datasets(), config_dir)
+    plan = plan_search(overrides, session)
+    show_data(console, plan.first_job, session.datasets)
+    show_plan(plan, session)
+    store = job_store(plan.first_job)
+    agreed = yes or plan.options.yes
+    return proceed(
+        console, "tune", store, agreed, lambda: search_and_print(plan, store, session, render)
+    )
+
+
+def show_plan(plan: SearchPlan, session: Session) -> None:
+    """Try every recipe out, and print what the search will take."""
+    with session.console.status("trying every recipe out for two steps"):
+        budget = estimate_search(plan, session)
+    print_search_plan(
+        session.console,
+        plan.search,
+        count_runs(plan.search),
+        budget.seconds,
+        budget.done,
+        budget.measured,
+    )
+
+
+def estimate_search(plan: SearchPlan, session: Session) -> SearchBudget:
+    """Raises whatever a recipe fails with in two steps."""
+    search = plan.search
+    rows = stored_rows(job_store(plan.first_job), search.task)
+    finished = finished_runs(rows)
+    per_arm = [
+        time_run(plan.first[arm.name], finished, session.datasets, session.console)
+        for arm in search.arms
+    ]
+    parents = {row.run_id for row in rows if row.tags.get("upgate.tune") == search.id}
+    done = sum(row.parent in parents for row in finished)
+    mean = sum(one.seconds for one in per_arm) / len(per_arm)
+    left = max(0, count_runs(search) - done)
+    return SearchBudget(mean * left, done, all(one.measured for one in per_arm))
+
+
+def search_and_print(plan: SearchPlan, store: Store, session: Session, render: Renderer) -> int:
+    """Everything from the first trial to the last look; the exit code."""
+    console = session.console
     try:
-        result, failed = go(planned, extra, library, store, record, console)
+        result, failed = run_search_logged(plan, store, session, render)
     except Interrupted:
         return interrupted(console)
     except SearchStopped as stopped:
-        console.print(
-            f"[red]the search stopped:[/] {stopped}; mend what failed, and the same command goes on",
-            highlight=False,
-        )
+        message = f"{stopped}; mend what failed, and the same command goes on"
+        console.print(f"[red]the search stopped:[/] {message}", highlight=False)
         return 1
-    return report(console, result, failed, folder_of(store, planned.search.id))
+    return print_search_end(console, result, failed, search_folder(store, plan.search.id))
 
 
-def go(
-    planned: Plan,
-    extra: str | None,
-    library: Datasets,
-    store: Store,
-    record: Record,
-    console: Console,
+def run_search_logged(
+    plan: SearchPlan, store: Store, session: Session, render: Renderer
 ) -> tuple[SearchResult, dict[str, Result]]:
-    """The search in its MLflow runs; what came of it, and the runs that failed. Raises Interrupted, Stopped."""
-    search, folder = planned.search, folder_of(store, planned.search.id)
+    """The search in its MLflow runs; its result, and the runs that failed.
+
+    Raises Interrupted and SearchStopped.
+    """
+    search, folder = plan.search, search_folder(store, plan.search.id)
+    record = Record(plan.options.storage, store.root)
+    record.prepare()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(search.json(), encoding="utf-8")
-    with ExitStack() as stack:
-        parent = stack.enter_context(open_parent(search, store))
-        parent.artifact(folder / FILE)
-        arms = {
-            arm.name: stack.enter_context(open_arm(search, arm.name, parent, store))
-            for arm in search.arms
-        }
+    names = [arm.name for arm in search.arms]
+    key, tags = ("tune", search.id), search_tags(search)
+    with open_parents(store, "tune", search.task, key, tags, names) as parents:
+        parents.parent.artifact(folder / FILE)
+        ids = {name: run.id for name, run in parents.arms.items()}
         try:
-            with Runs(planned, library, store, parent, console) as runs:
-                parents = {name: one.id for name, one in arms.items()}
-                result = searched(
-                    Context(search, extra, library, runs, parents, teller(search, record)),
-                    store,
-                    runs,
-                )
+            with TrialRunner(plan, session, store, parents.parent) as runner:
+                context = Context(search, session, runner, ids, record_trials(search, record))
+                result = run_search(context, store, runner)
         except Interrupted:
-            for one in (*arms.values(), parent):
-                one.finish("KILLED")
+            parents.finish("KILLED")
             raise
-        keep(result, folder, parent, arms)
-        for one in (*arms.values(), parent):
-            one.finish("FINISHED" if result.complete else "FAILED")
-    return result, runs.failed
+        record_result(result, folder, parents, render)
+    return result, runner.failed
 
 
-def teller(search: Search, record: Record) -> Callable[[Block, Tunable, Sequence[Trial]], None]:
-    """Who hears of the trials so far: Optuna's record, one study for each arm and block."""
+def record_trials(search: Search, record: Record) -> Listener:
+    """A listener that keeps Optuna's record: one study for each arm and block."""
 
-    def tell(block: Block, arm: Tunable, trials: Sequence[Trial]) -> None:
-        record.add(
-            "/".join([search.id, arm.name, *([block.name] if block.name else [])]),
-            arm.space,
-            trials,
-        )
+    def listen(block: Block, arm: Tunable, trials: Sequence[Trial]) -> None:
+        name = "/".join([search.id, arm.name, *([block.name] if block.name else [])])
+        record.add(name, arm.space, trials)
 
-    return tell
+    return listen
 
 
-def report(console: Console, result: SearchResult, failed: dict[str, Result], folder: Path) -> int:
-    say.show(console, result)
+def print_search_end(
+    console: Console, result: SearchResult, failed: dict[str, Result], folder: Path
+) -> int:
+    """The result, what failed, where the files are, and the next command; the exit code."""
+    print_search(console, result)
     if failed:
         show_failures(console, list(failed.values()))
-    console.print(
-        f"in {folder}: {FILE}, result.json, report.html, figures", highlight=False, soft_wrap=True
-    )
-    console.print(f"next: {say.next_line(result)}", highlight=False, markup=False, soft_wrap=True)
-    return 0 if result.complete and not say.any_failed(result) else 1
+    files = f"in {folder}: {FILE}, result.json, report.html, figures"
+    console.print(files, highlight=False, soft_wrap=True)
+    print_lines(console, [f"next: {next_command(result)}"])
+    return 0 if result.complete and not any_failed(result) else 1

@@ -5,30 +5,30 @@ from collections.abc import Sequence
 
 from upgate.data.datamodule import FoldDataModule
 from upgate.experiment.jobs import make_job
-from upgate.run.datasets import Datasets
+from upgate.experiment.session import Session
 from upgate.run.job import Job
 from upgate.tasks.registry import get_task
 from upgate.tasks.search_blocks import Block, BlockRequest
-from upgate.tune.options import Asked
+from upgate.tune.options import TuneOptions
 
 
-def without_split(words: Sequence[str]) -> list[str]:
-    return [word for word in words if not re.match(r"split[.=]", word)]
+def without_split(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if not re.match(r"split[.=]", override)]
 
 
-def blocks_of(
-    base: Job, asked: Asked, words: Sequence[str], extra: str | None, library: Datasets
+def cut_blocks(
+    base: Job, options: TuneOptions, overrides: Sequence[str], session: Session
 ) -> list[Block]:
-    """The search's blocks; `base` is a job of the words as they are.
+    """The search's blocks; `base` is the job of these overrides.
 
     Raises UserError for folds that the data cannot give.
     """
-    plain = without_split(words)
+    kept, datasets = without_split(overrides), session.datasets
 
     def datamodule(split: Sequence[str], fold: int) -> FoldDataModule:
-        job = make_job([*plain, *split, f"fold={fold}"], library, extra)
-        return library.fetch(job)[1]
+        job = make_job([*kept, *split, f"fold={fold}"], datasets, session.config_dir)
+        return datasets.fetch(job)[1]
 
-    table = library.fetch(base)[0]
-    request = BlockRequest(base.spec.split.to_dict(), asked.folds, asked.nested, table, datamodule)
+    split, table = base.spec.split.to_dict(), datasets.fetch(base)[0]
+    request = BlockRequest(split, options.folds, options.nested, table, datamodule)
     return get_task(base.spec.task.name).search_blocks(request)

@@ -1,4 +1,7 @@
-"""A search and what came out of it, as plain values that go to JSON and back: search.json is frozen before the first run."""
+"""A search and its result, as values that go to JSON and back.
+
+search.json is frozen before the first run.
+"""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from upgate.study.result import to_json
+from upgate.serialization import stored_as, to_json
 from upgate.tasks.base import Metric
 from upgate.tasks.registry import get_task
 from upgate.tasks.search_blocks import Block
@@ -19,21 +22,21 @@ UNTUNED, TUNED = "untuned", "tuned"
 
 @dataclass(frozen=True)
 class Tunable:
-    """An arm: its words as they were given, without the split; its axes; the values that it has untuned."""
+    """An arm: its overrides without the split, its axes, and its untuned values."""
 
     name: str
-    words: list[str]
+    overrides: list[str] = field(metadata=stored_as("words"))
     space: list[Dimension]
     baseline: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search asks. Nothing here is measured."""
+    """The question of a search. Nothing here is measured."""
 
     id: str  # such as stock-random-1a2b3c4d; the same question has the same one
     task: str
-    words: list[str]  # the user's, those of the search too
+    overrides: list[str] = field(metadata=stored_as("words"))  # the user's, options too
     sampler: str
     trials: int  # of each arm, the baseline's among them
     per_axis: int
@@ -72,14 +75,18 @@ class Search:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm of one block. words: those of the last runs; tests: by fold, the test metric; both by untuned and tuned."""
+    """One arm of one block.
+
+    steps, overrides, keys, tests: of the last runs, by untuned and tuned; tests: by fold, the test
+    metric.
+    """
 
     name: str
     trials: list[Trial]
     chosen: int | None  # number of the trial; None where none is complete
     steps: dict[str, int]
-    words: dict[str, list[str]]
-    keys: dict[str, list[str]]  # run keys of the last runs
+    overrides: dict[str, list[str]] = field(metadata=stored_as("words"))
+    keys: dict[str, list[str]]
     tests: dict[str, dict[str, float]]
     curve: Curve
     importance: dict[str, float]
@@ -101,10 +108,21 @@ class BlockResult:
     name: str
     arms: list[ArmResult]
 
+    @property
+    def label(self) -> str:
+        """The end of an arm's name where there are several blocks."""
+        return f", {self.name}" if self.name else ""
+
+    def arm(self, name: str) -> ArmResult:
+        return next(one for one in self.arms if one.name == name)
+
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What the runs said. looks: runs of this store that were judged on the test part, whoever asked for them."""
+    """The result of a search.
+
+    looks: runs of this store that were evaluated on the test part, whichever command trained them.
+    """
 
     search: Search
     blocks: list[BlockResult]
@@ -116,23 +134,27 @@ class SearchResult:
         return to_json(self)
 
     @property
+    def all_arms(self) -> list[ArmResult]:
+        """Of all blocks."""
+        return [arm for block in self.blocks for arm in block.arms]
+
+    @property
     def complete(self) -> bool:
-        return not self.failed and all(
-            arm.chosen is not None for block in self.blocks for arm in block.arms
-        )
+        return not self.failed and all(arm.chosen is not None for arm in self.all_arms)
 
     def test(self, arm: str, which: str) -> float:
-        """An arm's test metric over all blocks and folds: the mean of an accuracy, the geometric mean of a ratio; nan of none."""
-        found = [
-            one
-            for block in self.blocks
-            for it in block.arms
-            if it.name == arm
-            for one in it.tests.get(which, {}).values()
-        ]
-        return mean_metric(found, self.search.score)
+        """An arm's test metric over all blocks and folds; nan of none.
+
+        The mean of an accuracy, the geometric mean of a ratio.
+        """
+        values: list[float] = []
+        for one in self.all_arms:
+            if one.name == arm:
+                values += one.tests.get(which, {}).values()
+        return mean_metric(values, self.search.score)
 
 
 def mean_metric(values: Iterable[float], score: Metric) -> float:
+    """The mean on the metric's scale; nan of none."""
     losses = [score.loss(value) for value in values]
     return score.value(fmean(losses)) if losses else math.nan

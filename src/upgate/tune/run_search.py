@@ -1,133 +1,150 @@
-"""A whole search: its blocks one after the other, each with its choice, and only then, where it is wanted, the look at the test part."""
+"""A full search: its blocks one after the other, each with its choice.
 
-from collections.abc import Sequence
+Only after a block's choice, where it is wanted, its test part is opened.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from upgate.experiment.records import count_looks
 from upgate.run.job import read_result
 from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.tasks.search_blocks import Block
-from upgate.tune.best_of_n import curve
-from upgate.tune.final import candidates, last_jobs, last_words, looks, mean_step
-from upgate.tune.optuna_adapter import importance
+from upgate.tune.best_of_n import best_of_n_curve
+from upgate.tune.final import candidates, final_jobs, final_overrides, mean_step
+from upgate.tune.optuna_adapter import axis_importance
 from upgate.tune.plan import trial_job
 from upgate.tune.result import ArmResult, BlockResult, SearchResult, Tunable
-from upgate.tune.search import Context, Trials, run_block
+from upgate.tune.search import Context, run_block
 from upgate.tune.trial import Trial
-from upgate.tune.trial_runner import Runs
+from upgate.tune.trial_runner import TrialRunner
 
 
-def searched(context: Context, store: Store, runs: Runs) -> SearchResult:
+class FinalRun(NamedTuple):
+    """The last run of an untuned or tuned arm: its length in steps, and its overrides."""
+
+    steps: int
+    overrides: list[str]
+
+
+FinalRuns = dict[str, FinalRun]  # by untuned, tuned
+Tests = dict[str, list[Result]]  # by untuned, tuned: a result per test fold
+
+
+def run_search(context: Context, store: Store, runner: TrialRunner) -> SearchResult:
     """All blocks: search, choose, and only then, where it is wanted, the test."""
     search = context.search
-    found: list[BlockResult] = []
+    blocks: list[BlockResult] = []
     failed: list[str] = []
     for block in search.blocks:
-        trials, choice = run_block(context, block)
-        lasts = {
-            arm.name: lasting(context, block, arm, trials[arm.name], choice[arm.name], store)
+        trials, chosen = run_block(context, block)
+        finals = {
+            arm.name: plan_final(context, block, arm, trials[arm.name], chosen[arm.name], store)
             for arm in search.arms
         }
-        tests = tested(context, block, lasts, runs) if search.test else {}
-        failed += [
-            f"{arm} {which}"
-            for (arm, which), results in tests.items()
-            if any(one.status != "FINISHED" for one in results)
-        ]
-        found.append(
-            BlockResult(
-                block.name,
-                [judged(context, arm, trials, choice, lasts, tests) for arm in search.arms],
-            )
-        )
-    return SearchResult(
-        search,
-        found,
-        failed,
-        looks(search, store.rows(task=search.task)),
-        sum(runs.seconds.values()),
-    )
+        tests: dict[str, Tests] = {}
+        if search.test:
+            tests = run_tests(context, block, finals, runner)
+        failed += failed_tests(tests)
+        arms = []
+        for arm in search.arms:
+            name = arm.name
+            own = tests.get(name, {})
+            arms.append(arm_result(context, arm, trials[name], chosen[name], finals[name], own))
+        blocks.append(BlockResult(block.name, arms))
+    rows = store.rows(task=search.task)
+    looks = count_looks(rows, search.data, search.split)
+    return SearchResult(search, blocks, failed, looks, sum(runner.seconds.values()))
 
 
-Lasts = dict[str, tuple[int, list[str]]]  # untuned, tuned -> steps and words of the last run
-
-
-def lasting(
+def plan_final(
     context: Context,
     block: Block,
     arm: Tunable,
     trials: Sequence[Trial],
-    choice: int | None,
+    chosen: int | None,
     store: Store,
-) -> Lasts:
-    """How long the last runs go, and their words."""
-    stored = stored_results(
-        store, [key for one in candidates(trials, choice).values() for key in one.keys.values()]
-    )
+) -> FinalRuns:
+    """How long the last runs are, and their overrides."""
+    tested = candidates(trials, chosen)
+    keys = [key for trial in tested.values() for key in trial.keys.values()]
+    stored = {key: read_result(row, store.root) for key, row in store.finished(keys).items()}
 
-    def table(result: Result) -> pd.DataFrame:
+    def curve(result: Result) -> pd.DataFrame:
         path = Path(result.folder) / "curve.parquet"
-        return pd.read_parquet(
-            path if path.exists() else store.artifact(result.run_id, path.name, path.parent)
-        )
+        if not path.exists():
+            path = store.artifact(result.run_id, path.name, path.parent)
+        return pd.read_parquet(path)
 
-    lasts: Lasts = {}
-    for which, trial in candidates(trials, choice).items():
-        job = trial_job(
-            arm, {} if trial.number == 0 else trial.values, block, context.extra, context.library
-        )
-        ended = [
-            stored[key] for key in trial.keys.values() if key in stored and not stored[key].diverged
-        ]
-        steps = mean_step(ended, table, job.config.parts["stopping"])
-        lasts[which] = (steps, last_words(arm, trial, steps, block, context.extra))
-    return lasts
-
-
-def stored_results(store: Store, keys: Sequence[str]) -> dict[str, Result]:
-    return {key: read_result(row, store.root) for key, row in store.finished(keys).items()}
+    finals: FinalRuns = {}
+    for which, trial in tested.items():
+        values = {} if trial.number == 0 else trial.values
+        job = trial_job(arm, values, block, context.session)
+        results = [stored[key] for key in trial.keys.values() if key in stored]
+        ended = [result for result in results if not result.diverged]
+        steps = mean_step(ended, curve, job.config.parts["stopping"])
+        overrides = final_overrides(arm, trial, steps, block, context.session.config_dir)
+        finals[which] = FinalRun(steps, overrides)
+    return finals
 
 
-def tested(
-    context: Context, block: Block, lasts: dict[str, Lasts], runs: Runs
-) -> dict[tuple[str, str], list[Result]]:
+def run_tests(
+    context: Context, block: Block, finals: Mapping[str, FinalRuns], runner: TrialRunner
+) -> dict[str, Tests]:
     """The one look: every last run of the block, all arms together."""
-    jobs = {
-        (arm.name, which): last_jobs(context, block, arm, which, words)
-        for arm in context.search.arms
-        for which, (_, words) in lasts[arm.name].items()
-    }
-    results = runs([job for some in jobs.values() for job in some])
-    return {
-        at: [results[job.spec.key] for job in some if job.spec.key in results]
-        for at, some in jobs.items()
-    }
+    jobs = {}
+    for arm in context.search.arms:
+        for which, final in finals[arm.name].items():
+            jobs[arm.name, which] = final_jobs(context, block, arm, which, final.overrides)
+    results = runner([job for some in jobs.values() for job in some])
+    tests: dict[str, Tests] = {}
+    for (name, which), some in jobs.items():
+        found = [results[job.spec.key] for job in some if job.spec.key in results]
+        tests.setdefault(name, {})[which] = found
+    return tests
 
 
-def judged(
+def failed_tests(tests: Mapping[str, Tests]) -> list[str]:
+    """The names of the last runs that failed: arm and which."""
+    names = []
+    for arm, own in tests.items():
+        for which, results in own.items():
+            if any(result.status != "FINISHED" for result in results):
+                names.append(f"{arm} {which}")
+    return names
+
+
+def arm_result(
     context: Context,
     arm: Tunable,
-    trials: Trials,
-    choice: dict[str, int | None],
-    lasts: dict[str, Lasts],
-    tests: dict[tuple[str, str], list[Result]],
+    trials: list[Trial],
+    chosen: int | None,
+    finals: FinalRuns,
+    tests: Tests,
 ) -> ArmResult:
-    search, mine = context.search, trials[arm.name]
-    score = search.score
-    own = {which: results for (name, which), results in tests.items() if name == arm.name}
+    search = context.search
     return ArmResult(
         name=arm.name,
-        trials=mine,
-        chosen=choice[arm.name],
-        steps={which: steps for which, (steps, _) in lasts[arm.name].items()},
-        words={which: words for which, (_, words) in lasts[arm.name].items()},
-        keys={which: [one.key for one in results] for which, results in own.items()},
-        tests={
-            w: {str(one.fold): one.metrics[score.key] for one in rs if one.status == "FINISHED"}
-            for w, rs in own.items()
-        },
-        curve=curve([trial.loss for trial in mine], search.seed),
-        importance=importance(arm.space, search.seed, mine),
+        trials=trials,
+        chosen=chosen,
+        steps={which: final.steps for which, final in finals.items()},
+        overrides={which: final.overrides for which, final in finals.items()},
+        keys={which: result_keys(results) for which, results in tests.items()},
+        tests={which: fold_metrics(results, search.score.key) for which, results in tests.items()},
+        curve=best_of_n_curve([trial.loss for trial in trials], search.seed),
+        importance=axis_importance(arm.space, search.seed, trials),
     )
+
+
+def result_keys(results: Sequence[Result]) -> list[str]:
+    return [result.key for result in results]
+
+
+def fold_metrics(results: Sequence[Result], key: str) -> dict[str, float]:
+    """Fold -> test metric, of the runs that finished."""
+    finished = [result for result in results if result.status == "FINISHED"]
+    return {str(result.fold): result.metrics[key] for result in finished}

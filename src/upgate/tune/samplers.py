@@ -1,7 +1,8 @@
-"""Points of a search as pure functions of the seed and the number, so that a resumed search has the same ones bit for bit.
+"""Points of a search as pure functions of the seed and the number.
 
-Number 0 is the baseline itself. Random and Sobol points are one list for all arms: a coordinate belongs to a key, so arms that share a
-key get the same value of it.
+So a resumed search has the same points, bit for bit. Number 0 is the baseline itself. Random and
+Sobol points are one list for all arms: a coordinate belongs to a key, so arms that share a key get
+the same value of it.
 """
 
 import math
@@ -28,14 +29,14 @@ def random_point(seed: int, number: int, keys: Sequence[str]) -> Point:
 
 
 def sobol_point(seed: int, number: int, keys: Sequence[str]) -> Point:
-    """The number-th point, from 1 on, of a scrambled Sobol sequence over all keys of all arms together."""
-    found = _sobol(seed, len(keys), max(3, math.ceil(math.log2(number + 1))))[number - 1]
-    return dict(zip(keys, found.tolist(), strict=True))
+    """The number-th point, from 1 on, of a scrambled Sobol sequence over the keys of all arms."""
+    points = _sobol(seed, len(keys), max(3, math.ceil(math.log2(number + 1))))
+    return dict(zip(keys, points[number - 1].tolist(), strict=True))
 
 
 @lru_cache(maxsize=8)
 def _sobol(seed: int, dimensions: int, power: int) -> NDArray[np.float64]:
-    """The first 2^power points, (2^power, dimensions); a longer sequence begins with a shorter one."""
+    """(2^power, dimensions): the first points; a longer sequence begins with a shorter one."""
     return qmc.Sobol(
         dimensions, scramble=True, rng=np.random.default_rng(derive(seed, "sobol"))
     ).random_base2(power)
@@ -45,8 +46,8 @@ def shared_point(sampler: str, seed: int, number: int, keys: Sequence[str]) -> P
     return (sobol_point if sampler == "sobol" else random_point)(seed, number, keys)
 
 
-def mapped(space: Sequence[Dimension], point: Mapping[str, float]) -> dict[str, Any]:
-    """The shared point's values in one arm's own space."""
+def map_point(space: Sequence[Dimension], point: Mapping[str, float]) -> dict[str, Any]:
+    """The values of a shared point in one arm's space."""
     return {dim.key: dim.value(point[dim.key]) for dim in space}
 
 
@@ -56,12 +57,12 @@ def grid_count(space: Sequence[Dimension], per_axis: int) -> int:
 
 def grid_point(space: Sequence[Dimension], per_axis: int, number: int) -> dict[str, Any]:
     """The number-th point of the grid, from 1 on; the last axis moves fastest."""
-    left, found = number - 1, {}
+    left, values = number - 1, {}
     for dim in reversed(space):
         axis = dim.axis(per_axis)
         left, i = divmod(left, len(axis))
-        found[dim.key] = axis[i]
-    return {dim.key: found[dim.key] for dim in space}
+        values[dim.key] = axis[i]
+    return {dim.key: values[dim.key] for dim in space}
 
 
 def generation_of(number: int, size: int) -> range:

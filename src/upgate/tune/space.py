@@ -1,8 +1,9 @@
-"""The space of a search: the ranges that the yamls of the selected parts carry, the model's and the batch size's.
+"""The space of a search: the ranges in the yamls of the selected parts, model and batch size.
 
-A range is [low, high], [low, high, log], a list of choices ([last, max, mean]; two numbers need a word: [32, 64, choice]), or for a
-list of numbers a range for each item. It is over whole numbers where both ends are such. What is not selected has no range: so the space
-is conditional by construction.
+A range is [low, high], [low, high, log], a list of choices ([last, max, mean]; two numbers need a
+word: [32, 64, choice]), or for a list of numbers a range for each item. It is over whole numbers
+where both ends are such. What is not selected has no range, so the space is conditional by
+construction.
 """
 
 import math
@@ -13,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from upgate.config.compose import PARTS
-from upgate.config.schema import said
+from upgate.config.schema import format_value
 from upgate.errors import UserError, did_you_mean, nearest
 
-GROUPS = (*PARTS, "model", "batch_size", "task")  # what can be searched; a budget differs in no arm
+GROUPS = (*PARTS, "model", "batch_size", "task")  # can be searched; the budget is equal in all arms
 DIGITS = 5  # of a drawn number: a value is what can be typed
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One axis. `key` is the word's, and for an item of a list its place after it: optimizer.betas.0."""
+    """One axis. `key` is the override's; for an item of a list its index follows: betas.0."""
 
     key: str
     kind: str  # float, int or choice
@@ -35,21 +36,17 @@ class Dimension:
         """The value at u in [0, 1)."""
         if self.kind == "choice":
             return self.choices[min(int(u * len(self.choices)), len(self.choices) - 1)]
-        if self.kind == "int":  # each whole number has its own stretch
-            low, high = (
-                (math.log(self.low), math.log(self.high + 1))
-                if self.log
-                else (self.low, self.high + 1)
-            )
-            x = low + u * (high - low)
-            return min(
-                max(math.floor(math.exp(x) if self.log else x), int(self.low)), int(self.high)
-            )
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        # each whole number has its own stretch of equal length
+        top = self.high + 1 if self.kind == "int" else self.high
+        low, high = (math.log(self.low), math.log(top)) if self.log else (self.low, top)
         x = low + u * (high - low)
-        return self.short(math.exp(x) if self.log else x)
+        x = math.exp(x) if self.log else x
+        if self.kind == "int":
+            return min(max(math.floor(x), int(self.low)), int(self.high))
+        return self.short(x)
 
     def short(self, x: float) -> float:
+        """A drawn number with few digits, inside the range."""
         return min(max(float(f"{x:.{DIGITS}g}"), self.low), self.high)
 
     def axis(self, points: int) -> list[Any]:
@@ -57,184 +54,197 @@ class Dimension:
         if self.kind == "choice":
             return list(self.choices)
         spread = (np.geomspace if self.log else np.linspace)(self.low, self.high, points).tolist()
-        return list(
-            dict.fromkeys(round(x) if self.kind == "int" else self.short(x) for x in spread)
-        )
+        values = (round(x) if self.kind == "int" else self.short(x) for x in spread)
+        return list(dict.fromkeys(values))
 
-    def place(self, value: Any) -> float:
-        """Where a value stands between both ends, 0 to 1; clipped; nan of what is no number here."""
+    def position(self, value: Any) -> float:
+        """Where a value is between both ends, 0 to 1; clipped; nan where it is no value here."""
         if self.kind == "choice":
-            return (
-                self.choices.index(value) / max(1, len(self.choices) - 1)
-                if value in self.choices
-                else math.nan
-            )
+            if value not in self.choices:
+                return math.nan
+            return self.choices.index(value) / max(1, len(self.choices) - 1)
         if not isinstance(value, int | float) or isinstance(value, bool):
             return math.nan
-        at = (lambda x: math.log(max(x, 1e-300))) if self.log else float
-        span = at(self.high) - at(self.low)
-        return min(max((at(value) - at(self.low)) / span, 0.0), 1.0) if span else 0.5
+        scale = _safe_log if self.log else float
+        span = scale(self.high) - scale(self.low)
+        return min(max((scale(value) - scale(self.low)) / span, 0.0), 1.0) if span else 0.5
 
     def nearest(self, value: Any) -> Any:
-        """A value of this axis's kind, moved to the nearest end where it lies outside."""
+        """A value of this axis's kind, moved to the nearest end where it is outside."""
         if self.kind == "choice":
             return value
         inside = min(max(float(value), self.low), self.high)
         return round(inside) if self.kind == "int" else inside
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
+        """The range for people."""
         if self.kind == "choice":
-            return " ".join(map(said, self.choices))
-        return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}{', whole' if self.kind == 'int' else ''}"
+            return " ".join(map(format_value, self.choices))
+        log, whole = ", log" * self.log, ", whole" * (self.kind == "int")
+        return f"{self.low:g} to {self.high:g}{log}{whole}"
 
 
-def ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _safe_log(x: float) -> float:
+    return math.log(max(x, 1e-300))
+
+
+def find_ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Key -> range, from every `search` of a composed configuration."""
     for name, value in config.items():
         if name == "search" and isinstance(value, Mapping):
             yield from ((f"{prefix}{key}", one) for key, one in value.items())
         elif isinstance(value, Mapping):
-            yield from ranges(value, f"{prefix}{name}.")
+            yield from find_ranges(value, f"{prefix}{name}.")
 
 
-def space_of(
+def make_space(
     config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None
 ) -> list[Dimension]:
-    """The axes of one arm. `changed` sets and removes ranges of what this arm has. Raises UserError for a range that is none."""
-    found = dict(ranges(config))
-    for key, asked in changed.items():
-        if asked is None:
-            found.pop(key, None)
-        elif has(config, key):
-            found[key] = asked
-    kept = {key: asked for key, asked in found.items() if only is None or key in only}
-    return [dim for key, asked in kept.items() for dim in dims(key, asked, at(config, key))]
+    """The axes of one arm. `changed` sets and removes ranges of what this arm has.
+
+    Raises UserError for a range that is none.
+    """
+    ranges = dict(find_ranges(config))
+    for key, given in changed.items():
+        if given is None:
+            ranges.pop(key, None)
+        elif key in set(searchable_keys(config)):
+            ranges[key] = given
+    space: list[Dimension] = []
+    for key, given in ranges.items():
+        if only is None or key in only:
+            space += make_dimensions(key, given, get_value(config, key))
+    return space
 
 
 def check_keys(
     configs: Sequence[Mapping[str, Any]], changed: Mapping[str, Any], only: Sequence[str] | None
 ) -> None:
-    """Raise for a key that no arm has, with the nearest one that some has."""
-    searched = {key: None for config in configs for key, _ in ranges(config)}
-    there = {key: None for config in configs for key in keys_of(config)}
-    for key, asked in changed.items():
-        known = searched if asked is None else there
+    """Raise UserError for a key that no arm has, with the nearest one that some arm has."""
+    searched: dict[str, None] = {}
+    available: dict[str, None] = {}
+    for config in configs:
+        searched |= dict.fromkeys(key for key, _ in find_ranges(config))
+        available |= dict.fromkeys(searchable_keys(config))
+    for key, given in changed.items():
+        known = searched if given is None else available
         if key.partition(".")[0] not in GROUPS:
             raise UserError(f"tune.space.{key}: {key} cannot be searched{hint(key, searched)}")
         if key not in known:
-            what = (
-                "nothing searches it"
-                if asked is None
-                else "no recipe here has it; a key is there where its part is selected"
-            )
-            raise UserError(f"tune.space.{key}: {what}{hint(key, known)}")
+            reason = "no recipe here has it; a key is there where its part is selected"
+            if given is None:
+                reason = "nothing searches it"
+            raise UserError(f"tune.space.{key}: {reason}{hint(key, known)}")
     for key in only or ():
         if key not in searched and changed.get(key) is None:
             raise UserError(
-                f"tune.only: {key} has no range{hint(key, searched)}; tune.space.{key}=[low,high] gives one"
+                f"tune.only: {key} has no range{hint(key, searched)};"
+                f" tune.space.{key}=[low,high] gives one"
             )
 
 
-def hint(key: str, there: Mapping[str, None]) -> str:
+def hint(key: str, available: Mapping[str, None]) -> str:
     """The nearest key; where none is near, what the same group has."""
-    if nearest(key, there):
-        return did_you_mean(key, there)
-    own = [name for name in there if name.split(".")[0] == key.split(".")[0]]
-    return did_you_mean("", own or there)
+    if nearest(key, available):
+        return did_you_mean(key, available)
+    group = [name for name in available if name.split(".")[0] == key.split(".")[0]]
+    return did_you_mean("", group or available)
 
 
-def keys_of(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The keys that can be searched: those of parts, model, task and batch size that hold a value."""
+def searchable_keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys that can be searched: values of parts, model, task and batch size."""
     for name, value in config.items():
         if (not prefix and name not in GROUPS) or name in ("name", "search"):
             continue
         if isinstance(value, Mapping):
-            yield from keys_of(value, f"{prefix}{name}.")
+            yield from searchable_keys(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
 
 
-def has(config: Mapping[str, Any], key: str) -> bool:
-    return key in set(keys_of(config))
-
-
-def at(config: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key; of a part's name that has none there, None."""
+def get_value(config: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key; None where there is none."""
     node: Any = config
     for name in key.split("."):
         node = node.get(name) if isinstance(node, Mapping) else None
     return node
 
 
-def dims(key: str, asked: Any, now: Any) -> list[Dimension]:
-    """The axes of one key, one for each item of a list."""
-    if not isinstance(asked, list | tuple) or not asked:
+def make_dimensions(key: str, given: Any, current: Any) -> list[Dimension]:
+    """The axes of one key, one for each item of a list. Raises UserError for no range."""
+    shown = f"tune.space.{key}={format_value(given)}"
+    if not isinstance(given, list | tuple) or not given:
         raise UserError(
-            f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of choices"
+            f"{shown} is no range; give [low,high], [low,high,log] or a list of choices"
         )
-    if all(isinstance(one, list | tuple) for one in asked):
-        if not isinstance(now, list) or len(now) != len(asked):
-            raise UserError(
-                f"tune.space.{key}={said(asked)} gives {len(asked)} ranges; {key}={said(now)}"
-            )
-        return [dim(f"{key}.{i}", list(one)) for i, one in enumerate(asked)]
-    if isinstance(now, list):
+    if all(isinstance(one, list | tuple) for one in given):
+        if not isinstance(current, list) or len(current) != len(given):
+            raise UserError(f"{shown} gives {len(given)} ranges; {key}={format_value(current)}")
+        return [make_dimension(f"{key}.{i}", list(one)) for i, one in enumerate(given)]
+    if isinstance(current, list):
         raise UserError(
-            f"tune.space.{key}={said(list(asked))}: {key} is a list of {len(now)}; give a range for each, as in [[0.8,0.95],...]"
+            f"{shown}: {key} is a list of {len(current)}; give a range for each, as in"
+            " [[0.8,0.95],...]"
         )
-    return [dim(key, list(asked))]
+    return [make_dimension(key, list(given))]
 
 
-def dim(key: str, asked: list[Any]) -> Dimension:
-    ends, word = asked[:2], asked[2] if len(asked) == 3 else None
-    if len(ends) == 2 and all(map(is_number, ends)) and (len(asked) == 2 or word == "log"):
-        low, high = ends
-        if low >= high or (word == "log" and low <= 0):
-            raise UserError(
-                f"tune.space.{key}={said(asked)}: low must be below high{', and above 0 for log' if word == 'log' else ''}"
-            )
-        whole = all(isinstance(one, int) for one in ends)
-        return Dimension(key, "int" if whole else "float", float(low), float(high), word == "log")
-    choices = asked[:-1] if asked[-1] == "choice" else asked
-    if (
-        any(isinstance(one, list | dict) for one in choices)
-        or "log" in choices
-        or len(set(map(said, choices))) < len(choices)
-    ):
+def make_dimension(key: str, given: list[Any]) -> Dimension:
+    """One axis. Raises UserError for a range that is none."""
+    ends, word = given[:2], given[2] if len(given) == 3 else None
+    is_range = len(given) == 2 or (len(given) == 3 and word == "log")
+    if is_range and all(map(is_number, ends)):
+        return _numeric_range(key, given, word == "log")
+    choices = given[:-1] if given[-1] == "choice" else given
+    nested = any(isinstance(one, list | dict) for one in choices)
+    if nested or "log" in choices or len(set(map(format_value, choices))) < len(choices):
         raise UserError(
-            f"tune.space.{key}={said(asked)} is no range; give [low,high], [low,high,log] or a list of different choices"
+            f"tune.space.{key}={format_value(given)} is no range; give [low,high],"
+            " [low,high,log] or a list of different choices"
         )
     return Dimension(key, "choice", choices=choices)
+
+
+def _numeric_range(key: str, given: list[Any], log: bool) -> Dimension:
+    low, high = given[:2]
+    if low >= high or (log and low <= 0):
+        positive = ", and above 0 for log" if log else ""
+        raise UserError(f"tune.space.{key}={format_value(given)}: low must be below high{positive}")
+    whole = isinstance(low, int) and isinstance(high, int)
+    return Dimension(key, "int" if whole else "float", float(low), float(high), log)
 
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def baseline(space: Sequence[Dimension], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the configuration has as it stands."""
-    found = {}
-    for one in space:
-        key, _, item = one.key.rpartition(".")
-        found[one.key] = at(config, key)[int(item)] if item.isdigit() else at(config, one.key)
-    return found
+def baseline_values(space: Sequence[Dimension], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Key -> the value in the configuration as it is."""
+    values = {}
+    for dim in space:
+        key, _, item = dim.key.rpartition(".")
+        if item.isdigit():
+            values[dim.key] = get_value(config, key)[int(item)]
+        else:
+            values[dim.key] = get_value(config, dim.key)
+    return values
 
 
-def words_of(values: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """The overrides that set these values; the items of a list that are not among them stay as they are."""
-    found: dict[str, Any] = {}
+def to_overrides(values: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The overrides that set these values; items of a list that are not given stay as they are."""
+    complete: dict[str, Any] = {}
     for name, value in values.items():
         key, _, item = name.rpartition(".")
         if item.isdigit():
-            found[key] = list(found.get(key, at(config, key)))
-            found[key][int(item)] = value
+            complete[key] = list(complete.get(key, get_value(config, key)))
+            complete[key][int(item)] = value
         else:
-            found[name] = value
-    return [f"{key}={said(value)}" for key, value in found.items()]
+            complete[name] = value
+    return [f"{key}={format_value(value)}" for key, value in complete.items()]
 
 
-def replaced(words: Sequence[str], new: Sequence[str]) -> list[str]:
-    """Words, those of `new` in place of what they set."""
-    keys = {word.partition("=")[0] for word in new}
-    return [*(word for word in words if word.partition("=")[0] not in keys), *new]
+def override_all(overrides: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Overrides, those of `new` in place of what they set."""
+    keys = {override.partition("=")[0] for override in new}
+    return [*(one for one in overrides if one.partition("=")[0] not in keys), *new]

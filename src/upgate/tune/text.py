@@ -1,4 +1,4 @@
-"""A search in words for a terminal: the plan before it, a table of at most 100 characters and the next command after it."""
+"""A search on a terminal: its plan, a table of at most 100 characters, and the next command."""
 
 import math
 import shlex
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from upgate.config.schema import said
-from upgate.console import new_table, number
-from upgate.study.budget import minutes
-from upgate.tune.plan import axes, runs_of
-from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult
+from upgate.config.schema import format_value
+from upgate.console import new_table, number, print_lines
+from upgate.experiment.timing import format_duration
+from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult, mean_metric
 from upgate.tune.trial import FAILED
 
+BOTH = (UNTUNED, TUNED)
 SAMPLERS = {
     "grid": "a grid",
     "random": "a random list",
@@ -23,201 +24,201 @@ SAMPLERS = {
 }
 
 
-def tell(console: Console, search: Search, seconds: float, done: int, measured: bool) -> None:
-    """The plan: trials, runs, time, and the space."""
-    runs = runs_of(search)
-    block = search.blocks[0]
-    each = (
-        f"{count(search.trials, 'trial')} of each of {count(len(search.arms), 'arm')}"
-        if len(search.arms) > 1
-        else count(search.trials, "trial")
+def print_search_plan(
+    console: Console, search: Search, runs: int, seconds: float, done: int, measured: bool
+) -> None:
+    """The plan: trials, runs, time, and the space. runs: at most; done: of these."""
+    print_lines(console, describe_plan(search))
+    console.print(space_table(search))
+    source = "measured" if measured else "from a few steps of each recipe"
+    line = (
+        f"runs: at most {runs:,}, of which {done:,} are done; one after the other about"
+        f" {format_duration(seconds)} if all take as long as the recipe as it is ({source})"
     )
+    print_lines(console, [line])
+
+
+def describe_plan(search: Search) -> list[str]:
+    """The trials, the folds, the further seeds, and the test."""
+    block = search.blocks[0]
+    trials = _count(search.trials, "trial")
+    if len(search.arms) > 1:
+        trials += f" of each of {_count(len(search.arms), 'arm')}"
     lines = [
-        f"search {search.id}: {each} from {SAMPLERS[search.sampler]}, trial 0 the recipe as it is; {count(len(block.folds), 'fold')} "
-        f"({block.search[0]}), seed {search.seeds[0]}",
-        *(
-            [f"nested: searched anew before each of {len(search.blocks)} test blocks"]
-            if len(search.blocks) > 1
-            else []
-        ),
-        *(
-            [
-                f"the best {min(search.top, search.trials)} get seeds {said(search.seeds[1:])[1:-1]} too"
-            ]
-            if len(search.seeds) > 1
-            else []
-        ),
-        f"then the winner and the recipe as it is, on train + validation, tested once with seed {search.test_seed}"
-        if search.test
-        else "the test part stays closed",
+        f"search {search.id}: {trials} from {SAMPLERS[search.sampler]}, trial 0 the recipe as it"
+        f" is; {_count(len(block.folds), 'fold')} ({block.search[0]}), seed {search.seeds[0]}"
     ]
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    space(console, search)
-    how = "measured" if measured else "from a few steps of each recipe"
-    told = f"runs: at most {runs:,}, of which {done:,} are done; one after the other about {minutes(seconds)} if all take as long "
-    told += f"as the recipe as it is ({how})"
-    console.print(told, highlight=False, markup=False, soft_wrap=True)
+    if len(search.blocks) > 1:
+        lines.append(f"nested: searched anew before each of {len(search.blocks)} test blocks")
+    if len(search.seeds) > 1:
+        further = format_value(search.seeds[1:])[1:-1]
+        lines.append(f"the best {min(search.top, search.trials)} get seeds {further} too")
+    if search.test:
+        lines.append(
+            "then the winner and the recipe as it is, on train + validation, tested once with seed"
+            f" {search.test_seed}"
+        )
+    else:
+        lines.append("the test part stays closed")
+    return lines
 
 
-def space(console: Console, search: Search) -> None:
-    """A row per key, a column of baselines per arm."""
+def space_table(search: Search) -> Table:
+    """A row per key, a column of untuned values per arm."""
     table = new_table("searched", "key", "range", *(arm.name for arm in search.arms), left=2)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for arm in search.arms:
-        for key, found, value in axes(arm.space, arm.baseline):
-            rows.setdefault((key, found), {})[arm.name] = said(value)
-    for (key, found), values in rows.items():
-        table.add_row(Text(key), found, *(values.get(arm.name, "") for arm in search.arms))
-    console.print(table)
+        for dim in arm.space:
+            value = format_value(arm.baseline[dim.key])
+            rows.setdefault((dim.key, dim.text), {})[arm.name] = value
+    for (key, text), values in rows.items():
+        table.add_row(Text(key), text, *(values.get(arm.name, "") for arm in search.arms))
+    return table
 
 
-def count(n: int, name: str) -> str:
-    return f"{n:,} {name}{'s' * (n != 1)}"
-
-
-def show(console: Console, result: SearchResult) -> None:
-    """The table, the chosen values, what must be known beside it, and the next command."""
-    search = result.search
-    name = search.score.label
-    better = "higher" if search.score.higher_is_better else "lower"
-    many = len(result.blocks) > 1
-    title = f"{name}, {better} is better; untuned, best: validation, means over folds and seeds; test: after the refit"
-    table = new_table(
-        title,
-        "arm",
-        *(["block"] if many else []),
-        "untuned",
-        "best",
-        "trial",
-        "test, untuned",
-        "test, tuned",
-        left=1 + many,
+def print_search(console: Console, result: SearchResult) -> None:
+    """The table, the chosen values, what a reader must know, and the sentence."""
+    console.print(search_table(result))
+    print_lines(
+        console, [*describe_chosen(result), *search_notes(result), summarize_search(result)]
     )
+
+
+def search_table(result: SearchResult) -> Table:
+    """A row per arm and block."""
+    search, many = result.search, len(result.blocks) > 1
+    better = "higher" if search.score.higher_is_better else "lower"
+    title = (
+        f"{search.score.label}, {better} is better; untuned, best: validation, means over folds"
+        " and seeds; test: after the refit"
+    )
+    block_heading = ["block"] if many else []
+    scores = ("untuned", "best", "trial", "test, untuned", "test, tuned")
+    table = new_table(title, "arm", *block_heading, *scores, left=1 + many)
     for arm in search.arms:
         for i, block in enumerate(result.blocks):
-            found = next(one for one in block.arms if one.name == arm.name)
-            table.add_row(
-                Text(arm.name),
-                *([block.name] if many else []),
-                *cells(search, found),
-                end_section=many and i == len(result.blocks) - 1,
-            )
-    console.print(table)
-    for line in [*chosen(result), *notes(result), sentence(result)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+            names: list[str | Text] = [Text(arm.name), *([block.name] if many else [])]
+            cells = arm_cells(search, block.arm(arm.name))
+            table.add_row(*names, *cells, end_section=many and i == len(result.blocks) - 1)
+    return table
 
 
-def cells(search: Search, arm: ArmResult) -> tuple[str, ...]:
+def arm_cells(search: Search, arm: ArmResult) -> tuple[str, ...]:
     """Untuned and best validation score, the chosen trial, untuned and tuned test score."""
     best = arm.best
-    tests = (
-        [fold_mean(search, arm, which) for which in (UNTUNED, TUNED)]
-        if search.test
-        else [None, None]
-    )
-    return (
-        score(search, arm.trials[0].final),
-        score(search, best.final) if best else "",
-        str(best.number) if best else "none",
-        *(number(one) if one is None or math.isfinite(one) else "diverged" for one in tests),
-    )
+    tests = [test_score(search, arm, which) for which in (UNTUNED, TUNED)]
+    untuned = format_loss(search, arm.trials[0].final)
+    if best is None:
+        return (untuned, "", "none", *tests)
+    return (untuned, format_loss(search, best.final), str(best.number), *tests)
 
 
-def score(search: Search, loss: float) -> str:
+def format_loss(search: Search, loss: float) -> str:
     return number(search.metric_of(loss)) if math.isfinite(loss) else "diverged"
 
 
-def fold_mean(search: Search, arm: ArmResult, which: str) -> float | None:
-    from upgate.tune.result import mean_metric
+def test_score(search: Search, arm: ArmResult, which: str) -> str:
+    """The mean over folds; empty where the test part was not opened."""
+    tests = arm.tests.get(which) if search.test else None
+    return number(mean_metric(tests.values(), search.score)) if tests else ""
 
-    found = arm.tests.get(which)
-    return mean_metric(found.values(), search.score) if found else None
 
-
-def chosen(result: SearchResult) -> list[str]:
+def describe_chosen(result: SearchResult) -> list[str]:
     """The values of each winner."""
     lines = []
     for block in result.blocks:
         for arm in block.arms:
             if arm.best is not None:
-                where = f"{arm.name}{', ' + block.name if block.name else ''}"
-                values = " ".join(arm.best.words) or "the recipe as it is"
-                lines.append(f"{where}: trial {arm.best.number}: {values}")
+                values = " ".join(arm.best.overrides) or "the recipe as it is"
+                lines.append(f"{arm.name}{block.label}: trial {arm.best.number}: {values}")
     return lines
 
 
-def notes(result: SearchResult) -> list[str]:
-    found = []
+def search_notes(result: SearchResult) -> list[str]:
+    """What a reader of the table must know."""
+    lines = []
     for block in result.blocks:
         for arm in block.arms:
-            told = ", ".join(f"{n} {state}" for state, n in arm.notes.items() if n)
-            if told:
-                where = f"{arm.name}{', ' + block.name if block.name else ''}"
-                found.append(f"{where}: of {len(arm.trials)} trials {told}; they rank last")
+            states = ", ".join(f"{n} {state}" for state, n in arm.notes.items() if n)
+            if states:
+                name = f"{arm.name}{block.label}"
+                lines.append(f"{name}: of {len(arm.trials)} trials {states}; they rank last")
     if result.failed:
-        found.append(f"failed at the end: {', '.join(result.failed)}")
+        lines.append(f"failed at the end: {', '.join(result.failed)}")
     if result.search.test:
-        found.append(f"looks at this test part in this store: {result.looks} runs")
-    return found
+        lines.append(f"looks at this test part in this store: {result.looks} runs")
+    return lines
 
 
-def sentence(result: SearchResult) -> str:
+def summarize_search(result: SearchResult) -> str:
     """Before and after, in one sentence."""
     search = result.search
-    name = search.score.label
     if not search.test:
         return "The test part was not opened."
-    told = [one for arm in search.arms if (one := _before_after(result, arm.name, name))]
-    pairs = [
-        (arm.name, result.test(arm.name, UNTUNED), result.test(arm.name, TUNED))
-        for arm in search.arms
-    ]
-    if len(pairs) == 2 and all(math.isfinite(x) for _, *both in pairs for x in both):
-        (base, before, after), (other, its_before, its_after) = pairs
-        told.append(
-            f"{other} against {base}: {gap(search, its_before, before)} untuned, {gap(search, its_after, after)} with both tuned"
-        )
-    if not told:
+    phrases = [phrase for arm in search.arms if (phrase := _before_after(result, arm.name))]
+    if len(search.arms) == 2:
+        phrases += _between_arms(result)
+    if not phrases:
         return "Nothing was tested."
-    return f"On the test part, {'; '.join(told)}. One test run of each is an anecdote: a study says how sure it is."
+    return (
+        f"On the test part, {'; '.join(phrases)}. One test run of each is an anecdote:"
+        " a study says how sure it is."
+    )
 
 
-def _before_after(result: SearchResult, arm: str, name: str) -> str:
+def _before_after(result: SearchResult, arm: str) -> str:
+    name = result.search.score.label
     before, after = result.test(arm, UNTUNED), result.test(arm, TUNED)
     if math.isnan(after):
         return ""
     if not (math.isfinite(before) and math.isfinite(after)):
-        return f"{arm} gets {name} {number(after)} tuned, and {'nothing' if math.isnan(before) else number(before)} untuned"
+        untuned = "nothing" if math.isnan(before) else number(before)
+        return f"{arm} gets {name} {number(after)} tuned, and {untuned} untuned"
     if before == after:
         return f"{arm} stays at {name} {number(after)}"
-    return f"tuning takes {arm} from {name} {number(before)} to {number(after)} ({gap(result.search, after, before)})"
+    change = format_change(result.search, after, before)
+    return f"tuning takes {arm} from {name} {number(before)} to {number(after)} ({change})"
 
 
-def gap(search: Search, ours: float, theirs: float) -> str:
+def _between_arms(result: SearchResult) -> list[str]:
+    """The second arm against the first one, untuned and with both tuned."""
+    search = result.search
+    base, other = (arm.name for arm in search.arms)
+    tests = {(arm, which): result.test(arm, which) for arm in (base, other) for which in BOTH}
+    if not all(map(math.isfinite, tests.values())):
+        return []
+    untuned, tuned = (
+        format_change(search, tests[other, which], tests[base, which]) for which in BOTH
+    )
+    return [f"{other} against {base}: {untuned} untuned, {tuned} with both tuned"]
+
+
+def format_change(search: Search, candidate: float, baseline: float) -> str:
     """The difference as a study shows it: percent of a ratio, points of an accuracy."""
-    change = search.score.change(ours, theirs)
+    change = search.score.change(candidate, baseline)
     return "" if change is None else f"{change:+.2f}{search.score.unit}"
 
 
-def next_line(result: SearchResult) -> str:
-    """What to type next: the winner's whole training."""
-    words = winner_words(result)
-    return shlex.join(["upgate", "train", *words]) if words else result.search.commands[0]
+def next_command(result: SearchResult) -> str:
+    """What to type next: the winner's full training."""
+    overrides = winner_overrides(result)
+    return shlex.join(["upgate", "train", *overrides]) if overrides else result.search.commands[0]
 
 
-def winner_words(result: SearchResult) -> Sequence[str]:
-    """The best arm's last run, of the last block and fold: its full words."""
-    arms = [arm for arm in result.blocks[-1].arms if arm.best is not None]
-    if not arms:
+def winner_overrides(result: SearchResult) -> Sequence[str]:
+    """The best arm's last run, of the last block and fold: its full overrides."""
+    best = {arm.name: arm.best.final for arm in result.blocks[-1].arms if arm.best is not None}
+    if not best:
         return []
-    best = min(arms, key=lambda arm: arm.best.final if arm.best else math.inf)
+    name = min(best, key=lambda name: best[name])
+    overrides = result.blocks[-1].arm(name).overrides.get(TUNED, [])
     fold = result.search.blocks[-1].tests[-1]
-    words = best.words.get(TUNED, [])
-    return [*words, f"fold={fold}"] if words and fold else words
+    return [*overrides, f"fold={fold}"] if overrides and fold else overrides
 
 
 def any_failed(result: SearchResult) -> bool:
-    return bool(result.failed) or any(
-        arm.count(FAILED) for block in result.blocks for arm in block.arms
-    )
+    return bool(result.failed) or any(arm.count(FAILED) for arm in result.all_arms)
+
+
+def _count(n: int, name: str) -> str:
+    return f"{n:,} {name}{'s' * (n != 1)}"

@@ -1,4 +1,7 @@
-"""A trial of a search and its score, on one scale where lower is better; what is best, and what is clearly worse than that."""
+"""A trial of a search and its loss; which trial is best, and which is clearly worse than that.
+
+All losses are on one scale where lower is better.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +12,7 @@ from typing import Any
 from scipy.stats import wilcoxon
 
 from upgate.run.result import Result
+from upgate.serialization import stored_as
 from upgate.tasks.base import Metric
 
 COMPLETE, PRUNED, DIVERGED, FAILED = "complete", "pruned", "diverged", "failed"
@@ -19,11 +23,14 @@ PAIRS = 4  # fewer cannot reach that
 
 @dataclass(frozen=True)
 class Trial:
-    """One point of one arm. losses: by "seed/fold", of the tuning seed; more: of the further seeds, for the best trials."""
+    """One point of one arm.
+
+    losses: by "seed/fold", of the tuning seed; more: of the further seeds, for the best trials.
+    """
 
     number: int
     values: dict[str, Any]
-    words: list[str]  # that set the values; none for the baseline
+    overrides: list[str] = field(metadata=stored_as("words"))  # of the values; no baseline's
     keys: dict[str, str]  # "seed/fold" -> run key, further seeds' too
     losses: dict[str, float]
     state: str
@@ -32,24 +39,20 @@ class Trial:
     @property
     def loss(self) -> float:
         """The mean over folds; inf for what diverged or failed."""
-        return (
-            fmean(self.losses.values())
-            if self.losses and self.state in (COMPLETE, PRUNED)
-            else math.inf
-        )
+        if not self.losses or self.state not in (COMPLETE, PRUNED):
+            return math.inf
+        return fmean(self.losses.values())
 
     @property
     def final(self) -> float:
         """The mean over folds and all seeds that it has."""
-        return (
-            fmean([*self.losses.values(), *self.more.values()])
-            if self.state == COMPLETE
-            else self.loss
-        )
+        if self.state != COMPLETE:
+            return self.loss
+        return fmean([*self.losses.values(), *self.more.values()])
 
     @property
     def rank(self) -> tuple[int, float, int]:
-        """For sorting, best first: what diverged or failed stands last; ties go to the earlier one."""
+        """For sorting, best first: what diverged or failed is last; ties go to the earlier one."""
         return ORDER.index(self.state), self.loss, self.number
 
 
@@ -61,21 +64,23 @@ def loss_of(result: Result, metric: Metric) -> float:
 
 
 def state_of(results: Sequence[Result]) -> str:
-    """What became of a trial's runs: one that failed or diverged decides."""
+    """The state of a trial with these runs: one that failed or diverged decides."""
     if any(result.status != "FINISHED" for result in results):
         return FAILED
     return DIVERGED if any(result.diverged for result in results) else COMPLETE
 
 
-def clearly_worse(ours: Mapping[str, float], best: Mapping[str, float]) -> bool:
-    """Whether paired folds say that a trial is worse than the best so far: Wilcoxon's signed-rank test, one-sided.
+def clearly_worse(losses: Mapping[str, float], best: Mapping[str, float]) -> bool:
+    """Whether paired folds show that a trial is worse than the best one so far.
 
-    Folds that both have are compared; one that diverged is worse without a test.
+    Wilcoxon's signed-rank test, one-sided, on the folds that both have; a trial that diverged in
+    one is worse without a test.
     """
-    both = [(ours[cell], best[cell]) for cell in ours if cell in best]
-    gaps = [mine - theirs for mine, theirs in both]
-    if not all(map(math.isfinite, gaps)):
-        return any(math.isinf(mine) and mine > 0 for mine, _ in both)
-    if len(gaps) < PAIRS or fmean(gaps) <= 0:
+    cells = [cell for cell in losses if cell in best]
+    differences = [losses[cell] - best[cell] for cell in cells]
+    if not all(map(math.isfinite, differences)):
+        return any(losses[cell] == math.inf for cell in cells)
+    if len(differences) < PAIRS or fmean(differences) <= 0:
         return False
-    return bool(wilcoxon(gaps, alternative="greater", zero_method="zsplit").pvalue < P)
+    test = wilcoxon(differences, alternative="greater", zero_method="zsplit")
+    return bool(test.pvalue < P)

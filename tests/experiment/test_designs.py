@@ -1,6 +1,6 @@
 """Lists of recipes: what differs is found by composing, every arm composes to what its name says, resolutions are the published ones."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +9,17 @@ import pytest
 
 from upgate.config.compose import PARTS, compose
 from upgate.errors import UserError
-from upgate.run.resolve import check_recipe
-from upgate.study.design import (
+from upgate.experiment.designs import (
     Arm,
-    arms,
     contrast,
-    factorial,
+    factorial_arms,
     generated,
-    pair,
-    parts,
-    resolution,
+    named_arms,
+    pair_arms,
+    parts_arms,
     two_level,
 )
+from upgate.run.resolve import check_recipe
 
 TASKS = [("task=stock",), ("task=stock", "task.target=volatility"), ("task=sentiment",)]
 TUNED = (
@@ -34,24 +33,24 @@ TUNED = (
 
 
 def composed(arm: Arm, extra: str | None = None) -> dict[str, Any]:
-    return check_recipe(compose(arm.words, extra))
+    return check_recipe(compose(arm.overrides, extra))
 
 
 @pytest.mark.parametrize("words", [*TASKS, TUNED])
 def test_every_arm_is_the_recipe_that_its_parts_say(words: tuple[str, ...]) -> None:
-    low, high = (composed(arm) for arm in pair(words))
+    low, high = (composed(arm) for arm in pair_arms(words))
     differing = contrast(words).parts
     assert differing == [group for group in PARTS if low[group] != high[group]]
-    for arm in (*parts(words), *factorial(words)):
+    for arm in (*parts_arms(words), *factorial_arms(words)):
         assert composed(arm) == {
             group: (high if group in arm.on else low)[group] for group in PARTS
         }, arm.name
-        assert not {"seed", "fold"} & {word.partition("=")[0] for word in arm.words}
+        assert not {"seed", "fold"} & {word.partition("=")[0] for word in arm.overrides}
 
 
 @pytest.mark.parametrize("words", TASKS)
 def test_add_one_and_leave_one_out(words: tuple[str, ...]) -> None:
-    found, every = parts(words), contrast(words).parts
+    found, every = parts_arms(words), contrast(words).parts
     k = len(every)
     assert k > 2 and len(found) == 2 * k + 2 == len({arm.name for arm in found})
     assert [len(arm.on) for arm in found] == [0] + [1] * k + [k - 1] * k + [k]
@@ -64,19 +63,19 @@ def test_add_one_and_leave_one_out(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("words", TASKS)
 def test_a_factorial_holds_both_recipes_and_every_arms_opposite(words: tuple[str, ...]) -> None:
-    found, every = factorial(words), frozenset(contrast(words).parts)
-    cells = [arm.on for arm in found]
+    found, every = factorial_arms(words), frozenset(contrast(words).parts)
+    cells = [frozenset(arm.on) for arm in found]
     assert len(set(cells)) == len(found) == 16
     assert {frozenset(), every} <= set(cells) == {every - cell for cell in cells}
     assert (found[0].name, found[-1].name) == ("traditional", "upgraded")
 
 
 def test_words_of_parts_belong_to_the_upgraded_recipe() -> None:
-    low, high = pair(["task=sentiment", "clip=value", "batch_size=32"])
-    assert low.words == ("task=sentiment", "batch_size=32", "recipe=traditional")
-    assert (high.name, high.words) == (
+    low, high = pair_arms(["task=sentiment", "clip=value", "batch_size=32"])
+    assert low.overrides == ["task=sentiment", "batch_size=32", "recipe=traditional"]
+    assert (high.name, high.overrides) == (
         "upgraded clip=value",
-        ("task=sentiment", "clip=value", "batch_size=32"),
+        ["task=sentiment", "clip=value", "batch_size=32"],
     )
     assert "clip" not in contrast(["clip=none"]).parts
 
@@ -87,14 +86,14 @@ def test_a_recipe_of_the_users_own_with_knobs_and_several_regularizers(tmp_path:
     (tmp_path / "recipe" / "mine.yaml").write_text(
         body + "clip: {max_norm: 0.25}\nrecipe: mine\n", encoding="utf-8"
     )
-    found = parts(["recipe=mine"], str(tmp_path))
+    found = parts_arms(["recipe=mine"], str(tmp_path))
     assert [arm.name for arm in found] == [
         "traditional",
         "traditional + clip",
         "traditional + regularization",
         "mine",
     ]  # 2 parts: 4 cells
-    assert "clip.max_norm=0.25" in found[1].words
+    assert "clip.max_norm=0.25" in found[1].overrides
     assert [composed(arm, str(tmp_path))["clip"].get("max_norm") for arm in found] == [
         None,
         0.25,
@@ -105,16 +104,16 @@ def test_a_recipe_of_the_users_own_with_knobs_and_several_regularizers(tmp_path:
         body + "batch_size: 8\nrecipe: more\n", encoding="utf-8"
     )
     with pytest.raises(UserError, match="recipe=more changes batch_size too, which is no part"):
-        pair(["recipe=more"], str(tmp_path))
+        pair_arms(["recipe=more"], str(tmp_path))
 
 
 def test_a_recipe_that_differs_in_nothing_is_told() -> None:
     with pytest.raises(UserError, match="traditional is the traditional recipe itself"):
-        pair(["recipe=traditional"])
+        pair_arms(["recipe=traditional"])
 
 
 def test_arms_as_the_user_names_them() -> None:
-    found = arms(
+    found = named_arms(
         ["traditional", "upgraded clip=value", "regularization=[l1,l2]"], ["task=sentiment"]
     )
     assert [arm.name for arm in found] == [
@@ -122,13 +121,27 @@ def test_arms_as_the_user_names_them() -> None:
         "upgraded clip=value",
         "regularization=[l1,l2]",
     ]
-    assert found[1].words == ("task=sentiment", "recipe=upgraded", "clip=value")
+    assert found[1].overrides == ["task=sentiment", "recipe=upgraded", "clip=value"]
     with pytest.raises(UserError, match="name at least two"):
-        arms(["traditional"])
+        named_arms(["traditional"])
     with pytest.raises(UserError, match="'upgraded' and 'upgraded clip=norm' are the same recipe"):
-        arms(["traditional", "upgraded", "upgraded clip=norm"])
+        named_arms(["traditional", "upgraded", "upgraded clip=norm"])
     with pytest.raises(UserError, match="did you mean 'upgraded'"):
-        arms(["traditional", "upgradet"])
+        named_arms(["traditional", "upgradet"])
+
+
+def resolution(levels: np.ndarray) -> int:
+    """Fewest columns whose product is not balanced; k + 1 for a full design, in which all are.
+
+    IV: no part's effect is confounded with another's or with an interaction of two; these are
+    confounded with each other.
+    """
+    k = levels.shape[1]
+    for size in range(1, k + 1):
+        for some in combinations(range(k), size):
+            if levels[:, some].prod(axis=1).sum() != 0:
+                return size
+    return k + 1
 
 
 @pytest.mark.parametrize(

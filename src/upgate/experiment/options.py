@@ -1,0 +1,74 @@
+"""The options of a study or a search, given as section.KEY=VALUE among the overrides of training.
+
+Imports nothing heavy: a typo is answered at once.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from upgate.config.overrides import parse_override, single_value_hint
+from upgate.config.schema import format_value
+from upgate.errors import UserError, did_you_mean
+
+
+def separate(
+    overrides: Sequence[str], own: re.Pattern[str], noun: str, refused: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """The options that match `own`, and the rest: overrides of training, which hold for every arm.
+
+    noun: a study, a search. refused: keys of training that the command sets itself -> what to give
+    instead. Raises UserError for these.
+    """
+    options = [one for one in overrides if own.match(one)]
+    rest = [one for one in overrides if not own.match(one)]
+    for override in rest:
+        key = override.partition("=")[0]
+        if key in refused:
+            raise UserError(f"{override} cannot be given to {noun}; give {refused[key]}")
+        if key == "trainer.fast_dev_run":
+            raise UserError(f"{override}: {noun} tries every recipe out for two steps by itself")
+    return options, rest
+
+
+def parse_options(
+    options: Sequence[str], aliases: Mapping[str, str], lists: Collection[str]
+) -> dict[str, Any]:
+    """Key -> value. aliases: a short key -> its full one; lists: full keys of comma lists.
+
+    Raises UserError for a key that is given twice or without a value.
+    """
+    values: dict[str, Any] = {}
+    for option in options:
+        key, is_pair, text = option.partition("=")
+        name = aliases.get(key, key)
+        if name in values:
+            raise UserError(f"{key} is given twice; give it once")
+        if not is_pair or not text.strip():
+            raise UserError(f"{key} needs a value, as in {key}=...")
+        values[name] = split_list(text) if name in lists else parse_value(option)
+    return values
+
+
+def parse_value(option: str) -> Any:
+    """An option's value in Hydra's grammar. Raises UserError for a sweep."""
+    override = parse_override(option)
+    if override.is_sweep:
+        hint = single_value_hint(option)
+        raise UserError(f"{option} holds several values, where one is expected{hint}")
+    return override.value
+
+
+def split_list(text: str) -> list[str]:
+    """Recipes or keys separated by commas; a comma inside brackets separates nothing."""
+    inner = text.strip()
+    inner = inner[1:-1] if inner.startswith("[") and inner.endswith("]") else inner
+    items = [item.strip().strip("\"'").strip() for item in re.split(r",(?![^\[]*\])", inner)]
+    return [item for item in items if item]
+
+
+def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
+    """Raise UserError, with the nearest choice, for a value that is not one."""
+    if value not in choices:
+        text = format_value(value)
+        raise UserError(f"{key}={text} is not a choice{did_you_mean(text, choices)}")

@@ -1,0 +1,59 @@
+"""The MLflow runs above the trainings: one of the study or search, and one of each arm below it."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from upgate.run.provenance import provenance
+from upgate.store.record import PARENT
+from upgate.store.run import Run
+from upgate.store.store import Store
+
+
+@dataclass(frozen=True)
+class Parents:
+    """An open run of the command, and one of each arm."""
+
+    parent: Run
+    arms: Mapping[str, Run]
+
+    def finish(self, status: str) -> None:
+        """End all of them with one status: FINISHED, FAILED or KILLED."""
+        for run in (*self.arms.values(), self.parent):
+            run.finish(status)
+
+
+def digest(*words: str) -> str:
+    """The key of a parent run: the same words give the same run."""
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+@contextmanager
+def open_parents(
+    store: Store,
+    kind: str,
+    task: str,
+    key: tuple[str, ...],
+    tags: Mapping[str, str],
+    arms: Iterable[str],
+) -> Iterator[Parents]:
+    """Open the runs of a study or a search; the same key again continues in the same ones.
+
+    kind: study or tune. key: its words, the last one the id. tags: of the command's run, beside
+    the id, the level and the provenance.
+    """
+    name = key[-1]
+    with ExitStack() as stack:
+        shared = {f"upgate.{kind}": name}
+        own_tags, texts = provenance()
+        own_tags |= {**shared, "upgate.level": kind, **tags}
+        parent = stack.enter_context(store.parent(task, f"{kind} {name}", digest(*key), own_tags))
+        for file, text in texts.items():
+            parent.text(text, file)
+        below = {**shared, "upgate.level": "arm", PARENT: parent.id}
+        opened = {}
+        for arm in arms:
+            run = store.parent(task, arm, digest(*key, arm), {**below, "upgate.arm": arm})
+            opened[arm] = stack.enter_context(run)
+        yield Parents(parent, opened)
