@@ -29,10 +29,11 @@ ABOUT = (
 )
 HEAD = """# Cards: one for every choice of every part
 
-What each claims, its equation, where its defaults come from, when to use it, what to watch, what it costs, and what a screen measured.
-`python bench/screen.py` measures (tables: docs/results/screen-*.md), and `python bench/cards.py` fills the cards and writes this page.
+What each claims, its equation, where its defaults come from, when to use it, what to watch, what
+it costs, and what a screen measured. `python bench/screen.py` measures (tables:
+docs/results/screen-*.md), and `python bench/cards.py` fills the cards and writes this page.
 Which choices cannot be combined: `upgate train --combinations`.
-"""  # noqa: E501: a page's own lines
+"""
 Row = Mapping[str, Any]
 Rows = dict[tuple[str, str, str], Row]  # (task, group, name)
 

@@ -1,11 +1,12 @@
-"""The property suite as a table: every choice of every part against the kinds of checks that its tests are.
+"""The property suite as a table: every choice of every part against the kinds of its tests.
 
 python bench/parts_table.py [out=docs/results/parts.md] [processes=2]
 
-Runs the suite once, a file at a time in as many processes of one thread, bound to as many cores. Choices are found in conf/. A test
-counts for a choice that is among its parameters, or, in the group's own files (tests/recipe/<group>/* and
-tests/recipe/test_<group>*.py), in its name, its lines or those of a helper beside it. Exits with 1 where a test fails or a choice lacks a
-check that all need.
+Runs the suite once, a file at a time in as many processes of one thread, bound to as many cores.
+Choices are found in conf/. A test counts for a choice that is among its parameters, or, in the
+group's own files (tests/recipe/<group>/* and tests/recipe/test_<group>*.py), in its name, its lines
+or those of a helper beside it. Exits with 1 where a test fails or a choice lacks a check that all
+need.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from upgate.run.provenance import git_state
 
 REPO = Path(__file__).resolve().parents[1]
 FILES = ("project/test_cards.py", "recipe/**/test_*.py")  # of tests/
-NOT_OF_PARTS = "screen|fills_them|reach_the_card"  # tests in those files of what fills the cards
+NOT_OF_PARTS = "screen|fills_them|not_filled|reach_the_card"  # what fills the cards
 Choice = tuple[str, str]  # group, name
 EVERY = [(group, name) for group in PARTS for name in choices(group)]
 OWN, GROUP, REST = "its own property", "its group's properties", "other"
@@ -51,7 +52,7 @@ NEEDED = set(COLUMNS) - {GROUP, "at no strength null"}
 
 @dataclass(frozen=True)
 class Ran:
-    """One test: its file and function, its kind, the choices that it is about, and whether it passed."""
+    """One test: its file, function and kind, the choices that it is about, and how it ended."""
 
     file: str
     function: str
@@ -62,7 +63,7 @@ class Ran:
 
 
 class Recorder:
-    """Pytest's plugin: which choices a test is about is known when it is collected, whether it passes when it has run."""
+    """Pytest's plugin: the choices of a test are known when it is collected, its end later."""
 
     def __init__(self) -> None:
         self.about: dict[str, tuple[str, str, frozenset[Choice]]] = {}
@@ -84,35 +85,30 @@ class Recorder:
         if report.skipped:
             self.skipped.add(report.nodeid)
 
-    def found(self) -> Iterator[Ran]:
+    def results(self) -> Iterator[Ran]:
         for test, (file, function, choices_of) in self.about.items():
-            kind = next(
-                (column for column, words in KINDS.items() if re.search(words, function)), REST
-            )
+            kinds = [kind for kind, pattern in KINDS.items() if re.search(pattern, function)]
+            kind = kinds[0] if kinds else REST
             passed = test in self.ran and test not in self.bad | self.skipped
             yield Ran(file, function, kind, choices_of, passed, test in self.skipped)
 
 
-def about(item: Any) -> Iterator[Choice]:
+def about(item: Any) -> list[Choice]:
     """The choices that a test is about."""
     given = getattr(getattr(item, "callspec", None), "params", {})
     if "commands_of_cards_run" in item.name:
-        yield from EVERY
-    elif {"group", "name"} <= given.keys():
-        yield given["group"], given["name"]
-    elif "groups" in given:
-        yield from (choice for choice in EVERY if choice[0] in given["groups"])
-    elif "null_recipe" in item.name:
+        return EVERY
+    if {"group", "name"} <= given.keys():
+        return [(given["group"], given["name"])]
+    if "groups" in given:
+        return [choice for choice in EVERY if choice[0] in given["groups"]]
+    if "null_recipe" in item.name:
         recipe = compose(["recipe=traditional"])
-        yield from ((group, recipe[group].get("name", "none")) for group in PARTS)
-    else:
-        own = [group for group in PARTS if is_own_file(item.path, group)]
-        texts = list(map(str, given.values()))
-        yield from (
-            choice
-            for choice in EVERY
-            if choice[0] in (own or PARTS) and said(choice, texts, bool(own), item)
-        )
+        return [(group, recipe[group].get("name", "none")) for group in PARTS]
+    own = [group for group in PARTS if is_own_file(item.path, group)]
+    texts = list(map(str, given.values()))
+    candidates = [choice for choice in EVERY if choice[0] in (own or PARTS)]
+    return [choice for choice in candidates if names(item, choice, texts, bool(own))]
 
 
 def is_own_file(path: Path, group: str) -> bool:
@@ -122,46 +118,45 @@ def is_own_file(path: Path, group: str) -> bool:
     return path.stem.startswith(f"test_{group}")
 
 
-def said(choice: Choice, texts: list[str], in_own_file: bool, item: Any) -> bool:
-    """Whether a test speaks of a choice: in its parameters; where the file is the group's, by the bare name, in name and lines too."""
+def names(item: Any, choice: Choice, texts: list[str], in_own_file: bool) -> bool:
+    """Whether a test names a choice in its parameters, the `texts`.
+
+    Where the file is the group's, by the bare name too, and in the test's name and lines.
+    """
     group, name = choice
-    word = rf"\b{group}=\[?(\w+,)*{name}\b"
+    override = rf"\b{group}=\[?(\w+,)*{name}\b"
     if not in_own_file:
-        return any(re.search(word, text) for text in texts)
-    bare = any(re.search(rf"(?<![\w=]){name}(?![\w=])", text) for text in texts)
-    named = (
-        re.search(rf"(^|_){name}s?(_|$)", item.originalname) and "_layers_" not in item.originalname
-    )
-    return (
-        bare
-        or bool(named)
-        or bool(re.search(rf'"{name}"|{word}', "\n".join([*texts, lines(item)])))
-    )
+        return any(re.search(override, text) for text in texts)
+    if any(re.search(rf"(?<![\w=]){name}(?![\w=])", text) for text in texts):
+        return True
+    function = item.originalname
+    if re.search(rf"(^|_){name}s?(_|$)", function) and "_layers_" not in function:
+        return True
+    return bool(re.search(rf'"{name}"|{override}', "\n".join([*texts, lines(item)])))
 
 
 def lines(item: Any) -> str:
     """The source of a test and of the functions of its file that it calls."""
-    test, there = inspect.unwrap(item.function), vars(item.module)
-    called = (there.get(name) for name in test.__code__.co_names)
-    helpers = (
-        one for one in called if inspect.isfunction(one) and one.__module__ == item.module.__name__
-    )
-    return "\n".join(inspect.getsource(one) for one in (test, *helpers))
+    test, module = inspect.unwrap(item.function), item.module
+    called = [vars(module).get(name) for name in test.__code__.co_names]
+    functions = [value for value in called if inspect.isfunction(value)]
+    helpers = [function for function in functions if function.__module__ == module.__name__]
+    return "\n".join(inspect.getsource(function) for function in (test, *helpers))
 
 
 def run(file: str) -> tuple[list[Ran], str]:
-    """Run a file's tests in this process; what pytest said is returned where something failed."""
+    """Run a file's tests in this process; returns pytest's output too where something failed."""
     import pytest
     import torch
 
     torch.set_num_threads(1)
-    recorder, heard = Recorder(), io.StringIO()
-    with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+    recorder, output = Recorder(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main(
             ["-p", "no:cacheprovider", "-p", "no:xdist", file],
             plugins=[recorder],
         )
-    return list(recorder.found()), heard.getvalue() if code else ""
+    return list(recorder.results()), output.getvalue() if code else ""
 
 
 def suite(processes: int) -> list[Ran]:
@@ -170,26 +165,30 @@ def suite(processes: int) -> list[Ran]:
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processes])
-    found: list[Ran] = []
+    tests: list[Ran] = []
     with get_context("spawn").Pool(processes) as pool:
-        for ran, heard in pool.imap_unordered(run, files, chunksize=1):
-            found += ran
-            print(heard, end="", flush=True)
-    return found
+        for of_file, output in pool.imap_unordered(run, files, chunksize=1):
+            tests += of_file
+            print(output, end="", flush=True)
+    return tests
 
 
-def kinds(found: list[Ran]) -> dict[tuple[str, Choice], list[Ran]]:
-    """Tests by column and choice. What is no kind of its own is a property: the group's, where its cases are of all the group's choices."""
+def make_cells(tests: list[Ran]) -> dict[tuple[str, Choice], list[Ran]]:
+    """Tests by column and choice.
+
+    What is no kind of its own is a property: the group's, where its cases are of all the group's
+    choices.
+    """
     covered: defaultdict[tuple[str, str], set[Choice]] = defaultdict(set)
-    for ran in found:
+    for ran in tests:
         covered[ran.file, ran.function] |= ran.choices
     cells: defaultdict[tuple[str, Choice], list[Ran]] = defaultdict(list)
-    for ran in found:
+    for ran in tests:
         for choice in ran.choices:
             others = {c for c in EVERY if c[0] == choice[0] and c[1] != "none"}
-            whole = len(others) > 1 and others <= covered[ran.file, ran.function]
-            column = ran.kind if ran.kind != REST else GROUP if whole else OWN
-            cells[column, choice].append(ran)
+            of_all = len(others) > 1 and others <= covered[ran.file, ran.function]
+            property_of = GROUP if of_all else OWN
+            cells[property_of if ran.kind == REST else ran.kind, choice].append(ran)
     return cells
 
 
@@ -198,73 +197,76 @@ def cell(column: str, tests: list[Ran]) -> str:
     if not tests:
         return "**missing**" if column in NEEDED else "–"
     failed = sum(not ran.passed and not ran.skipped for ran in tests)
-    return (
-        f"**{failed} of {len(tests)} failed**" if failed else str(sum(ran.passed for ran in tests))
-    )
+    if failed:
+        return f"**{failed} of {len(tests)} failed**"
+    return str(sum(ran.passed for ran in tests))
 
 
 HEAD = """# Every part against every kind of check
 
-Made by `python bench/parts_table.py{words}`, {code}: {passed} tests passed, {failed} failed, {skipped} were skipped, in {wall:.0f} s by the
-clock and {cpu:.0f} CPU seconds, in {processes} processes of one thread on {processes} cores{load}.
+Made by `python bench/parts_table.py{words}`, {code}: {passed} tests passed, {failed} failed,
+{skipped} were skipped, in {wall:.0f} s by the clock and {cpu:.0f} CPU seconds, in {processes}
+processes of one thread on {processes} cores{load}.
 
-A cell is the number of tests that passed; "missing" stands where a check that every choice needs is not there. –: the choice has no knob
-that takes its strength away, or its group no property that all share. What the columns hold:
+A cell is the number of tests that passed; "missing" stands where a check that every choice needs is
+not there. –: the choice has no knob that takes its strength away, or its group no property that all
+share. What the columns hold:
 
-- {own}: what its card in docs/parts claims, against PyTorch, NumPy or a closed form. {group}: what holds for all of a group.
-- engages, or the detector tells: beside the null recipe it ends with other weights, or `had no effect` names it.
-- resumed bit for bit: cut and taken up again, weights, rates and engagement are equal, on both tasks; some are cut within a window.
-- asked equals got: its yaml is its function's; each knob is checked, refused by name, and held by the optimizer's groups; each with a
-  search range changes the weights.
+- {own}: what its card in docs/parts claims, against PyTorch, NumPy or a closed form. {group}: what
+  holds for all of a group.
+- engages, or the detector tells: beside the null recipe it ends with other weights, or
+  `had no effect` names it.
+- resumed bit for bit: cut and taken up again, weights, rates and engagement are equal, on both
+  tasks; some are cut within a window.
+- asked equals got: its yaml is its function's; each knob is checked, refused by name, and held by
+  the optimizer's groups; each with a search range changes the weights.
 - at no strength null: with its strength taken away it is the null choice, bit for bit.
-- pairs: one test for each two groups, in which every pair of choices trains or is refused in a sentence that names both.
-- card's command run: whole, on little data. `make test` runs a sample of them; this table runs all.
+- pairs: one test for each two groups, in which every pair of choices trains or is refused in a
+  sentence that names both.
+- card's command run: in full, on little data. `make test` runs a sample of them; this table all.
 
 | choice | {columns} |
 |---|{dashes}"""
 
 
-def page(found: list[Ran], about_run: dict[str, Any]) -> tuple[str, bool]:
-    """The table, and whether it is whole."""
-    cells, states = (
-        kinds(found),
-        Counter("passed" if r.passed else "skipped" if r.skipped else "failed" for r in found),
-    )
+def make_page(tests: list[Ran], about_run: dict[str, Any]) -> tuple[str, bool]:
+    """The table, and whether all tests passed and none is missing."""
+    states = Counter("passed" if r.passed else "skipped" if r.skipped else "failed" for r in tests)
     counts = {state: states[state] for state in ("passed", "failed", "skipped")}
-    columns = {
-        "own": OWN,
-        "group": GROUP,
-        "columns": " | ".join(COLUMNS),
-        "dashes": "--:|" * len(COLUMNS),
-    }
-    rows = [HEAD.format(**about_run, **counts, **columns)]
+    titles = {"own": OWN, "group": GROUP, "columns": " | ".join(COLUMNS)}
+    head = HEAD.format(**about_run, **counts, **titles, dashes="--:|" * len(COLUMNS))
+    cells, rows = make_cells(tests), [head]
     for group, name in EVERY:
         numbers = [cell(column, cells.get((column, (group, name)), [])) for column in COLUMNS]
         rows.append(f"| [{group}={name}](../parts/{group}-{name}.md) | {' | '.join(numbers)} |")
-    return "\n".join(rows) + "\n", not counts["failed"] and not any(
-        "**missing**" in row for row in rows
-    )
+    text = "\n".join(rows) + "\n"
+    return text, not counts["failed"] and "**missing**" not in text
+
+
+def describe_code() -> str:
+    git = git_state()
+    if not git:
+        return "code not in a checkout"
+    return f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}"
 
 
 def main(words: list[str]) -> None:
-    asked = overridden({"out": "docs/results/parts.md", "processes": "2"}, words)
-    load, since, git = os.getloadavg()[0], time.perf_counter(), git_state()
-    found = suite(int(asked["processes"]))
+    options = overridden({"out": "docs/results/parts.md", "processes": "2"}, words)
+    load, since, code = os.getloadavg()[0], time.perf_counter(), describe_code()
+    tests = suite(int(options["processes"]))
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     about_run = {
         "words": "".join(f" {word}" for word in words),
-        "code": f"code {git['sha'][:7]}{' with uncommitted changes' if git['diff'] else ''}"
-        if git
-        else "code not in a checkout",
+        "code": code,
         "wall": time.perf_counter() - since,
         "cpu": spent.ru_utime + spent.ru_stime,
-        "processes": asked["processes"],
+        "processes": options["processes"],
         "load": f" (load {load:.1f} when it began)" if load > 0.5 else "",
     }
-    text, whole = page(found, about_run)
-    Path(asked["out"]).write_text(text, encoding="utf-8")
+    text, complete = make_page(tests, about_run)
+    Path(options["out"]).write_text(text, encoding="utf-8")
     print(text)
-    sys.exit(0 if whole else 1)
+    sys.exit(0 if complete else 1)
 
 
 if __name__ == "__main__":

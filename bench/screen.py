@@ -187,7 +187,10 @@ def stored(wanted: Sequence[Overrides], options: Options) -> dict[Overrides, lis
         keys[overrides] = [job.spec.key for job in jobs]
     store = Store(Path(options["root"]).resolve())
     finished = store.finished(key for of_recipe in keys.values() for key in of_recipe)
-    return {name: [finished.get(key) for key in of_recipe] for name, of_recipe in keys.items()}
+    runs = {}
+    for overrides, of_recipe in keys.items():
+        runs[overrides] = [finished.get(key) for key in of_recipe]
+    return runs
 
 
 def measure(c: Contrast, pairs: Pairs, options: Options) -> dict[str, Any]:

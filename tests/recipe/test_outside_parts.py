@@ -136,7 +136,7 @@ def test_the_configuration_carries_the_folder_to_a_worker(
     monkeypatch.setattr(extensions, "_folders", [])
     payload = {"job": {"spec": {"numerics": NUMERICS}, "config": config}}  # and nothing to train
     assert "traceback" in str(serve_request(payload))
-    assert extensions.folder_in_use() == str(mine.resolve())
+    assert extensions._folders == [mine.resolve()]
     gone = {"job": {"spec": {"numerics": NUMERICS}, "config": {"config_dir": "nowhere"}}}
     assert "--config-dir nowhere is not a folder" in str(serve_request(gone))
 

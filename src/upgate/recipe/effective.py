@@ -43,7 +43,7 @@ def _check_group(group: TorchGroup, knobs: Mapping[str, Any]) -> None:
 
 
 def expected(group: TorchGroup, knobs: Mapping[str, Any]) -> dict[str, Any]:
-    """What a group must hold: lr times the layer's scale, and no decay where there is to be none."""
+    """What a group must hold: lr times the layer's scale, and no decay where none is due."""
     values = {key: value for key, value in knobs.items() if key in group}
     if "lr" in knobs:
         values["lr"] = knobs["lr"] * group["lr_scale"]

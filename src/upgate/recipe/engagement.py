@@ -1,4 +1,4 @@
-"""engagement: what is measured on the net itself, to tell parts at work from parts that never engaged.
+"""engagement: what is measured on the net itself, to tell whether a part did anything.
 
 Numbers have flat names: what, then the layer, then the gate of an LSTM layer, as in
 `update_ratio/lstm.0/f`. Both directions of a layer count as one.
@@ -49,7 +49,7 @@ def update_ratio(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> d
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:
-    """The rate in force for each layer; of several in a layer that of its first group, the weights'."""
+    """The rate in force for each layer; of several groups that of the first, the weights'."""
     rates: dict[str, float] = {}
     for group in optimizer.param_groups:
         for layer in group["layer"].split("+"):
@@ -80,7 +80,7 @@ def gate_numbers(net: nn.Module, layers: Layers, batch: Mapping[str, Tensor]) ->
 def _observe_gates(
     net: nn.Module, layers: Layers, batch: dict[str, Tensor]
 ) -> dict[str, list[Tensor]]:
-    """Input, forget and output gates of each layer's LSTMs over a batch: (3, valid steps, H) each."""
+    """Input, forget and output gates of each layer's LSTMs: (3, valid steps, H) each."""
     observed: dict[str, list[Tensor]] = defaultdict(list)
 
     def observe(name: str) -> Callable[[nn.LSTM, tuple[Tensor, ...], tuple[Tensor, Any]], None]:

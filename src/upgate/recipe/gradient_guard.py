@@ -65,7 +65,7 @@ class GradientGuard:
         return False
 
     def engagement(self) -> dict[str, float]:
-        """Share of steps clipped or skipped, quantiles of the norm before clipping, the clip's own."""
+        """Share of steps clipped or skipped, quantiles of the norms, and the clip's own numbers."""
         if not self.norms:
             return {}
         finite = [n for n in self.norms if math.isfinite(n)] or [math.nan]

@@ -94,7 +94,7 @@ def chrono(t_max: Annotated[float, Range("2 or more", lambda t: t >= 2)]) -> Ini
 
 
 def per_gate(inputs: Fill, recurrent: Fill, forget_bias: float | None) -> Init:
-    """Fill each (H, I) block with `inputs`, each (H, H) block with `recurrent`, and set the biases to 0."""
+    """Fill each (H, I) block with `inputs`, each (H, H) block with `recurrent`, biases with 0."""
 
     @torch.no_grad()
     def apply(module: nn.Module, generator: Generator) -> None:
@@ -123,7 +123,7 @@ def fill_embedding(embedding: nn.Embedding, generator: Generator) -> None:
 
 @torch.no_grad()
 def set_forget_bias(lstm: nn.LSTM, bias: float | None) -> None:
-    """Set the forget gate's bias; nn.LSTM adds its two bias vectors, so the second one is 0 there."""
+    """Set the forget gate's bias; nn.LSTM adds two bias vectors, so the second is 0 there."""
     if bias is not None:
         _, _, bias_ih, bias_hh = lstm.all_weights[0]
         bias_ih.chunk(4)[1].fill_(bias)

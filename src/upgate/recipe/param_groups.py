@@ -1,4 +1,4 @@
-"""How a model's layers become the optimizer's parameter groups: the learning rate's scale and the decay of each."""
+"""How a model's layers become the optimizer's parameter groups."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +25,7 @@ class ParamGroup:
 
     def to_torch(self, lr: float, **options: Any) -> TorchGroup:
         """The group for an optimizer of learning rate `lr`, with options of its own."""
-        scale = {"lr_scale": self.lr_scale, "no_decay": self.no_decay}
-        return {
-            "params": self.params, "layer": self.layer, **scale, "lr": lr * self.lr_scale, **options
-        }  # fmt: skip
+        return {**vars(self), "lr": lr * self.lr_scale, **options}
 
 
 def with_lr(groups: Iterable[ParamGroup], lr: float, **options: Any) -> list[TorchGroup]:
@@ -58,7 +55,7 @@ def penalized_weights(net: nn.Module) -> list[nn.Parameter]:
 
 
 def merge_groups(groups: Iterable[ParamGroup]) -> list[ParamGroup]:
-    """Join groups that differ in their layer only: one multi-tensor step costs less than several."""
+    """Join groups that differ in their layer only: one multi-tensor step costs less."""
     alike: dict[tuple[bool, float], list[ParamGroup]] = {}
     for group in groups:
         alike.setdefault((group.no_decay, group.lr_scale), []).append(group)

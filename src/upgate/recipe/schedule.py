@@ -11,7 +11,7 @@ Share = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x
 
 
 class Schedule:
-    """A function of the share of the steps done, 0 to 1, that gives the share of the learning rate."""
+    """From the share of the steps done, 0 to 1, to the share of the learning rate."""
 
     def __init__(self, share: Callable[[float], float]) -> None:
         self.share = share

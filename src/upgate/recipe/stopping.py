@@ -28,9 +28,9 @@ class NoStopping:
 
 @register("stopping", "early")
 class EarlyStopping(NoStopping):
-    """Stop after `patience` epochs without a loss below best - min_delta; keep the best weights (Prechelt 1998).
+    """Stop after `patience` epochs without a loss below best - min_delta; keep the best weights.
 
-    A tie is no improvement, and neither is NaN.
+    Prechelt 1998. A tie is no improvement, and neither is NaN.
     """
 
     keeps_best = True

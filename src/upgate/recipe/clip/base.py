@@ -10,7 +10,7 @@ from upgate.types import Layers
 
 
 class Clip:
-    """Changes gradients in place. Unattached, it takes all parameters for those of one LSTM layer."""
+    """Changes gradients in place; unattached, as if all parameters were of one LSTM layer."""
 
     needs_full_gradient: ClassVar[bool] = False  # the norm over all layers, in one call a step
     compares_steps: ClassVar[bool] = False  # each step's norm with those of the steps before it

@@ -60,7 +60,7 @@ class ClipLayerNorm(Clip):
         return bool(over)
 
     def by_layer(self, params: Iterable[nn.Parameter]) -> dict[str, list[nn.Parameter]]:
-        """The parameters that have a gradient, in the model's order: a sum's last digit depends on it."""
+        """The parameters with a gradient, in the model's order: a sum's last digit needs it."""
         layers: dict[str, list[nn.Parameter]] = defaultdict(list)
         for p in sorted(params, key=lambda p: self.order.get(id(p), 0)):
             if p.grad is not None:

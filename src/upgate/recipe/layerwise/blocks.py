@@ -25,7 +25,7 @@ Block = tuple[str, list[nn.Parameter]]  # its name and its parameters
 
 
 class Blocks(Layerwise):
-    """Train the blocks that `active` names for the step at hand; the last of `blocks` is the head."""
+    """Train the blocks that `active` names for this step; the last of `blocks` is the head."""
 
     def __init__(self) -> None:
         self.done, self.total = 0, 0  # steps
@@ -87,7 +87,7 @@ class Blocks(Layerwise):
         return {f"active_share/{name}": self.visits[name] / steps for name, _ in self.blocks}
 
     def timing(self) -> dict[str, float]:
-        """Median seconds of a step on each set of blocks, and the formula's share of a full step."""
+        """Median seconds of a step on each set of blocks, and its share by the formula."""
         timing = {f"seconds_per_step/{label}": median(s) for label, s in self.seconds.items()}
         for label in self.seconds:
             timing[f"cost_share/{label}"] = self.cost(label.split("_"))

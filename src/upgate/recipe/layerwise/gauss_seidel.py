@@ -1,4 +1,4 @@
-"""layerwise: one block after the other within a step, each seeing the updates of those before it."""
+"""layerwise: one block after the other within a step, each after the updates before it."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""An optimizer made of one per layer, each stepped as soon as its layer's gradients are complete."""
+"""An optimizer made of one per layer, each stepped once its layer's gradients are complete."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ PrepareGradients = Callable[[list[nn.Parameter]], None]  # guards and clips the 
 
 
 class InBackward(CompositeOptimizer):
-    """Present per-layer optimizers to a trainer as one; `step()` finds little or nothing left to do.
+    """Present per-layer optimizers to a trainer as one; `step()` finds little left to do.
 
     A layer's gradients are used and freed while the layers below still wait for theirs, so that at
     no time all gradients are held: memory falls, the weights come out the same. Only a backward

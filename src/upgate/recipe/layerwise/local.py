@@ -16,10 +16,10 @@ from upgate.types import Batch, Layers, Loss
 
 @register("layerwise", "local")
 class Local(Layerwise):
-    """The gradient stops between layers; each but the last has an auxiliary head and the task's loss.
+    """The gradient stops between layers; each but the last has a head of its own.
 
-    Belilovsky et al. 2019. An auxiliary head pools as the net does and is built as the net's own.
-    The losses are added up: their gradients do not meet.
+    Belilovsky et al. 2019. An auxiliary head pools as the net does, is built as the net's own, and
+    has the task's loss. The losses are added up: their gradients do not meet.
     """
 
     def __init__(self) -> None:

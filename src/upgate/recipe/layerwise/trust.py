@@ -1,4 +1,4 @@
-"""layerwise: each matrix takes a step of a given share of its own length, whatever its gradient's."""
+"""layerwise: each matrix takes a step of a given share of its own length."""
 
 import math
 from collections.abc import Callable
