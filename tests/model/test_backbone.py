@@ -1,4 +1,7 @@
-"""The backbone against PyTorch's own stacked and packed LSTM; padding takes no part; the fused kernel is in use."""
+"""The backbone against PyTorch's own stacked and packed LSTM; padding takes no part.
+
+The fused kernel is in use.
+"""
 
 from typing import get_args
 

@@ -1,4 +1,7 @@
-"""docs/adding-a-part.md is done in a copy of the tree, word for word: its part trains, the tests find it, and its count is right."""
+"""docs/adding-a-part.md is done in a copy of the tree, word for word.
+
+Its part trains, the tests find it, and its count is right.
+"""
 
 import os
 import re
@@ -92,7 +95,7 @@ def run(line: str, tree: Path, folder: Path, *more: str) -> str:
 
 
 def cases(choice: tuple[str, str]) -> Counter[str]:
-    """How often each test of test_parts.py that takes its choices from conf/ is run with a choice."""
+    """How often each test of test_parts.py is run with a choice that it found in conf/."""
     marks = [
         (name, mark)
         for name, f in runpy.run_path(str(PARTS_TEST)).items()
@@ -108,7 +111,10 @@ def cases(choice: tuple[str, str]) -> Counter[str]:
 
 
 def difference(tree: Path) -> dict[str, tuple[int, int]]:
-    """Lines added and lines changed in each file of the tree that is not as it was, the cards taken as their command fills them."""
+    """Lines added and lines changed in each file of the tree that is not as it was.
+
+    The cards are taken as their command fills them.
+    """
     found, cards = {}, script("cards")["pages"](CARDS, REPO / "docs" / "results")
     for path in sorted(
         p
@@ -159,11 +165,9 @@ def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory
         cases(NEW) == Counter() != cases(LIKE)
     )  # here it is not; there it is found as often as the other is here
     assert {name: by_function[name] for name in cases(LIKE)} == cases(LIKE)
-    run(
-        "pytest tests/project/test_cards.py tests/project/test_readme.py -k 'noise or each_choice or as_the_command or table_of_choices'",
-        tree,
-        folder,
-    )
+    lists = "noise or each_choice or as_the_command or table_of_choices"
+    files = "tests/project/test_cards.py tests/project/test_readme.py"
+    run(f"pytest {files} -k '{lists}'", tree, folder)
 
     rows = re.findall(
         r"^\| `(\S+)` \| (\d+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE

@@ -1,4 +1,7 @@
-"""Every choice has a card in docs/parts whose defaults and commands are true; the screen's numbers reach it."""
+"""Every choice has a card in docs/parts whose defaults and commands are true.
+
+The screen's numbers reach it.
+"""
 
 import json
 import re
@@ -31,7 +34,10 @@ RUN = [  # of the commands, a sample over groups and tasks that is run whole
     ("regularization", "adversarial"),
     ("regularization", "weight_drop"),
 ]
-TINY = "data=reviews data.train=200 data.test=100 task.embedding=4 task.vocabulary=200 model.hidden_size=4 trainer.max_epochs=2"
+TINY = (
+    "data=reviews data.train=200 data.test=100 task.embedding=4 task.vocabulary=200 "
+    "model.hidden_size=4 trainer.max_epochs=2"
+)
 
 pytestmark = [
     needs_make,
@@ -228,7 +234,7 @@ def test_what_the_screen_puts_beside_a_choice_is_needed() -> None:
 
 
 def refused(task: str, choice: str) -> bool:
-    """Whether a choice cannot stand in a task's upgraded recipe, with the model that the task has."""
+    """Whether a choice cannot stand in a task's upgraded recipe, with the task's model."""
     try:
         check_recipe(compose([f"task={task}", choice]))
     except UserError:

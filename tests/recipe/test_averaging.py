@@ -16,7 +16,10 @@ EVERY = choices("averaging")
 def averages(
     name: str, weights: list[Tensor], total: int | None = None, **knobs: float
 ) -> list[Tensor]:
-    """The average after each step of a weight that takes these values; the first is its value before the first step."""
+    """The average after each step of a weight that takes these values.
+
+    The first is its value before the first step.
+    """
     w = nn.Parameter(weights[0].clone())
     averaging = made("averaging", name, **knobs)
     averaging.start([w], total or len(weights) - 1)
@@ -81,7 +84,10 @@ def ramp(steps: int) -> list[Tensor]:
 
 
 def test_ema_of_a_ramp_lags_by_its_closed_form() -> None:
-    """w_t = t and a constant d (below 2/11 no plain averaging comes first): s_t = t - d (1 - d^t) / (1 - d)."""
+    """w_t = t and a constant d (below 2/11 no plain averaging comes first).
+
+    s_t = t - d (1 - d^t) / (1 - d).
+    """
     d = 0.15
     for t, s in enumerate(averages("ema", ramp(30), decay=d), start=1):
         assert float(s) == pytest.approx(t - d * (1 - d**t) / (1 - d), rel=1e-12)
@@ -132,7 +138,10 @@ def test_swa_says_over_how_many_steps_it_averaged() -> None:
 
 
 def test_swa_goes_on_across_its_beginning() -> None:
-    """Cut before the average begins and within it; weights and average are those of the uncut run, bit for bit."""
+    """Cut before the average begins and within it.
+
+    Weights and average are those of the uncut run, bit for bit.
+    """
     whole = Loop(parts("averaging=swa"), total=20)
     whole.steps(20)
     for cut in (10, 15, 18):

@@ -1,4 +1,8 @@
-"""clip: the bounds hold, directions stay, what engaged is counted, and a gradient that is not finite takes no step."""
+"""Tests of clip.
+
+The bounds hold, directions stay, what engaged is counted, and a gradient that is not finite takes
+no step.
+"""
 
 import math
 from collections.abc import Sequence
@@ -147,7 +151,9 @@ SKIPS = (
     "words", [*((f"clip={name}",) for name in EVERY), ("layerwise=independent",)], ids=str
 )
 def test_a_gradient_that_is_not_finite_moves_nothing(bad: float, words: tuple[str, ...]) -> None:
-    """Neither weights (decay and l1's shrinkage included) nor the optimizer's state nor the average; the next step is a step again."""
+    """Neither weights (decay and l1's shrinkage included) nor the optimizer's state nor the
+    average; the next step is a step again.
+    """
     loop = Loop(parts(*SKIPS, *words))
     loop.steps(2)
     before, kept = loop.weights(), loop.checkpoint()

@@ -1,4 +1,7 @@
-"""clip: layer, agc, percentile and zclip, which know the layers, the weights or the steps before."""
+"""Tests of clip.
+
+Layer, agc, percentile and zclip, which know the layers, the weights or the steps before.
+"""
 
 import math
 from statistics import fmean, pvariance
@@ -233,7 +236,9 @@ def test_a_stream_of_one_norm_is_left_alone(name: str) -> None:
 
 
 def zclip_by_hand(lengths: list[float], alpha: float, z: float, warmup: int) -> list[float]:
-    """The rule of the paper's code (mode zscore, adaptive scaling), which measures z with an eps of 1e-6."""
+    """The rule of the paper's code (mode zscore, adaptive scaling), which measures z with an eps of
+    1e-6.
+    """
     mean, var, kept = fmean(lengths[:warmup]), pvariance(lengths[:warmup]), lengths[:warmup]
     for length in lengths[warmup:]:
         score = (length - mean) / (var**0.5 + 1e-6)

@@ -1,4 +1,7 @@
-"""Every two choices of a recipe train together or are refused in one sentence that names both; conf/ says which choices there are."""
+"""Every two choices of a recipe train together or are refused in one sentence that names both.
+
+Conf/ says which choices there are.
+"""
 
 import math
 from itertools import groupby
@@ -61,7 +64,9 @@ def test_a_choice_alone_is_allowed() -> None:
 
 
 def test_the_nearest_allowed_choice_is_allowed() -> None:
-    """Each `group=choice` that a refusal advises does away with that refusal, in place of its group's choice."""
+    """Each `group=choice` that a refusal advises does away with that refusal, in place of its
+    group's choice.
+    """
     for (a, b), sentence in refused().items():
         advised = [
             word.strip(",;:. ") for word in sentence.partition("take ")[2].split() if "=" in word
@@ -118,8 +123,8 @@ def test_the_table_is_what_the_rules_say(capsys: Any) -> None:
     first, *lines = capsys.readouterr().out.splitlines()
     why = refused()
     assert (
-        first
-        == f"{len(EVERY) - len(why)} of {len(EVERY)} pairs of choices work together; these {len(why)} do not:"
+        first == f"{len(EVERY) - len(why)} of {len(EVERY)} pairs of choices work together; "
+        f"these {len(why)} do not:"
     )
     assert lines == [f"{'='.join(a)} {'='.join(b)}: {sentence}" for (a, b), sentence in why.items()]
     assert (

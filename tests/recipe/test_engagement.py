@@ -1,4 +1,7 @@
-"""engagement: gates against a cell by hand, ratios against their definition, hashes and what they tell."""
+"""Tests of engagement.
+
+Gates against a cell by hand, ratios against their definition, hashes and what they tell.
+"""
 
 import math
 from collections.abc import Mapping
@@ -244,7 +247,8 @@ def test_parts_that_did_nothing_are_found(words: str) -> None:
     choice = words.split()[0]
     wanted = (
         [
-            f"{choice} had no effect: idle ends with the same weights as plain, which has {IDLE[words]}"
+            f"{choice} had no effect: idle ends with the same weights as plain, "
+            f"which has {IDLE[words]}"
         ]
         if IDLE[words]
         else []
@@ -269,7 +273,10 @@ def test_parts_that_did_something_are_not(words: str) -> None:
 
 def test_a_knob_without_an_effect_is_named() -> None:
     runs = [ended(f"c={c}", "clip=norm", f"clip.max_norm={c}", "averaging=ema") for c in (1e8, 1e9)]
-    wanted = "clip.max_norm=1000000000.0 had no effect: c=1000000000.0 ends with the same weights as c=100000000.0, "
+    wanted = (
+        "clip.max_norm=1000000000.0 had no effect: "
+        "c=1000000000.0 ends with the same weights as c=100000000.0, "
+    )
     assert no_effect(runs) == [wanted + "which has clip.max_norm=100000000.0"]
 
 
@@ -279,7 +286,10 @@ def test_what_holds_for_several_seeds_is_said_once_and_only_comparable_runs_are_
         for seed in (0, 1, 2)
         for n, w in (("wide", ("clip=value", "clip.max_value=1e9")), ("plain", ()))
     ]
-    sentence = "clip=value had no effect: wide 0 ends with the same weights as plain 0, which has clip=none; so it is for 2 more"
+    sentence = (
+        "clip=value had no effect: wide 0 ends with the same weights as plain 0, "
+        "which has clip=none; so it is for 2 more"
+    )
     assert no_effect(runs) == [sentence]
     apart = [(name, f"{shared} {name}", recipe, digest) for name, shared, recipe, digest in runs]
     assert no_effect(apart) == []
@@ -289,5 +299,6 @@ def test_two_regularizers_are_told_apart() -> None:
     idle = ("regularization=[l1,l2]", "regularization.l1.lam=0", "regularization.l2.lam=0")
     one = ("regularization=[l1]", "regularization.l1.lam=0")
     assert no_effect([ended("both", *idle), ended("one", *one)]) == [
-        "regularization=[l1,l2] had no effect: both ends with the same weights as one, which has regularization=[l1]"
+        "regularization=[l1,l2] had no effect: both ends with the same weights as one, "
+        "which has regularization=[l1]"
     ]

@@ -1,4 +1,8 @@
-"""init: every gate block has the spread its paper says, and what flows through neither dies out nor saturates."""
+"""Tests of init.
+
+Every gate block has the spread its paper says, and what flows through neither dies out nor
+saturates.
+"""
 
 import math
 
@@ -104,7 +108,10 @@ def biases(net: nn.LSTM) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("t_max", [3, 20, 60, 1000])
 def test_chrono_spreads_the_memories_up_to_t_max(t_max: int) -> None:
-    """f / (1 - f) is uniform over [1, t_max - 1]; a memory that a unit keeps for t steps is one it needs t steps to fill."""
+    """f / (1 - f) is uniform over [1, t_max - 1].
+
+    A memory that a unit keeps for t steps is one it needs t steps to fill.
+    """
     many = [
         biases(lstm("chrono", seed, t_max=t_max, sizes=(4, H))) for seed in range(13)
     ]  # 4,160 units

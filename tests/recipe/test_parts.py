@@ -1,4 +1,7 @@
-"""What holds for every choice of every part. The choices are found in conf/: a new one is tested without a word here."""
+"""What holds for every choice of every part. The choices are found in conf/.
+
+A new one is tested without a word here.
+"""
 
 import re
 from typing import Any
@@ -111,7 +114,10 @@ def test_a_part_steps_in_the_backward_pass_as_it_does_after_it(
 
 @every_run
 def test_a_part_does_something_or_the_detector_tells(task: str, group: str, name: str) -> None:
-    """Beside the null recipe, with the same optimizer: other weights, or one sentence that names it."""
+    """Beside the null recipe, with the same optimizer.
+
+    Other weights, or one sentence that names it.
+    """
     properties.has_an_effect(Candidate(group, name), task)
 
 

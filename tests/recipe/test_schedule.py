@@ -65,7 +65,9 @@ def test_cosine_is_pytorchs(final: float) -> None:
 
 
 def onecycle(total: int, peak_at: float) -> Callable[[SGD], LRScheduler]:
-    """PyTorch's, which is at its peak after total * pct_start - 1 steps and at its end after total - 1."""
+    """PyTorch's, which is at its peak after total * pct_start - 1 steps and at its end after total
+    - 1.
+    """
     return lambda o: OneCycleLR(
         o, max_lr=PEAK, total_steps=total, pct_start=(peak_at + 1) / total, cycle_momentum=False
     )
@@ -86,7 +88,10 @@ def test_onecycle_is_pytorchs_over_the_same_steps(warmup: float) -> None:
 
 
 def test_onecycle_is_never_more_than_a_step_behind_pytorchs_default() -> None:
-    """PyTorch's ends on its lowest rate at the last step; ours would reach it at the step after, as the cosine does."""
+    """PyTorch's ends on its lowest rate at the last step.
+
+    Ours would reach it at the step after, as the cosine does.
+    """
     got, theirs = ours("onecycle", warmup=0.3), rates(onecycle(N, 0.3 * N - 1), steps=N - 1)
     for t in range(1, N):
         low, high = sorted((theirs[t - 1], theirs[t]))
@@ -126,7 +131,10 @@ CURVES = [
 @pytest.mark.parametrize("losses", CURVES)
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_plateau_is_pytorchs(losses: list[float], patience: int) -> None:
-    """PyTorch's patience is how many bad validations it bears; ours, as stopping=early's, how many it takes."""
+    """PyTorch's patience is how many bad validations it bears.
+
+    Ours, as stopping=early's, how many it takes.
+    """
     schedule = made("schedule", "plateau", factor=0.5, patience=patience)
     optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = ReduceLROnPlateau(optimizer, factor=0.5, patience=patience - 1, threshold=0.0)

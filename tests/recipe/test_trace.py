@@ -1,8 +1,9 @@
-"""A refactor keeps the losses: 20 steps of four recipes as stored in trace.json, which hold the parts' arithmetic and draws.
+"""A refactor keeps the losses: 20 steps of four recipes as stored in trace.json.
 
-Where a change of the numbers is meant, say so in the commit and renew them: `PYTHONPATH=tests python tests/recipe/test_trace.py`.
-Another kind of CPU sums in another order. Under three instruction sets the losses differed by 2e-7 of their size at most, so the
-stored ones hold to 1e-6; within a process they hold bit for bit.
+They hold the parts' arithmetic and draws. Where a change of the numbers is meant, say so in the
+commit and renew them: `PYTHONPATH=tests python tests/recipe/test_trace.py`. Another kind of CPU
+sums in another order. Under three instruction sets the losses differed by 2e-7 of their size at
+most, so the stored ones hold to 1e-6; within a process they hold bit for bit.
 """
 
 import json
@@ -18,15 +19,16 @@ STORED = Path(__file__).with_name("trace.json")
 RECIPES = {
     "traditional": "recipe=traditional",
     "upgraded": "recipe=upgraded",
-    "in backward": "recipe=traditional optimizer=rmsprop schedule=cosine clip=value clip.max_value=0.02 regularization=[l1,l2] init=he "
-    "layerwise=independent averaging=ema",
-    "by layer": "recipe=traditional optimizer=adam clip=norm init=xavier layerwise=discriminative regularization=[dropout]",
+    "in backward": "recipe=traditional optimizer=rmsprop schedule=cosine clip=value "
+    "clip.max_value=0.02 regularization=[l1,l2] init=he layerwise=independent averaging=ema",
+    "by layer": "recipe=traditional optimizer=adam clip=norm init=xavier "
+    "layerwise=discriminative regularization=[dropout]",
 }
 STEPS = 20
 
 
 def trace(name: str) -> list[float]:
-    """The training losses of a fixed stream of batches, on the one thread that helpers.parts sets."""
+    """The training losses of a fixed stream of batches, on one thread, as helpers.parts sets."""
     return Loop(check_recipe(compose(RECIPES[name].split())), total=STEPS).steps(STEPS)
 
 

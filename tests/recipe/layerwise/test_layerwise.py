@@ -1,4 +1,8 @@
-"""layerwise: independent updates are joint ones bit for bit (the negative control), discriminative ones are real learning rates."""
+"""Tests of layerwise.
+
+Independent updates are joint ones bit for bit (the negative control), discriminative ones are real
+learning rates.
+"""
 
 import warnings
 from typing import Any
@@ -70,7 +74,10 @@ def test_independent_is_joint_bit_for_bit(
 
 
 def test_independent_holds_no_gradient_of_a_layer_that_has_stepped() -> None:
-    """By the time the bottom layer's gradients come, those above are gone: that is where memory falls."""
+    """By the time the bottom layer's gradients come, those above are gone.
+
+    That is where memory falls.
+    """
     loop = Loop(parts("layerwise=independent"), num_layers=3)
     bottom = loop.net.backbone.layers[0].forth.weight_ih_l0
     above = [
@@ -101,7 +108,10 @@ def test_independent_takes_each_layer_once_whole_and_from_the_top() -> None:
 
 @pytest.mark.parametrize("fails", [False, True], ids=["a step", "a step that fails"])
 def test_a_backward_pass_of_ones_own_steps_nothing(fails: bool) -> None:
-    """Only the closure of `step` has the hooks; before it, after it, and where it raised, gradients stay as PyTorch leaves them."""
+    """Only the closure of `step` has the hooks.
+
+    Before it, after it, and where it raised, gradients stay as PyTorch leaves them.
+    """
     loop = Loop(parts("layerwise=independent", "clip=value"), num_layers=3)
 
     def fail(*_: object) -> None:
@@ -235,7 +245,10 @@ def test_a_factor_of_1_is_joint_bit_for_bit() -> None:
 
 
 def test_discriminative_rates_follow_a_schedule_each_in_its_proportion() -> None:
-    """PyTorch's OneCycleLR with a list of peaks is the reference; see test_schedule.py for the step between the two."""
+    """PyTorch's OneCycleLR with a list of peaks is the reference.
+
+    See test_schedule.py for the step between the two.
+    """
     N = 20
     loop = Loop(
         parts("optimizer.lr=0.05", "layerwise=discriminative", "schedule=onecycle"),

@@ -1,4 +1,8 @@
-"""layerwise: what is frozen does not move, what is not moves as it would with joint, and every block has its turn."""
+"""Tests of layerwise.
+
+What is frozen does not move, what is not moves as it would with joint, and every block has its
+turn.
+"""
 
 from collections import Counter
 from typing import Any
@@ -54,7 +58,10 @@ def block(parameter: str) -> str:
 
 
 def moved(loop: Loop, n: int = 1) -> list[set[str]]:
-    """The blocks that moved in each of n steps; raises unless a block moves in all its parameters or in none."""
+    """The blocks that moved in each of n steps.
+
+    Raises unless a block moves in all its parameters or in none.
+    """
     found = []
     for _ in range(n):
         before = loop.weights()
@@ -105,7 +112,10 @@ MOVERS = [one for one in choices("optimizer") if fits(f"optimizer={one}", "layer
 @pytest.mark.parametrize("optimizer", MOVERS)
 @pytest.mark.parametrize("task", TASKS)
 def test_cyclic_moves_a_block_and_the_head_and_nothing_else(optimizer: str, task: str) -> None:
-    """From the top down, K steps each; neither momentum nor decay, l1, or a penalty moves what is frozen."""
+    """From the top down, K steps each.
+
+    Neither momentum nor decay, l1, or a penalty moves what is frozen.
+    """
     shrinks = (
         "regularization=[l1,l2]"
         if fits(f"optimizer={optimizer}", "regularization=[l1]")
@@ -150,7 +160,10 @@ def test_cyclic_visits_each_block_equally_often_within_1(active: int) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "momentum", "muon"])
 def test_cyclic_clears_the_state_of_a_block_whose_window_ends(optimizer: str) -> None:
-    """A block's second window starts as a new optimizer would: its first step is the one that a fresh one takes."""
+    """A block's second window starts as a new optimizer would.
+
+    Its first step is the one that a fresh one takes.
+    """
     loop = loop_of("cyclic", "layerwise.steps=2", f"optimizer={optimizer}")
     loop.steps(6)
     fresh = Loop(loop.learner.hparams["spec"]["recipe"], num_layers=L)
@@ -212,7 +225,8 @@ def test_greedy_takes_the_block_of_the_largest_gradient() -> None:
         plain.learner.training_step(loop.batch(i), 0).backward()
         squares: Counter[str] = Counter()
         for name, p in plain.net.named_parameters():
-            squares[block(name)] += float(p.grad.double().square().sum())  # type: ignore[union-attr, assignment]
+            assert p.grad is not None
+            squares[block(name)] += float(p.grad.double().square().sum())
         del squares["head"]
         (blocks,) = moved(loop)
         assert blocks == {"head", squares.most_common(1)[0][0]}
@@ -247,7 +261,10 @@ def test_results_change_with_the_number_of_active_blocks(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["unfreeze", "cyclic", "random_blocks"])
 def test_backward_stops_below_the_lowest_block_on(name: str) -> None:
-    """What leaves a frozen lower part asks for no gradient: nothing below is kept for a backward pass."""
+    """What leaves a frozen lower part asks for no gradient.
+
+    Nothing below is kept for a backward pass.
+    """
     loop, asks = loop_of(name, *(("layerwise.steps=2",) if name == "cyclic" else ())), []
 
     def see(h: Tensor) -> Tensor:
@@ -329,7 +346,10 @@ def fitted(loop: Loop, task: str, batches: int, **trainer: Any) -> nn.Module:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_gradients_accumulate_for_the_block_whose_turn_it_is() -> None:
-    """With SGD and two batches a step: the active blocks' step is the joint one, the first batch's share of it included."""
+    """With SGD and two batches a step.
+
+    The active blocks' step is the joint one, the first batch's share of it included.
+    """
     recipes = [("joint",), ("cyclic", "layerwise.steps=1")]
     joint, own = (
         dict(fitted(loop_of(*words), "stock", 2, accumulate_grad_batches=2).named_parameters())

@@ -1,4 +1,7 @@
-"""layerwise: trust ratios, sweeps with fresh gradients, local heads, and what a step on some of the layers costs."""
+"""Tests of layerwise.
+
+Trust ratios, sweeps with fresh gradients, local heads, and what a step on some of the layers costs.
+"""
 
 from pathlib import Path
 
@@ -112,7 +115,8 @@ def test_a_step_that_is_skipped_leaves_a_trusted_weight_where_it_is() -> None:
 def test_lars_goes_around_sgd_only_and_says_so(optimizer: str) -> None:
     with pytest.raises(
         UserError,
-        match=rf"^layerwise=lars goes around sgd, .*, not optimizer={optimizer}; take one of these, or layerwise=",
+        match=rf"^layerwise=lars goes around sgd, .*, not optimizer={optimizer}; "
+        "take one of these, or layerwise=",
     ):
         parts("layerwise=lars", f"optimizer={optimizer}")
 
@@ -175,7 +179,10 @@ def test_a_bad_gradient_in_one_block_of_a_sweep_moves_that_block_by_nothing() ->
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("pooling", ["last", "attention", "concat"])
 def test_local_layers_learn_from_their_own_heads_only(task: str, pooling: str) -> None:
-    """The lowest layer's step is that of a one-layer net with the auxiliary head; poison above does not reach it."""
+    """The lowest layer's step is that of a one-layer net with the auxiliary head.
+
+    Poison above does not reach it.
+    """
     shape = {"num_layers": 3, "bidirectional": True, "pooling": pooling}
     loop = Loop(parts("layerwise=local"), task=task, **shape)
     one = Loop(parts(), task=task, **shape | {"num_layers": 1})

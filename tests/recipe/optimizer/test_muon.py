@@ -13,7 +13,10 @@ LR = 1.0
 
 
 def stepped(*words: str, task: str = "stock") -> tuple[Loop, dict[str, Tensor], dict[str, Tensor]]:
-    """A loop after a step by random gradients from a weight of 0, which no decay moves; the gradients, and the weights' steps."""
+    """A loop after a step by random gradients from a weight of 0, which no decay moves.
+
+    The gradients, and the weights' steps.
+    """
     loop = Loop(parts("optimizer=muon", f"optimizer.lr={LR}", *words), task=task, **WIDE)
     g = torch.Generator().manual_seed(0)
     gradients = {}
@@ -48,7 +51,10 @@ def test_muon_takes_the_lstms_matrices_and_adamw_the_rest(task: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_gates_step_is_orthogonal_on_its_own(task: str) -> None:
-    """Newton and Schulz's five rounds bring singular values to about .7 to 1.2, none too small to begin with; the scale is AdamW's."""
+    """Newton and Schulz's five rounds bring singular values to about .7 to 1.2.
+
+    None of them is too small to begin with. The scale is AdamW's.
+    """
     _, _, steps = stepped(task=task)
     for name, step in steps.items():
         if is_matrix(name):

@@ -1,4 +1,7 @@
-"""optimizer: each rule against ten lines of NumPy, and what was asked for against what the groups hold."""
+"""Tests of optimizer.
+
+Each rule against ten lines of NumPy, and what was asked for against what the groups hold.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,8 @@
-"""optimizer: those that are judged at an average of their weights, schedule_free and nt_asgd, and the hooks that put it in place."""
+"""Tests of optimizer.
+
+Those that are judged at an average of their weights, schedule_free and nt_asgd, and the hooks that
+put it in place.
+"""
 
 import math
 from collections.abc import Iterator
@@ -81,7 +85,7 @@ def test_schedule_frees_average_is_plain_where_the_rate_is() -> None:
 
 
 def trigger(losses: list[float], n: int) -> int | None:
-    """The number of the validation after which averaging begins, from 0, with one step before each."""
+    """The number, from 0, of the validation after which averaging begins; a step before each."""
     averaging = NonMonotone(n)
     w = nn.Parameter(torch.zeros(1))
     averaging.start([w], 100)
@@ -122,7 +126,10 @@ def test_nt_asgds_trigger(losses: list[float], n: int, wanted: int | None) -> No
 
 
 def merity(losses: list[float], n: int) -> int | None:
-    """As the AWD-LSTM authors' code has it; a NaN there never triggers, here it counts as infinite."""
+    """As the AWD-LSTM authors' code has it.
+
+    A NaN there never triggers, here it counts as infinite.
+    """
     logs: list[float] = []
     for i, loss in enumerate(math.inf if math.isnan(one) else one for one in losses):
         if len(logs) > n and loss > min(logs[:-n]):
@@ -141,9 +148,8 @@ def test_nt_asgd_is_sgd_that_is_judged_at_the_mean_of_its_weights_since_the_trig
         if i >= 10:
             since.append(loop.weights())
         elif i >= 4:
-            loop.recipe.validated(
-                float(i)
-            )  # the sixth is worse than the first, but five before it are too few; the next would be
+            # the sixth is worse than the first, but five before it are too few; the next would be
+            loop.recipe.validated(float(i))
         if i == 9:
             assert loop.recipe.averaging.after is None
             loop.recipe.validated(10.0)
@@ -234,7 +240,10 @@ def test_a_checkpoint_to_go_on_from_is_refused_in_the_evaluation() -> None:
 
 
 class Seen(pl.Callback):
-    """The weights that are trained and those that are validated, and the losses told, epoch by epoch; stops hard after one."""
+    """The weights trained and those validated, and the validation losses, epoch by epoch.
+
+    Stops hard after one epoch.
+    """
 
     def __init__(self, until: int | None = None) -> None:
         self.until = until
@@ -262,7 +271,10 @@ class Seen(pl.Callback):
 def fit(
     folder: Path, words: tuple[str, ...], epochs: int, until: int | None = None
 ) -> tuple[RecipeModule, Seen, dict[str, torch.Tensor]]:
-    """Train under Lightning as a run does, with a validation batch per epoch; return the best.ckpt's weights as well."""
+    """Train under Lightning as a run does, with a validation batch per epoch.
+
+    Return the best.ckpt's weights as well.
+    """
     quiet()
     module, seen, keeper = learner("stock", parts(*words)), Seen(until), BestCheckpoint(folder)
     silent: dict[str, Any] = dict.fromkeys(
@@ -373,7 +385,8 @@ def test_nt_asgd_averages_alone(averaging: str) -> None:
     words = ["recipe=traditional", f"averaging={averaging}"]
     with pytest.raises(
         UserError,
-        match=rf"^optimizer=nt_asgd .*averaging={averaging}; take averaging=none with it, or optimizer=sgd$",
+        match=rf"^optimizer=nt_asgd .*averaging={averaging}; "
+        "take averaging=none with it, or optimizer=sgd$",
     ):
         check_recipe(compose([*words, "optimizer=nt_asgd"]))
     check_recipe(compose([*words, "optimizer=sgd"]))

@@ -1,4 +1,7 @@
-"""regularization: closed forms of the penalties, what a dropout keeps, and that nobody else notices."""
+"""Tests of regularization.
+
+Closed forms of the penalties, what a dropout keeps, and that nobody else notices.
+"""
 
 import math
 
@@ -127,7 +130,10 @@ def test_l2_is_sgds_weight_decay() -> None:
 
 
 def test_under_adam_l2_is_not_weight_decay() -> None:
-    """Two weights of 1, one with large gradients that cancel, one with small: Adam + L2 shrinks only the second, AdamW both alike."""
+    """Two weights of 1, one with large gradients that cancel, one with small.
+
+    Adam + L2 shrinks only the second, AdamW both alike.
+    """
     lr, lam, steps = 1e-2, 0.1, 200
     left = {}
     for name, decay in (("adam", {}), ("adamw", {"weight_decay": lam})):
@@ -200,7 +206,7 @@ def test_dropping_nothing_is_nothing_bit_for_bit(task: str, name: str) -> None:
 
 
 def through(loop: Loop, data: dict[str, Tensor]) -> list[tuple[str, Tensor, Tensor]]:
-    """Place, activations before its taps, and after: of one forward pass in training, in its order."""
+    """Position, activations before its hooks, and after, of one forward pass in training."""
     seen: list[tuple[str, Tensor, Tensor]] = []
     for place, taps in loop.net.activation_hooks.items():
         before: list[Tensor] = []
@@ -223,7 +229,10 @@ def through(loop: Loop, data: dict[str, Tensor]) -> list[tuple[str, Tensor, Tens
 def test_locked_draws_one_mask_for_all_time_steps_of_a_sequence(
     task: str, places: list[str], both_ways: bool
 ) -> None:
-    """On learned activations: the features of prices, the tokens themselves and the pooled state pass as they are."""
+    """On learned activations.
+
+    The features of prices, the tokens themselves and the pooled state pass as they are.
+    """
     loop = Loop(
         parts("regularization=[locked]", "regularization.locked.p=0.25"),
         task=task,
@@ -319,7 +328,10 @@ def test_parts_that_draw_shift_no_draw_of_each_other() -> None:
 
 
 def test_dropout_draws_from_its_own_stream() -> None:
-    """Each run of a seed alike; other seeds, other masks; neither other parts nor the global generator count."""
+    """Each run of a seed alike; other seeds, other masks.
+
+    Neither other parts nor the global generator count.
+    """
     words = ("regularization=[dropout]",)
     first = Loop(parts(*words)).steps(3)
     torch.rand(5)
@@ -387,7 +399,10 @@ PENALTIES = (
 
 @pytest.mark.parametrize("words", PENALTIES, ids=["l1", "l2", "decay", "adamw"])
 def test_penalties_and_decay_leave_embeddings_and_biases_alone(words: tuple[str, ...]) -> None:
-    """One step of a penalty that drowns the loss: what is exempt moves as it does without it, what is not moves otherwise."""
+    """One step of a penalty that drowns the loss.
+
+    What is exempt moves as it does without it, what is not moves otherwise.
+    """
     rate = ("optimizer=adamw", "optimizer.weight_decay=0") if "optimizer=adamw" in words else ()
     plain, loop = (
         Loop(parts(*w, "optimizer.lr=0.001"), task="sentiment", num_layers=2) for w in (rate, words)

@@ -104,7 +104,7 @@ def test_label_smoothing_is_the_cross_entropy_with_a_mixed_target(smoothing: flo
 
 
 def passes(loop: Loop, data: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
-    """What the first layer's masks were given in each pass of one training step, and the batch's spread."""
+    """What the first layer's masks got in each pass of a training step, and the batch's spread."""
     seen: list[Tensor] = []
     taps = loop.net.activation_hooks["input"]
     taps.insert(1, lambda x: (seen.append(x.detach()), x)[1])

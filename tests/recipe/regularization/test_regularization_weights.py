@@ -1,4 +1,7 @@
-"""regularization: decay, weight_drop and embedding, which change the weights or read changed ones; and all of them at once."""
+"""regularization: decay, weight_drop and embedding, which change the weights or read changed ones.
+
+And all of them at once.
+"""
 
 import math
 
@@ -19,9 +22,8 @@ ALL = [name for name in choices("regularization") if name != "none"]
 EVERY = {"sentiment": ALL, "stock": [name for name in ALL if name not in TOKENS_ONLY]}
 
 
-def test_decay_is_its_closed_form_at_each_groups_rate_and_passes_over_what_is_exempt_or_frozen() -> (
-    None
-):
+def test_decay_is_its_closed_form_and_passes_over_what_is_exempt_or_frozen() -> None:
+    """At each group's own rate."""
     a, b, bias, frozen = (
         nn.Parameter(torch.randn(20, 3, generator=torch.Generator().manual_seed(i)).double())
         for i in range(4)
@@ -75,7 +77,8 @@ def test_two_decays_are_refused_and_one_is_not() -> None:
     words = ["recipe=traditional", "optimizer=adamw", "regularization=[decay]"]
     with pytest.raises(
         UserError,
-        match=r"^regularization=decay and optimizer=adamw, weight_decay=0.01, .*optimizer.weight_decay=0 .*$",
+        match=r"^regularization=decay and optimizer=adamw, weight_decay=0.01, "
+        r".*optimizer.weight_decay=0 .*$",
     ) as told:
         check_recipe(compose(words))
     assert "\n" not in str(told.value)
@@ -202,7 +205,10 @@ def test_all_at_once_train_and_go_on_from_a_checkpoint_bit_for_bit(
     recipe = parts(f"regularization=[{','.join(EVERY[task])}]")
 
     def steps(loop: Loop) -> list[float]:
-        """Under a context of their own each, as Lightning does it: autocast keeps its casts of the weights until it ends."""
+        """Under a context of their own each, as Lightning does it.
+
+        Autocast keeps its casts of the weights until it ends.
+        """
         losses = []
         for _ in range(3):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
@@ -230,7 +236,7 @@ def test_all_at_once_step_in_the_backward_pass_as_they_do_after_it(task: str) ->
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", [name for name in ALL if name not in ("l1", "l2", "decay")])
 def test_the_curves_loss_is_the_plain_one_of_the_step_itself(task: str, name: str) -> None:
-    """Whatever is differentiated: the loss that the curve shows is that of this very forward pass."""
+    """The loss of the curve is that of this forward pass, whatever is differentiated."""
     if name not in EVERY[task]:
         return
     loop = Loop(parts(f"regularization=[{name}]"), task=task)
