@@ -3,12 +3,12 @@
 import pytest
 
 from upgate.config.compose import choices, compose
-from upgate.data.splits.chronological import SPLITS, check_split
+from upgate.data.splits.chronological import SPLITS, check_chronological
 from upgate.errors import UserError
 
 
 def split(*words: str, horizon: int = 5) -> dict[str, object]:
-    return check_split(compose(words)["split"], horizon)
+    return check_chronological(compose(words)["split"], horizon)
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -27,15 +27,15 @@ def test_every_split_of_prices_has_its_yaml_and_its_knobs_stay() -> None:
         ["split=walk_forward", "split.folds=4", "split.validation=0", "split.test=0.25"]
     )["split"]
     before = dict(asked)
-    assert check_split(asked, 1) == {
+    assert check_chronological(asked, 1) == {
         "name": "walk_forward",
         "folds": 4,
         "validation": 0.0,
         "test": 0.25,
         "gap": 1,
     }
-    assert type(check_split(asked, 1)["validation"]) is float and asked == before
-    assert check_split(check_split(asked, 1), 1) == check_split(asked, 1)
+    assert type(check_chronological(asked, 1)["validation"]) is float and asked == before
+    assert check_chronological(check_chronological(asked, 1), 1) == check_chronological(asked, 1)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_a_split_of_other_data_or_without_a_knob_is_told() -> None:
         UserError,
         match=r"^split=own does not cut by date, as prices need; there is holdout, walk_forward, development$",
     ):
-        check_split({"name": "own"}, 1)
+        check_chronological({"name": "own"}, 1)
     with pytest.raises(UserError, match=r"^split\.folds is missing"):
-        check_split({"name": "walk_forward", "validation": 0.1, "test": 0.1}, 1)
+        check_chronological({"name": "walk_forward", "validation": 0.1, "test": 0.1}, 1)

@@ -10,7 +10,7 @@ from helpers.loader import Recorder, Validating, trainer
 from helpers.project import SHARED_DATA
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.loader import DeterministicLoader
-from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize
+from upgate.data.reviews.tokenizer import fit_tokenizer, token_batches, tokenize
 
 SIZE, N = 4, 450  # 113 batches, the last of 2; three pools
 INDEX = 1000 - 2 * torch.arange(N)  # rows of a table of 1001
@@ -156,7 +156,7 @@ def test_padding_on_real_reviews() -> None:
     reviews = pytest.importorskip("pandas").read_parquet(path, columns=["text"]).text[::8].tolist()
     corpus = tokenize(fit_tokenizer(reviews[::3], "words", 10_000), reviews, 512, None)
     index = torch.arange(len(reviews))
-    load = take(corpus, torch.zeros(len(reviews), dtype=torch.int64))
+    load = token_batches(corpus, torch.zeros(len(reviews), dtype=torch.int64))
     assert padding(DeterministicLoader(load, index, 64, 0), corpus.lengths) > 0.45
     assert padding(BucketedLoader(load, index, corpus.lengths, 64, 0), corpus.lengths) < 0.05
     shares = [

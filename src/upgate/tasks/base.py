@@ -11,7 +11,7 @@ from torch import Tensor
 
 from upgate.config.schema import build
 from upgate.data.datamodule import FoldDataModule
-from upgate.data.splits.stratified import check_split
+from upgate.data.splits.stratified import check_stratified
 from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
@@ -168,7 +168,7 @@ class Task:
 
         Raises UserError.
         """
-        return check_split(config)
+        return check_stratified(config)
 
     def load(self, source: Mapping[str, Any]) -> Any:
         """The table that a choice of `conf/data/` names. Raises UserError for a bad file."""
@@ -202,8 +202,8 @@ class Task:
         spec: dict[str, Any],
     ) -> Sequence[str]:
         """Make a run's pictures in its folder, beside its twin's; return the files' names."""
-        drawn = figures.curves(tables["curve"], figures.stored(twin, "curve"), name)
-        figures.save(drawn, folder / CURVES)
+        drawn = figures.draw_curves(tables["curve"], figures.stored(twin, "curve"), name)
+        figures.save_figure(drawn, folder / CURVES)
         return (CURVES,)
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:

@@ -22,7 +22,7 @@ STYLE: Any = {
 }
 
 
-def curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
+def draw_curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
     """Training and validation loss by epoch, run beside twin.
 
     Without penalties: so the two are comparable.
@@ -45,7 +45,7 @@ def curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     figure.savefig(path)
     return path
 

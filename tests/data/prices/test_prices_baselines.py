@@ -15,7 +15,7 @@ from upgate.data.prices.baselines import (
     references,
 )
 from upgate.data.prices.features import DEFAULT_FEATURES, FLOOR, Panel, parkinson
-from upgate.data.prices.windows import StockTensors, build
+from upgate.data.prices.windows import StockTensors, build_tensors
 from upgate.data.splits.chronological import holdout
 
 
@@ -59,7 +59,7 @@ def har_bars(ticker: str, n: int, seed: int, b: tuple[float, ...]) -> pd.DataFra
 def tensors(panel: Panel, target: str, horizon: int = 1, window: int = 5) -> StockTensors:
     fold = holdout(len(panel.dates), gap=horizon)[0]
     features = DEFAULT_FEATURES[target]
-    return build(
+    return build_tensors(
         panel,
         fold=fold,
         window=window,

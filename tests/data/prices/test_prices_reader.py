@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from upgate.data.prices.reader import read_prices
-from upgate.data.prices.table import PRICES, Prices, clean
+from upgate.data.prices.table import PRICES, Prices, clean_prices
 from upgate.errors import UserError
 
 # Three bars of one ticker with a leading zero; every form below holds exactly these.
@@ -129,7 +129,7 @@ def lines(*rows: str, header: str = "date,open,high,low,close,volume,ticker") ->
 
 def same(prices: Prices, table: pd.DataFrame = BARS) -> bool:
     pd.testing.assert_frame_equal(prices.table, table, check_dtype=False)
-    return prices.hash() == clean(table, where="the reference").hash()
+    return prices.hash() == clean_prices(table, where="the reference").hash()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -283,13 +283,13 @@ def test_a_bar_is_impossible_beyond_rounding_only(low, high):
         "close": 11.0,
     }
     with pytest.raises(UserError, match="do not both lie"):
-        clean(pd.DataFrame([bar]), where="x")
+        clean_prices(pd.DataFrame([bar]), where="x")
     float32_high = (
         float(np.float32(11.1)) - 5e-7
     )  # a price of 11.1 printed from float32, and its high from float64
     assert (
         len(
-            clean(
+            clean_prices(
                 pd.DataFrame([{**bar, "low": 9, "high": float32_high, "close": 11.1}]), where="x"
             ).table
         )
@@ -418,12 +418,15 @@ def test_tickers_and_days_are_chosen_before_the_checks(tmp_path):
 
 
 def test_the_hash_is_of_the_values():
-    first = clean(BARS, where="a").hash()
+    first = clean_prices(BARS, where="a").hash()
     assert (
         first == "e4023a743980183d182d04669d194db3aec3ef597c216255334f43ba95d9106a"
     )  # the same on every machine
-    assert clean(BARS.iloc[::-1], where="b").hash() == first
-    assert clean(BARS.assign(volume=np.nan), where="c").hash() != first
-    assert clean(BARS.assign(ticker="000859"), where="d").hash() != first
-    assert clean(BARS.assign(date=BARS["date"] + pd.Timedelta(days=1)), where="e").hash() != first
-    assert clean(BARS.assign(open=np.nextafter(BARS["open"], 0)), where="f").hash() != first
+    assert clean_prices(BARS.iloc[::-1], where="b").hash() == first
+    assert clean_prices(BARS.assign(volume=np.nan), where="c").hash() != first
+    assert clean_prices(BARS.assign(ticker="000859"), where="d").hash() != first
+    assert (
+        clean_prices(BARS.assign(date=BARS["date"] + pd.Timedelta(days=1)), where="e").hash()
+        != first
+    )
+    assert clean_prices(BARS.assign(open=np.nextafter(BARS["open"], 0)), where="f").hash() != first

@@ -25,10 +25,10 @@ from upgate.data.prices.windows import (
     ENOUGH,
     StockTensors,
     apply_scaling,
-    build,
-    take,
+    build_tensors,
     to_price,
     unscale,
+    window_batches,
 )
 from upgate.data.splits.chronological import Fold, holdout, walk_forward
 from upgate.errors import UserError
@@ -81,7 +81,7 @@ def make(
     panel: Panel, target: str, fold: Fold, horizon=HORIZON, window=WINDOW, bad="drop", features=None
 ):
     features = features or DEFAULT_FEATURES[target]
-    return build(
+    return build_tensors(
         panel, fold=fold, window=window, horizon=horizon, target=target, features=features, bad=bad
     )
 
@@ -373,7 +373,7 @@ def louder(panel: Panel, since: int) -> Panel:
 def seen(made: StockTensors, part: str) -> dict:
     """All that a part's samples are made of, exactly."""
     row = made.origin[part]
-    batch = take(made.x, made.y, made.window)(row)
+    batch = window_batches(made.x, made.y, made.window)(row)
     arrays = {**batch, "target": torch.from_numpy(made.target)[row]}
     return {name: value.numpy().tobytes() for name, value in arrays.items()}
 
@@ -423,7 +423,7 @@ def test_windows_are_slices_of_x_and_contiguous(panel: Panel) -> None:
     row = made.origin["train"][
         torch.randperm(len(made.origin["train"]), generator=torch.Generator().manual_seed(0))
     ]
-    batch = take(made.x, made.y, WINDOW)(row[:64])
+    batch = window_batches(made.x, made.y, WINDOW)(row[:64])
     assert (
         batch["x"].shape == (64, WINDOW, 6)
         and batch["x"].is_contiguous()
@@ -449,7 +449,7 @@ def test_thirty_long_histories(target: str) -> None:
     assert len(panel.tickers) == 30 and len(panel.close) == 301_868
     assert all(len(row) > 10_000 for row in made.origin.values())
     for part, row in made.origin.items():
-        batch = take(made.x, made.y, 60)(row[:: len(row) // 1000])
+        batch = window_batches(made.x, made.y, 60)(row[:: len(row) // 1000])
         assert torch.isfinite(batch["x"]).all() and torch.isfinite(batch["y"]).all()
         date = panel.date[row.numpy()]
         assert (np.diff(date) >= 0).all() and set(date) <= set(getattr(fold, part))

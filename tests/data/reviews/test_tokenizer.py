@@ -19,7 +19,7 @@ from upgate.data.reviews.tokenizer import (
     UNKNOWN,
     Corpus,
     fit_tokenizer,
-    take,
+    token_batches,
     tokenize,
     vocabulary_size,
 )
@@ -342,7 +342,7 @@ def test_a_batch_is_padded_to_its_longest(tmp_path: Path) -> None:
         for ids in np.split(np.array(corpus.tokens, np.int64), corpus.ends[1:-1])
     ]
     for rows in torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7):
-        batch = take(corpus, labels)(rows)
+        batch = token_batches(corpus, labels)(rows)
         x = torch.nn.utils.rnn.pad_sequence(
             [expected[row] for row in rows], batch_first=True, padding_value=PADDING
         )

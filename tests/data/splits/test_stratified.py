@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upgate.data.splits.stratified import PARTS, check_split, parts_of
+from upgate.data.splits.stratified import PARTS, check_stratified, split_rows
 from upgate.errors import UserError
 
 SPLIT = {"name": "stratified", "validation": 0.1, "test": 0.2}
@@ -13,7 +13,9 @@ LABELS = np.repeat([0, 1, 2], [600, 300, 100])  # sorted by class, as such files
 def rows(
     official: np.ndarray | None = None, fold: int = 0, labels: np.ndarray = LABELS
 ) -> dict[str, np.ndarray]:
-    return {part: found.numpy() for part, found in parts_of(labels, official, SPLIT, fold).items()}
+    return {
+        part: found.numpy() for part, found in split_rows(labels, official, SPLIT, fold).items()
+    }
 
 
 def test_parts_are_disjoint_complete_and_stratified() -> None:
@@ -65,4 +67,4 @@ def test_a_class_that_a_part_lacks_is_told() -> None:
 )
 def test_a_wrong_split_is_told(changed: dict, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        check_split(SPLIT | changed)
+        check_stratified(SPLIT | changed)

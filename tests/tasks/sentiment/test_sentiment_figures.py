@@ -8,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from upgate.tasks.figures import save
+from upgate.tasks.figures import save_figure
 from upgate.tasks.sentiment import figures as figures_text
-from upgate.tasks.sentiment.figures import confusion, disagreements, drawable, installed
+from upgate.tasks.sentiment.figures import draw_confusion, drawable, find_disagreements, installed
 
 CLASSES = ("negative", "positive")
 
@@ -45,9 +45,9 @@ def ticks(figure: Figure) -> list[list[str]]:
 
 
 def test_a_cell_holds_the_count_and_its_share_of_the_true_class() -> None:
-    figure = confusion(predictions("00001111", "00011110"), CLASSES, "upgraded")
+    figure = draw_confusion(predictions("00001111", "00011110"), CLASSES, "upgraded")
     assert written(figure) == ["3\n75.0%", "1\n25.0%", "1\n25.0%", "3\n75.0%"]  # truth by rows
-    figure = confusion(predictions("0000011", "0011111"), CLASSES, "upgraded")
+    figure = draw_confusion(predictions("0000011", "0011111"), CLASSES, "upgraded")
     assert written(figure) == ["2\n40.0%", "3\n60.0%", "0\n0.0%", "2\n100.0%"]
     assert figure.axes[0].get_title(loc="left") == "upgraded: 57.14% of 7 right"
     assert ticks(figure) == [list(CLASSES)] * 2
@@ -56,7 +56,7 @@ def test_a_cell_holds_the_count_and_its_share_of_the_true_class() -> None:
 
 def test_a_class_that_never_occurs_has_its_row_and_column() -> None:
     classes = ("a", "b", "c")
-    figure = confusion(predictions("0011", "0110", classes=classes), classes, "run")
+    figure = draw_confusion(predictions("0011", "0110", classes=classes), classes, "run")
     assert written(figure) == [
         *(["1\n50.0%"] * 2),
         "0\n0.0%",
@@ -81,8 +81,8 @@ def test_a_class_that_never_occurs_has_its_row_and_column() -> None:
 )
 def test_any_names_can_be_drawn_without_a_warning(classes: tuple[str, ...], tmp_path: Path) -> None:
     for name in ("upgraded", "升级", "optimizer=adamw " * 12):
-        figure = confusion(predictions("0011", "0110", classes=classes), classes, name)
-        assert save(figure, tmp_path / "confusion.png").stat().st_size > 5000
+        figure = draw_confusion(predictions("0011", "0110", classes=classes), classes, name)
+        assert save_figure(figure, tmp_path / "confusion.png").stat().st_size > 5000
 
 
 def test_names_without_glyphs_become_numbers_and_all_of_them() -> None:
@@ -90,7 +90,7 @@ def test_names_without_glyphs_become_numbers_and_all_of_them() -> None:
     assert drawable(CLASSES, alone, ["class 0", "class 1"]) == CLASSES
     assert drawable(["good", "坏"], alone, ["class 0", "class 1"]) == ["class 0", "class 1"]
     if len(installed()) == 1:  # no font for Chinese on this machine
-        figure = confusion(predictions("01", "01", classes=("好", "坏")), ("好", "坏"), "升级")
+        figure = draw_confusion(predictions("01", "01", classes=("好", "坏")), ("好", "坏"), "升级")
         assert ticks(figure) == [["class 0", "class 1"]] * 2
         assert figure.axes[0].get_title(loc="left") == "run: 100.00% of 2 right"
 
@@ -103,15 +103,15 @@ def test_a_glyph_comes_from_the_first_font_that_has_it(
     monkeypatch.setattr(figures_text, "FONTS", (poor, "no such font"))
     assert list(installed()) == [poor] and drawable(CLASSES, installed(), ["0", "1"]) == ["0", "1"]
     monkeypatch.setattr(figures_text, "FONTS", (poor, "DejaVu Sans"))
-    figure = confusion(predictions("0011", "0110"), CLASSES, "upgraded")
+    figure = draw_confusion(predictions("0011", "0110"), CLASSES, "upgraded")
     assert ticks(figure) == [list(CLASSES)] * 2
-    save(figure, tmp_path / "confusion.png")  # would warn, and so fail, of a missing glyph
+    save_figure(figure, tmp_path / "confusion.png")  # would warn, and so fail, of a missing glyph
 
 
 def test_disagreements_are_shown_surest_first_with_who_is_right() -> None:
     run = predictions("01010", "00110", [0.6, 0.9, 0.8, 0.7, 0.99])
     twin = predictions("01010", "01001", [0.99, 0.8, 0.6, 0.9, 0.99])
-    got = disagreements(run, twin)
+    got = find_disagreements(run, twin)
     assert got.columns.tolist() == [
         "text",
         "truth",
@@ -130,7 +130,7 @@ def test_disagreements_are_shown_surest_first_with_who_is_right() -> None:
 
 def test_neither_is_right_where_both_are_wrong_in_different_ways() -> None:
     classes = ("a", "b", "c")
-    got = disagreements(
+    got = find_disagreements(
         predictions("012", "100", classes=classes), predictions("012", "220", classes=classes)
     )
     assert got["right"].tolist() == ["neither", "neither"]
@@ -139,12 +139,12 @@ def test_neither_is_right_where_both_are_wrong_in_different_ways() -> None:
 
 def test_at_most_count_are_shown_and_none_where_all_agree() -> None:
     run, twin = predictions("0" * 90, "0" * 90), predictions("0" * 90, "1" * 90)
-    assert disagreements(run, twin, count=4)["text"].tolist() == [
+    assert find_disagreements(run, twin, count=4)["text"].tolist() == [
         "a",
         "b",
         "c",
         "d",
     ]  # equally sure: the first ones
-    assert len(disagreements(run, twin)) == 50
-    none = disagreements(run, run)
+    assert len(find_disagreements(run, twin)) == 50
+    none = find_disagreements(run, run)
     assert none.empty and "right" in none

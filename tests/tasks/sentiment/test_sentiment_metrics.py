@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 from torch import Tensor
 
 from upgate.tasks.base import Evaluation
-from upgate.tasks.sentiment.metrics import BINS, evaluate, scores
+from upgate.tasks.sentiment.metrics import BINS, classifier_metrics, evaluate_classifier
 
 NAMES = ("negative", "positive", "neutral", "mixed", "none")
 
@@ -26,7 +26,7 @@ def judged(
 ) -> Evaluation:
     classes = NAMES[: logits.shape[1]]
     none = np.zeros(0, dtype=bool)
-    return evaluate(
+    return evaluate_classifier(
         logits,
         y,
         references,
@@ -90,13 +90,13 @@ def test_one_answer_to_everything_correlates_with_nothing(classes: int) -> None:
     y = torch.tensor([0, 1, 1, 1, 1])
     constant = torch.zeros(5, classes)
     constant[:, 1] = 1
-    assert scores(constant.double(), y)["mcc"] == 0 == sk.matthews_corrcoef(y, [1] * 5)
-    assert scores(constant.double(), torch.ones(5, dtype=torch.long))["mcc"] == 0
+    assert classifier_metrics(constant.double(), y)["mcc"] == 0 == sk.matthews_corrcoef(y, [1] * 5)
+    assert classifier_metrics(constant.double(), torch.ones(5, dtype=torch.long))["mcc"] == 0
 
 
 def test_a_perfect_classifier_has_no_fault() -> None:
     y = torch.arange(60) % 3
-    got = scores(1000 * torch.nn.functional.one_hot(y).double(), y)
+    got = classifier_metrics(1000 * torch.nn.functional.one_hot(y).double(), y)
     assert got == {"accuracy": 1, "macro_f1": 1, "mcc": 1, "loss": 0, "ece": 0}
 
 

@@ -61,7 +61,7 @@ def normalize_name(name: object) -> str:
     return re.sub(r"[(（].*|[\W_]", "", str(name)).casefold()
 
 
-def find_columns(names: Iterable[object], where: str) -> dict[str, int]:
+def find_price_columns(names: Iterable[object], where: str) -> dict[str, int]:
     """The position of each canonical column.
 
     Raises UserError if one other than ticker and volume is missing.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from upgate.config.schema import Range
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """The value as a list; None, which leaves the choice to the source, is an empty one."""
     if value is None:
         return []
@@ -19,7 +19,7 @@ def _is_day(value: Any) -> bool:
 
 def _are_tickers(value: Any) -> bool:
     """Texts, or whole numbers: Chinese codes."""
-    return all(type(name) in (str, int) and str(name).strip() for name in listed(value))
+    return all(type(name) in (str, int) and str(name).strip() for name in as_list(value))
 
 
 Bad = Literal["refuse", "drop"]

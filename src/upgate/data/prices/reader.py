@@ -43,7 +43,7 @@ def read_prices(
     None keeps all. A table without a ticker column is taken for one ticker, named as its file.
     `start` and `end` are days, months or years ("2018" as `end` is its last day). Where a file has
     a close and an adjusted close, the plain one is kept: it is on the same basis as open, high and
-    low. Only the kept rows are checked, as `clean` says; a file that is missing, empty or
+    low. Only the kept rows are checked, as `clean_prices` says; a file that is missing, empty or
     unreadable, or without the requested tickers or days, raises UserError.
     """
     path = Path(path)
@@ -52,10 +52,10 @@ def read_prices(
     cleaners = [
         name_rows(read_file(file), where=str(file), bad=bad, ticker=stem(file)) for file in files
     ]
-    select(cleaners, str(path), tickers, start, end)
+    select_rows(cleaners, str(path), tickers, start, end)
     for cleaner in cleaners:
         check_bars(cleaner)
-    return finish(join(cleaners, names, str(path)))
+    return finish(join_files(cleaners, names, str(path)))
 
 
 def list_files(path: Path) -> list[Path]:
@@ -87,7 +87,7 @@ def stem(file: Path) -> str:
     return file.name
 
 
-def select(
+def select_rows(
     cleaners: list[Bars], where: str, tickers: list[str] | None, start: Day, end: Day
 ) -> None:
     """Keep the requested rows.
@@ -133,7 +133,7 @@ def to_period(day: Day, name: str) -> pd.Period | None:
         ) from error
 
 
-def join(cleaners: list[Bars], names: Iterable[str], where: str) -> Bars:
+def join_files(cleaners: list[Bars], names: Iterable[str], where: str) -> Bars:
     """The tables of a folder together; a row is then named by its file's name and its number."""
     if not names:
         return cleaners[0]
@@ -183,7 +183,7 @@ def _table(text: str) -> pd.DataFrame:
     separator = "\t" if "\t" in text.split("\n", 1)[0] else ","
     top = islice(csv.reader(io.StringIO(text), delimiter=separator), 3)
     head = _header([_stripped(row) for row in top])
-    frame = _cells(text, separator, width=len(head[0]), skip=len(head))
+    frame = _read_cells(text, separator, width=len(head[0]), skip=len(head))
     if len(head) == 1:
         return frame.set_axis(head[0], axis=1)
     return stack_tickers(frame.set_axis(pd.MultiIndex.from_arrays(head[:2]), axis=1))
@@ -208,7 +208,7 @@ def _header(top: list[list[str]]) -> list[list[str]]:
     return top[:1]
 
 
-def _cells(text: str, separator: str, width: int, skip: int) -> pd.DataFrame:
+def _read_cells(text: str, separator: str, width: int, skip: int) -> pd.DataFrame:
     """All cells as text, so that 000858 keeps its zeros.
 
     A line longer than the header raises ParserError.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from upgate.config.schema import build
-from upgate.data.prices.parameters import Bad, Day, Tickers, listed
+from upgate.data.prices.parameters import Bad, Day, Tickers, as_list
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import Prices
 from upgate.data.prices.yahoo import load_yahoo
@@ -56,7 +56,7 @@ def load_files(
         raise UserError("data.tickers=[] leaves nothing; data.tickers=null takes all of them")
     return read_prices(
         str(path),
-        tickers=[str(ticker) for ticker in listed(tickers)] or None,
+        tickers=[str(ticker) for ticker in as_list(tickers)] or None,
         bad=bad,
         start=start,
         end=end,

@@ -12,7 +12,7 @@ from upgate.data.cleaning import TableCleaner
 from upgate.data.prices.formats import (
     EVENTS,
     NUMBERS,
-    find_columns,
+    find_price_columns,
     to_days,
     to_numbers,
     to_text,
@@ -67,7 +67,7 @@ class Bars(TableCleaner):
         return f"{super().row_name(row)}, {row['ticker']} {day}"
 
 
-def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
+def clean_prices(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
     """The canonical table of a frame with any of the known column names and forms.
 
     `where` names the table in errors and becomes the source; its index names the rows.
@@ -88,7 +88,7 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> B
     """
     if bad not in ("refuse", "drop"):
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
-    positions = find_columns(raw.columns, where)
+    positions = find_price_columns(raw.columns, where)
     frame = raw.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
     if "ticker" in frame:
         frame["ticker"] = to_tickers(frame["ticker"])

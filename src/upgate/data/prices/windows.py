@@ -45,7 +45,7 @@ class StockTensors:
     notes: dict[str, int]  # what was left out or treated in another way, counted
 
 
-def build(
+def build_tensors(
     panel: Panel,
     *,
     fold: Fold,
@@ -110,7 +110,7 @@ def _notes(panel: Panel, scaling: dict[str, Any], short: Mask, flat: Mask) -> di
     }
 
 
-def take(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
+def window_batches(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
     """A function of origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}.
 
     All windows are one strided view of x; `index_select` on it is the fastest way measured (64
@@ -205,14 +205,14 @@ def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, A
 
 
 def _mean_deviation(values: Floats) -> dict[str, list[float]]:
-    return _plain(values.mean(axis=0), values.std(axis=0))
+    return _as_lists(values.mean(axis=0), values.std(axis=0))
 
 
 def _minimum_range(values: Floats) -> dict[str, list[float]]:
-    return _plain(values.min(axis=0), np.ptp(values, axis=0))
+    return _as_lists(values.min(axis=0), np.ptp(values, axis=0))
 
 
-def _plain(centre: Floats, scale: Floats) -> dict[str, list[float]]:
+def _as_lists(centre: Floats, scale: Floats) -> dict[str, list[float]]:
     # The standard deviation of equal numbers need not come out as 0.
     constant = scale <= 1e-12 * np.abs(centre)
     return {"centre": centre.tolist(), "scale": np.where(constant, 1.0, scale).tolist()}

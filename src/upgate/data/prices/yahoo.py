@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from upgate.data.prices.formats import stack_tickers
-from upgate.data.prices.parameters import Bad, Day, Tickers, listed
+from upgate.data.prices.parameters import Bad, Day, Tickers, as_list
 from upgate.data.prices.reader import read_prices, to_period
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
@@ -48,7 +48,7 @@ def load_yahoo(
     was altered raise UserError.
     """
     request = {
-        "tickers": sorted({str(ticker).upper() for ticker in listed(tickers)}),
+        "tickers": sorted({str(ticker).upper() for ticker in as_list(tickers)}),
         "start": str(start or ""),
         "end": str(end or ""),
     }
@@ -56,7 +56,7 @@ def load_yahoo(
         raise UserError("data=yahoo needs data.tickers, such as data.tickers=[AAPL,MSFT]")
     note = Path(folder) / f"{_name(request)}.json"
     if refresh or not note.exists():
-        save(download(request, note), note, request)
+        save_snapshot(download_prices(request, note), note, request)
     path, day = verified(note)
     source = f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
     return replace(read_prices(path, bad=bad), source=source)
@@ -69,7 +69,7 @@ def _name(request: dict) -> str:
     return f"yahoo-{tickers[:40]}-{digest[:8]}"
 
 
-def download(request: dict, note: Path) -> pd.DataFrame:
+def download_prices(request: dict, note: Path) -> pd.DataFrame:
     """A row per ticker and day: date, `FIELDS`, ticker; adjusted for splits and dividends."""
     import yfinance  # 0.6 s
 
@@ -171,7 +171,7 @@ def _logged() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
-def save(rows: pd.DataFrame, note: Path, request: dict) -> None:
+def save_snapshot(rows: pd.DataFrame, note: Path, request: dict) -> None:
     """Write the snapshot, then its note, each completely or not at all. Raises UserError."""
     buffer = io.BytesIO()
     rows.to_parquet(buffer)

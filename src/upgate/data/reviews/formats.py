@@ -115,7 +115,7 @@ def is_header(cells: Iterable[object], requested: Iterable[object] = ()) -> bool
     return any(normalize_name(cell) in names for cell in cells)
 
 
-def find_columns(
+def find_review_columns(
     names: Iterable[object], where: str, text: object = None, label: object = None
 ) -> dict[str, int]:
     """The position of text, label and split, as far as there are such.
@@ -221,7 +221,7 @@ def find_form(content: str, requested: Iterable[object]) -> Form | None:
 def _header_form(cells: list[str], separator: str) -> Form:
     if len(cells) == 1:  # a column of texts alone
         return Form(",", True, "first")
-    position = find_columns(cells, "").get("text")
+    position = find_review_columns(cells, "").get("text")
     if position == 0:
         return Form(separator, True, "first")
     return Form(separator, True, "last" if position == len(cells) - 1 else "between")
@@ -255,14 +255,14 @@ def find_rows(content: str, form: Form) -> Rows:
     lines = content.split("\n")
     best: Rows = []
     most = (0.0, 0)
-    for way in (_quoted, _escaped, _plain, _at_one_end, _line_by_line):
+    for way in (_quoted, _escaped, _unquoted, _at_one_end, _line_by_line):
         rows = [(line, cells) for line, cells in way(lines, form) if any(cells)]
         width = row_width(rows, form)
         fit = sum(len(cells) == width for _, cells in rows) / max(len(rows), 1)
         quality = (fit, len(rows) if form.separator == "\t" else 0)
         if quality > most:
             best, most = rows, quality
-        if fit == 1 and (form.separator != "\t" or way is _plain):
+        if fit == 1 and (form.separator != "\t" or way is _unquoted):
             break
     return best
 
@@ -293,7 +293,7 @@ def _escaped(lines: list[str], form: Form) -> Rows:
     return rows
 
 
-def _plain(lines: list[str], form: Form) -> Rows:
+def _unquoted(lines: list[str], form: Form) -> Rows:
     return [(i, line.split(form.separator)) for i, line in enumerate(lines, 1)]
 
 

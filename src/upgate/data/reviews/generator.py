@@ -32,10 +32,10 @@ def generate(config: Mapping[str, Any]) -> Reviews:
     `train`, a smaller training part is the beginning of a larger one, and `noise` changes labels
     only. Raises UserError for an unknown key or a value out of range.
     """
-    return build(_reviews, {key: config[key] for key in config if key != "source"}, "data")
+    return build(_generate, {key: config[key] for key in config if key != "source"}, "data")
 
 
-def _reviews(
+def _generate(
     language: Literal["english", "chinese", "both"],
     train: PositiveInt,
     test: PositiveInt,

@@ -23,13 +23,13 @@ from upgate.data.reviews.formats import (
     Form,
     Rows,
     clean_text,
-    find_columns,
     find_form,
+    find_review_columns,
     find_rows,
     guess_columns,
     row_width,
 )
-from upgate.data.reviews.table import Reviews, clean
+from upgate.data.reviews.table import Reviews, clean_reviews
 from upgate.errors import UserError
 
 # In a folder; a single file may have any name.
@@ -55,10 +55,10 @@ def read_reviews(
     A folder or archive holds either files named train, dev, test (the official split), or one
     folder of .txt files per class, perhaps below train and test. A table without a header has its
     label first or last. Files are UTF-8, GB18030, UTF-16 or Windows-1252. What is missing,
-    unreadable or unlabelled raises UserError; rows are checked as `table.clean` says.
+    unreadable or unlabelled raises UserError; rows are checked as `clean_reviews` says.
     """
     path = Path(path)
-    return clean(_guarded(path, text, label, read_labelled), where=str(path), bad=bad)
+    return clean_reviews(_guarded(path, text, label, read_labelled), where=str(path), bad=bad)
 
 
 def read_texts(path: str | Path, *, text: object = None) -> list[str]:
@@ -298,7 +298,7 @@ def decode(content: bytes, where: str) -> str:
 def select_columns(frame: pd.DataFrame, where: str, text: object, label: object) -> pd.DataFrame:
     """The columns text, label and split, under these names, and the fault."""
     cells = frame.drop(columns=FAULT, errors="ignore")
-    positions = find_columns(cells.columns, where, text, label)
+    positions = find_review_columns(cells.columns, where, text, label)
     kept = cells.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
     kept.attrs["names"] = list(cells.columns)
     return kept.assign(fault=frame[FAULT]) if FAULT in frame else kept

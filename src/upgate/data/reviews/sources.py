@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from upgate.config.schema import PositiveInt, build
-from upgate.data.prices.yahoo import save, verified
+from upgate.data.prices.yahoo import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
 from upgate.data.reviews.table import Reviews, draw_train
 from upgate.errors import UserError, did_you_mean
@@ -81,13 +81,13 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
     if copy.exists() and not (refresh or note.exists()):
         return read_reviews(copy, bad=bad)
     if refresh or not note.exists():
-        save(download(name), note, {"dataset": HUB[name][0]})
+        save_snapshot(download_reviews(name), note, {"dataset": HUB[name][0]})
     snapshot, day = verified(note)
     source = f"{HUB[name][0]}, downloaded on {day} ({snapshot})"
     return replace(read_reviews(snapshot, bad=bad), source=source)
 
 
-def download(name: str) -> pd.DataFrame:
+def download_reviews(name: str) -> pd.DataFrame:
     """The rows of all splits that have labels, as the hub has them, and a column split."""
     place, splits = HUB[name]
     other = "give a copy by data.path, or use the generated data=reviews"
@@ -107,7 +107,7 @@ def download(name: str) -> pd.DataFrame:
         raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
 
 
-def _checked(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Reviews]:
+def _from_config(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Reviews]:
     def checked(config: Mapping[str, Any]) -> Reviews:
         return build(load, {key: config[key] for key in config if key != "source"}, "data")
 
@@ -116,7 +116,7 @@ def _checked(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Revi
 
 SOURCES: dict[str, Callable[[Mapping[str, Any]], Reviews]] = {
     "reviews": lambda config: import_module("upgate.data.reviews.generator").generate(config),
-    "imdb": _checked(load_imdb),
-    "sst2": _checked(load_sst2),
-    "texts": _checked(load_texts),
+    "imdb": _from_config(load_imdb),
+    "sst2": _from_config(load_sst2),
+    "texts": _from_config(load_texts),
 }

@@ -47,7 +47,7 @@ class Reviews:
         return digest.hexdigest()
 
 
-def clean(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
+def clean_reviews(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Reviews:
     """The canonical table of raw columns text, label, and perhaps split and fault.
 
     fault: what is wrong with a row. `where` names the table in errors and becomes the source; its

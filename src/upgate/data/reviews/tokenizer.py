@@ -42,7 +42,9 @@ def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size
     Chinese phrases; nothing is unknown to it. Both depend on the texts alone, not on threads,
     hashes or the machine. Raises UserError if `size` is too small for the fixed tokens.
     """
-    tokenizer, trainer, least = _words(size) if kind == "words" else _subwords(size)
+    tokenizer, trainer, least = (
+        _word_tokenizer(size) if kind == "words" else _subword_tokenizer(size)
+    )
     if size < least:
         raise UserError(
             f"a vocabulary of {size} is too small for the tokenizer {kind}; "
@@ -54,9 +56,9 @@ def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size
     return json.dumps(fitted, ensure_ascii=False)
 
 
-def _words(size: int) -> tuple[Tokenizer, Any, int]:
+def _word_tokenizer(size: int) -> tuple[Tokenizer, Any, int]:
     tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
-    tokenizer.normalizer = normalizers.Sequence(_plain(characters=True))
+    tokenizer.normalizer = normalizers.Sequence(_normalizers(characters=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
     trainer = trainers.WordLevelTrainer(
         vocab_size=size, special_tokens=SPECIAL, show_progress=False
@@ -64,10 +66,10 @@ def _words(size: int) -> tuple[Tokenizer, Any, int]:
     return tokenizer, trainer, len(SPECIAL) + 1
 
 
-def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
+def _subword_tokenizer(size: int) -> tuple[Tokenizer, Any, int]:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
-        [*_plain(characters=False), normalizers.Prepend(" ")]
+        [*_normalizers(characters=False), normalizers.Prepend(" ")]
     )
     split = pre_tokenizers.Split(Regex(f" ?(?:{WORD})"), "removed", invert=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -82,7 +84,7 @@ def _subwords(size: int) -> tuple[Tokenizer, Any, int]:
     return tokenizer, trainer, len(SPECIAL) + len(alphabet)
 
 
-def _plain(characters: bool) -> list[Any]:
+def _normalizers(characters: bool) -> list[Any]:
     # Not clean_text: it takes private characters, which shops use as emoji, and those newer than
     # its tables for control characters.
     bert = normalizers.BertNormalizer(
@@ -172,7 +174,7 @@ def _key(tokenizer: str, texts: Sequence[str], max_tokens: int) -> str:
     return digest.hexdigest()
 
 
-def take(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
+def token_batches(corpus: Corpus, labels: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
     """A function of rows (B,) -> {"x": (B, T), "lengths": (B,), "y": (B,), "row": (B,)}, int64.
 
     T is the batch's longest; to the right of a shorter text there is PADDING.

@@ -76,7 +76,7 @@ SPLITS: dict[str, Callable[..., list[Fold]]] = {
 }
 
 
-def check_split(config: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+def check_chronological(config: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     """A split's name and checked values in canonical form: a gap of null is the horizon.
 
     Raises UserError for a shorter gap, and for a split that does not cut by date.

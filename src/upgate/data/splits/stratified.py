@@ -39,7 +39,7 @@ class Stratified:
     closed: bool = False
 
 
-def check_split(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_stratified(config: Mapping[str, Any]) -> dict[str, Any]:
     """The split's checked values. Raises UserError for one that cuts by date."""
     if config["name"] != "stratified":
         raise UserError(
@@ -49,7 +49,7 @@ def check_split(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not False}
 
 
-def parts_of(
+def split_rows(
     labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int
 ) -> dict[str, Tensor]:
     """Rows of each part, (n,) int64.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from upgate.tasks.article import ARTICLE, BEYOND, LESS, LINEAR, ArticleClaim, Setting
 
 
-def overrides(user: Sequence[str]) -> dict[str, list[str]]:
+def review_studies(user: Sequence[str]) -> dict[str, list[str]]:
     return {"reviews": list(user)}
 
 
@@ -18,5 +18,5 @@ CLAIM = ArticleClaim(
         LINEAR: "the same, above the linear model's",
         BEYOND: "taken for granted: a higher accuracy than the linear model's",
     },
-    overrides=overrides,
+    overrides=review_studies,
 )

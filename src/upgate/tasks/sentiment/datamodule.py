@@ -14,8 +14,8 @@ from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.table import Reviews, leaked
-from upgate.data.reviews.tokenizer import fit_tokenizer, take, tokenize, vocabulary_size
-from upgate.data.splits.stratified import parts_of
+from upgate.data.reviews.tokenizer import fit_tokenizer, token_batches, tokenize, vocabulary_size
+from upgate.data.splits.stratified import split_rows
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SentimentDataModule(FoldDataModule):
         self.reviews, self.cache = reviews, cache
         labels = reviews.table["label"].to_numpy(copy=True)
         official = reviews.table["split"].to_numpy(object) if "split" in reviews.table else None
-        self.rows, self.y = parts_of(labels, official, split, fold), torch.from_numpy(labels)
+        self.rows, self.y = split_rows(labels, official, split, fold), torch.from_numpy(labels)
         tokenizer = fit_tokenizer(self.texts("train"), task["tokenizer"], task["vocabulary"])
         self.corpus = tokenize(tokenizer, reviews.table["text"].tolist(), task["max_tokens"], cache)
         self.state = {
@@ -76,7 +76,7 @@ class SentimentDataModule(FoldDataModule):
 
     def batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
         rows, lengths = self.rows[part], self.corpus.lengths
-        return BucketedLoader(take(self.corpus, self.y), rows, lengths, batch_size, seed)
+        return BucketedLoader(token_batches(self.corpus, self.y), rows, lengths, batch_size, seed)
 
     def part(self, name: str) -> BucketedLoader:
         return self.batches(name, self.evaluation_batch, None)

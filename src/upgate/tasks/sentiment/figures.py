@@ -36,7 +36,7 @@ SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", BLUE])
 LONGEST = 20  # characters of a class name in a picture
 
 
-def confusion(predictions: pd.DataFrame, classes: Sequence[str], name: str) -> Figure:
+def draw_confusion(predictions: pd.DataFrame, classes: Sequence[str], name: str) -> Figure:
     """The confusion matrix: in each cell the number of reviews, and their share of the true class.
 
     The share shades the cell.
@@ -106,7 +106,7 @@ def drawable(names: Sequence[str], fonts: dict[str, str], instead: Sequence[str]
     return names if glyphs.issuperset(map(ord, "".join(names))) else instead
 
 
-def disagreements(run: pd.DataFrame, twin: pd.DataFrame, count: int = 50) -> pd.DataFrame:
+def find_disagreements(run: pd.DataFrame, twin: pd.DataFrame, count: int = 50) -> pd.DataFrame:
     """The reviews on which run and twin disagree, surest first, `count` at most.
 
     By the sum of the probabilities that each gives to its own answer. Columns: text, truth, run,

@@ -24,7 +24,7 @@ BINS = 15  # of the calibration error: Guo et al. 2017
 MIN_PROBABILITY = 1e-15
 
 
-def evaluate(
+def evaluate_classifier(
     logits: Tensor,
     y: Tensor,
     references: Mapping[str, np.ndarray],
@@ -45,16 +45,16 @@ def evaluate(
         classifiers[f"{name}/"] = torch.from_numpy(p).clamp_min(MIN_PROBABILITY).log()
     metrics = {"samples": float(len(y))} | ({"leaked": float(seen.sum())} if seen.any() else {})
     for name, output in classifiers.items():
-        metrics |= {f"{name}{key}": value for key, value in scores(output, y).items()}
+        metrics |= {f"{name}{key}": value for key, value in classifier_metrics(output, y).items()}
         if seen.any() and not seen.all():
             metrics[f"{name}accuracy_unseen"] = accuracy(output[~seen], y[~seen])
     if "linear" in references:
         metrics["accuracy_lead_linear"] = metrics["accuracy"] - metrics["linear/accuracy"]
-    predictions = table(logits.softmax(dim=1), y, seen, classes, texts)
+    predictions = prediction_table(logits.softmax(dim=1), y, seen, classes, texts)
     return Evaluation(metrics, {"predictions": predictions})
 
 
-def scores(logits: Tensor, y: Tensor) -> dict[str, float]:
+def classifier_metrics(logits: Tensor, y: Tensor) -> dict[str, float]:
     """The metrics of one classifier, for any K >= 2."""
     predicted, classes = logits.argmax(dim=1), logits.shape[1]
     return {
@@ -81,7 +81,7 @@ def matthews(predicted: Tensor, y: Tensor, classes: int) -> float:
     return float(multiclass_matthews_corrcoef(predicted, y, classes))
 
 
-def table(
+def prediction_table(
     probabilities: Tensor, y: Tensor, leaked: Tensor, classes: Sequence[str], texts: Sequence[str]
 ) -> pd.DataFrame:
     """The predictions: truth and predicted are names of classes.

@@ -10,14 +10,14 @@ import torch
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.reviews.formats import clean_text
 from upgate.data.reviews.reader import read_texts
-from upgate.data.reviews.tokenizer import take, tokenize
+from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
 
 BATCH = 256
 
 
-def predict(overrides: Sequence[str], checkpoint: Mapping[str, Any]) -> pd.DataFrame:
+def predict_labels(overrides: Sequence[str], checkpoint: Mapping[str, Any]) -> pd.DataFrame:
     """Label the text of the overrides, of a file, or of standard input: a row per text."""
     return label(checkpoint, texts(dict(word.split("=", 1) for word in overrides)))
 
@@ -56,7 +56,7 @@ def logits(module: SentimentModule, state: Mapping[str, Any], cleaned: list[str]
     """(n, K), in the order of the texts."""
     corpus = tokenize(state["tokenizer"], cleaned, state["max_tokens"], None)
     rows = torch.arange(len(cleaned))
-    take_rows = take(corpus, torch.zeros_like(rows))
+    take_rows = token_batches(corpus, torch.zeros_like(rows))
     batches = BucketedLoader(take_rows, rows, corpus.lengths, BATCH, None)
     with torch.inference_mode():
         return torch.cat([module.eval().net(batch) for batch in batches])[batches.inverse()]

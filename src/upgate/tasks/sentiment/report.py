@@ -19,7 +19,7 @@ LONGEST_CLASS = 20
 MAX_CLASSES = 10  # of a matrix that a phone can show
 
 
-def sections(comparison: Comparison, w: Translator) -> list[Html]:
+def review_sections(comparison: Comparison, w: Translator) -> list[Html]:
     w = w.extended(TEXTS)
     baseline, arm, tables = comparison.baseline, comparison.arm, comparison.tables
     base_runs, arm_runs = (tables.runs(name, "predictions") for name in (baseline, arm))

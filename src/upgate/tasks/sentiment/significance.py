@@ -13,14 +13,14 @@ from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns
 ITEMS, MCNEMAR = "item bootstrap", "McNemar, median over runs"
 
 
-def significance(runs: StudyRuns) -> BeyondSeeds:
+def compare_answers(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no predictions there, and no tests."""
     correct = {arm: answers(runs, arm) for arm in runs.cells}
     baseline = correct.pop(runs.baseline, None)
     if baseline is None:
         return BeyondSeeds()
     second = {
-        arm: tests(candidate, baseline, runs.alpha)
+        arm: item_tests(candidate, baseline, runs.alpha)
         for arm, candidate in correct.items()
         if candidate is not None
     }
@@ -38,7 +38,7 @@ def answers(runs: StudyRuns, arm: str) -> np.ndarray | None:
     return np.stack(rows)
 
 
-def tests(candidate: np.ndarray, baseline: np.ndarray, alpha: float) -> list[Significance]:
+def item_tests(candidate: np.ndarray, baseline: np.ndarray, alpha: float) -> list[Significance]:
     """Of two arms, (runs, items) bool each.
 
     Other items: the mean accuracy of all runs, resampled by item; and the median of McNemar's

@@ -19,11 +19,11 @@ from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
 from upgate.tasks.sentiment import article, report
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
-from upgate.tasks.sentiment.figures import confusion, disagreements
-from upgate.tasks.sentiment.metrics import evaluate
+from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
+from upgate.tasks.sentiment.metrics import evaluate_classifier
 from upgate.tasks.sentiment.module import SentimentModule
-from upgate.tasks.sentiment.predict import predict
-from upgate.tasks.sentiment.significance import significance
+from upgate.tasks.sentiment.predict import predict_labels
+from upgate.tasks.sentiment.significance import compare_answers
 from upgate.tasks.significance import BeyondSeeds, StudyRuns
 
 
@@ -75,7 +75,7 @@ class Sentiment(Task):
         return SentimentModule(spec, data.state)
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
-        evaluation = evaluate(
+        evaluation = evaluate_classifier(
             logits=output[data.part(part).inverse()],
             y=data.labels(part),
             references=data.references(part),
@@ -98,11 +98,11 @@ class Sentiment(Task):
         predictions, other = tables["predictions"], figures.stored(twin, "predictions")
         columns = [str(column) for column in predictions]
         classes = [column.removeprefix("p_") for column in columns if column.startswith("p_")]
-        figures.save(confusion(predictions, classes, name), folder / "confusion.png")
+        figures.save_figure(draw_confusion(predictions, classes, name), folder / "confusion.png")
         super().draw(folder, tables, twin, name, spec)
         if other is None:
             return self.pictures
-        disagreements(predictions, other).to_csv(folder / "disagreements.csv", index=False)
+        find_disagreements(predictions, other).to_csv(folder / "disagreements.csv", index=False)
         return (*self.pictures, "disagreements.csv")
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
@@ -118,15 +118,15 @@ class Sentiment(Task):
         return [stratified_block(request, limit, reason, refusal)]
 
     def significance(self, runs: StudyRuns) -> BeyondSeeds:
-        return significance(runs)
+        return compare_answers(runs)
 
     def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
-        return report.sections(comparison, w)
+        return report.review_sections(comparison, w)
 
     def predict(
         self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
     ) -> pd.DataFrame:
-        return predict(overrides, checkpoint)
+        return predict_labels(overrides, checkpoint)
 
     def profile(self, table: Reviews) -> dict[str, Any]:
         counts = table.table["label"].value_counts()

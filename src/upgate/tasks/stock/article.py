@@ -16,7 +16,7 @@ SETTINGS = (  # under the target's name
 )
 
 
-def overrides(user: Sequence[str]) -> dict[str, list[str]]:
+def price_studies(user: Sequence[str]) -> dict[str, list[str]]:
     """The user's overrides apply to all; those of split and study.folds to the honest settings."""
     split = [word for word in user if is_split(word)]
     shared = [word for word in user if word not in split]
@@ -43,5 +43,5 @@ CLAIM = ArticleClaim(
         "(volatility: over HAR) that is removed",
         BEYOND: "taken for granted: a lower MSE than persistence's (volatility: than HAR's)",
     },
-    overrides=overrides,
+    overrides=price_studies,
 )

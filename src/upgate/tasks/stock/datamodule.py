@@ -41,7 +41,7 @@ class StockTask:
 
 def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
-    values = splits.check_split(split, horizon)
+    values = splits.check_chronological(split, horizon)
     return build(splits.SPLITS[values.pop("name")], {"n": n, **values}, "split")
 
 
@@ -68,7 +68,7 @@ class StockDataModule(FoldDataModule):
                 f"fold={fold} is not there; split={split['name']} has folds 0 to {last}"
             )
         self.fold = available[fold]
-        self.tensors = windows.build(
+        self.tensors = windows.build_tensors(
             panel,
             fold=self.fold,
             window=task["window"],
@@ -80,7 +80,7 @@ class StockDataModule(FoldDataModule):
 
     def batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors
-        take = windows.take(t.x, t.y, t.window)
+        take = windows.window_batches(t.x, t.y, t.window)
         return DeterministicLoader(take, t.origin[part], batch_size, seed)
 
     @property

@@ -11,7 +11,7 @@ from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
 
 
-def forecast(forecasts: pd.DataFrame, target: str, name: str) -> Figure:
+def draw_forecast(forecasts: pd.DataFrame, target: str, name: str) -> Figure:
     """Two panels for the first ticker.
 
     The series with its forecasts, and the squared error summed over time beside persistence's.

@@ -15,7 +15,7 @@ from upgate.tasks.base import Evaluation
 REFERENCES = ("persistence", "drift", "har")
 
 
-def evaluate(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
+def evaluate_forecasts(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
     """Evaluate scaled forecasts (n,) of a part, in the order of its origins.
 
     `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for
@@ -23,7 +23,7 @@ def evaluate(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
     training mean (drift), `mase` against persistence in training. Tables: forecasts, a row per
     sample; tickers, a row per ticker.
     """
-    forecasts = table(tensors, part, scaled.double().cpu().numpy())
+    forecasts = forecast_table(tensors, part, scaled.double().cpu().numpy())
     available = [name for name in REFERENCES if name in forecasts]
     tickers = by_ticker(forecasts, available)
     metrics = {
@@ -41,7 +41,7 @@ def evaluate(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
     return Evaluation(metrics, {"forecasts": forecasts, "tickers": tickers})
 
 
-def table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
+def forecast_table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
     """A row per sample: truth, forecast and references, in target units.
 
     And in price where the target means one. Columns: ticker, date (of the origin), label_date,

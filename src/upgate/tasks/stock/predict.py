@@ -11,14 +11,16 @@ import yaml
 from upgate.config import compose as config
 from upgate.data.prices.features import Panel
 from upgate.data.prices.sources import load_prices
-from upgate.data.prices.windows import apply_scaling, take, to_price, unscale
+from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
 from upgate.tasks.base import Fetch
 from upgate.tasks.stock.module import StockModule
 
 
-def predict(overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch) -> pd.DataFrame:
+def predict_prices(
+    overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
+) -> pd.DataFrame:
     """Forecast from the last day of the prices that the overrides name, else of the run's own."""
-    return forecast(checkpoint, load_prices(source(overrides, fetch)).table)
+    return forecast_next(checkpoint, load_prices(source(overrides, fetch)).table)
 
 
 def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
     return config.compose([*overrides] if chosen else ["data=prices", *overrides])["data"]
 
 
-def forecast(checkpoint: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+def forecast_next(checkpoint: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
     """Forecast from each ticker's last day: a row per ticker.
 
     In target units and, where the target means a price, in price.
@@ -42,7 +44,7 @@ def forecast(checkpoint: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame
     module.load_state_dict(checkpoint["state_dict"])
     panel = Panel.of(table)
     x, origin = apply_scaling(panel, scaling, task["window"])
-    batch = take(x, torch.zeros(len(x)), task["window"])(origin)
+    batch = window_batches(x, torch.zeros(len(x)), task["window"])(origin)
     with torch.inference_mode():
         scaled = module.eval().net(batch)
     row = origin.numpy()

@@ -23,7 +23,7 @@ TEST_TEXTS = {
 FORECAST_DAYS = 90  # in the picture of a forecast: more cannot be told apart on a phone
 
 
-def sections(comparison: Comparison, w: Translator) -> list[Html]:
+def price_sections(comparison: Comparison, w: Translator) -> list[Html]:
     """Forecasts of the last fold, the difference over time, and the tickers.
 
     Forecasts of one fold alone, for those of all folds may be 100 MB.

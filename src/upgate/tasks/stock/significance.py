@@ -23,7 +23,7 @@ OVER_PERSISTENCE = "Clark-West, persistence"
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
-def significance(runs: StudyRuns) -> BeyondSeeds:
+def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no loss series and no tests."""
     by_seed = {arm: seed_losses(runs, arm) for arm in runs.cells}
     means = {
@@ -41,7 +41,7 @@ def significance(runs: StudyRuns) -> BeyondSeeds:
         confidence = confidence_set({arm: values.to_numpy() for arm, values in series.items()})
     logs = ticker_logs_by_arm(runs)
     return BeyondSeeds(
-        second={arm: tests(runs, by_seed, arm) for arm in by_seed},
+        second={arm: forecast_tests(runs, by_seed, arm) for arm in by_seed},
         confidence_set=confidence,
         tickers={arm: ticker_ratios(frame) for arm, frame in logs.items()},
         ticker_interval={
@@ -57,14 +57,14 @@ def seed_losses(runs: StudyRuns, arm: str) -> list[pd.DataFrame]:
     by_seed = []
     for seed in dict.fromkeys(seed for seed, _ in runs.cells[arm]):
         tables = [runs.table(arm, (seed, fold), "forecasts") for fold in runs.folds]
-        folds = [losses(table) for table in tables if table is not None]
+        folds = [date_losses(table) for table in tables if table is not None]
         if len(folds) < len(tables):
             return []
         by_seed.append(pd.concat(folds).sort_index())
     return by_seed
 
 
-def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
+def date_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Squared errors over persistence's mean one of the same ticker and fold, mean over tickers.
 
     A row per label date, a column per forecast.
@@ -81,7 +81,9 @@ def losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     return frame.groupby(forecasts["label_date"], sort=True).mean()
 
 
-def tests(runs: StudyRuns, by_seed: dict[str, list[pd.DataFrame]], arm: str) -> list[Significance]:
+def forecast_tests(
+    runs: StudyRuns, by_seed: dict[str, list[pd.DataFrame]], arm: str
+) -> list[Significance]:
     """Against the baseline on the same dates and seeds, and against persistence."""
     horizon = int(runs.settings["horizon"])
     candidate, baseline = by_seed[arm], by_seed.get(runs.baseline, [])

@@ -10,7 +10,7 @@ from torch import Tensor
 from upgate.config.schema import build
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
-from upgate.data.splits.chronological import check_split
+from upgate.data.splits.chronological import check_chronological
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
@@ -22,11 +22,11 @@ from upgate.tasks.significance import BeyondSeeds, StudyRuns
 from upgate.tasks.stock import article, report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
-from upgate.tasks.stock.figures import forecast
-from upgate.tasks.stock.metrics import evaluate
+from upgate.tasks.stock.figures import draw_forecast
+from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
-from upgate.tasks.stock.predict import predict
-from upgate.tasks.stock.significance import significance
+from upgate.tasks.stock.predict import predict_prices
+from upgate.tasks.stock.significance import compare_forecasts
 
 
 @register_task
@@ -62,7 +62,7 @@ class Stock(Task):
         return build(StockTask, config, "task").to_dict()
 
     def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        return check_split(config, settings["horizon"])
+        return check_chronological(config, settings["horizon"])
 
     def load(self, source: Mapping[str, Any]) -> Prices:
         check_source(source, SOURCES, self.name)
@@ -84,7 +84,7 @@ class Stock(Task):
         return StockModule(spec, data.tensors.scaling)
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
-        return evaluate(data.tensors, part, output)
+        return evaluate_forecasts(data.tensors, part, output)
 
     def draw(
         self,
@@ -94,8 +94,8 @@ class Stock(Task):
         name: str,
         spec: dict[str, Any],
     ) -> Sequence[str]:
-        drawn = forecast(tables["forecasts"], spec["task"]["target"], name)
-        figures.save(drawn, folder / "forecast.png")
+        drawn = draw_forecast(tables["forecasts"], spec["task"]["target"], name)
+        figures.save_figure(drawn, folder / "forecast.png")
         super().draw(folder, tables, twin, name, spec)
         return self.pictures
 
@@ -103,15 +103,15 @@ class Stock(Task):
         return search_blocks(request)
 
     def significance(self, runs: StudyRuns) -> BeyondSeeds:
-        return significance(runs)
+        return compare_forecasts(runs)
 
     def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
-        return report.sections(comparison, w)
+        return report.price_sections(comparison, w)
 
     def predict(
         self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
     ) -> pd.DataFrame:
-        return predict(overrides, checkpoint, fetch)
+        return predict_prices(overrides, checkpoint, fetch)
 
     def profile(self, table: Prices) -> dict[str, Any]:
         days = table.table["date"]
