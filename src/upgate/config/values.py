@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 # What a knob may hold. What a part's knobs are is known to the part's own function alone, which
 # checks them (`schema.check`); everything between the command line and it passes them on.
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
 Knobs: TypeAlias = Mapping[str, Value]
+# A checked section of a configuration or a spec: its owner knows the types of its values.
+Section: TypeAlias = Mapping[str, Any]
+SpecValues: TypeAlias = dict[str, Any]  # a run's spec as plain values: task, model, recipe, seed
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from torch import Tensor
 
 from upgate.config.schema import build
+from upgate.config.values import Section, SpecValues
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.splits.stratified import check_stratified
 from upgate.data.table import DataTable
@@ -147,45 +148,45 @@ class Task:
     predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
     source: str | None = None  # sha256 of the code of a task from outside the package
 
-    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, config: Section) -> dict[str, Any]:
         """The checked values of the section `task`; here it holds the name alone.
 
         Raises UserError.
         """
         return vars(build(NameOnly, config, "task"))
 
-    def identify(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def identify(self, settings: Section) -> dict[str, Any]:
         """The settings as they stand in a run's spec: with the hash of code from outside."""
         return {**settings} if self.source is None else {**settings, "source": self.source}
 
-    def check_code(self, settings: Mapping[str, Any]) -> None:
+    def check_code(self, settings: Section) -> None:
         """Raise UserError where a spec's settings belong to other code of this task."""
         if settings.get("source") != self.source:
             raise UserError(f"task={self.name}: its code here is not that of the run")
 
-    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    def split(self, config: Section, settings: Section) -> dict[str, Any]:
         """The checked values of the section `split`, in canonical form; here of split=stratified.
 
         Raises UserError.
         """
         return check_stratified(config)
 
-    def load(self, source: Mapping[str, Any]) -> Any:
+    def load(self, source: Section) -> Any:
         """The table that a choice of `conf/data/` names. Raises UserError for a bad file."""
         raise NotImplementedError
 
     def datamodule(
         self,
         table: Any,
-        settings: Mapping[str, Any],
-        split: Mapping[str, Any],
+        settings: Section,
+        split: Section,
         fold: int,
-        config: Mapping[str, Any],
+        config: Section,
     ) -> FoldDataModule:
         """The tensors of a fold. `config` holds what decides no numbers, such as the cache."""
         raise NotImplementedError
 
-    def module(self, spec: dict[str, Any], data: Any) -> RecipeModule:
+    def module(self, spec: SpecValues, data: Any) -> RecipeModule:
         """The network with its recipe, initialised from the spec's seed."""
         raise NotImplementedError
 
@@ -199,7 +200,7 @@ class Task:
         tables: Mapping[str, pd.DataFrame],
         twin: Path | None,
         name: str,
-        spec: dict[str, Any],
+        spec: SpecValues,
     ) -> Sequence[str]:
         """Make a run's pictures in its folder, beside its twin's; return the files' names."""
         drawn = figures.draw_curves(tables["curve"], figures.stored(twin, "curve"), name)
@@ -213,9 +214,7 @@ class Task:
         refusal = "tune.nested=true is for data in the order of time"
         return [stratified_block(request, limit, reason, refusal)]
 
-    def predict(
-        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
-    ) -> pd.DataFrame:
+    def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         """Predictions for new data, a row each, by the kept weights.
 
         overrides: `key=value` of `predict_keys`. checkpoint: `state_dict`, and `hyper_parameters`
@@ -266,7 +265,7 @@ class Task:
         return f"its {self.metric.label} is {abs(change):.2f}{self.metric.unit} {direction} than"
 
 
-def check_source(source: Mapping[str, Any], available: Iterable[str], task: str) -> None:
+def check_source(source: Section, available: Iterable[str], task: str) -> None:
     """Raise UserError for data of another task."""
     if source["source"] not in available:
         hint = did_you_mean(source["source"], available)

@@ -1,10 +1,9 @@
 """The network of a task whose input is a sequence of numbers: backbone and linear head."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from upgate.config.values import Section, SpecValues
 from upgate.model.backbone import Head, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
@@ -15,7 +14,7 @@ from upgate.types import Batch, Layers
 class SequenceNet(nn.Module):
     """{"x": (B, T, F)} -> (B, K); (B,) where K is 1."""
 
-    def __init__(self, features: int, outputs: int, model: dict[str, Any]) -> None:
+    def __init__(self, features: int, outputs: int, model: Section) -> None:
         super().__init__()
         self.backbone = build_backbone(features, model)
         self.head = Head(self.backbone.width, outputs)
@@ -35,9 +34,7 @@ class SequenceModule(RecipeModule):
 
     net: SequenceNet
 
-    def __init__(
-        self, spec: dict[str, Any], features: int, outputs: int, state: dict[str, Any]
-    ) -> None:
+    def __init__(self, spec: SpecValues, features: int, outputs: int, state: Section) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(derive(spec["seed"], "init"))
             net = SequenceNet(features, outputs, spec["model"])

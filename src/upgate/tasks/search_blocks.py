@@ -3,10 +3,11 @@
 Folds for its trials, and the test part that is opened once, after the choice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from upgate.config.values import Section
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError
 
@@ -32,14 +33,14 @@ class BlockRequest:
     the default; datamodule: overrides of the split and a fold -> the tensors of that fold.
     """
 
-    split: Mapping[str, Any]
+    split: Section
     folds: int | None
     nested: bool
     table: Any
     datamodule: Callable[[Sequence[str], int], FoldDataModule]
 
 
-def split_overrides(split: Mapping[str, Any], name: str, keys: Sequence[str]) -> list[str]:
+def split_overrides(split: Section, name: str, keys: Sequence[str]) -> list[str]:
     """The overrides that choose a split and set these keys to the values that `split` has."""
     return [f"split={name}", *(f"split.{key}={split[key]}" for key in keys)]
 

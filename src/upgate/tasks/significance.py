@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
+from upgate.config.values import Section
 from upgate.stats.paired import Interval
 
 Cell = tuple[int, int]  # a run of an arm: its seed and fold
@@ -32,7 +33,7 @@ class StudyRuns:
     cells: Mapping[str, Sequence[Cell]]  # arm -> its runs, seed by seed, in the order of folds
     folds: Sequence[int]
     alpha: float
-    settings: Mapping[str, Any]  # the section `task` of all runs
+    settings: Section  # the section `task` of all runs
     table: Callable[[str, Cell, str], pd.DataFrame | None]
 
 

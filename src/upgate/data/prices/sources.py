@@ -1,12 +1,12 @@
 """A choice of `conf/data/` -> `Prices`. The keys of a source are its function's parameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from upgate.config.schema import build
+from upgate.config.values import Section
 from upgate.data.prices.parameters import Bad, Day, Tickers, as_list
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import Prices
@@ -14,7 +14,7 @@ from upgate.data.prices.yahoo import load_yahoo
 from upgate.errors import UserError, did_you_mean
 
 
-def load_prices(config: Mapping[str, Any]) -> Prices:
+def load_prices(config: Section) -> Prices:
     """The prices of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:

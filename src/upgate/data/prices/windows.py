@@ -9,7 +9,7 @@ reach back before the part: past inputs are no leak.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -29,6 +29,30 @@ CLIP = {"return": 10.0, "volatility": 10.0, "level": np.inf}
 Mask = NDArray[np.bool_]
 
 
+class Statistics(TypedDict):
+    """What is subtracted from K numbers, and what they are divided by."""
+
+    centre: list[float]
+    scale: list[float]
+
+
+class Fitted(TypedDict):
+    """The statistics of each ticker that has its own, and of all tickers together."""
+
+    tickers: dict[str, Statistics]
+    pooled: Statistics | None  # None where a pool has no meaning: for price levels
+
+
+class Scaling(TypedDict):
+    """The fitted transforms as plain values, for a checkpoint."""
+
+    target: str
+    horizon: int
+    features: list[str]
+    x: Fitted
+    y: Fitted
+
+
 @dataclass(frozen=True)
 class StockTensors:
     """What a fold trains on and is judged by; N rows, as in `panel`."""
@@ -41,7 +65,7 @@ class StockTensors:
     origin: dict[str, Tensor]
     target: Floats  # (N,) label by origin row in target units: log return, price, or log volatility
     # Plain values, for a checkpoint: what `apply_scaling`, `unscale` and `to_price` need.
-    scaling: dict[str, Any]
+    scaling: Scaling
     notes: dict[str, int]  # what was left out or treated in another way, counted
 
 
@@ -67,7 +91,7 @@ def build_tensors(
     inside = {part: _inside(panel, horizon, getattr(fold, part)) for part in PARTS}
     sample = complete & np.isfinite(label)
     row = np.isfinite(values).all(axis=1) & _inside(panel, 0, fold.train)
-    scaling: dict[str, Any] = {
+    scaling: Scaling = {
         "target": target,
         "horizon": horizon,
         "features": list(features),
@@ -98,7 +122,7 @@ def _find_short(panel: Panel, window: int, horizon: int, needed: int, bad: str) 
     return short
 
 
-def _notes(panel: Panel, scaling: dict[str, Any], short: Mask, flat: Mask) -> dict[str, int]:
+def _notes(panel: Panel, scaling: Scaling, short: Mask, flat: Mask) -> dict[str, int]:
     """Count short tickers, (T,), those that have no scale of their own, and flat labels, (N,)."""
     scaled = scaling["x"]["tickers"].keys() & scaling["y"]["tickers"].keys()
     own = np.array([name in scaled for name in panel.tickers])
@@ -129,7 +153,7 @@ def window_batches(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict
     return batch
 
 
-def apply_scaling(panel: Panel, scaling: dict[str, Any], window: int) -> tuple[Tensor, Tensor]:
+def apply_scaling(panel: Panel, scaling: Scaling, window: int) -> tuple[Tensor, Tensor]:
     """x (N, F) for new data, and each ticker's last row (T,), the origins of the next forecasts.
 
     A ticker unknown to the scaling takes the pooled statistics; the target `level` has none:
@@ -153,14 +177,14 @@ def apply_scaling(panel: Panel, scaling: dict[str, Any], window: int) -> tuple[T
     return x.nan_to_num(), torch.from_numpy(last)
 
 
-def unscale(scaled: Floats, row: Ints, panel: Panel, scaling: dict[str, Any]) -> Floats:
+def unscale(scaled: Floats, row: Ints, panel: Panel, scaling: Scaling) -> Floats:
     """Predictions in target units, (n,) float64, from scaled ones at these origin rows."""
     centre, scale = _statistics(panel.tickers, scaling["y"], 1)
     ticker = panel.ticker[row]
     return np.asarray(scaled, np.float64) * scale[ticker, 0] + centre[ticker, 0]
 
 
-def to_price(prediction: Floats, row: Ints, panel: Panel, scaling: dict[str, Any]) -> Floats | None:
+def to_price(prediction: Floats, row: Ints, panel: Panel, scaling: Scaling) -> Floats | None:
     """The prices meant by predictions in target units, (n,); None for a volatility."""
     if scaling["target"] == "volatility":
         return None
@@ -187,7 +211,7 @@ def _by_date(panel: Panel, chosen: Mask) -> Tensor:
     return torch.from_numpy(row[np.argsort(panel.date[row], kind="stable")])
 
 
-def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, Any]:
+def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> Fitted:
     """Centre and scale, K numbers each, of each ticker over the chosen rows.
 
     And pooled over all tickers where that has a meaning: not for price levels.
@@ -204,23 +228,21 @@ def _fit(panel: Panel, values: Floats, chosen: Mask, target: str) -> dict[str, A
     return {"tickers": own, "pooled": pooled}
 
 
-def _mean_deviation(values: Floats) -> dict[str, list[float]]:
+def _mean_deviation(values: Floats) -> Statistics:
     return _as_lists(values.mean(axis=0), values.std(axis=0))
 
 
-def _minimum_range(values: Floats) -> dict[str, list[float]]:
+def _minimum_range(values: Floats) -> Statistics:
     return _as_lists(values.min(axis=0), np.ptp(values, axis=0))
 
 
-def _as_lists(centre: Floats, scale: Floats) -> dict[str, list[float]]:
+def _as_lists(centre: Floats, scale: Floats) -> Statistics:
     # The standard deviation of equal numbers need not come out as 0.
     constant = scale <= 1e-12 * np.abs(centre)
     return {"centre": centre.tolist(), "scale": np.where(constant, 1.0, scale).tolist()}
 
 
-def _statistics(
-    tickers: Sequence[str], fitted: dict[str, Any], width: int
-) -> tuple[Floats, Floats]:
+def _statistics(tickers: Sequence[str], fitted: Fitted, width: int) -> tuple[Floats, Floats]:
     """Centre and scale, (T, width) each: the ticker's own, else the pooled, else NaN."""
     centre, scale = np.full((2, len(tickers), width), np.nan)
     for i, name in enumerate(tickers):
@@ -230,7 +252,7 @@ def _statistics(
     return centre, scale
 
 
-def _known(panel: Panel, scaling: dict[str, Any]) -> Mask:
+def _known(panel: Panel, scaling: Scaling) -> Mask:
     """Which tickers can be scaled, (T,)."""
     known = np.ones(len(panel.tickers), dtype=bool)
     for fitted in (scaling["x"], scaling["y"]):
@@ -239,7 +261,7 @@ def _known(panel: Panel, scaling: dict[str, Any]) -> Mask:
     return known
 
 
-def _scale(panel: Panel, values: Floats, fitted: dict[str, Any], clip: float = np.inf) -> Tensor:
+def _scale(panel: Panel, values: Floats, fitted: Fitted, clip: float = np.inf) -> Tensor:
     """(N, K) float32."""
     centre, scale = _statistics(panel.tickers, fitted, values.shape[1])
     scaled = (values - centre[panel.ticker]) / scale[panel.ticker]

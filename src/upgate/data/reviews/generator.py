@@ -4,7 +4,7 @@ What they say is known, so the best attainable accuracy is too.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.config.schema import NonNegativeInt, PositiveInt, Range, build
+from upgate.config.values import Section
 from upgate.data.reviews.lexicon import RULES, Rules
 from upgate.data.reviews.table import Reviews
 from upgate.seeds import derive
@@ -25,7 +26,7 @@ Production = list[str | list[tuple[str, bool]]]
 SLOT = re.compile(r"\{([!?]?)(\w+)\}")
 
 
-def generate(config: Mapping[str, Any]) -> Reviews:
+def generate(config: Section) -> Reviews:
     """The reviews of a configuration with the keys of `conf/data/reviews.yaml`.
 
     The same bytes on every machine. A text occurs once. The test part is the same for every

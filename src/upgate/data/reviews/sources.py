@@ -1,15 +1,16 @@
 """A choice of `conf/data/` -> `Reviews`. The keys of a source are its function's parameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from upgate.config.schema import PositiveInt, build
+from upgate.config.values import Section
 from upgate.data.prices.yahoo import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
 from upgate.data.reviews.table import Reviews, draw_train
@@ -25,7 +26,7 @@ HUB = {
 }
 
 
-def load_reviews(config: Mapping[str, Any]) -> Reviews:
+def load_reviews(config: Section) -> Reviews:
     """The reviews of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:
@@ -107,14 +108,14 @@ def download_reviews(name: str) -> pd.DataFrame:
         raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
 
 
-def _from_config(load: Callable[..., Reviews]) -> Callable[[Mapping[str, Any]], Reviews]:
-    def checked(config: Mapping[str, Any]) -> Reviews:
+def _from_config(load: Callable[..., Reviews]) -> Callable[[Section], Reviews]:
+    def checked(config: Section) -> Reviews:
         return build(load, {key: config[key] for key in config if key != "source"}, "data")
 
     return checked
 
 
-SOURCES: dict[str, Callable[[Mapping[str, Any]], Reviews]] = {
+SOURCES: dict[str, Callable[[Section], Reviews]] = {
     "reviews": lambda config: import_module("upgate.data.reviews.generator").generate(config),
     "imdb": _from_config(load_imdb),
     "sst2": _from_config(load_sst2),

@@ -6,11 +6,12 @@ which dates are the last, untouched ones. With `refit` a fold trains on its vali
 a last run whose length is chosen: what is validated then has been trained on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from upgate.config.schema import Fraction, NonNegativeInt, PositiveInt, checked
+from upgate.config.values import Section
 from upgate.errors import UserError
 
 
@@ -76,7 +77,7 @@ SPLITS: dict[str, Callable[..., list[Fold]]] = {
 }
 
 
-def check_chronological(config: Mapping[str, Any], horizon: int) -> dict[str, Any]:
+def check_chronological(config: Section, horizon: int) -> dict[str, Any]:
     """A split's name and checked values in canonical form: a gap of null is the horizon.
 
     Raises UserError for a shorter gap, and for a split that does not cut by date.

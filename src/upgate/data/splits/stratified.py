@@ -3,7 +3,6 @@
 An official split is kept; what it lacks is drawn class by class.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from upgate.config.schema import Range, build
+from upgate.config.values import Section
 from upgate.errors import UserError
 from upgate.seeds import derive
 
@@ -39,7 +39,7 @@ class Stratified:
     closed: bool = False
 
 
-def check_stratified(config: Mapping[str, Any]) -> dict[str, Any]:
+def check_stratified(config: Section) -> dict[str, Any]:
     """The split's checked values. Raises UserError for one that cuts by date."""
     if config["name"] != "stratified":
         raise UserError(
@@ -50,7 +50,7 @@ def check_stratified(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def split_rows(
-    labels: Ints, official: NDArray[np.object_] | None, split: Mapping[str, Any], fold: int
+    labels: Ints, official: NDArray[np.object_] | None, split: Section, fold: int
 ) -> dict[str, Tensor]:
     """Rows of each part, (n,) int64.
 

@@ -1,6 +1,5 @@
 """The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from upgate.config.schema import PositiveInt
+from upgate.config.values import Section
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
@@ -47,8 +47,8 @@ class SentimentDataModule(FoldDataModule):
     def __init__(
         self,
         reviews: Reviews,
-        task: Mapping[str, Any],
-        split: Mapping[str, Any],
+        task: Section,
+        split: Section,
         fold: int,
         cache: Path,
     ) -> None:

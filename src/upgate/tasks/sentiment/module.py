@@ -1,11 +1,10 @@
 """Reviews: an embedding, the shared backbone, a linear head, cross-entropy over the classes."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upgate.config.values import Section, SpecValues
 from upgate.model.backbone import Head, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
@@ -22,9 +21,7 @@ class SentimentNet(nn.Module):
     is 0 and stays 0. `activation_hooks["tokens"]` takes the tokens, (B, T).
     """
 
-    def __init__(
-        self, vocabulary: int, classes: int, embedding: int, model: dict[str, Any]
-    ) -> None:
+    def __init__(self, vocabulary: int, classes: int, embedding: int, model: Section) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=0)
         self.backbone = build_backbone(embedding, model)
@@ -46,7 +43,7 @@ class SentimentModule(RecipeModule):
 
     net: SentimentNet
 
-    def __init__(self, spec: dict[str, Any], state: dict[str, Any]) -> None:
+    def __init__(self, spec: SpecValues, state: Section) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(derive(spec["seed"], "init"))
             classes, width = len(state["classes"]), spec["task"]["embedding"]

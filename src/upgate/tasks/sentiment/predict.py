@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import torch
 
+from upgate.config.values import Section
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.reviews.formats import clean_text
 from upgate.data.reviews.reader import read_texts
@@ -17,7 +17,7 @@ from upgate.tasks.sentiment.module import SentimentModule
 BATCH = 256
 
 
-def predict_labels(overrides: Sequence[str], checkpoint: Mapping[str, Any]) -> pd.DataFrame:
+def predict_labels(overrides: Sequence[str], checkpoint: Section) -> pd.DataFrame:
     """Label the text of the overrides, of a file, or of standard input: a row per text."""
     return label(checkpoint, texts(dict(word.split("=", 1) for word in overrides)))
 
@@ -37,7 +37,7 @@ def texts(options: Mapping[str, str]) -> list[str]:
     return cleaned
 
 
-def label(checkpoint: Mapping[str, Any], cleaned: list[str]) -> pd.DataFrame:
+def label(checkpoint: Section, cleaned: list[str]) -> pd.DataFrame:
     """text, label, probability of that label, and p_<class> of each class."""
     hyperparameters = checkpoint["hyper_parameters"]
     state = hyperparameters["state"]
@@ -52,7 +52,7 @@ def label(checkpoint: Mapping[str, Any], cleaned: list[str]) -> pd.DataFrame:
     return frame
 
 
-def logits(module: SentimentModule, state: Mapping[str, Any], cleaned: list[str]) -> torch.Tensor:
+def logits(module: SentimentModule, state: Section, cleaned: list[str]) -> torch.Tensor:
     """(n, K), in the order of the texts."""
     corpus = tokenize(state["tokenizer"], cleaned, state["max_tokens"], None)
     rows = torch.arange(len(cleaned))

@@ -8,6 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from upgate.config.schema import build
+from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
 from upgate.page.figure import Comparison
@@ -54,24 +55,24 @@ class Sentiment(Task):
     table_type = Reviews
     predict_keys = ("text", "data.path")
 
-    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, config: Section) -> dict[str, Any]:
         return build(SentimentTask, config, "task").to_dict()
 
-    def load(self, source: Mapping[str, Any]) -> Reviews:
+    def load(self, source: Section) -> Reviews:
         check_source(source, SOURCES, self.name)
         return load_reviews(source)
 
     def datamodule(
         self,
         table: Reviews,
-        settings: Mapping[str, Any],
-        split: Mapping[str, Any],
+        settings: Section,
+        split: Section,
         fold: int,
-        config: Mapping[str, Any],
+        config: Section,
     ) -> SentimentDataModule:
         return SentimentDataModule(table, settings, split, fold, Path(config["cache"]))
 
-    def module(self, spec: dict[str, Any], data: SentimentDataModule) -> SentimentModule:
+    def module(self, spec: SpecValues, data: SentimentDataModule) -> SentimentModule:
         return SentimentModule(spec, data.state)
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
@@ -93,7 +94,7 @@ class Sentiment(Task):
         tables: Mapping[str, pd.DataFrame],
         twin: Path | None,
         name: str,
-        spec: dict[str, Any],
+        spec: SpecValues,
     ) -> Sequence[str]:
         predictions, other = tables["predictions"], figures.stored(twin, "predictions")
         columns = [str(column) for column in predictions]
@@ -123,9 +124,7 @@ class Sentiment(Task):
     def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
         return report.review_sections(comparison, w)
 
-    def predict(
-        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
-    ) -> pd.DataFrame:
+    def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_labels(overrides, checkpoint)
 
     def profile(self, table: Reviews) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 A nested search has a block of its own before each test block of walk-forward.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from upgate.config.values import Section
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError
 from upgate.tasks.search_blocks import FOLDS, Block, BlockRequest, split_overrides
@@ -47,7 +47,7 @@ def share_from(start: int, n: int) -> float:
     return (n - start + 0.5) / n
 
 
-def before_test(split: Mapping[str, Any], folds: Sequence[int], test: float) -> list[str]:
+def before_test(split: Section, folds: Sequence[int], test: float) -> list[str]:
     """Walk-forward folds that end a gap before the last `test` of the dates."""
     shortened = {**split, "folds": len(folds), "test": test}
     return split_overrides(shortened, "development", ("folds", "validation", "test", "gap"))

@@ -1,10 +1,9 @@
 """Prices: the shared backbone, a linear head, mean squared error on the scaled target."""
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 
+from upgate.config.values import Section, SpecValues
 from upgate.tasks.generic import SequenceModule
 from upgate.types import Batch
 
@@ -15,7 +14,7 @@ class StockModule(SequenceModule):
     `spec`: a RunSpec's plain values; `scaling`: the fitted transforms.
     """
 
-    def __init__(self, spec: dict[str, Any], scaling: dict[str, Any]) -> None:
+    def __init__(self, spec: SpecValues, scaling: Section) -> None:
         super().__init__(spec, len(spec["task"]["features"]), 1, {"scaling": scaling})
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:

@@ -1,6 +1,6 @@
 """The next forecast of prices from a stored run, preprocessing included."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from upgate.config import compose as config
+from upgate.config.values import Section
 from upgate.data.prices.features import Panel
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
@@ -16,9 +17,7 @@ from upgate.tasks.base import Fetch
 from upgate.tasks.stock.module import StockModule
 
 
-def predict_prices(
-    overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
-) -> pd.DataFrame:
+def predict_prices(overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
     """Forecast from the last day of the prices that the overrides name, else of the run's own."""
     return forecast_next(checkpoint, load_prices(source(overrides, fetch)).table)
 
@@ -32,7 +31,7 @@ def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
     return config.compose([*overrides] if chosen else ["data=prices", *overrides])["data"]
 
 
-def forecast_next(checkpoint: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+def forecast_next(checkpoint: Section, table: pd.DataFrame) -> pd.DataFrame:
     """Forecast from each ticker's last day: a row per ticker.
 
     In target units and, where the target means a price, in price.

@@ -8,6 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from upgate.config.schema import build
+from upgate.config.values import Section, SpecValues
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import check_chronological
@@ -58,29 +59,29 @@ class Stock(Task):
     table_type = Prices
     predict_keys = ("data",)
 
-    def settings(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, config: Section) -> dict[str, Any]:
         return build(StockTask, config, "task").to_dict()
 
-    def split(self, config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    def split(self, config: Section, settings: Section) -> dict[str, Any]:
         return check_chronological(config, settings["horizon"])
 
-    def load(self, source: Mapping[str, Any]) -> Prices:
+    def load(self, source: Section) -> Prices:
         check_source(source, SOURCES, self.name)
         return load_prices(source)
 
     def datamodule(
         self,
         table: Prices,
-        settings: Mapping[str, Any],
-        split: Mapping[str, Any],
+        settings: Section,
+        split: Section,
         fold: int,
-        config: Mapping[str, Any],
+        config: Section,
     ) -> StockDataModule:
         return StockDataModule(
             table, dict(settings), dict(split), fold, config["data"].get("bad", "refuse")
         )
 
-    def module(self, spec: dict[str, Any], data: StockDataModule) -> StockModule:
+    def module(self, spec: SpecValues, data: StockDataModule) -> StockModule:
         return StockModule(spec, data.tensors.scaling)
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
@@ -92,7 +93,7 @@ class Stock(Task):
         tables: Mapping[str, pd.DataFrame],
         twin: Path | None,
         name: str,
-        spec: dict[str, Any],
+        spec: SpecValues,
     ) -> Sequence[str]:
         drawn = draw_forecast(tables["forecasts"], spec["task"]["target"], name)
         figures.save_figure(drawn, folder / "forecast.png")
@@ -108,9 +109,7 @@ class Stock(Task):
     def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
         return report.price_sections(comparison, w)
 
-    def predict(
-        self, overrides: Sequence[str], checkpoint: Mapping[str, Any], fetch: Fetch
-    ) -> pd.DataFrame:
+    def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_prices(overrides, checkpoint, fetch)
 
     def profile(self, table: Prices) -> dict[str, Any]:
