@@ -19,6 +19,16 @@ MADE = re.compile(  # keys that the code puts together
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
 )
 
+TERMS = {  # English -> the one Chinese term, and the other words for it that no text uses
+    "equivalent": ("等效", ("等价", "相当于")),
+    "baseline": ("基线", ("基准", "对照组")),
+    "twin": ("孪生对照", ()),
+    "recipe": ("配方", ("方案", "食谱")),
+    "engagement": ("生效", ("参与度",)),
+}
+REPO = Path(__file__).parents[2]
+CHINESE = ("README.zh-CN.md", "docs/cluster.zh-CN.md")
+
 
 def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
@@ -50,6 +60,30 @@ def test_every_text_is_used(path: Path) -> None:
     source = source_of(path)
     unused = {key for key in read_texts(path) if not re.search(f"[\"']{key}[\"']", source)}
     assert {key for key in unused if not MADE.match(key)} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_each_term_has_one_chinese_word(path: Path) -> None:
+    for key, texts in read_texts(path).items():
+        english = re.sub(r"\{\w+\}", "", texts["en"]).lower()
+        for term, (chinese, others) in TERMS.items():
+            if re.search(rf"\b{term}s?\b", english):
+                assert chinese in texts["zh"], f"{key}: {term} is {chinese}"
+            assert not any(other in texts["zh"] for other in others), f"{key}: {term} is {chinese}"
+
+
+@pytest.mark.skipif(not (REPO / CHINESE[0]).exists(), reason="not a checkout")
+@pytest.mark.parametrize("name", CHINESE)
+def test_chinese_pages_use_the_words_of_the_report(name: str) -> None:
+    page = (REPO / name).read_text(encoding="utf-8")
+    for term, (chinese, others) in TERMS.items():
+        assert not [other for other in others if other in page], f"{term} is {chinese}"
+    assert page.count("孪生") == page.count("孪生对照")
+    if name == CHINESE[0]:
+        report = read_texts(SOURCE / "report" / "translations.yaml")
+        for verdict in ("helps", "hurts", "equivalent", "undecided"):
+            assert f"*{report[verdict]['zh']}*（{verdict}" in page
+        assert all(chinese in page for chinese, _ in TERMS.values())
 
 
 def write(path: Path, texts: Mapping[str, str]) -> Path:

@@ -271,7 +271,11 @@ def test_warnings_stand_at_the_top() -> None:
     bad = replace(bad, aa=replace(made.aa, word="hurts"))
     html = page(bad, Tables())
     top = html[: html.index("<section>")]
-    assert "missing runs: 2" in top and "A/A found" in top and "A control fails" in top
+    assert (
+        "missing runs: 2" in top
+        and "A/A control shows a difference" in top
+        and "A control fails" in top
+    )
     assert 'class="warning"' not in page(made, Tables())
 
 

@@ -113,7 +113,7 @@ def test_the_report_says_what_was_equal_and_how_to_ask_for_the_other() -> None:
         name: Cost(10.0, 1.0, step, 100.0, 4.0)
         for name, step in (("traditional", 0.01), ("upgraded", 0.0103))
     }
-    assert "within 5% in time" in page(replace(made, cost=cost), Tables())
+    assert "times differ by less than 5%" in page(replace(made, cost=cost), Tables())
     html = page(made, Tables())  # a step of upgraded takes 8% longer there
     assert "a step of upgraded takes 1.083 times" in html.replace("1.08 ", "1.083 ")
     assert "upgate study --yes study=pair task=stock study.budget=wall" in html
@@ -124,6 +124,6 @@ def test_the_report_says_what_was_equal_and_how_to_ask_for_the_other() -> None:
         )
         assert heading in html and ">12.5<" in html and "study.budget=wall" not in html
     same = replace(wall, epochs={"traditional": 4, "upgraded": 4})
-    assert "came to the same epochs" in page(
+    assert "gave all recipes the same number of epochs" in page(
         replace(made, study=replace(made.study, wall=same)), Tables()
     )
