@@ -15,7 +15,7 @@ SOURCE = Path(upgate.__file__).parent
 FILES = sorted(SOURCE.rglob("translations.yaml"))
 MADE = re.compile(  # keys that the code puts together
     r"(helps|hurts|equivalent|undecided)$|scale_(log|plain)$|said_\w+|setting_\w+"
-    r"|claim_(in|less|excess|linear|beyond)_\w+|scores_(stock|sentiment)$"
+    r"|claim_(scores|less|excess|linear|beyond)$|claim_in_\w+"
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
 )
 
