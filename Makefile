@@ -54,6 +54,7 @@ lint: $(READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 audit: $(READY) ## published vulnerabilities of the pinned dependencies, by pip-audit
 	@.ci/audit $(BIN)/pip-audit
