@@ -28,7 +28,7 @@ from upgate.experiment.jobs import make_pair
 from upgate.experiment.progress import RunProgress, TimedProgress
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job, make_result
-from upgate.run.table_cache import TableCache, packed
+from upgate.run.table_cache import TableCache, pack
 from upgate.store.store import Store
 
 Answer = Callable[[WorkRequest], WorkResponse]
@@ -254,9 +254,9 @@ TABLES: dict[str, Callable[[], Any]] = {
 def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) -> None:
     table = TABLES[made]()
     shelf = TableCache.at(f"{scheme}{tmp_path}/a b")
-    shelf.put(table)
-    shelf.put(table)
-    again = TableCache(shelf.place).take(table.hash(), type(table))
+    shelf.save(table)
+    shelf.save(table)
+    again = TableCache(shelf.location).load(table.hash(), type(table))
     pd.testing.assert_frame_equal(again.table, table.table)  # type: ignore[attr-defined]
     assert {**vars(again), "table": 0} == {**vars(table), "table": 0}
     assert (shelf.folder is None) == (scheme == "memory:/")
@@ -273,14 +273,14 @@ def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:
         UserError,
         match=r"cannot be read from .* cache=\.\.\. must be a folder that all machines share",
     ):
-        shelf.take(one.hash(), type(one))
-    shelf.put(one)
-    Path(shelf.path(one.hash())).write_bytes(packed(other))
+        shelf.load(one.hash(), type(one))
+    shelf.save(one)
+    Path(shelf.path(one.hash())).write_bytes(pack(other))
     with pytest.raises(UserError, match="holds other data than its name says"):
-        shelf.take(one.hash(), type(one))
-    Path(shelf.path(one.hash())).write_bytes(packed(other)[:999])
+        shelf.load(one.hash(), type(one))
+    Path(shelf.path(one.hash())).write_bytes(pack(other)[:999])
     with pytest.raises(UserError, match="cannot be read from"):
-        shelf.take(one.hash(), type(one))
+        shelf.load(one.hash(), type(one))
 
 
 @pytest.mark.parametrize("cache", ["nowhere://bucket/x", "s3://bucket/x", "/proc/nothing"])
@@ -289,7 +289,7 @@ def test_a_cache_that_cannot_be_is_one_sentence(cache: str) -> None:
     if cache.startswith("s3") and find_spec("s3fs"):
         pytest.skip("s3fs is installed, and would ask a server")
     with pytest.raises(UserError, match="cannot be written to") as error:
-        TableCache.at(cache).put(prices)
+        TableCache.at(cache).save(prices)
     assert "\n" not in str(error.value)
 
 

@@ -45,7 +45,7 @@ def cached_tables(digests: list[str]) -> list[Any]:
     tables = []
     for digest in digests:
         stored = json.loads(pq.read_schema(cache.path(digest)).metadata[b"upgate"])
-        tables.append(cache.take(digest, types[stored["kind"]]))
+        tables.append(cache.load(digest, types[stored["kind"]]))
     return tables
 
 

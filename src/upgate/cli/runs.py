@@ -10,7 +10,7 @@ from rich.text import Text
 
 from upgate.console import new_table, number
 from upgate.errors import UserError
-from upgate.run.result import difference, finite, scores
+from upgate.run.result import difference, replace_non_finite, scores
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -35,7 +35,7 @@ def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
     twins |= store.finished({row.tags.get("upgate.twin_key", "") for row in rows} - {"", *twins})
     listed = [listing(row, twins.get(row.tags.get("upgate.twin_key", "")), store) for row in rows]
     if as_json:
-        print(json.dumps(finite(listed), indent=1, ensure_ascii=False))
+        print(json.dumps(replace_non_finite(listed), indent=1, ensure_ascii=False))
     else:
         show(listed, Console())
     return 0

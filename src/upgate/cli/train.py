@@ -133,7 +133,7 @@ def aggregate(results: Sequence[Result]) -> dict[str, float]:
 
 def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result]) -> None:
     if len(chosen) == 1 and chosen[0].status == "FINISHED":
-        show.show_one(console, chosen[0])
+        show.show_run(console, chosen[0])
         if not chosen[0].diverged:
             pictures = ", ".join(get_task(chosen[0].task).pictures)
             console.print(f"in {chosen[0].folder}: {pictures}", highlight=False, soft_wrap=True)
@@ -142,7 +142,7 @@ def report(console: Console, chosen: Sequence[Result], failed: Sequence[Result])
             f"next: make ui; or several seeds, as in {more}", highlight=False, soft_wrap=True
         )
     elif len(chosen) > 1:
-        show.show_many(console, chosen)
+        show.show_runs(console, chosen)
         console.print("next: make ui, or upgate runs", highlight=False)
     if failed:
         show_failures(console, failed)

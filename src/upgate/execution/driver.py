@@ -139,7 +139,7 @@ class Driver:
         if self.listener is not None:
             self.listener.on_run_start(job, self.executor)
         if not self.executor.in_process and job.spec.data not in self.saved:
-            self.tables.put(self.fetch(job)[0])
+            self.tables.save(self.fetch(job)[0])
             self.saved.add(job.spec.data)
         self.attempts[job.spec.key] += 1
         self.training[self.executor.submit(self.request(job))] = job
@@ -151,7 +151,7 @@ class Driver:
             parent=job.parent or self.parent.id,
             root=str(self.store.root),
             uri=self.store.uri,
-            cache=self.tables.place,
+            cache=self.tables.location,
         )
 
     def collect(self, job: Job, future: Future[WorkResponse]) -> None:

@@ -7,6 +7,7 @@ from textwrap import shorten
 import yaml
 from rich.console import Console
 
+from upgate.config.values import Knobs
 from upgate.execution.work import Interrupted
 from upgate.run.job import Fetch, Job, flatten_spec, make_result, make_tags, read_result, run_folder
 from upgate.run.result import Result
@@ -54,7 +55,7 @@ def run_job(
     return result
 
 
-def _neutral_arguments(job: Job) -> dict[str, object]:
+def _neutral_arguments(job: Job) -> Knobs:
     """The Trainer's arguments that decide no numbers: those that are not in the spec."""
     in_spec = {*job.spec.budget.to_dict(), "precision"}
     return {name: value for name, value in job.config.trainer.items() if name not in in_spec}

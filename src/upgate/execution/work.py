@@ -42,7 +42,7 @@ class WorkRequest:
 
     @classmethod
     def from_dict(cls, payload: Payload) -> "WorkRequest":
-        twin = Result(**payload["twin"]) if payload["twin"] else None
+        twin = Result.from_dict(payload["twin"]) if payload["twin"] else None
         return cls(**{**payload, "job": Job.from_dict(payload["job"]), "twin": twin})
 
 
@@ -60,7 +60,7 @@ class WorkResponse:
 
     @classmethod
     def from_dict(cls, payload: Payload) -> "WorkResponse":
-        result = Result(**payload["result"]) if payload["result"] else None
+        result = Result.from_dict(payload["result"]) if payload["result"] else None
         return cls(**{**payload, "result": result})
 
     def unwrap(self) -> Result:

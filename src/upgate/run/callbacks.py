@@ -45,8 +45,8 @@ class EpochMetrics(pl.Callback):
             "train/loss": float(
                 trainer.strategy.reduce(module.train_loss.compute(), reduce_op="mean")
             ),
-            "val/loss": value(module.validation_loss),
-            "val/score": value(module.validation_score),
+            "val/loss": compute_or_nan(module.validation_loss),
+            "val/score": compute_or_nan(module.validation_score),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             "seconds": self.seconds,
             **{f"engagement/{key}": number for key, number in module.measured.items()},
@@ -69,9 +69,10 @@ class EpochMetrics(pl.Callback):
 
 
 class BestCheckpoint(pl.Callback):
-    """Keep the weights that the recipe's stopping wants (`best.ckpt`) and the state to go on from (`last.ckpt`); stop when it is done.
+    """Keep the weights that the recipe's stopping chooses, and the state to go on from.
 
-    Files appear whole or not at all: a kill leaves the previous one.
+    Those are `best.ckpt` and `last.ckpt`. Training stops when `stopping` says so. A file appears
+    complete or not at all: a kill leaves the previous one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,20 +97,20 @@ class BestCheckpoint(pl.Callback):
         save(trainer, self.last, weights_only=False)
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        none_kept = not (
-            self.validated or self.best.exists()
-        )  # a budget that ends before the first validation
+        # a budget that ends before the first validation keeps nothing
+        none_kept = not (self.validated or self.best.exists())
         if none_kept or not module.recipe.stopping.keeps_best:
             with module.recipe.averaged_weights():
                 save(trainer, self.best, weights_only=True)
 
 
-def value(metric: Any) -> float:
-    """A mean; NaN before the first validation."""
+def compute_or_nan(metric: Any) -> float:
+    """A metric's value; NaN before the first validation."""
     return float(metric.compute()) if metric.update_called else math.nan
 
 
 def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
+    """Save a checkpoint that appears complete or not at all."""
     partial = path.with_suffix(".partial")
     trainer.save_checkpoint(partial, weights_only=weights_only)
     if trainer.is_global_zero:
@@ -117,7 +118,7 @@ def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
 
 
 class ProgressBar(pl.Callback):
-    """One line per run: epoch, loss, time left. Nothing where nobody looks (no terminal)."""
+    """One line per run: epoch, loss, time left. Nothing where the output is no terminal."""
 
     EVERY = 10  # batches between refreshes
 
@@ -125,7 +126,7 @@ class ProgressBar(pl.Callback):
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[message]}"),
             TimeRemainingColumn(),
         )
         self.progress = Progress(
@@ -136,7 +137,7 @@ class ProgressBar(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         total = int(trainer.estimated_stepping_batches)
         self.task = self.progress.add_task(
-            self.name, total=total, completed=trainer.global_step, said=""
+            self.name, total=total, completed=trainer.global_step, message=""
         )
         self.progress.disable = self.progress.disable or not trainer.is_global_zero
         self.progress.start()
@@ -149,8 +150,9 @@ class ProgressBar(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
         if not trainer.sanity_checking:
-            said = f"epoch {trainer.current_epoch + 1}  validation loss {float(module.validation_loss.compute()):.4f}"
-            self.progress.update(self.task, said=said)
+            loss = float(module.validation_loss.compute())
+            message = f"epoch {trainer.current_epoch + 1}  validation loss {loss:.4f}"
+            self.progress.update(self.task, message=message)
 
     def on_train_end(self, *_: Any) -> None:
         self.progress.stop()

@@ -39,7 +39,6 @@ class Datasets:
         key = json.dumps([spec.data, task, split, spec.fold], sort_keys=True)
         if key not in self._data:
             config = {**job.config.to_dict(), "cache": str(self._prepared_folder(job))}
-            get_task(spec.task.name).check_code(task)
             self._data[key] = get_task(spec.task.name).datamodule(
                 table, task, split, spec.fold, config
             )
@@ -50,7 +49,7 @@ class Datasets:
             return self.table(job.spec.task.name, job.config.data)
         digest = job.spec.data
         if digest not in self._tables:
-            self._tables[digest] = self._cache.take(digest, get_task(job.spec.task.name).table_type)
+            self._tables[digest] = self._cache.load(digest, get_task(job.spec.task.name).table_type)
         return self._tables[digest]
 
     def _prepared_folder(self, job: Job) -> Path:

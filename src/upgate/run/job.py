@@ -11,7 +11,7 @@ from upgate.config.choices import REGULARIZATION
 from upgate.config.run_config import RunConfig
 from upgate.config.values import Knobs, Value
 from upgate.data.datamodule import FoldDataModule
-from upgate.run.result import Result, own
+from upgate.run.result import Result, own_metrics
 from upgate.run.spec import RunSpec
 from upgate.store.record import Row
 from upgate.tasks.base import Table
@@ -148,7 +148,7 @@ def read_result(row: Row, root: Path) -> Result:
         seed=int(row.tags.get("upgate.seed", 0)),
         fold=int(row.tags.get("upgate.fold", 0)),
         status=row.status,
-        metrics=own(row.metrics),
+        metrics=own_metrics(row.metrics),
         folder=str(run_folder(root, row.key)),
         diverged=row.diverged,
         weights=row.tags.get("upgate.weights", ""),

@@ -5,9 +5,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
+from upgate.files import write_atomic
+
+LOSS_CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """What a result says of its twin."""
+
+    key: str
+    run_id: str
+    metrics: dict[str, float]
 
 
 @dataclass
@@ -28,60 +39,72 @@ class Result:
     error: str = ""
     diverged: bool = False
     weights: str = ""  # hash of the kept weights
-    twin: dict[str, Any] | None = None  # key, run_id and metrics
+    twin: TwinResult | None = None
     difference: dict[str, float] = field(default_factory=dict)  # run minus twin
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        twin = TwinResult(**values["twin"]) if values["twin"] else None
+        return cls(**{**values, "twin": twin})
 
     def pair(self, twin: "Result") -> None:
         """Set the twin and the differences; a run that is its own twin differs by exactly 0."""
-        self.twin = {"key": twin.key, "run_id": twin.run_id, "metrics": scores(twin.metrics)}
+        self.twin = TwinResult(twin.key, twin.run_id, scores(twin.metrics))
         self.difference = difference(self.metrics, twin.metrics)
 
     def paired(self) -> dict[str, float]:
         """The twin's scores and the differences, under the names that the store gives them."""
-        theirs = self.twin["metrics"] if self.twin else {}
-        return {f"twin/{k}": v for k, v in theirs.items()} | {
-            f"difference/{k}": v for k, v in self.difference.items()
-        }
+        twin = self.twin.metrics if self.twin else {}
+        scores_of_twin = {f"twin/{key}": value for key, value in twin.items()}
+        differences = {f"difference/{key}": value for key, value in self.difference.items()}
+        return scores_of_twin | differences
 
     def write(self) -> None:
-        """Write `result.json` into the run's folder, whole or not at all; what is not finite is null, as JSON has no word for it."""
+        """Write `result.json` into the run's folder; null stands for numbers that are not finite.
+
+        The file appears complete or not at all.
+        """
+        values = replace_non_finite(asdict(self))
+        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         path = Path(self.folder) / "result.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps(finite(asdict(self)), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
-        partial.replace(path)
+        write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def scores(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that say how good a run is: those of the validation and test parts that are not a reference's."""
-    return {
-        k: v
-        for k, v in metrics.items()
-        if k.count("/") == 1 and k.split("/")[0] in ("test", "val") and k not in CURVES
-    }
+    """The scores of the validation and test parts, without those of baselines."""
+    return {key: value for key, value in metrics.items() if _is_score(key)}
 
 
-def own(metrics: Mapping[str, float]) -> dict[str, float]:
+def _is_score(key: str) -> bool:
+    part, *rest = key.split("/")
+    return part in ("test", "val") and len(rest) == 1 and key not in LOSS_CURVES
+
+
+def own_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """A stored run's own numbers: neither its twin's nor the last points of its curves."""
-    beside = ("twin/", "difference/", "train/")
+    others = ("twin/", "difference/", "train/")
+    curves = (*LOSS_CURVES, "lr")
     return {
-        k: v for k, v in metrics.items() if not k.startswith(beside) and k not in (*CURVES, "lr")
+        key: value
+        for key, value in metrics.items()
+        if not key.startswith(others) and key not in curves
     }
 
 
 def difference(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
-    """Run minus twin for every score that both have."""
-    ours, theirs = scores(run), scores(twin)
-    return {
-        k: ours[k] - theirs[k] for k in ours if k in theirs and math.isfinite(ours[k] - theirs[k])
+    """Run minus twin for every score that both have, where that is finite."""
+    candidate, baseline = scores(run), scores(twin)
+    differences = {
+        key: value - baseline[key] for key, value in candidate.items() if key in baseline
     }
+    return {key: value for key, value in differences.items() if math.isfinite(value)}
 
 
-def finite(value: Any) -> Any:
+def replace_non_finite(value: Any) -> Any:
+    """The same plain value with None for numbers that JSON cannot hold."""
     if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
+        return {key: replace_non_finite(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [finite(v) for v in value]
+        return [replace_non_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,10 +1,11 @@
-"""Tables by the hash of their content, where every worker can read them: a folder, or an object store by its URL.
+"""Tables by the hash of their content, where every worker can read them: a folder or a URL.
 
-`<cache>/tables/<hash>.parquet` holds the table and, in the schema's metadata, what else it is made of. Whoever takes one hashes
-it again: a worker on another machine trains on the driver's rows or not at all.
+`<cache>/tables/<hash>.parquet` holds the table and, in the schema's metadata, its other fields.
+`load` hashes what it reads: a worker on another machine trains on the command's rows or not at all.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -18,62 +19,62 @@ from upgate.errors import UserError
 from upgate.files import write_atomic
 from upgate.tasks.base import Table
 
-META = b"upgate"
+METADATA_KEY = b"upgate"
 
 
 @dataclass(frozen=True)
 class TableCache:
-    """`place`: an absolute folder, or a URL that fsspec knows, such as s3://bucket/folder."""
+    """`location`: an absolute folder, or a URL that fsspec knows, such as s3://bucket/folder."""
 
-    place: str
+    location: str
 
-    @staticmethod
-    def at(cache: str) -> "TableCache":
-        """The shelf of a `cache=...`, which may be relative to this process's folder, or file://..."""
+    @classmethod
+    def at(cls, cache: str) -> "TableCache":
+        """The cache of `cache=...`: file://..., another URL, or a folder, maybe a relative one."""
         if "://" not in cache:
-            return TableCache(str(Path(cache).resolve()))
+            return cls(str(Path(cache).resolve()))
         parts = urlsplit(cache)
-        return TableCache(unquote(parts.path) if parts.scheme == "file" else cache.rstrip("/"))
+        return cls(unquote(parts.path) if parts.scheme == "file" else cache.rstrip("/"))
 
     @property
     def folder(self) -> Path | None:
         """The folder, if it is one."""
-        return None if "://" in self.place else Path(self.place)
+        return None if "://" in self.location else Path(self.location)
 
     def prepared(self, root: Path) -> Path:
-        """Where tokens and references are kept: in the folder too, else beside this machine's runs."""
+        """Where tokens and baselines are kept: in the folder, else beside this machine's runs."""
         return self.folder or root / "prepared"
 
     def path(self, digest: str) -> str:
-        return f"{self.place}/tables/{digest}.parquet"
+        """Path or URL of the table with this hash."""
+        return f"{self.location}/tables/{digest}.parquet"
 
-    def put(self, table: Table) -> None:
-        """Write a table, whole or not at all, unless it is there. Raises UserError where that cannot be done."""
+    def save(self, table: Table) -> None:
+        """Write a table atomically, unless it is there. Raises UserError where that fails."""
         path = self.path(table.hash())
         try:
             if not self._exists(path):
-                self._write(path, packed(table))
+                self._write(path, pack(table))
         except (OSError, ValueError, ImportError) as error:  # the boundary to a disk or a service
             raise UserError(
-                f"the data cannot be written to {path} ({said(error)}); give another place, as in cache=..."
+                f"the data cannot be written to {path} ({_one_line(error)}); "
+                "give another folder or URL, as in cache=..."
             ) from error
 
-    def take(self, digest: str, table_type: type) -> Table:
-        """Read the table of that hash, whose type is its task's.
-
-        Raises UserError where it is not there, or is another one.
-        """
+    def load(self, digest: str, table_type: type) -> Table:
+        """The table with this hash. Raises UserError where there is none, or another one."""
         path = self.path(digest)
         try:
-            table = unpacked(self._read(path), table_type)
+            table = unpack(self._read(path), table_type)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            told = "cache=... must be a folder that all machines share, or an object store's URL"
             raise UserError(
-                f"the data cannot be read from {path} ({said(error)}); {told}"
+                f"the data cannot be read from {path} ({_one_line(error)}); "
+                "cache=... must be a folder that all machines share, or an object store's URL"
             ) from error
         if table.hash() != digest:
             raise UserError(
-                f"{path} holds other data than its name says (hash {table.hash()[:16]}); delete it and start again"
+                f"{path} holds other data than its name says (hash {table.hash()[:16]}); "
+                "delete it and start again"
             )
         return table
 
@@ -81,56 +82,56 @@ class TableCache:
     def _remote(self) -> Any:
         import fsspec
 
-        return fsspec.core.url_to_fs(self.place)[0]
+        return fsspec.core.url_to_fs(self.location)[0]
 
     def _exists(self, path: str) -> bool:
-        return Path(path).exists() if self.folder else self._remote.exists(path)
+        return Path(path).exists() if self.folder else bool(self._remote.exists(path))
 
     def _read(self, path: str) -> bytes:
-        return Path(path).read_bytes() if self.folder else self._remote.cat_file(path)
+        content: bytes = Path(path).read_bytes() if self.folder else self._remote.cat_file(path)
+        return content
 
     def _write(self, path: str, content: bytes) -> None:
         if not self.folder:
-            self._remote.pipe_file(
-                path, content
-            )  # an object appears whole; elsewhere the hash tells of half a file
+            # an object appears at once; where it does not, the hash tells of half a file
+            self._remote.pipe_file(path, content)
             return
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(Path(path), lambda file: file.write(content))
 
 
-def packed(table: Any) -> bytes:
-    """A table as a parquet file; its other fields and its columns' types (parquet knows no seconds) go into the metadata."""
-    others = {
-        field.name: getattr(table, field.name) for field in fields(table) if field.name != "table"
-    }
-    told = {
+def pack(table: Any) -> bytes:
+    """A table as a parquet file.
+
+    Its other fields and its columns' types (parquet knows no seconds) go into the metadata.
+    """
+    names = [field.name for field in fields(table) if field.name != "table"]
+    header = {
         "kind": type(table).__name__,
         "types": {name: str(kind) for name, kind in table.table.dtypes.items()},
-        "others": others,
+        "others": {name: getattr(table, name) for name in names},
     }
     arrow = pa.Table.from_pandas(table.table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata(
-        {**(arrow.schema.metadata or {}), META: json.dumps(told).encode()}
-    )
+    metadata = {**(arrow.schema.metadata or {}), METADATA_KEY: json.dumps(header).encode()}
     sink = pa.BufferOutputStream()
-    pq.write_table(arrow, sink)
-    return sink.getvalue().to_pybytes()
+    pq.write_table(arrow.replace_schema_metadata(metadata), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
-def unpacked(content: bytes, table_type: type) -> Table:
-    """The table of a parquet file. Raises ValueError for one of another type."""
+def unpack(content: bytes, table_type: type) -> Table:
+    """The inverse of `pack`. Raises ValueError for a table of another type."""
     arrow = pq.read_table(pa.BufferReader(content))
-    told = json.loads(arrow.schema.metadata[META])
-    if told["kind"] != table_type.__name__:
-        raise ValueError(f"it holds {told['kind']}, not {table_type.__name__}")
+    header: Mapping[str, Any] = json.loads(arrow.schema.metadata[METADATA_KEY])
+    if header["kind"] != table_type.__name__:
+        raise ValueError(f"a table of {header['kind']}, not of {table_type.__name__}")
     others = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in told["others"].items()
+        for name, value in header["others"].items()
     }
-    made: Table = table_type(arrow.to_pandas().astype(told["types"]), **others)
-    return made
+    table: Table = table_type(arrow.to_pandas().astype(header["types"]), **others)
+    return table
 
 
-def said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

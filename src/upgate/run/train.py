@@ -1,8 +1,12 @@
-"""One run: a spec and its data in, numbers and files out. It knows neither MLflow nor where it runs, and never returns a model."""
+"""One run: a spec and its data in, numbers and files out.
+
+It knows neither MLflow nor where it runs, and never returns a model.
+"""
 
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.multiprocessing import ProcessRaisedException
 
+from upgate.config.values import Knobs
 from upgate.data.datamodule import FoldDataModule
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
@@ -21,6 +26,8 @@ from upgate.recipe.gradient_guard import Diverged
 from upgate.run.callbacks import BestCheckpoint, EpochMetrics, Log, ProgressBar
 from upgate.run.spec import RunSpec
 from upgate.tasks.registry import get_task
+
+PARTS = {"validation": "val", "test": "test"}  # evaluated part -> prefix of its metrics
 
 
 @dataclass(frozen=True)
@@ -40,64 +47,66 @@ def train(
     log: Log,
     console: Console,
     name: str,
-    extra: dict[str, Any],
+    options: Knobs,
 ) -> Outcome:
-    """Train, keep the best weights in `folder/best.ckpt`, and judge those. Goes on from `folder/last.ckpt` if it is there.
+    """Train, keep the best weights in `folder/best.ckpt`, and evaluate those.
 
-    `extra` are Trainer arguments that decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
+    Goes on from `folder/last.ckpt` if it exists. `options`: Trainer arguments that decide no
+    numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
     task = get_task(spec.task.name)
     with warnings.catch_warnings():
         quiet()
-        learner = task.module(spec.to_dict(), data)
-        curves, keeper = EpochMetrics(log), BestCheckpoint(folder)
-        trainer = make_trainer(spec, extra, folder, [curves, keeper, ProgressBar(console, name)])
-        resume = keeper.last if keeper.last.exists() and counts_epochs(spec) else None
-        try:
-            trainer.fit(
-                learner,
-                datamodule=data.with_batching(spec.batch_size, spec.seed),
-                ckpt_path=resume,
-                weights_only=True,
-            )
-            steps = (
-                gather(learner, curves, keeper.last) if spec.budget.shared else trainer.global_step
-            )
-            diverged = not (keeper.best.exists() and is_finite(keeper.best))
-        except Diverged:
-            diverged, steps = True, trainer.global_step
-        except ProcessRaisedException as error:  # of a run that is shared out to several processes
-            if Diverged.__name__ not in str(error):
-                raise
-            diverged, steps = (
-                True,
-                gather(learner, curves, keeper.last) if keeper.last.exists() else 0,
-            )
-        metrics = engagement(learner, curves, steps)
+        module = task.module(spec.to_dict(), data)
+        curves, checkpoint = EpochMetrics(log), BestCheckpoint(folder)
+        callbacks = [curves, checkpoint, ProgressBar(console, name)]
+        trainer = make_trainer(spec, options, folder, callbacks)
+        steps, diverged = _fit(trainer, module, data, spec, curves, checkpoint)
+        metrics = measure_engagement(module, curves, steps)
+        curve = pd.DataFrame(curves.points)
         if diverged:
-            return Outcome(
-                metrics | {task.metric.key: task.metric.worst},
-                {"curve": pd.DataFrame(curves.points)},
-                True,
-            )
-        restore(learner, keeper.best)
-        judged = {
-            part: task.evaluate(data, part, predict(learner, data, part, extra, spec))
-            for part in ("validation", "test")
-        }
-    for part, judgement in judged.items():
-        short = {"validation": "val"}.get(part, part)
-        metrics |= {f"{short}/{key}": value for key, value in judgement.metrics.items()}
-    tables = {**judged["test"].tables, "curve": pd.DataFrame(curves.points)}
-    return Outcome(metrics, tables, False, weights_hash(learner.net))
+            worst = {task.metric.key: task.metric.worst}
+            return Outcome(metrics | worst, {"curve": curve}, True)
+        restore(module, checkpoint.best)
+        tables: dict[str, pd.DataFrame] = {}
+        for part, prefix in PARTS.items():
+            output = predict(module, data, part, options, spec)
+            evaluation = task.evaluate(data, part, output)
+            metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
+            tables = evaluation.tables  # in the end the test part's
+    return Outcome(metrics, {**tables, "curve": curve}, False, weights_hash(module.net))
 
 
-def gather(learner: RecipeModule, curves: EpochMetrics, last: Path) -> int:
-    """Take over what the processes of a shared run leave behind: their first one's last checkpoint; return the steps that they made."""
+def _fit(
+    trainer: pl.Trainer,
+    module: RecipeModule,
+    data: FoldDataModule,
+    spec: RunSpec,
+    curves: EpochMetrics,
+    checkpoint: BestCheckpoint,
+) -> tuple[int, bool]:
+    """Train; the steps made, and whether the run diverged."""
+    last = checkpoint.last
+    resume = last if last.exists() and resumes_exactly(spec) else None
+    batches = data.with_batching(spec.batch_size, spec.seed)
+    try:
+        trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
+    except Diverged:
+        return trainer.global_step, True
+    except ProcessRaisedException as error:  # of a run that several processes share
+        if Diverged.__name__ not in str(error):
+            raise
+        return gather(module, curves, last) if last.exists() else 0, True
+    steps = gather(module, curves, last) if spec.budget.shared else trainer.global_step
+    return steps, not (checkpoint.best.exists() and is_finite(checkpoint.best))
+
+
+def gather(module: RecipeModule, curves: EpochMetrics, last: Path) -> int:
+    """Take over what the processes of a shared run leave: the last checkpoint; the steps made."""
     state = torch.load(last, weights_only=True, map_location="cpu")
     curves.load_state_dict(state["callbacks"][curves.state_key])
-    learner.on_load_checkpoint(state)
+    module.on_load_checkpoint(state)
     for epoch, point in enumerate(curves.points, start=1):
         curves.log_point(point, epoch)  # a forked process tells the store nothing
     return int(state["global_step"])
@@ -110,69 +119,80 @@ def dry_run(
     torch.set_num_threads(spec.threads)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         quiet()
-        learner = get_task(spec.task.name).module(spec.to_dict(), data)
+        module = get_task(spec.task.name).module(spec.to_dict(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
-        trainer.fit(learner, datamodule=data.with_batching(spec.batch_size, spec.seed))
+        trainer.fit(module, datamodule=data.with_batching(spec.batch_size, spec.seed))
 
 
-def counts_epochs(spec: RunSpec) -> bool:
-    """Whether Lightning resumes this budget exactly: with max_steps it loses its place (2.6.6), so such a run starts again."""
+def resumes_exactly(spec: RunSpec) -> bool:
+    """Whether Lightning resumes this budget exactly; if not, such a run starts again.
+
+    With max_steps Lightning 2.6.6 loses its position.
+    """
     return spec.budget.max_steps == -1 and spec.budget.max_time is None
 
 
 def make_trainer(
-    spec: RunSpec, extra: dict[str, Any], folder: Path, callbacks: list[pl.Callback]
+    spec: RunSpec, options: Knobs, folder: Path, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
-    ours: dict[str, Any] = {
+    """Lightning's Trainer for a spec; nothing is logged or kept but by `callbacks`."""
+    silent: Mapping[str, Any] = {
         "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
-        "enable_progress_bar": False,
         "num_sanity_val_steps": 0,
         "default_root_dir": folder,
     }
-    asked = spec.budget.to_dict() | extra | {"precision": spec.precision}
-    if asked.get("enable_progress_bar") is False:
+    requested = {**spec.budget.to_dict(), **options, "precision": spec.precision}
+    if requested.get("enable_progress_bar") is False:
         callbacks = [c for c in callbacks if not isinstance(c, ProgressBar)]
-    return pl.Trainer(**ours | asked | {"enable_progress_bar": False}, callbacks=callbacks)
+    arguments: Any = {**silent, **requested, "enable_progress_bar": False}
+    return pl.Trainer(**arguments, callbacks=callbacks)
 
 
 def predict(
-    learner: RecipeModule, data: FoldDataModule, part: str, extra: dict[str, Any], spec: RunSpec
+    module: RecipeModule, data: FoldDataModule, part: str, options: Knobs, spec: RunSpec
 ) -> Tensor:
-    """The net's outputs for a part, (n, ...), by a Trainer without the limits that a user may have set on the training one."""
-    place = {
-        k: v for k, v in (spec.budget.to_dict() | extra).items() if k in ("accelerator", "devices")
-    }
-    place |= {"devices": 1} if spec.budget.shared else {}
-    silent = {
+    """The network's outputs for a part, (n, ...).
+
+    By a Trainer without the limits that a user may have set on the training one.
+    """
+    devices = 1 if spec.budget.shared else options.get("devices", "auto")
+    arguments: Any = {
+        "accelerator": options.get("accelerator", spec.budget.accelerator),
+        "devices": devices,
         "logger": False,
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
+        "precision": spec.precision,
     }
-    trainer = pl.Trainer(**place, **silent, precision=spec.precision)  # type: ignore[arg-type]
-    return torch.cat(trainer.predict(learner, data.part(part)))  # type: ignore[arg-type]
+    outputs: Any = pl.Trainer(**arguments).predict(module, data.part(part))
+    return torch.cat(outputs)
 
 
-def restore(learner: RecipeModule, path: Path) -> None:
+def restore(module: RecipeModule, path: Path) -> None:
     """Load the kept weights, and only those."""
-    learner.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
+    module.load_state_dict(_load_weights(path))
 
 
 def is_finite(path: Path) -> bool:
-    state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
-    return all(
-        bool(torch.isfinite(w).all()) for name, w in state.items() if name.startswith("net.")
-    )
+    """Whether all weights of the network in a checkpoint are finite."""
+    weights = [w for name, w in _load_weights(path).items() if name.startswith("net.")]
+    return all(bool(torch.isfinite(w).all()) for w in weights)
 
 
-def engagement(learner: RecipeModule, curves: EpochMetrics, steps: int) -> dict[str, float]:
+def _load_weights(path: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
+    return state
+
+
+def measure_engagement(module: RecipeModule, curves: EpochMetrics, steps: int) -> dict[str, float]:
     """What the parts did, and what it cost."""
-    recipe = learner.recipe
+    recipe = module.recipe
     last = curves.points[-1] if curves.points else {}
-    numbers = {f"engagement/{key}": value for key, value in recipe.engagement().items()}
-    numbers |= {f"engagement/{key}": value for key, value in recipe.layerwise.timing().items()}
+    parts = recipe.engagement() | recipe.layerwise.timing()
+    numbers = {f"engagement/{key}": value for key, value in parts.items()}
     numbers |= {key: value for key, value in last.items() if key.startswith("engagement/")}
     return numbers | {
         "seconds": curves.seconds,
@@ -186,9 +206,8 @@ def engagement(learner: RecipeModule, curves: EpochMetrics, steps: int) -> dict[
 def quiet() -> None:
     """Silence Lightning's advice that does not hold here; each for its reason."""
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(
-            logging.ERROR
-        )  # devices found, tips, epochs reached: said better elsewhere
+        # devices, tips, the last epoch: the console and the store say what matters of these
+        logging.getLogger(name).setLevel(logging.ERROR)
     for message in (
         ".*does not have many workers.*",  # batches come from memory: a worker would only copy them
         ".*GPU available but not used.*",
