@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.config.choices import PARTS, choices
 from upgate.errors import UserError
 
@@ -123,7 +123,7 @@ def pages(cards: Path, results: Path) -> dict[Path, str]:
 
 
 def main(words: list[str]) -> None:
-    options = overridden({"cards": "docs/parts", "results": "docs/results"}, words)
+    options = read_options({"cards": "docs/parts", "results": "docs/results"}, words)
     try:
         texts = pages(Path(options["cards"]), Path(options["results"]))
     except UserError as error:

@@ -24,7 +24,7 @@ from cluster_places import ROOT, Place, places, workers  # it lets us import wha
 from rich.console import Console
 
 from helpers.execution import killer
-from upgate.cli.entry import pairs
+from upgate.cli.arguments import read_pairs
 from upgate.experiment.session import Session
 from upgate.report.tune import search_files
 from upgate.run.datasets import Datasets
@@ -110,7 +110,7 @@ class Seen:
 
 
 def main(given: Sequence[str]) -> int:
-    asked = {"out": str(ROOT / "docs/results/cluster.md")} | pairs(given, ("out", "root"))
+    asked = {"out": str(ROOT / "docs/results/cluster.md")} | read_pairs(given, ("out", "root"))
     load = os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory(prefix="upgate-") as folder,

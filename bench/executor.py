@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.runs import runs_command
 from upgate.cli.train import train_command
 from upgate.experiment.jobs import expand_jobs
@@ -35,7 +35,7 @@ ASKED = {"workers": "2", "seeds": "6", "stored": "2000"}
 
 
 def main() -> None:
-    asked = overridden(ASKED, sys.argv[1:])
+    asked = read_options(ASKED, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         throughput(Path(folder), int(asked["workers"]), int(asked["seeds"]))
         many(Path(folder), int(asked["stored"]))

@@ -27,7 +27,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.config.compose import choices
 from upgate.experiment.jobs import make_pair
 from upgate.recipe.layerwise.blocks import Blocks
@@ -296,7 +296,7 @@ def page(asked: dict[str, str], words: list[str]) -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    asked = overridden(OWN, words)
+    asked = read_options(OWN, words)
     torch.set_num_threads(1)
     clock = {"processor": time.process_time, "wall": time.perf_counter}[asked["clock"]]
     with warnings.catch_warnings(), patch.object(time, "perf_counter", clock):

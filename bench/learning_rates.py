@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.train import train_command
 from upgate.data.prices.features import Floats
 from upgate.store.store import Store
@@ -102,7 +102,9 @@ def as_good(scores: dict[float, Floats]) -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    asked = overridden({"targets": "return,level,volatility", "root": "runs/learning-rates"}, words)
+    asked = read_options(
+        {"targets": "return,level,volatility", "root": "runs/learning-rates"}, words
+    )
     blank = " | ".join([""] * (len(RATES["sgd"]) - 2))
     for target in asked["targets"].split(","):
         print(

@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.config.compose import PARTS, choices, compose
 from upgate.run.provenance import git_state
 
@@ -251,7 +251,7 @@ def describe_code() -> str:
 
 
 def main(words: list[str]) -> None:
-    options = overridden({"out": "docs/results/parts.md", "processes": "2"}, words)
+    options = read_options({"out": "docs/results/parts.md", "processes": "2"}, words)
     load, since, code = os.getloadavg()[0], time.perf_counter(), describe_code()
     tests = suite(int(options["processes"]))
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.data.prices.reader import read_prices
 from upgate.data.reviews.reader import read_reviews
 from upgate.errors import UserError
@@ -36,7 +36,7 @@ def as_prices(path: Path) -> tuple[str, str]:
 
 
 def main(words: list[str]) -> None:
-    asked = overridden({"data": "../shared/data/raw"}, words)
+    asked = read_options({"data": "../shared/data/raw"}, words)
     files = [path for path in sorted(Path(asked["data"]).iterdir()) if path.is_file()]
     print("| file | as prices | as prices, `data.bad=drop` | as reviews |\n|---|---|---|---|")
     for path in files:

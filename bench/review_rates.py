@@ -14,7 +14,7 @@ from statistics import fmean
 
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.train import train_command
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
@@ -83,7 +83,7 @@ def main(words: list[str]) -> None:
         "root": "runs/review-rates",
         "threads": "1",
     }
-    asked = overridden(asked, words)
+    asked = read_options(asked, words)
     there = corpora(asked["data"])
     for optimizer in asked["optimizers"].split(","):
         rates = RATES[optimizer]

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.train import train_command
 from upgate.experiment.jobs import expand_jobs
 from upgate.run.datasets import Datasets
@@ -87,7 +87,7 @@ def main(words: list[str]) -> None:
         "data": "../shared/data/sentiment",
         "root": "runs/review-results",
     }
-    asked = overridden(asked, words)
+    asked = read_options(asked, words)
     for name in asked["sets"].split(","):
         title, source = SETS[name]
         shown = [

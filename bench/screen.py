@@ -24,7 +24,7 @@ from typing import Any
 
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.train import train_command
 from upgate.config.choices import PARTS, REGULARIZATION, choices
 from upgate.config.compose import compose
@@ -349,7 +349,7 @@ def main(words: list[str]) -> None:
         "out": "docs/results",
         "share": "0/1",  # of the recipes; a worker's
     }
-    options = overridden(defaults, words)
+    options = read_options(defaults, words)
     try:
         screen(options)
     except UserError as error:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.cli.train import train_command
 from upgate.config import compose as config
 from upgate.config.schema import build
@@ -180,7 +180,7 @@ def main(words: list[str]) -> None:
         "data": "../shared/data/stock",
         "root": "runs/stock-results",
     }
-    asked = overridden(asked, words)
+    asked = read_options(asked, words)
     for name in asked["sets"].split(","):
         measure(SETS[name], asked)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 from upgate.serialization import from_json
 from upgate.study.result import StudyResult
 from upgate.study.text import format_score, metric_name, verdict_cells
@@ -145,7 +145,7 @@ def main(words: list[str]) -> None:
         "root": "runs/studies",
         "out": "docs/results",
     }
-    asked = overridden(asked, words)
+    asked = read_options(asked, words)
     Path(asked["root"]).mkdir(parents=True, exist_ok=True)
     lanes: dict[Path, list[str]] = {}  # studies that share runs go one after the other
     for name in filter(None, asked["studies"].split(",")):

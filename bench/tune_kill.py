@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from upgate.cli.entry import overridden
+from upgate.cli.arguments import read_options
 
 TINY = """data.start=2014 task.window=10 model.hidden_size=4 model.num_layers=1 trainer.max_epochs=1 trainer.limit_train_batches=4
 trainer.accelerator=cpu threads=1 recipe=traditional tune.folds=2 tune.top=2 tune.top_seeds=1 tune.only=[optimizer.lr,batch_size]"""
@@ -68,7 +68,7 @@ def main(words: list[str]) -> None:
         "seed": "0",
         "root": "runs/tune-kill",
     }
-    asked = overridden(asked, words)
+    asked = read_options(asked, words)
     chance, root = random.Random(int(asked["seed"])), Path(asked["root"]).resolve()
     print(
         "| sampler | undisturbed, s | kills while it went on | trials | same points, scores, choice and test |\n|---|--:|--:|--:|---|"

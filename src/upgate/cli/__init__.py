@@ -1,5 +1,6 @@
 """The `upgate` command."""
 
-from upgate.cli.entry import HELP, main
+from upgate.cli.entry import main
+from upgate.cli.help import HELP
 
 __all__ = ["HELP", "main"]

@@ -2,67 +2,30 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from upgate.cli.arguments import parse_flags, read_pairs
+from upgate.cli.help import HELP
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean
 
-HELP = """\
-upgate: does the upgraded LSTM recipe help on your data, which part of it, by how much?
-
-  upgate train task=stock                       the recipe, its traditional twin, and persistence, side by side
-  upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
-  upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2      every combination (Hydra's multirun)
-  upgate study task=stock study=pair            the plan; then both recipes over 6 seeds; then the verdict. upgate study selftest
-  upgate tune task=stock search=random          the plan; trials by cross-validation; the winner, tested once beside the recipe as it is
-  upgate study experiment=article task=stock    the article's claim, in its own setting and in an honest one
-  upgate report study=latest [out=report.html] [report.language=en|zh]     the study as one HTML page; or tune=latest
-  upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
-  upgate predict run=latest data.path=prices.csv [out=forecast.csv]
-  upgate ui                                     the MLflow UI on the same store
-  upgate check-part GROUP=NAME [--config-dir DIR]   the properties of all parts, on a part of your own
-
-train takes group=choice and key=value, as Hydra does:
-  groups and choices: upgate train --choices       the whole configuration: upgate train --cfg job
-  choices that cannot be combined: upgate train --combinations
-  -m, --multirun      sweep over comma lists, range(...), glob(...)
-  --config-dir DIR    a folder of your own choices, laid out as conf/; beside a yaml the code of your own task
-                      (report, runs and predict take it too, for runs of such a task)
-
-study takes train's words, which hold for every arm, --config-dir, --yes (goes on after the plan unasked), and its own:
-  study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"   study.seeds=6   study.folds=[0,1]
-  study.smallest_effect=0.01   study.alpha=0.05   study.aa=true   study.zero=true   study.yes=false   study.tune=20
-  study.budget=steps|wall (alike for all: steps, or wall time)   experiment=article (the article's claim, fact-checked)
-
-tune takes train's words, --config-dir, --yes, and its own; the same command goes on where it stopped:
-  search=grid|random|sobol|tpe   tune.trials=30   tune.per_axis=3 (grid)   tune.arms=[traditional,upgraded]   tune.folds=3
-  tune.space.optimizer.lr=[1e-4,1e-1,log]   tune.space.batch_size=null   tune.only=[optimizer.lr]   tune.nested=false
-  tune.prune=none|folds   tune.top=5   tune.top_seeds=2   tune.generation=4   tune.startup=10   tune.seed=0
-  tune.storage=sqlite:///optuna.db   tune.test=true   tune.yes=false
-
-exit codes: 0 done, 1 a run failed, 2 the words cannot be done (one sentence says why), 130 interrupted
-"""
-COMMANDS = ("train", "study", "tune", "report", "runs", "predict", "ui", "check-part")
+Arguments = Sequence[str]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
+def main(argv: Arguments | None = None) -> int:
+    """Run a command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
+    command, *rest = arguments
     try:
-        if words[0] not in COMMANDS:
-            raise UserError(f"upgate {words[0]} is not a command{did_you_mean(words[0], COMMANDS)}")
-        return {
-            "train": train,
-            "study": study,
-            "tune": tune,
-            "report": report,
-            "runs": runs,
-            "predict": predict,
-            "ui": ui,
-            "check-part": check_part,
-        }[words[0]](words[1:])
+        if command not in COMMANDS:
+            raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
+        if "-h" in rest or "--help" in rest:
+            print(HELP, end="")
+            return 0
+        return COMMANDS[command](rest)
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -71,57 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(
-    words: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()
-) -> tuple[argparse.Namespace, list[str]]:
-    """Split flags from key=value words; an unknown flag raises UserError."""
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    for flag in flags:
-        names = ["-m", "--multirun"] if flag == "multirun" else [f"--{flag}"]
-        parser.add_argument(*names, action="store_true", dest=flag)
-    for option in options:
-        parser.add_argument(f"--{option}")
-    parser.add_argument("-h", "--help", action="store_true")
-    try:
-        known, rest = parser.parse_known_args(list(words))
-    except argparse.ArgumentError as error:
-        raise UserError(str(error)) from None
-    for word in rest:
-        if word.startswith("-"):
-            names = [f"--{name}" for name in (*flags, *options)] + ["-m"] * ("multirun" in flags)
-            raise UserError(f"{word} is not a flag here{did_you_mean(word, names)}")
-    return known, rest
+def train(arguments: Arguments) -> int:
+    """`upgate train`, or what its flags list instead."""
+    flags = ["multirun", "choices", "combinations"]
+    known, overrides = parse_flags(arguments, flags, ["cfg", "config-dir"])
+    if known.choices or known.combinations or known.cfg is not None:
+        return _list(known, overrides)
+    from upgate.config.compose import compose, expand
 
-
-def train(words: Sequence[str]) -> int:
-    known, overrides = parse(words, ["multirun", "choices", "combinations"], ["cfg", "config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
-    from upgate.config import compose as config
-
-    if known.choices:
-        for group in config.groups():
-            print(f"{group:15} {', '.join(config.choices(group, known.config_dir))}")
-        return 0
-    if known.combinations:
-        from upgate.recipe.combinations import table
-
-        print(table())
-        return 0
-    if known.cfg is not None:
-        import yaml
-
-        if known.cfg != "job":
-            raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
-        jobs = [
-            config.compose(job, known.config_dir)
-            for job in config.expand(overrides, known.multirun, known.config_dir)
-        ]
-        print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
-        return 0
-    for job in config.expand(overrides, known.multirun, known.config_dir):
-        config.compose(job, known.config_dir)  # a typo answers before torch is imported
+    for job in expand(overrides, known.multirun, known.config_dir):
+        compose(job, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
     from upgate.cli.train import train_command
@@ -129,25 +51,46 @@ def train(words: Sequence[str]) -> int:
     return train_command(overrides, known.multirun, known.config_dir, Console())
 
 
-def study(words: Sequence[str]) -> int:
-    known, overrides = parse(words, ["yes"], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
+def _list(known: argparse.Namespace, overrides: list[str]) -> int:
+    """Print the choices, those that cannot be combined, or the full configuration."""
+    from upgate.config.compose import choices, compose, expand, groups
+
+    if known.choices:
+        for group in groups():
+            print(f"{group:15} {', '.join(choices(group, known.config_dir))}")
         return 0
+    if known.combinations:
+        from upgate.recipe.combinations import table
+
+        print(table())
+        return 0
+    import yaml
+
+    if known.cfg != "job":
+        raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
+    jobs = expand(overrides, known.multirun, known.config_dir)
+    configs = [compose(job, known.config_dir) for job in jobs]
+    print(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def study(arguments: Arguments) -> int:
+    """`upgate study`, its experiments and its self-test."""
+    known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
     if overrides == ["selftest"]:
         from rich.console import Console
 
         from upgate.study.selftest import selftest
 
         return selftest(Console())
-    from upgate.config import compose as config
+    from upgate.config.compose import compose
     from upgate.study.options import read_study_options
 
-    asked, rest = read_study_options(overrides)
-    config.compose(rest, known.config_dir)  # a typo answers before torch is imported
+    options, rest = read_study_options(overrides)
+    compose(rest, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
-    if asked.experiment:
+    if options.experiment:
         from upgate.study.article import article_command
 
         return article_command(overrides, known.config_dir, known.yes, Console())
@@ -157,17 +100,14 @@ def study(words: Sequence[str]) -> int:
     return study_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
-def tune(words: Sequence[str]) -> int:
-    known, overrides = parse(words, ["yes"], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
-    from upgate.config import compose as config
+def tune(arguments: Arguments) -> int:
+    """`upgate tune`."""
+    known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
+    from upgate.config.compose import compose
     from upgate.tune.options import read_tune_options
 
-    config.compose(
-        read_tune_options(overrides)[1], known.config_dir
-    )  # a typo answers before torch is imported
+    _, rest = read_tune_options(overrides)
+    compose(rest, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
     from upgate.report.tune import search_files
@@ -176,51 +116,44 @@ def tune(words: Sequence[str]) -> int:
     return tune_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
-def report(words: Sequence[str]) -> int:
-    known, rest = parse(words, [], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
+def report(arguments: Arguments) -> int:
+    """`upgate report`, of a study, an experiment or a search."""
+    known, rest = parse_flags(arguments, [], ["config-dir"])
     use_folder(known.config_dir)
-    asked = pairs(rest, ("study", "experiment", "tune", "out", "report.language", "root"))
-    if "tune" in asked and not asked.keys().isdisjoint(("study", "experiment")):
+    keys = ("study", "experiment", "tune", "out", "report.language", "root")
+    options = read_pairs(rest, keys)
+    if "tune" in options and not options.keys().isdisjoint(("study", "experiment")):
         raise UserError("one page is of a study or of a search; give study=... or tune=...")
-    if "tune" in asked:
+    if "tune" in options:
         from upgate.report.tune_command import tune_report_command
 
-        return tune_report_command(asked)
+        return tune_report_command(options)
     from upgate.report.command import report_command
 
-    return report_command(asked)
+    return report_command(options)
 
 
-def runs(words: Sequence[str]) -> int:
-    known, filters = parse(words, ["json"], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
+def runs(arguments: Arguments) -> int:
+    """`upgate runs`."""
+    known, rest = parse_flags(arguments, ["json"], ["config-dir"])
     use_folder(known.config_dir)
     from upgate.cli.runs import runs_command
 
-    return runs_command(pairs(filters, ("task", "recipe", "status", "root")), known.json)
+    return runs_command(read_pairs(rest, ("task", "recipe", "status", "root")), known.json)
 
 
-def predict(words: Sequence[str]) -> int:
-    known, overrides = parse(words, [], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
+def predict(arguments: Arguments) -> int:
+    """`upgate predict`."""
+    known, rest = parse_flags(arguments, [], ["config-dir"])
     from upgate.cli.predict import predict_command
 
     use_folder(known.config_dir)  # a run's parts and task may be made of code that stands there
-    return predict_command(overrides)
+    return predict_command(rest)
 
 
-def check_part(words: Sequence[str]) -> int:
-    known, choice = parse(words, [], ["config-dir"])
-    if known.help:
-        print(HELP, end="")
-        return 0
+def check_part(arguments: Arguments) -> int:
+    """`upgate check-part`."""
+    known, choice = parse_flags(arguments, [], ["config-dir"])
     from rich.console import Console
 
     from upgate.cli.check_part import check_part_command
@@ -228,35 +161,21 @@ def check_part(words: Sequence[str]) -> int:
     return check_part_command(choice, known.config_dir, Console())
 
 
-def ui(words: Sequence[str]) -> int:
-    known, rest = parse(words, [])
-    if known.help:
-        print(HELP, end="")
-        return 0
+def ui(arguments: Arguments) -> int:
+    """`upgate ui`."""
+    _, rest = parse_flags(arguments, [])
     from upgate.cli.runs import ui_command
 
-    return ui_command(pairs(rest, ("root", "port")))
+    return ui_command(read_pairs(rest, ("root", "port")))
 
 
-def pairs(words: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """key=value words as a mapping; an unknown key raises."""
-    found: dict[str, str] = {}
-    for word in words:
-        key, is_pair, value = word.partition("=")
-        if key not in known:
-            raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
-        if not is_pair or not value:
-            raise UserError(f"{key} needs a value, as in {key}=...")
-        if key in found:
-            raise UserError(f"{key}={found[key]} and {word} both set {key}; give one of them")
-        found[key] = value
-    return found
-
-
-def overridden(defaults: dict[str, str], words: Sequence[str]) -> dict[str, str]:
-    """A script's defaults with its words over them; a word that cannot be ends the script with one sentence and exit code 2."""
-    try:
-        return defaults | pairs(words, tuple(defaults))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+COMMANDS: dict[str, Callable[[Arguments], int]] = {
+    "train": train,
+    "study": study,
+    "tune": tune,
+    "report": report,
+    "runs": runs,
+    "predict": predict,
+    "ui": ui,
+    "check-part": check_part,
+}

@@ -2,15 +2,16 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.text import Text
 
 from upgate.console import new_table, number
 from upgate.errors import UserError
-from upgate.run.result import difference, replace_non_finite, scores
+from upgate.run.job import run_folder
+from upgate.run.result import TwinResult, difference, replace_non_finite, scores
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -19,75 +20,99 @@ from upgate.tasks.registry import find_task
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
 
-def runs_command(asked: Mapping[str, str], as_json: bool) -> int:
-    """List the runs of the store, newest first; statuses are true: what a kill left RUNNING is set right first."""
-    status = asked.get("status", "").upper() or None
+@dataclass(frozen=True)
+class ListedRun:
+    """A stored run with its scores, its twin's and the difference; `--json` prints the fields."""
+
+    run_id: str
+    key: str
+    name: str
+    task: str
+    recipe: str
+    changes: list[str]
+    status: str
+    diverged: bool
+    start: str  # ISO 8601, to the second
+    seconds: float
+    data: str
+    folder: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    twin: TwinResult | None
+    difference: dict[str, float]
+
+
+def runs_command(options: Mapping[str, str], as_json: bool) -> int:
+    """List the runs of the store, newest first, after what a kill left RUNNING is corrected."""
+    status = options.get("status", "").upper() or None
     if status is not None and status not in STATUSES:
-        raise UserError(f"status={asked['status']} is not a choice; there is {', '.join(STATUSES)}")
-    store = open_store(asked.get("root"))
+        raise UserError(
+            f"status={options['status']} is not a choice; there is {', '.join(STATUSES)}"
+        )
+    store = open_store(options.get("root"))
     store.reconcile()
-    rows = [
-        row
-        for row in store.rows(asked.get("task"), asked.get("recipe"), status)
-        if not row.is_parent
-    ]
-    twins = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
-    twins |= store.finished({row.tags.get("upgate.twin_key", "") for row in rows} - {"", *twins})
-    listed = [listing(row, twins.get(row.tags.get("upgate.twin_key", "")), store) for row in rows]
+    listed = list_runs(store, options.get("task"), options.get("recipe"), status)
     if as_json:
-        print(json.dumps(replace_non_finite(listed), indent=1, ensure_ascii=False))
+        values = [asdict(run) for run in listed]
+        print(json.dumps(replace_non_finite(values), indent=1, ensure_ascii=False))
     else:
         show(listed, Console())
     return 0
 
 
-def listing(row: Row, twin: Row | None, store: Store) -> dict[str, Any]:
-    """One run as plain values: its scores, its twin's and the difference."""
-    paired = (
-        {"key": twin.key, "run_id": twin.run_id, "metrics": scores(twin.metrics)} if twin else None
+def list_runs(
+    store: Store, task: str | None, recipe: str | None, status: str | None
+) -> list[ListedRun]:
+    """The runs of a task, recipe and status, None for all, beside their twins."""
+    rows = [row for row in store.rows(task, recipe, status) if not row.is_parent]
+    twins = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
+    missing = {_twin_key(row) for row in rows} - {"", *twins}
+    twins |= store.finished(missing)
+    return [_list_run(row, twins.get(_twin_key(row)), store) for row in rows]
+
+
+def _twin_key(row: Row) -> str:
+    return row.tags.get("upgate.twin_key", "")
+
+
+def _list_run(row: Row, twin: Row | None, store: Store) -> ListedRun:
+    return ListedRun(
+        run_id=row.run_id,
+        key=row.key,
+        name=row.name,
+        task=row.task,
+        recipe=row.tags.get("upgate.recipe", ""),
+        changes=json.loads(row.tags.get("upgate.changes", "[]")),
+        status=row.status,
+        diverged=row.diverged,
+        start=row.start.isoformat(timespec="seconds"),
+        seconds=round(row.seconds, 3),
+        data=row.tags.get("upgate.data", ""),
+        folder=str(run_folder(store.root, row.key)),
+        params=row.params,
+        metrics=row.metrics,
+        twin=TwinResult(twin.key, twin.run_id, scores(twin.metrics)) if twin else None,
+        difference=difference(row.metrics, twin.metrics) if twin else {},
     )
-    return {
-        "run_id": row.run_id,
-        "key": row.key,
-        "name": row.name,
-        "task": row.task,
-        "recipe": row.tags.get("upgate.recipe", ""),
-        "changes": json.loads(row.tags.get("upgate.changes", "[]")),
-        "status": row.status,
-        "diverged": row.diverged,
-        "start": row.start.isoformat(timespec="seconds"),
-        "seconds": round(row.seconds, 3),
-        "data": row.tags.get("upgate.data", ""),
-        "folder": str(store.root / row.key[:16]),
-        "params": row.params,
-        "metrics": row.metrics,
-        "twin": paired,
-        "difference": difference(row.metrics, twin.metrics) if twin else {},
-    }
 
 
-def show(listed: list[dict[str, Any]], console: Console) -> None:
+def show(listed: Sequence[ListedRun], console: Console) -> None:
+    """Print a row per run, and what the scores are."""
     headings = ("run", "name", "status", "task", "score", "twin", "difference")
     table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
-    tasks = {name: find_task(name) for name in sorted({run["task"] for run in listed})}
+    tasks = {name: find_task(name) for name in sorted({run.task for run in listed})}
     for run in listed:
-        task = tasks[run["task"]]
-        main = task.metric.key if task else ""
-        theirs = run["twin"]["metrics"].get(main) if run["twin"] else None
-        gap = run["difference"].get(main)
-        status = "diverged" if run["diverged"] else run["status"].lower()
-        score, target = (
-            number(run["metrics"].get(main)),
-            run["params"].get("task.target", run["task"]),
-        )
+        task = tasks[run.task]
+        key = task.metric.key if task else ""
+        difference = run.difference.get(key)
         table.add_row(
-            run["key"][:8],
-            Text(run["name"]),
-            status,
-            target,
-            score,
-            number(theirs),
-            "" if gap is None else f"{gap:+.4f}",
+            run.key[:8],
+            Text(run.name),
+            "diverged" if run.diverged else run.status.lower(),
+            run.params.get("task.target", run.task),
+            number(run.metrics.get(key)),
+            number(run.twin.metrics.get(key) if run.twin else None),
+            "" if difference is None else f"{difference:+.4f}",
         )
     console.print(table)
     for name, task in tasks.items():
@@ -96,12 +121,12 @@ def show(listed: list[dict[str, Any]], console: Console) -> None:
     console.print("next: make ui", highlight=False)
 
 
-def ui_command(asked: Mapping[str, str]) -> int:
+def ui_command(options: Mapping[str, str]) -> int:
     """Open MLflow's pages on the same store, until Ctrl-C."""
-    port = asked.get("port", "5000")
+    port = options.get("port", "5000")
     if not port.isdigit():
         raise UserError(f"port={port} must be a whole number")
-    store = open_store(asked.get("root"))
+    store = open_store(options.get("root"))
     store.reconcile()
     command = store.ui_command(int(port))
     print(f"MLflow UI: {store.ui_url(port=int(port))}   (Ctrl-C ends it)", flush=True)

@@ -1,0 +1,56 @@
+"""Arguments of commands and scripts: flags, and key=value pairs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from upgate.errors import UserError, did_you_mean
+
+
+def parse_flags(
+    arguments: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()
+) -> tuple[argparse.Namespace, list[str]]:
+    """Split flags and options from key=value pairs. Raises UserError for an unknown flag."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    for flag in flags:
+        names = ["-m", "--multirun"] if flag == "multirun" else [f"--{flag}"]
+        parser.add_argument(*names, action="store_true", dest=flag)
+    for option in options:
+        parser.add_argument(f"--{option}")
+    try:
+        known, rest = parser.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+    for argument in rest:
+        if argument.startswith("-"):
+            names = [f"--{name}" for name in (*flags, *options)]
+            names += ["-m"] if "multirun" in flags else []
+            raise UserError(f"{argument} is not a flag here{did_you_mean(argument, names)}")
+    return known, rest
+
+
+def read_pairs(arguments: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
+    """key=value pairs as a mapping. Raises UserError for an unknown, empty or repeated key."""
+    pairs: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if key not in keys:
+            raise UserError(f"unknown key {key}{did_you_mean(key, keys)}")
+        if not equals or not value:
+            raise UserError(f"{key} needs a value, as in {key}=...")
+        if key in pairs:
+            raise UserError(f"{key}={pairs[key]} and {argument} both set {key}; give one of them")
+        pairs[key] = value
+    return pairs
+
+
+def read_options(defaults: dict[str, str], arguments: Sequence[str]) -> dict[str, str]:
+    """A script's options: its defaults, overridden by its arguments.
+
+    A wrong argument ends the script with one sentence and exit code 2.
+    """
+    try:
+        return defaults | read_pairs(arguments, tuple(defaults))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

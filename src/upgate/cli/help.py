@@ -1,0 +1,46 @@
+"""What `upgate --help` prints."""
+
+HELP = """\
+upgate: does the upgraded LSTM recipe help on your data, which part of it, by how much?
+
+  upgate train task=stock                    the recipe, its traditional twin and the baselines
+  upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
+  upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2    every combination
+  upgate study task=stock study=pair         the plan; both recipes over 6 seeds; the verdict
+  upgate study selftest                      how often a verdict is wrong where nothing differs
+  upgate study experiment=article task=stock     the article's claim, in its setting and a fair one
+  upgate tune task=stock search=random       the plan; trials by cross-validation; the winner,
+                                             tested once beside the recipe as it is
+  upgate report study=latest [out=report.html] [report.language=en|zh]    one HTML page; tune=latest
+  upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
+  upgate predict run=latest data.path=prices.csv [out=forecast.csv]
+  upgate ui                                  the MLflow UI on the same store
+  upgate check-part GROUP=NAME [--config-dir DIR]    the properties of all parts, on your own
+
+train takes group=choice and key=value, as Hydra does:
+  upgate train --choices          groups and their choices
+  upgate train --cfg job          the full configuration
+  upgate train --combinations     choices that cannot be combined
+  -m, --multirun                  sweep over comma lists, range(...), glob(...)
+  --config-dir DIR                a folder of your own choices, laid out as conf/; beside a yaml the
+                                  code of your own task (report, runs and predict take it too,
+                                  for runs of such a task)
+
+study takes the overrides of train, which hold for every arm, --config-dir, --yes (no question
+after the plan), and its own:
+  study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"
+  study.seeds=6   study.folds=[0,1]   study.smallest_effect=0.01   study.alpha=0.05
+  study.aa=true   study.zero=true   study.yes=false   study.tune=20
+  study.budget=steps|wall (equal for all: steps, or wall time)
+  experiment=article (the article's claim, fact-checked)
+
+tune takes the overrides of train, --config-dir, --yes, and its own; the same command resumes:
+  search=grid|random|sobol|tpe   tune.trials=30   tune.per_axis=3 (grid)
+  tune.arms=[traditional,upgraded]   tune.folds=3   tune.only=[optimizer.lr]   tune.nested=false
+  tune.space.optimizer.lr=[1e-4,1e-1,log]   tune.space.batch_size=null
+  tune.prune=none|folds   tune.top=5   tune.top_seeds=2   tune.generation=4   tune.startup=10
+  tune.seed=0   tune.storage=sqlite:///optuna.db   tune.test=true   tune.yes=false
+
+exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sentence says why),
+130 interrupted
+"""
