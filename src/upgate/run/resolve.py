@@ -73,16 +73,16 @@ def has_bf16() -> bool:
     """Whether this processor runs an LSTM in bf16: with AVX2 alone oneDNN's kernel raises."""
     import torch
 
-    return not torch.backends.mkldnn.is_available() or bool(
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def resolve_accelerator(trainer: Mapping[str, Any]) -> str:
     """cpu, cuda or mps. Raises UserError where it is not on this machine, or not the device."""
     counts = _count_devices()
     available = [name for name, count in counts.items() if count]
-    requested, devices = trainer["accelerator"], trainer["devices"]
+    requested, devices = str(trainer["accelerator"]), trainer["devices"]
     gpu = available[0] if len(available) > 1 else "gpu"
     name = {"auto": available[0], "gpu": gpu}.get(requested, requested)
     if name not in available:
@@ -100,7 +100,7 @@ def _count_devices() -> dict[str, int]:
 
     return {
         "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
+        "mps": int(torch.backends.mps.is_available()),  # type: ignore[no-untyped-call]
         "cpu": 1,
     }
 

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from upgate.config.values import Knobs
 from upgate.data.datamodule import FoldDataModule

@@ -74,7 +74,7 @@ def connect_postgres(uri: str, artifacts: Path) -> Any:
                 "give MLflow a database of its own"
             )
         try:
-            SqlAlchemyStore(uri, str(artifacts)).engine.dispose()
+            SqlAlchemyStore(uri, str(artifacts)).engine.dispose()  # type: ignore[no-untyped-call]
         except MlflowException as error:
             raise UserError(
                 f"{redact(uri)} is not of this MLflow version: install the MLflow that its other "
@@ -151,7 +151,8 @@ def make_sqlite(path: Path, artifacts: Path) -> None:
 
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    store = SqlAlchemyStore(f"sqlite:///{new}", str(artifacts))  # and the default experiment
+    # this makes the default experiment too
+    store = SqlAlchemyStore(f"sqlite:///{new}", str(artifacts))  # type: ignore[no-untyped-call]
     store.engine.dispose()
     new.replace(path)
 
