@@ -9,7 +9,8 @@ from upgate.report.article import article_page
 from upgate.report.study import study_page
 from upgate.report.texts import report_translator
 from upgate.store.open import open_store
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.study.analyze import analyze
 from upgate.study.facts import check_claims
 from upgate.study.load import (

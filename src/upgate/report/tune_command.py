@@ -8,7 +8,8 @@ from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
 from upgate.serialization import from_json
 from upgate.store.open import open_store
-from upgate.store.store import Row, Store
+from upgate.store.record import Row
+from upgate.store.store import Store
 from upgate.tune.result import SearchResult
 
 FILE = "tune.html"

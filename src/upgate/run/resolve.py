@@ -100,7 +100,7 @@ def _count_devices() -> dict[str, int]:
 
     return {
         "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),  # type: ignore[no-untyped-call]
+        "mps": int(torch.backends.mps.is_available()),
         "cpu": 1,
     }
 
