@@ -1,15 +1,15 @@
-"""The one way in which bad input is told: a sentence, exit code 2, no traceback."""
+"""Errors of the user's making: one sentence, exit code 2, no traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """What the user asked for cannot be done; the message is one sentence that says what to do instead."""
+    """A request that cannot be carried out; the message is one sentence that says what to do."""
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:
-    """Return the name that was most likely meant, upper or lower case aside; None if there is none."""
+    """The name that was most likely meant, whatever its case; None where none is near."""
     lower = {name.lower(): name for name in sorted(names)}
     near = get_close_matches(word.lower(), lower, n=3, cutoff=0.6)
     swapped = [
@@ -19,7 +19,7 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?` for the nearest choice, else the list of choices (the first 20)."""
+    """`, did you mean 'x'?` for the nearest choice, else a list of the first 20 choices."""
     names = sorted(choices)
     near = nearest(word, names)
     if near is not None:

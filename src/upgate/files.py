@@ -7,7 +7,10 @@ from uuid import uuid4
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Make `path` out of what `write` puts into a file, in a folder that is there; a fault leaves the old one and no debris."""
+    """Replace `path` by what `write` puts into a file; its folder must exist.
+
+    A fault leaves the old file and no partial one.
+    """
     part = path.with_name(
         f".{path.name}.{uuid4().hex[:8]}"
     )  # machines that share the folder may share process ids

@@ -1,4 +1,4 @@
-"""One seed, many independent streams: every draw names its purpose, so adding a part shifts no other draw."""
+"""One seed, many independent streams: each has a purpose, so a new part shifts no other draw."""
 
 from hashlib import sha256
 
@@ -14,5 +14,5 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """Return a fresh CPU generator for this purpose; the global generator is neither read nor moved."""
+    """A new CPU generator for this purpose; the global generator is neither read nor advanced."""
     return torch.Generator().manual_seed(derive(seed, *purpose))

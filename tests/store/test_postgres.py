@@ -23,7 +23,7 @@ from upgate.errors import UserError
 from upgate.run.provenance import command_line
 from upgate.store.connect import first_line, redact
 from upgate.store.store import Store
-from upgate.store.ui import ui_command
+from upgate.store.ui import server_command
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -322,5 +322,5 @@ def test_what_is_printed_and_kept_has_no_password(
     assert "s3cret" not in first_line(
         ValueError(f"API request to {uri}/api failed, and to 'http://me:s3cret@x/y'")
     )
-    serve = ui_command(uri, tmp_path, free_port())
+    serve = server_command(uri, tmp_path, free_port())
     assert QUOTED not in " ".join(serve[serve.index(sys.executable) :])  # what `ps` shows

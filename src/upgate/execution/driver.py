@@ -171,7 +171,7 @@ class Driver:
             self.listener.on_run_end(job, result, self.executor)
 
     def count_failure(self, kind: str) -> None:
-        """After SAME_FAILURE failures of a kind nothing more is submitted; what is training may end."""
+        """After SAME_FAILURE failures of a kind, submit nothing more; runs in training may end."""
         self.failures[kind] += 1
         if self.failures[kind] == SAME_FAILURE and not self.tolerant:
             self.waiting.clear()
@@ -181,7 +181,7 @@ class Driver:
             )
 
     def retry_or_fail(self, job: Job, cause: str) -> Result | None:
-        """Mark the run of a dead worker in the store; its result, or None where it is tried again."""
+        """Mark the run of a dead worker in the store; its result, or None for another attempt."""
         key = job.spec.key
         row = self.store.mark_dead(key, "FAILED", f"its worker died: {cause}")
         if row is not None and row.status == "FINISHED":

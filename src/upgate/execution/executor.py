@@ -26,11 +26,11 @@ class Executor:
         raise NotImplementedError
 
     def submit(self, request: WorkRequest) -> Future[WorkResponse]:
-        """Start a run; at most `slots` at once. The future raises WorkerDied where the process did."""
+        """Start a run; at most `slots` at once. The future raises WorkerDied if its process dies."""
         raise NotImplementedError
 
     def cancel(self) -> None:
-        """Interrupt what is training and wait until it has ended; nobody reads its futures any more."""
+        """Interrupt the runs in training and wait for their end; their futures are not read."""
 
     def close(self) -> None:
         """End the processes that were started; nothing is training."""

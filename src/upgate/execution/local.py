@@ -1,4 +1,4 @@
-"""executor=local: a process per run at once, forked from one that has imported everything (forkserver).
+"""executor=local: a process for each slot, forked from one that has all imports (forkserver).
 
 A process that dies loses its own run and nothing else; the next run in its slot gets a new one.
 """
@@ -28,7 +28,7 @@ PRELOAD = [
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 
 
-class Local(Executor):
+class LocalExecutor(Executor):
     """`slots` processes, each started when it is first needed."""
 
     def __init__(self, options: LocalOptions, threads: int, accelerator: str) -> None:
@@ -237,9 +237,9 @@ def free_memory() -> float:
 
 
 def peak_memory() -> float:
-    """Bytes that this process, which holds the data too, has used at most: about a worker's need."""
+    """Peak bytes of this process, which holds the data too: about what a worker needs."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-EXECUTOR = Local
+EXECUTOR = LocalExecutor

@@ -1,4 +1,4 @@
-"""executor=ray: runs as tasks of a Ray cluster, an existing one by its address or one of this machine's.
+"""executor=ray: runs as tasks of a Ray cluster, at an address or started on this machine.
 
 Ray carries plain values and nothing else: the driver decides what is retried and recorded, as it
 does for every executor.
@@ -18,11 +18,12 @@ from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that it hides GPUs from runs that asked for none
+    # else it warns that it hides GPUs from runs that requested none
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
-class Cluster(Executor):
+class RayExecutor(Executor):
     """Connects when it is first needed.
 
     Every machine of the cluster needs this package, the table cache, and the store by its URI.
@@ -91,7 +92,7 @@ class Cluster(Executor):
         self._ray = import_ray(self.options.address)
         self._owns_connection = not self._ray.is_initialized()
         if self._owns_connection:
-            connect(self._ray, self.options.address)
+            join_cluster(self._ray, self.options.address)
         from upgate.execution.worker import serve_request
 
         remote = self._ray.remote(
@@ -115,7 +116,7 @@ def import_ray(address: str | None) -> Any:
     return ray
 
 
-def connect(ray: Any, address: str | None) -> None:
+def join_cluster(ray: Any, address: str | None) -> None:
     """Join the cluster at an address, or start one. Raises UserError where none answers."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
@@ -130,4 +131,4 @@ def connect(ray: Any, address: str | None) -> None:
         ) from error
 
 
-EXECUTOR = Cluster
+EXECUTOR = RayExecutor

@@ -1,4 +1,4 @@
-"""What travels to a worker and back. Values have types on both sides; between processes they are plain dicts.
+"""Requests to workers and their responses: typed values, plain dicts between processes.
 
 Plain, because objects of Hydra, Lightning or PyTorch do not survive the way unharmed, and dicts do.
 """
@@ -24,9 +24,9 @@ class WorkerDied(Exception):
 
 @dataclass(frozen=True)
 class WorkRequest:
-    """A run to train. `twin`: its twin's result, if it has one. `parent`: id of the MLflow run above.
+    """A run to train.
 
-    `root` and `uri` name the store, `cache` the table cache that holds the data.
+    `twin`: the result of its twin, if it has one. `parent`: id of the MLflow run above. `root` and `uri` name the store, `cache` the table cache that holds the data.
     """
 
     job: Job
@@ -48,7 +48,7 @@ class WorkRequest:
 
 @dataclass(frozen=True)
 class WorkResponse:
-    """A run's result, or why there is none: a sentence for the user, a traceback, or an interruption."""
+    """A run's result, or instead of it a sentence for the user, a traceback, an interruption."""
 
     result: Result | None = None
     refusal: str = ""
@@ -64,7 +64,7 @@ class WorkResponse:
         return cls(**{**payload, "result": result})
 
     def unwrap(self) -> Result:
-        """The result. Raises what the worker reports instead: UserError, Interrupted, RuntimeError."""
+        """The result. Raises UserError, Interrupted or RuntimeError where there is none."""
         if self.refusal:
             raise UserError(self.refusal)
         if self.interrupted:

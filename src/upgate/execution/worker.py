@@ -1,4 +1,4 @@
-"""What a worker does: it takes a request as a plain dict, trains the run, and answers with a plain dict."""
+"""A worker takes a request as a plain dict, trains the run, and answers with a plain dict."""
 
 import traceback
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Calls of MLflow: with patience for a store that is away for a while, and without the collector."""
+"""Calls of MLflow: they wait for a store that does not answer, and pause the collector."""
 
 import gc
 import time

@@ -12,7 +12,8 @@ from typing import Any
 
 from upgate.errors import UserError
 
-# Only where the user set nothing. A dead server then costs a call at most (retries + 1) * timeout seconds, not 247.
+# Defaults, where the user set nothing. A call to a dead server then takes at most
+# (retries + 1) * timeout seconds, not 247.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # else two lines about tables on a fresh store
@@ -27,7 +28,7 @@ WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
 def connect(uri: str, artifacts: Path) -> Any:
-    """An MlflowClient on a store that exists, has the current schema and answers. Raises UserError."""
+    """An MlflowClient on a store with the current schema that answers. Raises UserError."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every retry
@@ -39,8 +40,8 @@ def connect(uri: str, artifacts: Path) -> Any:
         return connect_postgres(uri, artifacts)
     if "://" not in uri or uri.startswith("file:"):
         raise UserError(
-            f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to sqlite:///<file>, "
-            "to a server's http://..., or unset it"
+            f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to "
+            "sqlite:///<file>, to a server's http://..., or unset it"
         )
     return connect_other(uri)  # another database, prepared by its owner with `mlflow db upgrade`
 

@@ -1,6 +1,6 @@
 """Delivers the lines of a write-ahead log to MLflow: in order, in batches, until MLflow has them.
 
-A line may be sent twice (a reply is lost, a process is killed), and sending it again changes nothing:
+A line may be sent twice (a reply is lost, a process is killed); the second time changes nothing.
 MLflow drops a metric whose name, step, timestamp and value it has; tags, status and files are
 overwritten; a dataset is linked once.
 """
@@ -119,7 +119,7 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) or code in REFUSALS or status in (400, 404, 413)
 
 
-def blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
     left = iter(items)
     while block := list(islice(left, size)):
         yield block
@@ -146,14 +146,14 @@ def send_metrics(client: Any, run_id: str, ops: list[Op]) -> None:
     points = (
         Metric(name, value, op["t"], op["s"]) for op in ops for name, value in op["m"].items()
     )
-    for block in blocks(points, POINTS):  # one line may hold more than a call takes
+    for block in chunked(points, POINTS):  # one line may hold more than a call takes
         client.log_batch(run_id, metrics=block)
 
 
 def send_tags(client: Any, run_id: str, ops: list[Op]) -> None:
     from mlflow.entities import RunTag
 
-    for block in blocks(ops[0]["tags"].items(), PAIRS):
+    for block in chunked(ops[0]["tags"].items(), PAIRS):
         client.log_batch(run_id, tags=[RunTag(name, value[:TAG]) for name, value in block])
 
 

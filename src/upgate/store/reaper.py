@@ -1,8 +1,8 @@
 """The watchdog's process: when its trainer is dead, it marks the runs that were left open KILLED.
 
-It delivers what those runs had logged, too. It imports nothing heavy before that, has a session of
-its own (Ctrl-C and group kills do not reach it), holds no terminal, and never outlives its trainer by
-more than `LIMIT` seconds.
+It delivers what those runs had logged, too. It imports nothing heavy before that, has a session
+of its own (Ctrl-C and group kills do not reach it), holds no terminal, and ends at most `LIMIT`
+seconds after its trainer.
 """
 
 import json
@@ -17,7 +17,7 @@ POLL = 0.5  # seconds between checks of whether the trainer lives
 LIMIT = 120  # seconds for MLflow; afterwards the next command delivers
 
 
-def main(trainer: int) -> None:
+def watch(trainer: int) -> None:
     stores: dict[str, tuple[str, str]] = {}
     for message in read_messages(trainer):
         if "bye" in message:
@@ -57,4 +57,4 @@ def reconcile(stores: set[tuple[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    watch(int(sys.argv[1]))

@@ -24,7 +24,9 @@ STATUSES = ("FINISHED", "FAILED", "KILLED")
 
 
 class Run:
-    """Handle of one MLflow run, from `Store.run` or `Store.parent`. As a context it finishes by how the block ends.
+    """Handle of one MLflow run, from `Store.run` or `Store.parent`.
+
+    As a context manager it finishes by how the block ends.
 
     In a forked child it does nothing: only the process that opened a run logs to it.
     """
@@ -65,7 +67,7 @@ class Run:
         self._append({"op": "tags", "tags": {name: str(value) for name, value in tags.items()}})
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Log a file or folder, which must stay in place until `finish`. Raises FileNotFoundError."""
+        """Log a file or folder that stays in place until `finish`. Raises FileNotFoundError."""
         self._append({"op": "artifact", "path": str(path.resolve(strict=True)), "folder": folder})
 
     def text(self, text: str, name: str) -> None:
@@ -75,7 +77,10 @@ class Run:
     def dataset(
         self, name: str, digest: str, source: str, context: str, profile: dict[str, Any]
     ) -> None:
-        """Log what data the run used; `context` is training or test. MLflow shows 36 characters of the digest."""
+        """Log what data the run used; `context` is training or test.
+
+        MLflow shows 36 characters of the digest.
+        """
         fields = {
             "name": name,
             "digest": digest,
@@ -86,7 +91,7 @@ class Run:
         self._append({"op": "dataset", **fields})
 
     def flush(self) -> bool:
-        """Deliver now; False where the store does not answer. Waits no longer than MLflow's HTTP limits."""
+        """Deliver now; False where the store does not answer within MLflow's HTTP limits."""
         if self._pid != os.getpid():
             return True
         with self._flushing:

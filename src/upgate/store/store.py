@@ -21,7 +21,7 @@ from upgate.store.flusher import (
     PAIRS,
     TAG,
     LogFlusher,
-    blocks,
+    chunked,
     has_ended,
     send_metrics,
     send_status,
@@ -29,7 +29,7 @@ from upgate.store.flusher import (
 )
 from upgate.store.record import PARENT, Row, build_filter, to_row
 from upgate.store.run import Run, clean, now, to_float
-from upgate.store.ui import ui_command, ui_url
+from upgate.store.ui import server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
 
@@ -40,8 +40,8 @@ PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is Postgre
 PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
 NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
-# seconds without a sign of life after which another machine's run counts as dead; a living one gives
-# a sign every 2 to 42 seconds
+# seconds without a sign of life after which another machine's run counts as dead; a living one
+# gives a sign every 2 to 42 seconds
 SILENCE = 60.0
 
 
@@ -150,7 +150,7 @@ class Store:
         return Path(self._call(self.client.download_artifacts, run_id, name, str(folder)))
 
     def reconcile(self) -> list[str]:
-        """Deliver what killed runs left, and set KILLED what is RUNNING here without a living owner.
+        """Deliver what killed runs left; set KILLED what is RUNNING here without a living owner.
 
         Returns the ids of the runs that it set KILLED.
         """
@@ -195,7 +195,7 @@ class Store:
         if self.uri.startswith("http"):
             raise UserError(f"MLflow's pages are at {redact(self.uri)}: open that in a browser")
         self.prepare()
-        return ui_command(self.uri, self.root / "artifacts", port)
+        return server_command(self.uri, self.root / "artifacts", port)
 
     def ui_url(self, task: str | None = None, runs: Iterable[str] = (), port: int = 5000) -> str:
         """Address of a comparison of these runs, else of a task's charts, else of all tasks."""
@@ -259,7 +259,7 @@ class Store:
 
         texts = {clean(name): str(value)[:PARAM] for name, value in params.items()}
         missing = [Param(name, text) for name, text in texts.items() if name not in run.data.params]
-        for block in blocks(missing, PAIRS):
+        for block in chunked(missing, PAIRS):
             self._call(self.client.log_batch, run.info.run_id, params=block)
 
     def _owner(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallo
 SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true")
 
 
-def ui_command(uri: str, artifacts: Path, port: int) -> list[str]:
+def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
     """The command that serves a database on this machine only: MLflow asks for no password.
 
     Raises UserError for a port that is taken.
@@ -44,7 +44,7 @@ def check_port(port: int) -> None:
 
 
 def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:
-    """These runs beside each other, else the charts of an experiment, else the list of experiments."""
+    """Address that compares these runs, else an experiment's charts, else all experiments."""
     if experiment is None:
         return f"{base}/#/experiments?{MODE}"
     if not (ids := json_list(runs)):

@@ -1,7 +1,7 @@
 """A watchdog per training process: when that is killed, it marks the process's runs in MLflow.
 
-The watchdog is a process of its own, `upgate.store.reaper`, and learns through a pipe which runs are
-open.
+The watchdog is a process of its own, `upgate.store.reaper`, and learns through a pipe which runs
+are open.
 """
 
 import atexit
@@ -50,7 +50,7 @@ class Watchdog:
                 self._detach().wait(timeout=2)
 
     def forget_in_child(self) -> None:
-        """A forked child is not watched by its parent's watchdog, and must not keep the pipe open."""
+        """The parent's watchdog does not watch a forked child, which must not keep the pipe."""
         self._open.clear()
         if self._process is not None:
             self._detach().returncode = 0  # the child must not wait for it

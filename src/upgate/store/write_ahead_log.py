@@ -5,10 +5,10 @@ delivered. Its lock shows whether the owner lives, its lines hold what MLflow do
 its time of change is the owner's last sign of life. Writing a line costs microseconds and survives
 `kill -9`; MLflow can be slow, locked or unreachable.
 
-The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child (such
-as a DataLoader's worker) neither releases it when it ends nor keeps it when the parent is killed.
-But closing any other descriptor of the file in the same process drops it. Hence `_held`: a path that
-this process holds is never opened by it again.
+The lock is POSIX (`fcntl.lockf`), not flock: it belongs to the process, so that a forked child
+(such as a DataLoader's worker) neither releases it when it ends nor keeps it when the parent is
+killed. But closing any other descriptor of the file in the same process drops it. Hence `_held`: a
+path that this process holds is never opened by it again.
 """
 
 import errno
@@ -42,7 +42,7 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class WriteAheadLog:
-    """A locked log. `claim` locks one; `remove` ends it when all is delivered, `release` when not."""
+    """A locked log. `claim` locks one; `remove` ends it when delivered, `release` when not."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
@@ -142,7 +142,7 @@ def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
 
 
 def read_owner(path: Path) -> tuple[Header, float]:
-    """The header of a log and the time of its owner's last sign of life; {} and 0 where there is none."""
+    """The header of a log and its owner's last sign of life; {} and 0 where there is none."""
     if path in _held:
         return _held[path].header, _held[path].changed
     try:
