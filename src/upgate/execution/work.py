@@ -26,7 +26,8 @@ class WorkerDied(Exception):
 class WorkRequest:
     """A run to train.
 
-    `twin`: the result of its twin, if it has one. `parent`: id of the MLflow run above. `root` and `uri` name the store, `cache` the table cache that holds the data.
+    `twin`: the result of its twin, if it has one. `parent`: id of the MLflow run above. `root` and
+    `uri` name the store, `cache` the table cache that holds the data.
     """
 
     job: Job
