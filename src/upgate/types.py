@@ -1,12 +1,13 @@
 """The types that cross packages: batches, a model's layers, and a module under training."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 Batch = dict[str, Tensor]  # "x" (B, T, F) or (B, T), "y" (B,), "lengths" (B,) for texts
 Layers = Sequence[tuple[str, nn.Module]]  # bottom to top, the head last; each parameter in one
+StateDict = dict[str, Any]  # what PyTorch calls one: tensors, numbers and nested state by name
 Loss = Callable[[Tensor, Batch], Tensor]  # (output, batch) -> scalar
 
 

@@ -14,8 +14,8 @@ from upgate.config.schema import (
     PositiveInt,
     Range,
     build,
-    checked,
-    said,
+    check,
+    format_value,
 )
 from upgate.errors import UserError, did_you_mean, nearest
 
@@ -49,7 +49,7 @@ def one(key: str, value: Any) -> Any:
 
 def refusal(values: dict[str, Any], where: str = "knobs") -> str:
     with pytest.raises(UserError) as caught:
-        checked(Knobs, values, where)
+        check(Knobs, values, where)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -141,7 +141,9 @@ REFUSED = [
 @pytest.mark.parametrize(("key", "value", "part"), REFUSED, ids=lambda part: repr(part))
 def test_a_value_that_does_not_fit(key: str, value: Any, part: str) -> None:
     sentence = refusal({"number": 0.0, key: value})
-    shown = said(value) if key not in ("pair", "nested") or not isinstance(value, list) else ""
+    shown = (
+        format_value(value) if key not in ("pair", "nested") or not isinstance(value, list) else ""
+    )
     assert sentence.startswith(f"knobs.{key}={shown}") and part in sentence
 
 
@@ -168,12 +170,12 @@ def test_an_unknown_key_with_no_near_one_lists_what_there_is() -> None:
     def norm(max_norm: Positive) -> None: ...
 
     with pytest.raises(UserError, match=r"unknown key clip\.zzz; there is max_norm"):
-        checked(norm, {"max_norm": 1.0, "zzz": 1}, "clip")
+        check(norm, {"max_norm": 1.0, "zzz": 1}, "clip")
 
 
 def test_defaults_are_left_to_the_function_and_values_are_not_changed() -> None:
     values = {"number": 1, "pair": [1, 2]}
-    assert checked(Knobs, values, "knobs") == {"number": 1.0, "pair": [1.0, 2.0]}
+    assert check(Knobs, values, "knobs") == {"number": 1.0, "pair": [1.0, 2.0]}
     assert values == {"number": 1, "pair": [1, 2]} and type(values["number"]) is int
     assert build(Knobs, values, "knobs") == Knobs(number=1.0, pair=[1.0, 2.0])
 
@@ -204,7 +206,7 @@ def test_functions_and_classes_alike_and_an_annotation_may_be_absent() -> None:
     ],
 )
 def test_said_is_what_one_writes(value: Any, text: str) -> None:
-    assert said(value) == text
+    assert format_value(value) == text
 
 
 def test_nearest_and_did_you_mean() -> None:

@@ -1,15 +1,16 @@
 """Whether an override's key exists in the chosen configuration; if not, which one was meant."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from upgate.config.choices import REGULARIZATION, choices, compose_choices, groups, name_key
 from upgate.config.overrides import Override
 from upgate.config.schema import format_value
 from upgate.config.trainer import PARAMETERS, refuse
+from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, nearest
 
-Tree = Mapping[str, Any]  # a composed configuration, not resolved
+Tree = Section  # a composed configuration, not resolved
 
 
 def read_choice(override: Override, config_dir: str | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.compose import compose
 from upgate.config.schema import NonNegativeInt, PositiveInt, build
-from upgate.config.values import Choice, DataChoice, Knobs, Value
+from upgate.config.values import Choice, DataChoice, Knobs, Section, Value
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RunConfig:
     others: Knobs = field(default_factory=dict)  # top-level keys that a user's own yaml adds
 
     @classmethod
-    def from_dict(cls, composed: Mapping[str, Any]) -> Self:
+    def from_dict(cls, composed: Section) -> Self:
         """From a composed configuration. Raises UserError for a wrong value at the top level."""
         top = build(TopLevel, {key: composed[key] for key in TOP_LEVEL}, "")
         known = (*TOP_LEVEL, *CHOICES, *PARTS, "trainer", "recipe", "config_dir")

@@ -149,6 +149,3 @@ def format_value(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-checked, said = check, format_value

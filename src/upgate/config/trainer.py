@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from upgate.config.schema import PositiveInt, Range, check, format_value
+from upgate.config.values import Section
 from upgate.errors import UserError
 
 REFUSED = {  # arguments that cannot be given, and why, or what to give instead
@@ -108,7 +109,7 @@ def arguments(
 PARAMETERS = inspect.signature(arguments).parameters
 
 
-def check_trainer(options: Mapping[str, Any]) -> dict[str, Any]:
+def check_trainer(options: Section) -> dict[str, Any]:
     """Return the Trainer's arguments in one spelling: 32 is 32-true, and no limit is -1.
 
     Raises UserError for an unknown name, a value of the wrong kind or out of range, and a run
@@ -129,7 +130,7 @@ def refuse(name: str) -> None:
         raise UserError(f"trainer.{name} cannot be given: {REFUSED[name]}")
 
 
-def check_end(known: Mapping[str, Any]) -> None:
+def check_end(known: Section) -> None:
     """Raise UserError unless the run has an end, and no least length beyond it."""
     limits = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
     if not any(limit is not None and limit > 0 for limit in limits.values()):
@@ -147,7 +148,7 @@ def check_end(known: Mapping[str, Any]) -> None:
             )
 
 
-def check_devices(known: Mapping[str, Any]) -> None:
+def check_devices(known: Section) -> None:
     """Raise UserError unless several devices and their strategy are requested together."""
     devices, strategy = known["devices"], known.get("strategy", "auto")
     several = type(devices) is int and devices > 1
@@ -163,7 +164,7 @@ def check_devices(known: Mapping[str, Any]) -> None:
         )
 
 
-def check_shares(trainer: Mapping[str, Any], batches: Mapping[str, int]) -> None:
+def check_shares(trainer: Section, batches: Mapping[str, int]) -> None:
     """Raise UserError for a share of no batch. `batches`: those of the parts `train` and `val`."""
     for part, count in batches.items():
         name = f"trainer.limit_{part}_batches"

@@ -1,14 +1,14 @@
 """Where runs train, behind one small interface: submit a request, get a future of its response."""
 
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from upgate.config.run_config import RunConfig
 from upgate.config.schema import NonNegative, PositiveInt, build
+from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean
 from upgate.execution.work import Work, WorkRequest, WorkResponse
 
@@ -95,7 +95,7 @@ OPTIONS: dict[str, type] = {
 }
 
 
-def check_executor(config: Mapping[str, Any], trainer: Mapping[str, Any]) -> ExecutorOptions:
+def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
     """The options of the configured executor, checked.
 
     Raises UserError; also where the executor cannot give a run the device that `trainer` names.

@@ -21,6 +21,7 @@ from upgate.config.compose import (
     twin_overrides,
 )
 from upgate.config.schema import format_value
+from upgate.config.values import Section
 from upgate.errors import UserError
 from upgate.serialization import stored_as
 
@@ -179,7 +180,7 @@ def _as_overrides(recipe: str) -> list[str]:
     return [first if "=" in first else f"recipe={first}", *rest]
 
 
-def _parts_of(composed: Mapping[str, Any]) -> dict[str, Any]:
+def _parts_of(composed: Section) -> dict[str, Any]:
     return {group: composed[group] for group in PARTS}
 
 
@@ -193,9 +194,7 @@ def _set_groups(
     return kept
 
 
-def _choose(
-    group: str, start: Sequence[str], target: Mapping[str, Any], config_dir: str | None
-) -> list[str]:
+def _choose(group: str, start: Sequence[str], target: Section, config_dir: str | None) -> list[str]:
     """The overrides that give `start` the target's choice in a group.
 
     With the knobs that the target's recipe or the user set for it.
@@ -210,11 +209,11 @@ def _choose(
     return [choice, *changed]
 
 
-def _knobs_of(composed: Mapping[str, Any], group: str) -> dict[str, Any]:
+def _knobs_of(composed: Section, group: str) -> dict[str, Any]:
     return dict(_walk_knobs(composed[group], group))
 
 
-def _walk_knobs(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _walk_knobs(section: Section, prefix: str) -> Iterator[tuple[str, Any]]:
     """Dotted keys and values of a group's choice; ranges of a search are not a recipe's."""
     for key, value in section.items():
         if isinstance(value, dict) and key != "search":

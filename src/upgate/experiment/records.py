@@ -1,9 +1,9 @@
 """What the store already holds of the runs that a study or a search plans."""
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from upgate.config.values import Section
 from upgate.run.job import Job, flatten_spec
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -30,7 +30,7 @@ def same_but_for_seed(row: Row, job: Job) -> bool:
     return same and row.tags.get("upgate.data") == job.spec.data
 
 
-def looked_at(row: Row, data: str, split: Mapping[str, Any]) -> bool:
+def looked_at(row: Row, data: str, split: Section) -> bool:
     """Whether a run was evaluated on the test part of this data (a hash) and split.
 
     A closed test part was not evaluated; it is closed while hyperparameters are chosen.
@@ -39,6 +39,6 @@ def looked_at(row: Row, data: str, split: Mapping[str, Any]) -> bool:
     return same and row.tags.get("upgate.data") == data and row.params.get("split.closed") != "True"
 
 
-def count_looks(rows: Iterable[Row], data: str, split: Mapping[str, Any]) -> int:
+def count_looks(rows: Iterable[Row], data: str, split: Section) -> int:
     """Finished runs that were evaluated on this test part, whichever command trained them."""
     return sum(looked_at(row, data, split) for row in finished_runs(rows))

@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric
 from upgate.recipe.engagement import gate_numbers, layer_vectors, learning_rates, update_ratio
 from upgate.recipe.param_groups import rename_old_keys
 from upgate.recipe.recipe import Recipe
-from upgate.types import Batch, Layers
+from upgate.types import Batch, Layers, StateDict
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from malloc.h
 
@@ -142,12 +142,12 @@ class RecipeModule(pl.LightningModule):
             self._validation.close()
             self.recipe.validated(float(self.validation_loss.compute()))
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: StateDict) -> None:
         if "optimizer_states" in checkpoint:
             checkpoint["recipe"] = self.recipe.state_dict()
             checkpoint["torch_rng"] = torch.get_rng_state()
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: StateDict) -> None:
         if "recipe" in checkpoint:  # a full checkpoint; the kept one holds weights only
             self.recipe.load_state_dict(checkpoint["recipe"])
             torch.set_rng_state(checkpoint["torch_rng"])

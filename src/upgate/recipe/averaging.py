@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from upgate.config.schema import Fraction
 from upgate.recipe.registry import register
+from upgate.types import StateDict
 
 
 @register("averaging", "none")
@@ -29,10 +29,10 @@ class NoAveraging:
     def swap(self) -> None:
         """Exchange the weights and their average; a second call undoes it."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 class Average(NoAveraging):
@@ -60,10 +60,10 @@ class Average(NoAveraging):
         torch._foreach_copy_(self.params, self.average)
         torch._foreach_copy_(self.average, weights)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"average": self.average, "steps": self.steps}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.average, self.steps = list(state["average"]), state["steps"]
 
 
@@ -134,10 +134,10 @@ class NonMonotone(Average):
     def engagement(self) -> dict[str, float]:
         return {"averaged_steps": 0.0 if self.after is None else float(self.steps - self.after)}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {**super().state_dict(), "losses": list(self.losses), "after": self.after}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         super().load_state_dict(state)
         self.losses, self.after = list(state["losses"]), state["after"]
 

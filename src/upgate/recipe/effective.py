@@ -1,11 +1,11 @@
 """Asked equals got: the optimizer's groups hold what the configuration says, or it raises."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+from upgate.config.values import Section
 from upgate.errors import UserError
 from upgate.recipe.optimizer.base import parameters
 from upgate.recipe.param_groups import TorchGroup
@@ -14,7 +14,7 @@ from upgate.recipe.registry import SOURCE
 NO_KNOBS = ("name", SOURCE)  # keys of a choice that no group holds
 
 
-def check_effective(optimizer: Optimizer, choice: Mapping[str, Any], net: nn.Module) -> None:
+def check_effective(optimizer: Optimizer, choice: Section, net: nn.Module) -> None:
     """Compare the optimizer's groups with the configuration.
 
     Raises UserError on any difference: a parameter in no group or two, a knob that reached none.
@@ -33,7 +33,7 @@ def check_effective(optimizer: Optimizer, choice: Mapping[str, Any], net: nn.Mod
         _check_group(group, knobs)
 
 
-def _check_group(group: TorchGroup, knobs: Mapping[str, Any]) -> None:
+def _check_group(group: TorchGroup, knobs: Section) -> None:
     for key, value in expected(group, knobs).items():
         actual = list(group[key]) if isinstance(group[key], tuple) else group[key]
         if actual != value:
@@ -42,7 +42,7 @@ def _check_group(group: TorchGroup, knobs: Mapping[str, Any]) -> None:
             )
 
 
-def expected(group: TorchGroup, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def expected(group: TorchGroup, knobs: Section) -> dict[str, Any]:
     """What a group must hold: lr times the layer's scale, and no decay where none is due."""
     values = {key: value for key, value in knobs.items() if key in group}
     if "lr" in knobs:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 from upgate.recipe.clip.base import Clip
+from upgate.types import StateDict
 
 GIVE_UP = 20  # non-finite gradients in a row after which a run has diverged
 
@@ -76,11 +76,11 @@ class GradientGuard:
             numbers[f"grad_norm_p{percent}"] = float(norms.quantile(percent / 100))
         return numbers | self.clip.engagement()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         counts = {"clipped": self.clipped, "skipped": self.skipped, "in_a_row": self.in_a_row}
         return {"norms": self.norms, **counts, "clip": self.clip.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.norms, self.clipped = list(state["norms"]), state["clipped"]
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
         self.clip.load_state_dict(state["clip"])

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from upgate.config.choices import REGULARIZATION
-from upgate.config.schema import said
+from upgate.config.schema import format_value
 
 Choices = Mapping[str, Any]  # group -> {name, knobs}; regularization -> {name: knobs}
 NULL = ("none", "constant", "pytorch", "joint")  # choices that do nothing
@@ -70,7 +70,7 @@ def difference(recipe: Choices, other: Choices) -> str:
 def _regularization_difference(chosen: Choices, other: Choices) -> list[str]:
     overrides = []
     if set(chosen) != set(other):
-        overrides.append(f"{REGULARIZATION}={said(sorted(chosen) or ['none'])}")
+        overrides.append(f"{REGULARIZATION}={format_value(sorted(chosen) or ['none'])}")
     for name in chosen:
         if name in other:
             overrides += _knob_difference(f"{REGULARIZATION}.{name}", chosen[name], other[name])
@@ -78,4 +78,4 @@ def _regularization_difference(chosen: Choices, other: Choices) -> list[str]:
 
 
 def _knob_difference(key: str, knobs: Choices, other: Choices) -> list[str]:
-    return [f"{key}.{k}={said(v)}" for k, v in knobs.items() if other.get(k) != v]
+    return [f"{key}.{k}={format_value(v)}" for k, v in knobs.items() if other.get(k) != v]

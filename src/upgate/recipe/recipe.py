@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from upgate.config.choices import PARTS, REGULARIZATION
-from upgate.config.schema import checked
+from upgate.config.schema import check
+from upgate.config.values import Section
 from upgate.errors import UserError
 from upgate.recipe.compatibility import check_allowed
 from upgate.recipe.effective import check_effective
@@ -31,13 +32,13 @@ State = dict[str, Any]  # what a part keeps in a checkpoint
 NO_KNOBS = ("name", "search")  # keys of a choice that its part is not given
 
 
-def part(group: str, name: str, knobs: Mapping[str, Any]) -> Any:
+def part(group: str, name: str, knobs: Section) -> Any:
     """Make one part: the one call site that turns a choice's values into Python."""
     located = locate(group, name, knobs.get(SOURCE))
     return located.part(**_checked(located, group, name, knobs))
 
 
-def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
+def knobs_of(group: str, name: str, knobs: Section) -> dict[str, Any]:
     """What a run's spec says of a part: its knobs, checked against its function's annotations.
 
     Of a part from outside the package also the hash of its code. Raises UserError for an unknown,
@@ -48,12 +49,10 @@ def knobs_of(group: str, name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
     return _checked(located, group, name, knobs) | source
 
 
-def _checked(
-    located: LocatedPart, group: str, name: str, knobs: Mapping[str, Any]
-) -> dict[str, Any]:
+def _checked(located: LocatedPart, group: str, name: str, knobs: Section) -> dict[str, Any]:
     path = f"{group}.{name}" if group == REGULARIZATION else group
     aside = NO_KNOBS if located.source is None else (*NO_KNOBS, SOURCE)
-    return checked(located.part, {k: v for k, v in knobs.items() if k not in aside}, path)
+    return check(located.part, {k: v for k, v in knobs.items() if k not in aside}, path)
 
 
 class Recipe:
@@ -62,7 +61,7 @@ class Recipe:
     Built from plain values: {group: {name, knobs...}, regularization: {name: knobs}}.
     """
 
-    def __init__(self, config: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, config: Section, seed: int) -> None:
         check_allowed(config)
         self.config, self.seed = config, seed
         single = {g: part(g, config[g]["name"], config[g]) for g in PARTS if g != REGULARIZATION}

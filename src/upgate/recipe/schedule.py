@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from upgate.config.schema import Fraction, NonNegative, PositiveInt, Range
 from upgate.recipe.registry import register
+from upgate.types import StateDict
 
 Share = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
 
@@ -25,10 +26,10 @@ class Schedule:
     def engagement(self) -> dict[str, float]:
         return {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 @register("schedule", "constant")
@@ -92,11 +93,11 @@ class ReduceOnPlateau(Schedule):
     def engagement(self) -> dict[str, float]:
         return {"rate_cuts": float(self.cuts)}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         counts = {"waited": self.waited, "cuts": self.cuts}
         return {"now": self.scale, "best": self.best, **counts}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.scale, self.best = state["now"], state["best"]
         self.waited, self.cuts = state["waited"], state["cuts"]
 

@@ -1,10 +1,10 @@
 """stopping: when a run ends, and which of its weights are kept."""
 
 import math
-from typing import Any
 
 from upgate.config.schema import NonNegative, PositiveInt
 from upgate.recipe.registry import register
+from upgate.types import StateDict
 
 
 @register("stopping", "none")
@@ -20,10 +20,10 @@ class NoStopping:
     def done(self) -> bool:
         return False
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 @register("stopping", "early")
@@ -50,9 +50,9 @@ class EarlyStopping(NoStopping):
     def done(self) -> bool:
         return self.waited >= self.patience
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.waited = state["waited"]

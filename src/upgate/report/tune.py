@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from upgate.config.schema import said
+from upgate.config.schema import format_value
 from upgate.page.document import document, svg_file
 from upgate.page.figure import (
     TEXT_ONLY,
@@ -163,7 +163,7 @@ def space(result: SearchResult, w: Translator) -> Html:
     for arm in arms:
         prefix = f"{arm.name}: " if len(arms) > 1 else ""
         for dim in arm.space:
-            untuned = said(arm.baseline[dim.key])
+            untuned = format_value(arm.baseline[dim.key])
             body.append([f"{prefix}{dim.key}", dim.text, untuned])
     columns = [w("key"), w("tune_range"), w("tune_as_it_is")]
     return section(w("tune_space"), table(columns, body, TEXT_ONLY))
@@ -181,7 +181,7 @@ def frozen(result: SearchResult, w: Translator) -> Html:
     for block in search.blocks:
         body.append([f"{w('folds')} {block.name}".strip(), el("code", " ".join(block.search))])
     for name, value in search.frozen.items():
-        body.append([name.replace("_", " "), el("code", said(value))])
+        body.append([name.replace("_", " "), el("code", format_value(value))])
     looks = w("tune_looks", count=result.looks) if search.test else w("tune_closed")
     settings = table([w("key"), w("value")], body, TEXT_ONLY, class_="plain")
     return section(w("tune_frozen"), el("p", looks), settings)

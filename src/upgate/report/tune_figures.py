@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upgate.config.schema import said
+from upgate.config.schema import format_value
 from upgate.page.figure import Figure
 from upgate.page.forest_plot import Row, forest_plot
 from upgate.page.html import Child, Html, el
@@ -140,7 +140,10 @@ def _slice(search: Search, dim: Dimension, arm: ArmResult, w: Translator) -> Fig
         _slice_picture(search, dim, arm, points),
         w("tune_slice_label", axis=dim.key, n=len(points)),
         [w("tune_trial"), dim.key, w("tune_score")],
-        [[p.trial.number, said(p.trial.values[dim.key]), format_number(p.score)] for p in points],
+        [
+            [p.trial.number, format_value(p.trial.values[dim.key]), format_number(p.score)]
+            for p in points
+        ],
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from upgate.config.schema import said
+from upgate.config.schema import format_value
 from upgate.page.figure import Figure
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import (
@@ -117,7 +117,7 @@ def axis_end(dim: Dimension, end: int) -> str:
     """The value at an end of an axis. end: 0 or -1."""
     value = dim.axis(2)[end]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:g}" if is_number else said(value)
+    return f"{value:g}" if is_number else format_value(value)
 
 
 def trials_table(
@@ -133,7 +133,7 @@ def trials_table(
     body: list[list[Child]] = []
     for trial in sorted(arm.trials, key=lambda trial: trial.rank):
         final = score(trial.final) if trial.more else "–"
-        values = [said(trial.values.get(key)) for key in keys]
+        values = [format_value(trial.values.get(key)) for key in keys]
         state = w(f"tune_{trial.state}")
         body.append([trial.number, state, score(trial.loss), final, *values])
     return columns, body

@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from upgate.types import StateDict
+
 Log = Callable[[dict[str, float], int], None]  # metrics, step
 
 
@@ -55,7 +57,7 @@ class EpochMetrics(pl.Callback):
         self.points.append(point)
         self.log_point(point, trainer.current_epoch + 1)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {
             "points": self.points,
             "seconds": self.seconds,
@@ -63,7 +65,7 @@ class EpochMetrics(pl.Callback):
             "planned": self.planned,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.points, self.planned = list(state["points"]), state["planned"]
         self.seconds, self.steps = state["seconds"], state["steps"]
 

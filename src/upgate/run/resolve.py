@@ -1,12 +1,11 @@
 """What a configuration really gives on this machine: the part of it that a run's spec holds."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.schema import format_value
-from upgate.config.values import Knobs
+from upgate.config.values import Knobs, Section
 from upgate.errors import UserError
 from upgate.run.spec import Budget
 
@@ -14,7 +13,7 @@ from upgate.run.spec import Budget
 SHARED = ("joint", "discriminative", "lars", "lamb")
 
 
-def check_recipe(config: Mapping[str, Any]) -> dict[str, Knobs]:
+def check_recipe(config: Section) -> dict[str, Knobs]:
     """Each part's name and its checked knobs, without search ranges.
 
     Raises UserError for a wrong knob, and for choices that cannot be combined.
@@ -44,7 +43,7 @@ def _check_strategy(strategy: str, layerwise: str) -> None:
         )
 
 
-def resolve_budget(trainer: Mapping[str, Any]) -> Budget:
+def resolve_budget(trainer: Section) -> Budget:
     """The Trainer's arguments that decide numbers. Raises UserError for a device not available."""
     names = {field.name for field in fields(Budget)} - {"accelerator"}
     if trainer.get("strategy", "auto") == "auto":
@@ -53,7 +52,7 @@ def resolve_budget(trainer: Mapping[str, Any]) -> Budget:
     return Budget(accelerator=resolve_accelerator(trainer), **values)
 
 
-def resolve_precision(trainer: Mapping[str, Any]) -> str:
+def resolve_precision(trainer: Section) -> str:
     """The precision in force. Raises UserError where Lightning would silently take another."""
     precision = str(trainer["precision"])
     if precision.startswith("16") and resolve_accelerator(trainer) == "cpu":
@@ -78,7 +77,7 @@ def has_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def resolve_accelerator(trainer: Mapping[str, Any]) -> str:
+def resolve_accelerator(trainer: Section) -> str:
     """cpu, cuda or mps. Raises UserError where it is not on this machine, or not the device."""
     counts = _count_devices()
     available = [name for name, count in counts.items() if count]

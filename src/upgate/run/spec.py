@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from upgate.config.choices import REGULARIZATION
-from upgate.config.values import Choice, Knobs, Value
+from upgate.config.values import Choice, Knobs, Section, SpecValues, Value
 
 # Raise it when a change of the code changes the numbers of a run: the results of older code are
 # then not used again.
@@ -38,7 +38,7 @@ class RecipeSpec:
     regularization: Mapping[str, Knobs]  # name -> knobs
 
     @classmethod
-    def from_dict(cls, recipe: Mapping[str, Any]) -> Self:
+    def from_dict(cls, recipe: Section) -> Self:
         """From group -> {name, knobs...}, and regularization -> {name: knobs}."""
         single = {group: part for group, part in recipe.items() if group != REGULARIZATION}
         parts = {group: PartSpec.from_dict(part) for group, part in single.items()}
@@ -115,7 +115,7 @@ class RunSpec:
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SpecValues:
         """Plain values, as they are hashed, kept in checkpoints and sent between processes."""
         typed = ("task", "split", "model", "recipe", "budget")
         return {
@@ -123,7 +123,7 @@ class RunSpec:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: SpecValues) -> Self:
         """The inverse of `to_dict`."""
         typed = {
             "task": TaskSpec.from_dict(values["task"]),

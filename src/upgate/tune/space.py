@@ -15,6 +15,7 @@ import numpy as np
 
 from upgate.config.compose import PARTS
 from upgate.config.schema import format_value
+from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, nearest
 
 GROUPS = (*PARTS, "model", "batch_size", "task")  # can be searched; the budget is equal in all arms
@@ -89,7 +90,7 @@ def _safe_log(x: float) -> float:
     return math.log(max(x, 1e-300))
 
 
-def find_ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def find_ranges(config: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Key -> range, from every `search` of a composed configuration."""
     for name, value in config.items():
         if name == "search" and isinstance(value, Mapping):
@@ -98,9 +99,7 @@ def find_ranges(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield from find_ranges(value, f"{prefix}{name}.")
 
 
-def make_space(
-    config: Mapping[str, Any], changed: Mapping[str, Any], only: Sequence[str] | None
-) -> list[Dimension]:
+def make_space(config: Section, changed: Section, only: Sequence[str] | None) -> list[Dimension]:
     """The axes of one arm. `changed` sets and removes ranges of what this arm has.
 
     Raises UserError for a range that is none.
@@ -118,9 +117,7 @@ def make_space(
     return space
 
 
-def check_keys(
-    configs: Sequence[Mapping[str, Any]], changed: Mapping[str, Any], only: Sequence[str] | None
-) -> None:
+def check_keys(configs: Sequence[Section], changed: Section, only: Sequence[str] | None) -> None:
     """Raise UserError for a key that no arm has, with the nearest one that some arm has."""
     searched: dict[str, None] = {}
     available: dict[str, None] = {}
@@ -152,7 +149,7 @@ def hint(key: str, available: Mapping[str, None]) -> str:
     return did_you_mean("", group or available)
 
 
-def searchable_keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def searchable_keys(config: Section, prefix: str = "") -> Iterator[str]:
     """The keys that can be searched: values of parts, model, task and batch size."""
     for name, value in config.items():
         if (not prefix and name not in GROUPS) or name in ("name", "search"):
@@ -163,7 +160,7 @@ def searchable_keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str
             yield f"{prefix}{name}"
 
 
-def get_value(config: Mapping[str, Any], key: str) -> Any:
+def get_value(config: Section, key: str) -> Any:
     """The value at a dotted key; None where there is none."""
     node: Any = config
     for name in key.split("."):
@@ -219,7 +216,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def baseline_values(space: Sequence[Dimension], config: Mapping[str, Any]) -> dict[str, Any]:
+def baseline_values(space: Sequence[Dimension], config: Section) -> dict[str, Any]:
     """Key -> the value in the configuration as it is."""
     values = {}
     for dim in space:
@@ -231,7 +228,7 @@ def baseline_values(space: Sequence[Dimension], config: Mapping[str, Any]) -> di
     return values
 
 
-def to_overrides(values: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+def to_overrides(values: Section, config: Section) -> list[str]:
     """The overrides that set these values; items of a list that are not given stay as they are."""
     complete: dict[str, Any] = {}
     for name, value in values.items():

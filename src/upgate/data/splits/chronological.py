@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from upgate.config.schema import Fraction, NonNegativeInt, PositiveInt, checked
+from upgate.config.schema import Fraction, NonNegativeInt, PositiveInt, check
 from upgate.config.values import Section
 from upgate.errors import UserError
 
@@ -88,7 +88,7 @@ def check_chronological(config: Section, horizon: int) -> dict[str, Any]:
             f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}"
         )
     gap = horizon if values.get("gap") is None else values["gap"]
-    known = checked(SPLITS[name], {"n": 0, **values, "gap": gap}, "split")
+    known = check(SPLITS[name], {"n": 0, **values, "gap": gap}, "split")
     if known["gap"] < horizon:
         raise UserError(
             f"split.gap={gap} is shorter than task.horizon={horizon}; "

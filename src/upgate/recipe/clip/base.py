@@ -1,12 +1,12 @@
 """What a clip may do to the gradients before the step, and the null choice."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from upgate.recipe.registry import register
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 
 class Clip:
@@ -28,10 +28,10 @@ class Clip:
     def engagement(self) -> dict[str, float]:
         return {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: StateDict) -> None: ...
 
 
 @register("clip", "none")

@@ -4,13 +4,13 @@ import math
 from bisect import insort
 from collections.abc import Sequence
 from statistics import fmean, pvariance
-from typing import Any
 
 from torch import Tensor, nn
 
 from upgate.config.schema import Fraction, Positive, PositiveInt
 from upgate.recipe.clip.base import Clip, shorten
 from upgate.recipe.registry import register
+from upgate.types import StateDict
 
 
 @register("clip", "norm")
@@ -46,10 +46,10 @@ class PercentileClip(Clip):
     def engagement(self) -> dict[str, float]:
         return {"clip_threshold": sorted_quantile(self.norms, self.quantile)} if self.norms else {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"norms": self.norms}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.norms = list(state["norms"])
 
 
@@ -88,10 +88,10 @@ class ZClip(Clip):
             return {}
         return {"clip_mean": self.mean, "clip_sigma": math.sqrt(self.variance)}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"first": self.first, "mean": self.mean, "variance": self.variance}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.first = list(state["first"])
         self.mean, self.variance = state["mean"], state["variance"]
 

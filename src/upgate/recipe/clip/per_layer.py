@@ -3,7 +3,6 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from upgate.config.schema import Positive
 from upgate.recipe.clip.base import Clip, shorten
 from upgate.recipe.registry import register
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 
 @register("clip", "value")
@@ -70,10 +69,10 @@ class ClipLayerNorm(Clip):
     def engagement(self) -> dict[str, float]:
         return {f"clipped_share/{name}": self.clipped[name] / n for name, n in self.seen.items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"seen": dict(self.seen), "clipped": dict(self.clipped)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.seen, self.clipped = Counter(state["seen"]), Counter(state["clipped"])
 
 
@@ -111,10 +110,10 @@ class AdaptiveGradientClip(Clip):
     def engagement(self) -> dict[str, float]:
         return {"clipped_rows": self.clipped / self.rows} if self.rows else {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"rows": self.rows, "clipped": self.clipped}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.rows, self.clipped = state["rows"], state["clipped"]
 
 

@@ -1,14 +1,12 @@
 """What a layerwise update may do."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import OptimizerFactory
 from upgate.recipe.param_groups import ParamGroup, merge_groups, split_no_decay
-from upgate.types import Batch, Layers, Loss
+from upgate.types import Batch, Layers, Loss, StateDict
 
 
 class Layerwise:
@@ -68,7 +66,7 @@ class Layerwise:
         """Seconds by the clock, which no two runs share, and what the formula promises."""
         return {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: StateDict) -> None: ...

@@ -15,7 +15,7 @@ from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import OptimizerFactory, leaf_optimizers
 from upgate.recipe.registry import register
 from upgate.seeds import generator
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 
 @register("layerwise", "unfreeze")
@@ -133,13 +133,13 @@ class RandomBlocks(BlockWindows):
             self.draw()
         super().after_step()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         state = super().state_dict()
         if self.generator is not None:
             state |= {"drawn": self.drawn, "generator": self.generator.get_state()}
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         super().load_state_dict(state)
         if "generator" in state:
             self.drawn, self.generator = list(state["drawn"]), torch.Generator()

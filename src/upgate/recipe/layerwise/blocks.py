@@ -10,7 +10,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from statistics import median
-from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -19,7 +18,7 @@ from upgate.recipe.layerwise.base import Layerwise
 from upgate.recipe.layerwise.cost import cost_share, lstm_sizes
 from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import OptimizerFactory
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 Block = tuple[str, list[nn.Parameter]]  # its name and its parameters
 
@@ -98,10 +97,10 @@ class Blocks(Layerwise):
         active = [i for i, (name, _) in enumerate(self.blocks[:-1]) if name in names]
         return cost_share(self.sizes, active, self.embedding)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"done": self.done, "visits": dict(self.visits), "seconds": dict(self.seconds)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.done, self.visits = state["done"], Counter(state["visits"])
         self.seconds = defaultdict(list)
         for label, seconds in state["seconds"].items():

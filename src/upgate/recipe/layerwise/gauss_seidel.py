@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from torch.optim import Optimizer
 
@@ -14,7 +13,7 @@ from upgate.recipe.layerwise.blocks import Block, freeze_others, make_blocks, to
 from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import Closure, OptimizerFactory, WrappedOptimizer
 from upgate.recipe.registry import register
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 
 @register("layerwise", "gauss_seidel")
@@ -51,10 +50,10 @@ class GaussSeidel(Layerwise):
         steps = max(1, self.done)
         return {f"passes_per_step/{name}": self.passes[name] / steps for name, _ in self.blocks}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"passes": dict(self.passes), "done": self.done}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.passes.update(state["passes"])
         self.done = state["done"]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from upgate.recipe.layerwise.base import Layerwise
 from upgate.recipe.registry import register
 from upgate.seeds import derive
-from upgate.types import Batch, Layers, Loss
+from upgate.types import Batch, Layers, Loss, StateDict
 
 
 @register("layerwise", "local")
@@ -72,8 +72,8 @@ class Local(Layerwise):
         """The mean auxiliary loss of each layer."""
         return {f"auxiliary_loss/{name}": total / self.steps for name, total in self.losses.items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"losses": dict(self.losses), "steps": self.steps}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.losses, self.steps = defaultdict(float, state["losses"]), state["steps"]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from upgate.recipe.optimizer.base import (
 )
 from upgate.recipe.param_groups import TorchGroup
 from upgate.recipe.registry import register
-from upgate.types import Layers
+from upgate.types import Layers, StateDict
 
 
 class TrustRatio(Layerwise):
@@ -53,10 +52,10 @@ class TrustRatio(Layerwise):
         """The geometric mean of what the steps were multiplied with."""
         return {"trust_ratio": math.exp(self.logs / self.count)} if self.count else {}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"logs": self.logs, "count": self.count}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         self.logs, self.count = state["logs"], state["count"]
 
 

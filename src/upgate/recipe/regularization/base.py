@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from upgate.types import Batch, TrainedModule
+from upgate.types import Batch, StateDict, TrainedModule
 
 ActivationHook = Callable[[Tensor], Tensor]
 
@@ -57,10 +57,10 @@ class Regularizer:
             means["over_loss"] = means.pop("term") / max(means.pop("loss"), 1e-12)
         return {f"{self.name}_{name}": mean for name, mean in means.items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         return {"noted": self.recorded}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         for name, sum_and_count in state["noted"].items():
             self.recorded[name] = list(sum_and_count)
 
