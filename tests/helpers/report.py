@@ -227,7 +227,7 @@ def engagement(i: int) -> dict[str, float]:
 
 
 class Tables:
-    """Tables in the shape that runs keep them. evil: a class, a ticker and a review that are markup."""
+    """Tables in the shape of a run's. evil: a class, a ticker and a review are markup."""
 
     def __init__(self, evil: bool = False, tickers: int = 8) -> None:
         self.evil = EVIL if evil else ""
@@ -287,7 +287,8 @@ class Tables:
         names = np.array([f"negative{self.evil}", "positive"], dtype=object)
         said = names[np.where(right, truth, 1 - truth)]
         texts = [
-            f"Review {i}{self.evil}: the plot drags on, yet by the end I was won over; not bad at all, in spite of the first hour."
+            f"Review {i}{self.evil}: the plot drags on, yet by the end I was won over; "
+            "not bad at all, in spite of the first hour."
             for i in range(n)
         ]
         return pd.DataFrame(

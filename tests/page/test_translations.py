@@ -35,7 +35,7 @@ def fields(text: str) -> set[str]:
 
 
 def source_of(path: Path) -> str:
-    """The code that says the texts of a file: its folder's; all code for the texts of every page."""
+    """The code that uses the texts of a file: its folder; all code for the texts of every page."""
     folder = SOURCE if path.parent.name == "page" else path.parent
     return "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
 

@@ -1,4 +1,7 @@
-"""The report's page: complete, escaped, in two languages, the same numbers in picture and table, made from the store alone."""
+"""The report: complete, escaped, in two languages, from the store alone.
+
+Pictures and tables show the same numbers.
+"""
 
 import math
 import re
@@ -268,7 +271,7 @@ def test_warnings_stand_at_the_top() -> None:
         controls=[replace(made.controls[0], holds=False)],
     )
     assert made.aa is not None
-    bad = replace(bad, aa=replace(made.aa, word="hurts"))
+    bad = replace(bad, aa=replace(made.aa, verdict="hurts"))
     html = page(bad, Tables())
     top = html[: html.index("<section>")]
     assert (
@@ -336,7 +339,8 @@ def test_day_ticks_are_firsts_of_months_and_never_many() -> None:
 
 
 def test_numbers_are_short() -> None:
-    assert [format_number(x) for x in (0.0, 1.0, -0.25, 12345.6, 2e-7, math.inf, -math.inf, math.nan)] == [
+    values = (0.0, 1.0, -0.25, 12345.6, 2e-7, math.inf, -math.inf, math.nan)
+    assert [format_number(x) for x in values] == [
         "0", "1", "−0.25", "12,346", "2.0e−07", "∞", "−∞", "–",
     ]  # fmt: skip
 

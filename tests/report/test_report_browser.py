@@ -1,4 +1,7 @@
-"""The report in a real browser: no network, no errors, no sideways scrolling, readable colours in light, dark and print."""
+"""The report in a real browser: no network, no errors, no sideways scrolling.
+
+Colours are readable in light, dark and print.
+"""
 
 import re
 import shutil
@@ -109,7 +112,8 @@ def test_a_phone_never_scrolls_sideways(
         if opened:
             tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        outside = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll') && !e.closest('svg')
+        outside = """[...document.querySelectorAll('main *')]
+            .filter(e => !e.closest('.scroll') && !e.closest('svg')
             && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
         assert tab.evaluate(outside) == []
 
