@@ -291,7 +291,7 @@ def test_a_study_without_any_result_still_has_a_page(task: str) -> None:
             "scores",
             "differences",
             "folds",
-            "second",
+            "significance",
             "confidence_set",
             "tickers",
             "losses",
