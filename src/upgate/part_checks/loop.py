@@ -43,7 +43,8 @@ def make_recipe(*overrides: str, config_dir: str | None = None) -> dict[str, Any
         needed = [NEEDS_OPTIMIZER[word] for word in overrides if word in NEEDS_OPTIMIZER]
         overrides = (*needed, *overrides)
     composed = compose_traditional(overrides, config_dir)
-    return check_recipe({key: value for key, value in composed.items() if key != "task"})
+    taskless = {key: value for key, value in composed.items() if key not in ("task", "inputs")}
+    return check_recipe(taskless)
 
 
 @lru_cache

@@ -276,8 +276,8 @@ def has_an_effect(candidate: Candidate, task: str) -> None:
 
 
 def _ended(title: str, task: str, recipe: dict[str, Any]) -> TrainedRecipe:
-    weights = weights_hash(run_with_shocks(recipe, task, STEPS).net)
-    return TrainedRecipe(title, task, recipe, weights)
+    loop = run_with_shocks(recipe, task, STEPS)  # it must live: its end gives the weights back
+    return TrainedRecipe(title, task, recipe, weights_hash(loop.net))
 
 
 def run_with_shocks(recipe: dict[str, Any], task: str, steps: int) -> Loop:
