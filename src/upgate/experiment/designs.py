@@ -8,7 +8,6 @@ upgraded recipe alone. Nothing here trains or names a part: both recipes are com
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 from upgate.config.compose import (
     PARTS,
     REGULARIZATION,
-    compose,
     find_part_changes,
     twin_overrides,
 )
+from upgate.config.run_config import RunConfig, compose_config
 from upgate.config.schema import format_value
-from upgate.config.values import Section
+from upgate.config.values import Knobs, Value
 from upgate.errors import UserError
 from upgate.serialization import stored_as
 
@@ -85,19 +84,19 @@ def contrast(overrides: Sequence[str], config_dir: str | None = None) -> Contras
     parts would explain that.
     """
     low_overrides, high_overrides = list(twin_overrides(overrides)), list(overrides)
-    low, high = compose(low_overrides, config_dir), compose(high_overrides, config_dir)
-    parts = [group for group in PARTS if _knobs_of(low, group) != _knobs_of(high, group)]
-    name = " ".join([high["recipe"], *find_part_changes(overrides)])
+    low = compose_config(low_overrides, config_dir)
+    high = compose_config(high_overrides, config_dir)
+    parts = [group for group in PARTS if _flatten(low, group) != _flatten(high, group)]
+    name = " ".join([high.recipe, *find_part_changes(overrides)])
     if not parts:
         raise UserError(f"{name} is the traditional recipe itself; name another one with recipe=")
-    shared = (low.keys() | high.keys()) - {*PARTS, "recipe"}
-    if others := sorted(key for key in shared if low.get(key) != high.get(key)):
+    if others := _other_differences(low, high):
         raise UserError(
-            f"recipe={high['recipe']} changes {', '.join(others)} too, which is no part;"
+            f"recipe={high.recipe} changes {', '.join(others)} too, which is no part;"
             " set that for both recipes alike"
         )
     return Contrast(
-        Arm(low["recipe"], low_overrides),
+        Arm(low.recipe, low_overrides),
         Arm(name, high_overrides, sorted(parts)),
         off={group: _choose(group, high_overrides, low, config_dir) for group in parts},
         on={group: _choose(group, low_overrides, high, config_dir) for group in parts},
@@ -116,18 +115,17 @@ def parts_arms(overrides: Sequence[str], config_dir: str | None = None) -> list[
     2k + 2 arms for k > 2 parts.
     """
     both = contrast(overrides, config_dir)
-    every = both.parts
-    added = [{part} for part in every]
-    left_out = [set(every) - {part} for part in every]
-    arms = map(both.arm, [set(), *added, *left_out, set(every)])
+    added = [{part} for part in both.parts]
+    left_out = [set(both.parts) - {part} for part in both.parts]
+    arms = map(both.arm, [set(), *added, *left_out, set(both.parts)])
     return list({tuple(arm.on): arm for arm in arms}.values())
 
 
 def factorial_arms(overrides: Sequence[str], config_dir: str | None = None) -> list[Arm]:
     """All 2^k recipes of up to 4 parts; 16 of resolution IV for 5 to 8, both recipes among them."""
     both = contrast(overrides, config_dir)
-    every = np.array(both.parts)
-    return [both.arm(every[row > 0].tolist()) for row in two_level(len(every))]
+    parts = np.array(both.parts)
+    return [both.arm(parts[row > 0].tolist()) for row in two_level(len(parts))]
 
 
 def named_arms(
@@ -140,11 +138,11 @@ def named_arms(
     two, or two alike.
     """
     named = [Arm(recipe.strip(), [*overrides, *_as_overrides(recipe)]) for recipe in recipes]
-    composed = [_parts_of(compose(arm.overrides, config_dir)) for arm in named]
+    composed = [compose_config(arm.overrides, config_dir) for arm in named]
     if len(named) < 2:
         raise UserError("study=arms compares recipes; name at least two")
     for (a, one), (b, other) in combinations(zip(named, composed, strict=True), 2):
-        if one == other:
+        if one.parts == other.parts and one.regularization == other.regularization:
             raise UserError(f"'{a.name}' and '{b.name}' are the same recipe; name each once")
     return named
 
@@ -180,8 +178,11 @@ def _as_overrides(recipe: str) -> list[str]:
     return [first if "=" in first else f"recipe={first}", *rest]
 
 
-def _parts_of(composed: Section) -> dict[str, Any]:
-    return {group: composed[group] for group in PARTS}
+def _other_differences(low: RunConfig, high: RunConfig) -> list[str]:
+    """The keys in which two configurations differ beside parts and the recipe's name."""
+    a, b = low.to_dict(), high.to_dict()
+    keys = (a.keys() | b.keys()) - {*PARTS, "recipe"}
+    return sorted(key for key in keys if a.get(key) != b.get(key))
 
 
 def _set_groups(
@@ -194,29 +195,35 @@ def _set_groups(
     return kept
 
 
-def _choose(group: str, start: Sequence[str], target: Section, config_dir: str | None) -> list[str]:
+def _choose(
+    group: str, start: Sequence[str], target: RunConfig, config_dir: str | None
+) -> list[str]:
     """The overrides that give `start` the target's choice in a group.
 
     With the knobs that the target's recipe or the user set for it.
     """
-    several = group == REGULARIZATION
-    name = f"[{','.join(list(target[group]) or ['none'])}]" if several else target[group]["name"]
-    choice = f"{group}={name}"
-    plain = compose([*_set_groups(start, [group], {group: []}), choice], config_dir)
-    defaults = _knobs_of(plain, group)
-    knobs = _knobs_of(target, group).items()
+    if group == REGULARIZATION:
+        choice = f"{group}=[{','.join(list(target.regularization) or ['none'])}]"
+    else:
+        choice = f"{group}={target.parts[group].name}"
+    plain = compose_config([*_set_groups(start, [group], {group: []}), choice], config_dir)
+    defaults = _flatten(plain, group)
+    knobs = _flatten(target, group).items()
     changed = [f"{key}={format_value(value)}" for key, value in knobs if defaults[key] != value]
     return [choice, *changed]
 
 
-def _knobs_of(composed: Section, group: str) -> dict[str, Any]:
-    return dict(_walk_knobs(composed[group], group))
+def _flatten(config: RunConfig, group: str) -> dict[str, Value]:
+    """Dotted keys and values of a group's choice."""
+    if group == REGULARIZATION:
+        return dict(_walk_knobs(config.regularization, group))
+    return dict(_walk_knobs(config.parts[group].to_dict(), group))
 
 
-def _walk_knobs(section: Section, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a group's choice; ranges of a search are not a recipe's."""
+def _walk_knobs(section: Knobs, prefix: str) -> Iterator[tuple[str, Value]]:
+    """Dotted keys and values; ranges of a search are not a recipe's."""
     for key, value in section.items():
-        if isinstance(value, dict) and key != "search":
+        if isinstance(value, Mapping) and key != "search":
             yield from _walk_knobs(value, f"{prefix}.{key}")
         elif key != "search":
             yield f"{prefix}.{key}", value

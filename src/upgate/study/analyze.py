@@ -94,10 +94,10 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
 
 def arm_differences(study: Study, scores: Scores) -> Differences:
     """Of every arm that shares a seed with the baseline."""
-    found = {
+    by_arm = {
         arm.name: seed_differences(study, scores, arm.name, study.seeds) for arm in study.arms[1:]
     }
-    return {name: values for name, values in found.items() if values}
+    return {name: values for name, values in by_arm.items() if values}
 
 
 def aa_differences(study: Study, scores: Scores) -> Differences:
@@ -114,10 +114,10 @@ def pick_seeds(values: Mapping[int, float], seeds: Iterable[int]) -> list[float]
 
 
 def judge_arms(
-    study: Study, found: Mapping[str, Mapping[int, float]], scores: Scores
+    study: Study, by_arm: Mapping[str, Mapping[int, float]], scores: Scores
 ) -> list[ArmVerdict]:
     """A verdict per arm, in order, with Holm's adjustment over them."""
-    per_arm = {name: list(values.values()) for name, values in found.items()}
+    per_arm = {name: list(values.values()) for name, values in by_arm.items()}
     judged = verdicts(per_arm, study.margin, study.alpha, study.better)
     return [
         to_arm_verdict(name, one, pool_metric(study, scores[name].values()))
@@ -156,17 +156,17 @@ def attribute_parts(
     if not study.parts or not np.isfinite(values).any():
         return None, []
     on = [frozenset(arm.on) for arm in study.arms]
-    found = attribute(study.parts, on, values, study.better, study.alpha)
+    effects = attribute(study.parts, on, values, study.better, study.alpha)
     seconds = attribute(study.parts, on, log_seconds(study, runs, seeds), "lower", study.alpha)
     attributed = Attributed(
-        full=found.full,
-        shares=found.shares,
-        remainder=found.remainder,
+        full=effects.full,
+        shares=effects.shares,
+        remainder=effects.remainder,
         interactions=[
             Interaction(list(map(list, pairs)), effect)
-            for pairs, effect in found.interactions.items()
+            for pairs, effect in effects.interactions.items()
         ],
-        diverged=found.diverged,
+        diverged=effects.diverged,
         seconds={part: share.share for part, share in seconds.shares.items()},
     )
     weights = shapley_weights(levels_of(study.parts, on))
@@ -219,10 +219,10 @@ def missing_cells(study: Study, runs: Runs, arm: str) -> list[str]:
 
 def unscaled_scores(study: Study, scores: Scores) -> dict[str, dict[str, float]]:
     """Arm -> seed -> score in the metric's units."""
-    found = {}
+    unscaled = {}
     for name, values in scores.items():
-        found[name] = {str(seed): study.unscaled(value) for seed, value in values.items()}
-    return found
+        unscaled[name] = {str(seed): study.unscaled(value) for seed, value in values.items()}
+    return unscaled
 
 
 def mean_engagement(rows: Iterable[Row]) -> dict[str, float]:

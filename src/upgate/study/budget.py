@@ -59,11 +59,11 @@ def estimate_study(
 
 def one_per_recipe(jobs: Iterable[Job]) -> list[Job]:
     """The first job of every recipe and budget."""
-    found: list[Job] = []
+    distinct: list[Job] = []
     for job in jobs:
-        if not any(same_recipe(job, other) for other in found):
-            found.append(job)
-    return found
+        if not any(same_recipe(job, other) for other in distinct):
+            distinct.append(job)
+    return distinct
 
 
 def same_recipe(one: Job, other: Job) -> bool:

@@ -4,14 +4,15 @@ Each is trained for its own number of steps.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from upgate.config.compose import compose, find_part_changes
+from upgate.config.compose import find_part_changes
+from upgate.config.run_config import RunConfig, compose_config
 from upgate.config.values import Choice
 from upgate.experiment.jobs import make_job
 from upgate.recipe.stopping import EarlyStopping
@@ -30,9 +31,9 @@ LENGTHS = re.compile(r"(stopping[.=]|trainer\.(max_steps|min_steps|min_epochs)=)
 Curve = Callable[[Result], pd.DataFrame]
 
 
-def uses_validation(composed: Mapping[str, Any]) -> bool:
+def uses_validation(config: RunConfig) -> bool:
     """Whether a recipe needs a validation part that it does not train on."""
-    return any(composed[group]["name"] == name for group, name in USE_VALIDATION)
+    return any(config.parts[group].name == name for group, name in USE_VALIDATION)
 
 
 def best_step(result: Result, curve: pd.DataFrame, stopping: Choice) -> float:
@@ -61,7 +62,7 @@ def final_overrides(
     search.
     """
     overrides = override_all(arm.overrides, trial.overrides)
-    if uses_validation(compose(overrides, config_dir)):
+    if uses_validation(compose_config(overrides, config_dir)):
         return [*overrides, *block.final]
     kept = [override for override in overrides if not LENGTHS.match(override)]
     length = ["split.refit=true", "stopping=none", f"trainer.max_steps={steps}"]
@@ -81,6 +82,10 @@ def final_jobs(
 
 def candidates(trials: Sequence[Trial], chosen: int | None) -> dict[str, Trial]:
     """What is tested: the baseline, and the winner, each where it is complete."""
-    found = {UNTUNED: trials[0]} if trials and trials[0].state == COMPLETE else {}
+    tested = {}
+    if trials and trials[0].state == COMPLETE:
+        tested[UNTUNED] = trials[0]
     winner = next((trial for trial in trials if trial.number == chosen), None)
-    return found if winner is None else found | {TUNED: winner}
+    if winner is not None:
+        tested[TUNED] = winner
+    return tested

@@ -5,14 +5,14 @@ Optuna is imported where it is needed.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from upgate.errors import UserError
 from upgate.seeds import derive
 from upgate.store.connect import first_line
-from upgate.tune.space import Dimension
+from upgate.tune.space import Dimension, Values
 from upgate.tune.trial import COMPLETE, DIVERGED, PRUNED, Trial
 
 FEWEST = 8  # trials from which on shares of variance are worth showing
@@ -28,7 +28,7 @@ def distribution(dim: Dimension) -> Any:
     return distributions.FloatDistribution(dim.low, dim.high, log=dim.log)
 
 
-def inside(space: Sequence[Dimension], values: Mapping[str, Any]) -> dict[str, Any] | None:
+def inside(space: Sequence[Dimension], values: Values) -> Values | None:
     """Values as Optuna takes them.
 
     The baseline's are moved to the nearest end where they are outside; None where an axis has no
@@ -70,7 +70,7 @@ def frozen_trial(space: Sequence[Dimension], trial: Trial, record: bool) -> Any:
 
 def tpe_points(
     space: Sequence[Dimension], seed: int, first: int, count: int, earlier: Sequence[Trial]
-) -> list[dict[str, Any]]:
+) -> list[Values]:
     """The points of one generation, from number `first` on.
 
     They depend on the trials of earlier generations alone.

@@ -24,6 +24,7 @@ from upgate.tune.options import TuneOptions, read_tune_options
 from upgate.tune.result import Search, Tunable
 from upgate.tune.samplers import grid_count
 from upgate.tune.space import (
+    Values,
     baseline_values,
     check_keys,
     make_space,
@@ -180,9 +181,7 @@ def trial_overrides(arm: Tunable, changed: Sequence[str], split: Sequence[str]) 
     return [*override_all(arm.overrides, changed), *split]
 
 
-def trial_job(
-    arm: Tunable, values: dict[str, Any], block: Block, session: Session, label: str = ""
-) -> Job:
+def trial_job(arm: Tunable, values: Values, block: Block, session: Session, label: str = "") -> Job:
     """An arm's job at these values; seed and fold are set later.
 
     label: replaces the values in the run's name, where they would not fit.

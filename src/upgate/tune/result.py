@@ -14,7 +14,7 @@ from upgate.tasks.base import Metric
 from upgate.tasks.registry import get_task
 from upgate.tasks.search_blocks import Block
 from upgate.tune.best_of_n import Curve
-from upgate.tune.space import Dimension
+from upgate.tune.space import Dimension, Values
 from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial
 
 UNTUNED, TUNED = "untuned", "tuned"
@@ -27,7 +27,7 @@ class Tunable:
     name: str
     overrides: list[str] = field(metadata=stored_as("words"))
     space: list[Dimension]
-    baseline: dict[str, Any]
+    baseline: Values
 
 
 @dataclass(frozen=True)

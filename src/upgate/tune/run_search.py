@@ -103,8 +103,8 @@ def run_tests(
     results = runner([job for some in jobs.values() for job in some])
     tests: dict[str, Tests] = {}
     for (name, which), some in jobs.items():
-        found = [results[job.spec.key] for job in some if job.spec.key in results]
-        tests.setdefault(name, {})[which] = found
+        ended = [results[job.spec.key] for job in some if job.spec.key in results]
+        tests.setdefault(name, {})[which] = ended
     return tests
 
 

@@ -8,14 +8,13 @@ the same value of it.
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from upgate.seeds import derive
-from upgate.tune.space import Dimension
+from upgate.tune.space import Dimension, Values
 
 Point = dict[str, float]  # key -> coordinate in [0, 1)
 
@@ -46,7 +45,7 @@ def shared_point(sampler: str, seed: int, number: int, keys: Sequence[str]) -> P
     return (sobol_point if sampler == "sobol" else random_point)(seed, number, keys)
 
 
-def map_point(space: Sequence[Dimension], point: Mapping[str, float]) -> dict[str, Any]:
+def map_point(space: Sequence[Dimension], point: Mapping[str, float]) -> Values:
     """The values of a shared point in one arm's space."""
     return {dim.key: dim.value(point[dim.key]) for dim in space}
 
@@ -55,7 +54,7 @@ def grid_count(space: Sequence[Dimension], per_axis: int) -> int:
     return math.prod(len(dim.axis(per_axis)) for dim in space)
 
 
-def grid_point(space: Sequence[Dimension], per_axis: int, number: int) -> dict[str, Any]:
+def grid_point(space: Sequence[Dimension], per_axis: int, number: int) -> Values:
     """The number-th point of the grid, from 1 on; the last axis moves fastest."""
     left, values = number - 1, {}
     for dim in reversed(space):

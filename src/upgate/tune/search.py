@@ -8,7 +8,6 @@ looked up and not trained again, has the points and the choice of an undisturbed
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
 
 from upgate.experiment.session import Session
 from upgate.run.job import Job
@@ -18,7 +17,7 @@ from upgate.tune.optuna_adapter import tpe_points
 from upgate.tune.plan import trial_job
 from upgate.tune.result import Search, Tunable
 from upgate.tune.samplers import generation_of, grid_point, map_point, shared_point
-from upgate.tune.space import to_overrides
+from upgate.tune.space import Values, to_overrides
 from upgate.tune.trial import COMPLETE, PRUNED, Trial, clearly_worse, loss_of, state_of
 
 AT_ONCE = 4  # generations that go to the executor together where points use no results
@@ -39,7 +38,7 @@ class Attempt:
 
     arm: Tunable
     number: int
-    values: dict[str, Any]
+    values: Values
     job: Job
     results: dict[Cell, Result] = field(default_factory=dict)
     pruned: bool = False
@@ -75,7 +74,7 @@ def run_block(context: Context, block: Block) -> tuple[Trials, dict[str, int | N
         for arm in search.arms:
             context.listener(block, arm, trials[arm.name])
     add_seeds(context, block, trials)
-    return trials, {name: choose(found) for name, found in trials.items()}
+    return trials, {name: choose(of_arm) for name, of_arm in trials.items()}
 
 
 def number_batches(search: Search) -> Iterable[range]:
@@ -95,7 +94,7 @@ def number_batches(search: Search) -> Iterable[range]:
         yield range(start, min(start + size, search.trials))
 
 
-def point(search: Search, arm: Tunable, number: int, earlier: Sequence[Trial]) -> dict[str, Any]:
+def point(search: Search, arm: Tunable, number: int, earlier: Sequence[Trial]) -> Values:
     """The values of one trial; empty for number 0, the baseline."""
     if number == 0:
         return {}
@@ -215,10 +214,11 @@ def add_seeds(context: Context, block: Block, trials: Trials) -> None:
     cells = [(seed, fold) for seed in further for fold in block.folds]
     run_cells(context, list(product(again, cells)))
     for attempt in again:
-        found = trials[attempt.arm.name]
-        index = next(i for i, trial in enumerate(found) if trial.number == attempt.number)
-        keys = found[index].keys | run_keys(attempt)
-        found[index] = replace(found[index], keys=keys, more=attempt_losses(attempt, search))
+        arm_trials = trials[attempt.arm.name]
+        index = next(i for i, trial in enumerate(arm_trials) if trial.number == attempt.number)
+        keys = arm_trials[index].keys | run_keys(attempt)
+        more = attempt_losses(attempt, search)
+        arm_trials[index] = replace(arm_trials[index], keys=keys, more=more)
 
 
 def best_of(trials: Sequence[Trial], count: int) -> list[Trial]:

@@ -19,6 +19,7 @@ from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, nearest
 
 GROUPS = (*PARTS, "model", "batch_size", "task")  # can be searched; the budget is equal in all arms
+Values = dict[str, Any]  # key -> value of its axis, for a point of a search
 DIGITS = 5  # of a drawn number: a value is what can be typed
 
 
@@ -82,8 +83,8 @@ class Dimension:
         """The range for people."""
         if self.kind == "choice":
             return " ".join(map(format_value, self.choices))
-        log, whole = ", log" * self.log, ", whole" * (self.kind == "int")
-        return f"{self.low:g} to {self.high:g}{log}{whole}"
+        notes = ", log" * self.log + ", whole" * (self.kind == "int")
+        return f"{self.low:g} to {self.high:g}{notes}"
 
 
 def _safe_log(x: float) -> float:
@@ -208,17 +209,17 @@ def _numeric_range(key: str, given: list[Any], log: bool) -> Dimension:
     if low >= high or (log and low <= 0):
         positive = ", and above 0 for log" if log else ""
         raise UserError(f"tune.space.{key}={format_value(given)}: low must be below high{positive}")
-    whole = isinstance(low, int) and isinstance(high, int)
-    return Dimension(key, "int" if whole else "float", float(low), float(high), log)
+    kind = "int" if isinstance(low, int) and isinstance(high, int) else "float"
+    return Dimension(key, kind, float(low), float(high), log)
 
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def baseline_values(space: Sequence[Dimension], config: Section) -> dict[str, Any]:
+def baseline_values(space: Sequence[Dimension], config: Section) -> Values:
     """Key -> the value in the configuration as it is."""
-    values = {}
+    values: Values = {}
     for dim in space:
         key, _, item = dim.key.rpartition(".")
         if item.isdigit():
@@ -228,9 +229,9 @@ def baseline_values(space: Sequence[Dimension], config: Section) -> dict[str, An
     return values
 
 
-def to_overrides(values: Section, config: Section) -> list[str]:
+def to_overrides(values: Values, config: Section) -> list[str]:
     """The overrides that set these values; items of a list that are not given stay as they are."""
-    complete: dict[str, Any] = {}
+    complete: Values = {}
     for name, value in values.items():
         key, _, item = name.rpartition(".")
         if item.isdigit():

@@ -3,7 +3,6 @@
 import math
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -66,7 +65,7 @@ def describe_plan(search: Search) -> list[str]:
 def space_table(search: Search) -> Table:
     """A row per key, a column of untuned values per arm."""
     table = new_table("searched", "key", "range", *(arm.name for arm in search.arms), left=2)
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
     for arm in search.arms:
         for dim in arm.space:
             value = format_value(arm.baseline[dim.key])

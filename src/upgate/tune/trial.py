@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 from scipy.stats import wilcoxon
 
 from upgate.run.result import Result
 from upgate.serialization import stored_as
 from upgate.tasks.base import Metric
+from upgate.tune.space import Values
 
 COMPLETE, PRUNED, DIVERGED, FAILED = "complete", "pruned", "diverged", "failed"
 ORDER = (COMPLETE, PRUNED, DIVERGED, FAILED)
@@ -29,7 +29,7 @@ class Trial:
     """
 
     number: int
-    values: dict[str, Any]
+    values: Values
     overrides: list[str] = field(metadata=stored_as("words"))  # of the values; no baseline's
     keys: dict[str, str]  # "seed/fold" -> run key, further seeds' too
     losses: dict[str, float]

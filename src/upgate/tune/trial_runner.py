@@ -48,7 +48,7 @@ class TrialRunner:
         Then the fault is no single trial's.
         """
         before = self.progress.ended
-        found = execute(
+        ended = execute(
             jobs,
             self.session.datasets.fetch,
             self.store,
@@ -58,11 +58,11 @@ class TrialRunner:
             self.executor,
             tolerant=True,
         )
-        results = {result.key: result for result in found}
+        results = {result.key: result for result in ended}
         self.progress.ended = before + len(results)  # those that the store had count too
         self.failed |= {key: one for key, one in results.items() if one.status != "FINISHED"}
         self.seconds |= {key: one.metrics.get("seconds", 0.0) for key, one in results.items()}
-        self.proven = self.proven or any(one.status == "FINISHED" for one in found)
+        self.proven = self.proven or any(one.status == "FINISHED" for one in ended)
         if not self.proven and len(results) >= SAME_FAILURE:
             raise SearchStopped(f"the first {len(results)} runs all failed")
         return results
