@@ -71,7 +71,7 @@ def describe(prices: Prices) -> str:
 
 def windows(prices: Prices, asked: dict[str, Any]) -> tuple[str, str]:
     """How many windows each part has, and what was left out or scaled otherwise."""
-    task = build(StockTask, asked["task"], "task").plain()
+    task = build(StockTask, asked["task"], "task").to_dict()
     tensors = StockDataModule(
         prices, task, asked["split"], asked["fold"], asked["data"]["bad"]
     ).tensors
