@@ -13,9 +13,9 @@ from upgate.part_checks.properties import CHOICE, RUN, Candidate, knob_reaches_t
 Check = tuple[str, Callable[[], None]]
 
 
-def check_part_command(words: Sequence[str], config_dir: str | None, console: Console) -> int:
+def check_part_command(arguments: Sequence[str], config_dir: str | None, console: Console) -> int:
     """Check a choice; 0 if all properties hold, 1 if one does not. Raises UserError."""
-    candidate = parse_choice(words, config_dir)
+    candidate = parse_choice(arguments, config_dir)
     use_folder(config_dir)
     failed = 0
     for title, check in make_checks(candidate):
@@ -43,9 +43,9 @@ def _failure(check: Callable[[], None]) -> str | None:
     return None
 
 
-def parse_choice(words: Sequence[str], config_dir: str | None) -> Candidate:
+def parse_choice(arguments: Sequence[str], config_dir: str | None) -> Candidate:
     """The choice that GROUP=NAME names. Raises UserError where there is none."""
-    group, is_pair, name = words[0].partition("=") if len(words) == 1 else ("", "", "")
+    group, is_pair, name = arguments[0].partition("=") if len(arguments) == 1 else ("", "", "")
     if not is_pair or not name:
         raise UserError("check-part takes one choice, as in upgate check-part clip=norm")
     if group not in PARTS:

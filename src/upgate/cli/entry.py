@@ -34,7 +34,7 @@ def main(argv: Arguments | None = None) -> int:
         return 130
 
 
-def train(arguments: Arguments) -> int:
+def main_train(arguments: Arguments) -> int:
     """`upgate train`, or what its flags list instead."""
     flags = ["multirun", "choices", "combinations"]
     known, overrides = parse_flags(arguments, flags, ["cfg", "config-dir"])
@@ -74,7 +74,7 @@ def _list(known: argparse.Namespace, overrides: list[str]) -> int:
     return 0
 
 
-def study(arguments: Arguments) -> int:
+def main_study(arguments: Arguments) -> int:
     """`upgate study`, its experiments and its self-test."""
     known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
     if overrides == ["selftest"]:
@@ -100,7 +100,7 @@ def study(arguments: Arguments) -> int:
     return study_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
-def tune(arguments: Arguments) -> int:
+def main_tune(arguments: Arguments) -> int:
     """`upgate tune`."""
     known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
     from upgate.config.compose import compose
@@ -116,7 +116,7 @@ def tune(arguments: Arguments) -> int:
     return tune_command(overrides, known.config_dir, known.yes, Console(), search_files)
 
 
-def report(arguments: Arguments) -> int:
+def main_report(arguments: Arguments) -> int:
     """`upgate report`, of a study, an experiment or a search."""
     known, rest = parse_flags(arguments, [], ["config-dir"])
     use_folder(known.config_dir)
@@ -133,7 +133,7 @@ def report(arguments: Arguments) -> int:
     return report_command(options)
 
 
-def runs(arguments: Arguments) -> int:
+def main_runs(arguments: Arguments) -> int:
     """`upgate runs`."""
     known, rest = parse_flags(arguments, ["json"], ["config-dir"])
     use_folder(known.config_dir)
@@ -142,7 +142,7 @@ def runs(arguments: Arguments) -> int:
     return runs_command(read_pairs(rest, ("task", "recipe", "status", "root")), known.json)
 
 
-def predict(arguments: Arguments) -> int:
+def main_predict(arguments: Arguments) -> int:
     """`upgate predict`."""
     known, rest = parse_flags(arguments, [], ["config-dir"])
     from upgate.cli.predict import predict_command
@@ -151,7 +151,7 @@ def predict(arguments: Arguments) -> int:
     return predict_command(rest)
 
 
-def check_part(arguments: Arguments) -> int:
+def main_check_part(arguments: Arguments) -> int:
     """`upgate check-part`."""
     known, choice = parse_flags(arguments, [], ["config-dir"])
     from rich.console import Console
@@ -161,7 +161,7 @@ def check_part(arguments: Arguments) -> int:
     return check_part_command(choice, known.config_dir, Console())
 
 
-def ui(arguments: Arguments) -> int:
+def main_ui(arguments: Arguments) -> int:
     """`upgate ui`."""
     _, rest = parse_flags(arguments, [])
     from upgate.cli.runs import ui_command
@@ -170,12 +170,12 @@ def ui(arguments: Arguments) -> int:
 
 
 COMMANDS: dict[str, Callable[[Arguments], int]] = {
-    "train": train,
-    "study": study,
-    "tune": tune,
-    "report": report,
-    "runs": runs,
-    "predict": predict,
-    "ui": ui,
-    "check-part": check_part,
+    "train": main_train,
+    "study": main_study,
+    "tune": main_tune,
+    "report": main_report,
+    "runs": main_runs,
+    "predict": main_predict,
+    "ui": main_ui,
+    "check-part": main_check_part,
 }

@@ -11,7 +11,7 @@ from rich.text import Text
 from upgate.console import new_table, number
 from upgate.errors import UserError
 from upgate.run.job import run_folder
-from upgate.run.result import TwinResult, difference, replace_non_finite, scores
+from upgate.run.result import TwinResult, score_differences, replace_non_finite, scores
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -92,7 +92,7 @@ def _list_run(row: Row, twin: Row | None, store: Store) -> ListedRun:
         params=row.params,
         metrics=row.metrics,
         twin=TwinResult(twin.key, twin.run_id, scores(twin.metrics)) if twin else None,
-        difference=difference(row.metrics, twin.metrics) if twin else {},
+        difference=score_differences(row.metrics, twin.metrics) if twin else {},
     )
 
 

@@ -30,7 +30,7 @@ from upgate.tasks.registry import get_task
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainPlan:
     """`requested`: the jobs of the command line; `jobs`: those with their twins, a twin first."""
 
     requested: list[Job]
@@ -45,7 +45,7 @@ def train_command(
     Raises UserError for every fault of data or configuration before the first training.
     """
     datasets = Datasets()
-    plan = make_plan(overrides, multirun, config_dir, datasets)
+    plan = plan_training(overrides, multirun, config_dir, datasets)
     first = plan.requested[0].config
     check_shared_settings(plan.requested)
     for job in plan.jobs:
@@ -59,9 +59,9 @@ def train_command(
     return _train(plan, datasets, store, console)
 
 
-def make_plan(
+def plan_training(
     overrides: Sequence[str], multirun: bool, config_dir: str | None, datasets: Datasets
-) -> Plan:
+) -> TrainPlan:
     """The jobs of a command line. A twin that is requested itself counts as requested."""
     singles = expand(overrides, multirun, config_dir)
     pairs = [make_pair(single, datasets, config_dir) for single in singles]
@@ -72,7 +72,7 @@ def make_plan(
         if twin is not None:
             jobs.append(by_key.get(twin.spec.key, twin))
         jobs.append(by_key[job.spec.key])
-    return Plan(requested, jobs)
+    return TrainPlan(requested, jobs)
 
 
 def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
@@ -83,7 +83,7 @@ def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
     return 0
 
 
-def _train(plan: Plan, datasets: Datasets, store: Store, console: Console) -> int:
+def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) -> int:
     parent = open_parent(store, plan)
     keys = {job.spec.key for job in plan.jobs}
     progress = RunProgress(console, str(len(keys - set(store.finished(keys)))), show_starts=False)
@@ -123,7 +123,7 @@ def _collect_trained(jobs: Sequence[Job], results: dict[str, Result]) -> list[Tr
     return trained
 
 
-def open_parent(store: Store, plan: Plan) -> Run:
+def open_parent(store: Store, plan: TrainPlan) -> Run:
     """The MLflow run of the command: the same command again goes on in the same one."""
     keys = {job.spec.key for job in plan.jobs}
     key = hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from upgate.types import StateDict
+from upgate.config.values import Section
 from upgate.config.choices import REGULARIZATION
 from upgate.config.compose import compose
 from upgate.model.module import RecipeModule
@@ -33,7 +35,7 @@ VOCABULARY, CLASSES, EMBEDDING = 9, ["negative", "positive"], 4
 NEEDS_OPTIMIZER = {"layerwise=lamb": "optimizer=adam"}  # what plain SGD cannot go with
 
 
-def make_recipe(*overrides: str, config_dir: str | None = None) -> dict[str, Any]:
+def make_recipe(*overrides: str, config_dir: str | None = None) -> Section:
     """The traditional recipe, all null choices, with these overrides; it knows no task.
 
     A choice that the recipe's plain SGD cannot go with brings its own optimizer, unless one is
@@ -73,7 +75,7 @@ def make_texts(i: int = 0, n: int = 4, length: int = 6) -> Batch:
     return {"x": x, "lengths": lengths, "y": torch.randint(len(CLASSES), (n,), generator=g)}
 
 
-def make_module(task: str, recipe: dict[str, Any], seed: int = 0, **model: Any) -> RecipeModule:
+def make_module(task: str, recipe: Section, seed: int = 0, **model: Any) -> RecipeModule:
     """A task's module with this recipe, its model MODEL but for the knobs given."""
     spec = {"seed": seed, "model": MODEL | model, "recipe": recipe}
     if task == "stock":
@@ -90,10 +92,10 @@ class Loop:
 
     def __init__(
         self,
-        recipe: dict[str, Any],
+        recipe: Section,
         total: int = 20,
         seed: int = 0,
-        checkpoint: dict[str, Any] | None = None,
+        checkpoint: StateDict | None = None,
         task: str = "stock",
         **model: Any,
     ):
@@ -154,9 +156,9 @@ class Loop:
             rates |= dict.fromkeys(group["layer"].split("+"), group["lr"])
         return rates
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> StateDict:
         """The full state, through a file and back."""
-        state: dict[str, Any] = {
+        state: StateDict = {
             "state_dict": self.learner.state_dict(),
             "optimizer_states": [self.optimizer.state_dict()],
             "lr_schedulers": [self.scheduler.state_dict()],

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
+from upgate.config.values import Section
 from upgate.config.choices import REGULARIZATION, conf_dir
 from upgate.config.extensions import find_folder
 from upgate.errors import UserError
@@ -86,12 +87,12 @@ class Candidate:
         return folder / self.group / f"{self.name}.yaml"
 
     @cached_property
-    def content(self) -> dict[str, Any]:
+    def content(self) -> Section:
         """The yaml as it stands."""
         return yaml.safe_load(self.yaml_file.read_text(encoding="utf-8")) or {}
 
     @cached_property
-    def knobs(self) -> dict[str, Any]:
+    def knobs(self) -> Section:
         """Its knobs and their defaults."""
         chosen = compose_traditional((self.override,), self.config_dir)[self.group]
         chosen = chosen[self.name] if self.group == REGULARIZATION else chosen
@@ -112,7 +113,7 @@ class Candidate:
         choice = self.content.get(self.name, {}) if self.group == REGULARIZATION else self.content
         return {key: range_ends(values) for key, values in choice.get("search", {}).items()}
 
-    def recipe(self, *overrides: str) -> dict[str, Any]:
+    def recipe(self, *overrides: str) -> Section:
         """The traditional recipe with this choice, and overrides."""
         return make_recipe(self.override, *overrides, config_dir=self.config_dir)
 
@@ -155,7 +156,7 @@ def wrong_knobs_refused(candidate: Candidate) -> None:
         _refused(candidate, others, f"{path}.{key} is missing")
 
 
-def _refused(candidate: Candidate, knobs: dict[str, Any], beginning: str) -> None:
+def _refused(candidate: Candidate, knobs: Section, beginning: str) -> None:
     try:
         part(candidate.group, candidate.name, knobs)
     except UserError as error:
@@ -225,7 +226,7 @@ def leaves_validation_alone(candidate: Candidate, task: str) -> None:
 
 
 def bare_net(
-    task: str, model: dict[str, Any]
+    task: str, model: Section
 ) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
     """A task's net without a recipe, and its loss."""
     if task == "stock":
@@ -275,12 +276,12 @@ def has_an_effect(candidate: Candidate, task: str) -> None:
     require(named == expected, f"in {STEPS} steps {' and '.join(named) or 'all'} had no effect")
 
 
-def _ended(title: str, task: str, recipe: dict[str, Any]) -> TrainedRecipe:
+def _ended(title: str, task: str, recipe: Section) -> TrainedRecipe:
     loop = run_with_shocks(recipe, task, STEPS)  # it must live: its end gives the weights back
     return TrainedRecipe(title, task, recipe, weights_hash(loop.net))
 
 
-def run_with_shocks(recipe: dict[str, Any], task: str, steps: int) -> Loop:
+def run_with_shocks(recipe: Section, task: str, steps: int) -> Loop:
     """A run in which every kind of part has something to do; it ends with the judged weights.
 
     A validation without progress after every third step, and gradients fifty times their size in

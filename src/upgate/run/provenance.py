@@ -51,8 +51,8 @@ def provenance() -> tuple[dict[str, str], dict[str, str]]:
     return {"upgate.command": command_line(), "upgate.git": git.get("sha", "")}, texts
 
 
-def _git(root: Path, *words: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
     )
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -51,7 +51,7 @@ class Result:
     def pair(self, twin: "Result") -> None:
         """Set the twin and the differences; a run that is its own twin differs by exactly 0."""
         self.twin = TwinResult(twin.key, twin.run_id, scores(twin.metrics))
-        self.difference = difference(self.metrics, twin.metrics)
+        self.difference = score_differences(self.metrics, twin.metrics)
 
     def paired(self) -> dict[str, float]:
         """The twin's scores and the differences, under the names that the store gives them."""
@@ -92,7 +92,7 @@ def own_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def difference(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
+def score_differences(run: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
     """Run minus twin for every score that both have, where that is finite."""
     candidate, baseline = scores(run), scores(twin)
     differences = {

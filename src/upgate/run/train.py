@@ -62,7 +62,7 @@ def train(
         curves, checkpoint = EpochMetrics(log), BestCheckpoint(folder)
         callbacks = [curves, checkpoint, ProgressBar(console, name)]
         trainer = make_trainer(spec, options, folder, callbacks)
-        steps, diverged = _fit(trainer, module, data, spec, curves, checkpoint)
+        steps, diverged = _fit_module(trainer, module, data, spec, curves, checkpoint)
         metrics = measure_engagement(module, curves, steps)
         curve = pd.DataFrame(curves.points)
         if diverged:
@@ -71,14 +71,14 @@ def train(
         restore(module, checkpoint.best)
         tables: dict[str, pd.DataFrame] = {}
         for part, prefix in PARTS.items():
-            output = predict(module, data, part, options, spec)
+            output = predict_part(module, data, part, options, spec)
             evaluation = task.evaluate(data, part, output)
             metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
             tables = evaluation.tables  # in the end the test part's
     return Outcome(metrics, {**tables, "curve": curve}, False, weights_hash(module.net))
 
 
-def _fit(
+def _fit_module(
     trainer: pl.Trainer,
     module: RecipeModule,
     data: FoldDataModule,
@@ -88,7 +88,7 @@ def _fit(
 ) -> tuple[int, bool]:
     """Train; the steps made, and whether the run diverged."""
     last = checkpoint.last
-    resume = last if last.exists() and resumes_exactly(spec) else None
+    resume = last if last.exists() and can_resume(spec) else None
     batches = data.with_batching(spec.batch_size, spec.seed)
     try:
         trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
@@ -124,7 +124,7 @@ def dry_run(
         trainer.fit(module, datamodule=data.with_batching(spec.batch_size, spec.seed))
 
 
-def resumes_exactly(spec: RunSpec) -> bool:
+def can_resume(spec: RunSpec) -> bool:
     """Whether Lightning resumes this budget exactly; if not, such a run starts again.
 
     With max_steps Lightning 2.6.6 loses its position.
@@ -150,7 +150,7 @@ def make_trainer(
     return pl.Trainer(**arguments, callbacks=callbacks)
 
 
-def predict(
+def predict_part(
     module: RecipeModule, data: FoldDataModule, part: str, options: Knobs, spec: RunSpec
 ) -> Tensor:
     """The network's outputs for a part, (n, ...).
@@ -167,7 +167,7 @@ def predict(
         "enable_model_summary": False,
         "precision": spec.precision,
     }
-    outputs: Any = pl.Trainer(**arguments).predict(module, data.part(part))
+    outputs: Any = pl.Trainer(**arguments).predict_part(module, data.part(part))
     return torch.cat(outputs)
 
 
