@@ -11,7 +11,7 @@ from rich.text import Text
 from upgate.console import new_table, number
 from upgate.errors import UserError
 from upgate.run.job import run_folder
-from upgate.run.result import TwinResult, score_differences, replace_non_finite, scores
+from upgate.run.result import TwinResult, replace_non_finite, score_differences, scores
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store

@@ -12,16 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from upgate.types import StateDict
-from upgate.config.values import Section
 from upgate.config.choices import REGULARIZATION
 from upgate.config.compose import compose
+from upgate.config.values import Section
 from upgate.model.module import RecipeModule
 from upgate.run.resolve import check_recipe
 from upgate.seeds import generator
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.stock.module import StockModule
-from upgate.types import Batch
+from upgate.types import Batch, StateDict
 
 MODEL = {
     "name": "lstm",

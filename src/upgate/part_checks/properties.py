@@ -16,9 +16,9 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor, nn
 
-from upgate.config.values import Section
 from upgate.config.choices import REGULARIZATION, conf_dir
 from upgate.config.extensions import find_folder
+from upgate.config.values import Section
 from upgate.errors import UserError
 from upgate.part_checks.loop import (
     CLASSES,
@@ -149,9 +149,9 @@ def wrong_knobs_refused(candidate: Candidate) -> None:
     if candidate.is_none:
         return
     knobs, path = candidate.knobs, candidate.path
-    _refused(candidate, knobs | {"no_such_knob": 1}, f"unknown key {path}.no_such_knob")
+    _refused(candidate, {**knobs, "no_such_knob": 1}, f"unknown key {path}.no_such_knob")
     for key in knobs:
-        _refused(candidate, knobs | {key: {"a": "mapping"}}, f"{path}.{key}=")
+        _refused(candidate, {**knobs, key: {"a": "mapping"}}, f"{path}.{key}=")
         others = {k: v for k, v in knobs.items() if k != key}
         _refused(candidate, others, f"{path}.{key} is missing")
 
@@ -225,9 +225,7 @@ def leaves_validation_alone(candidate: Candidate, task: str) -> None:
     )
 
 
-def bare_net(
-    task: str, model: Section
-) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+def bare_net(task: str, model: Section) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
     """A task's net without a recipe, and its loss."""
     if task == "stock":
         return SequenceNet(3, 1, model), F.mse_loss

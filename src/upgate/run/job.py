@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from upgate.config.choices import REGULARIZATION
 from upgate.config.run_config import RunConfig
-from upgate.config.values import Knobs, Value
+from upgate.config.values import Knobs, Section, Value
 from upgate.data.datamodule import FoldDataModule
 from upgate.run.result import Result, own_metrics
 from upgate.run.spec import RunSpec
@@ -40,12 +40,12 @@ class Job:
         spec = replace(self.spec, seed=seed, fold=fold)
         return replace(self, spec=spec, config=self.config.replace(seed=seed, fold=fold))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, as they travel to a worker."""
         return {**vars(self), "spec": self.spec.to_dict(), "config": self.config.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Section) -> Self:
         """The inverse of `to_dict`."""
         typed = {
             "spec": RunSpec.from_dict(values["spec"]),

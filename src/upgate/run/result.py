@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from upgate.config.values import Section
 from upgate.files import write_atomic
 
 LOSS_CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
@@ -43,7 +44,7 @@ class Result:
     difference: dict[str, float] = field(default_factory=dict)  # run minus twin
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Section) -> Self:
         """The inverse of `dataclasses.asdict`."""
         twin = TwinResult(**values["twin"]) if values["twin"] else None
         return cls(**{**values, "twin": twin})

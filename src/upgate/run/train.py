@@ -6,7 +6,6 @@ It knows neither MLflow nor where it runs, and never returns a model.
 import logging
 import tempfile
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +135,7 @@ def make_trainer(
     spec: RunSpec, options: Knobs, folder: Path, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     """Lightning's Trainer for a spec; nothing is logged or kept but by `callbacks`."""
-    silent: Mapping[str, Any] = {
+    silent = {
         "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
@@ -167,7 +166,7 @@ def predict_part(
         "enable_model_summary": False,
         "precision": spec.precision,
     }
-    outputs: Any = pl.Trainer(**arguments).predict_part(module, data.part(part))
+    outputs: Any = pl.Trainer(**arguments).predict(module, data.part(part))
     return torch.cat(outputs)
 
 
