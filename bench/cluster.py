@@ -1,9 +1,11 @@
-"""A search on a Ray cluster of two nodes, all it keeps on PostgreSQL, while a worker is killed, a trial raises and one diverges.
+"""A search on a Ray cluster of two nodes, all it keeps on PostgreSQL, while a worker is killed, a
+trial raises and one diverges.
 
 python bench/cluster.py [root=...] [out=docs/results/cluster.md]
 
-PostgreSQL, MLflow's server on it and both nodes are started on this machine, on free ports, and ended whatever happens. `upgate tune`
-runs twice: the second time without what made a trial raise. The page's first section is written anew, the others stay as they are.
+PostgreSQL, MLflow's server on it and both nodes are started on this machine, on free ports, and
+ended whatever happens. `upgate tune` runs twice: the second time without what made a trial raise.
+The page's first section is written anew, the others stay as they are.
 """
 
 import io
@@ -35,10 +37,11 @@ from upgate.tune.command import tune_command
 from upgate.tune.plan import plan_search, trial_job
 from upgate.tune.search import point
 
-# of the 23 rates of this seed one is 1.8, which diverges (as 1.5 did), and the next 0.8, which does not
+# of the 23 rates of this seed one is 1.8, which diverges (as 1.5 did), and the next 0.8, which does
+# not
 WORDS = """task=stock task.target=level recipe=traditional data.start=2014 task.window=10 model.hidden_size=8 trainer.max_epochs=8
 trainer.accelerator=cpu threads=1 search=random tune.seed=3 tune.trials=24 tune.folds=1 tune.top=0 tune.test=false
-tune.only=[optimizer.lr] tune.space.optimizer.lr=[1e-3,2,log]"""
+tune.only=[optimizer.lr] tune.space.optimizer.lr=[1e-3,2,log]"""  # noqa: E501
 TRIALS, KILLED, RAISES = 24, 5, 9
 END = "\n## "  # what the page's other sections begin with
 PAGE = f"""# A search on a cluster, and one that is killed
@@ -70,7 +73,7 @@ After the first command:
 {{lines}}
 
 Not tested here: machines that are really apart, the network between them, a folder shared over it, and a node that goes down.
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the first command left. rows: MLflow's runs by key; told: Optuna's trials; nodes: by process of a worker; killed: processes."""
+    """What the first command left. rows: MLflow's runs by key; told: Optuna's trials; nodes: by
+    process of a worker; killed: processes.
+    """
 
     asked: list[Asked]
     first: Ended
@@ -208,14 +213,20 @@ def of_optuna(seen: Seen) -> dict[str, bool]:
     )
     values = [one.value for one in seen.told if one.user_attrs["upgate.state"] == "diverged"]
     return {
-        f"Optuna has {len(numbers)} trials, numbers {min(numbers)} to {max(numbers)}, none twice": sorted(
-            numbers
-        )
-        == whole,
-        f"their states: {states}": counted
-        == {"COMPLETE (complete)": TRIALS - 2, "COMPLETE (diverged)": 1, "FAIL (failed)": 1},
-        "each state is that of the trial's run in MLflow, and the diverged one's value is infinite": true
-        and values == [math.inf],
+        f"Optuna has {len(numbers)} trials, numbers {min(numbers)} to {max(numbers)}, none twice": (
+            sorted(numbers) == whole
+        ),
+        f"their states: {states}": (
+            counted
+            == {
+                "COMPLETE (complete)": TRIALS - 2,
+                "COMPLETE (diverged)": 1,
+                "FAIL (failed)": 1,
+            }
+        ),
+        "each state is that of the trial's run in MLflow, and the diverged one's value is infinite": (  # noqa: E501
+            true and values == [math.inf]
+        ),
     }
 
 
@@ -235,9 +246,9 @@ def of_mlflow(seen: Seen, place: Place) -> dict[str, bool]:
     }
     return {
         f"MLflow has {len(seen.rows)} runs of trials: {statuses}": right,
-        f"its database has {runs} runs of {keys} keys: the trials', the search's, its arm's": runs
-        == keys
-        == TRIALS + 2,
+        f"its database has {runs} runs of {keys} keys: the trials', the search's, its arm's": (
+            runs == keys == TRIALS + 2
+        ),
     }
 
 
@@ -249,17 +260,18 @@ def of_faults(seen: Seen) -> dict[str, bool]:
     told = said.count(f"failed {seen.asked[RAISES].name}: ") == 1
     count = Counter(map(seen.node, seen.rows.values()))
     return {
-        f"the first command ends with {seen.first.code}, as a search with a failed trial does": seen.first.code
-        == 1,
-        f"the killed worker's trial was tried once more, in another process, and is {dead.status}": (
+        f"the first command ends with {seen.first.code}, as a search with a failed trial does": (
+            seen.first.code == 1
+        ),
+        f"the killed worker's trial was tried once more, in another process, and is {dead.status}": (  # noqa: E501
             once and dead.status == "FINISHED" and int(dead.tags["upgate.pid"]) not in seen.killed
         ),
-        f"the trial that raised was told once and is {failed.status}": told
-        and failed.status == "FAILED",
-        f"both nodes worked: {count[0]} runs ended on the first, {count[1]} on the second": min(
-            count[0], count[1]
-        )
-        > 0,
+        f"the trial that raised was told once and is {failed.status}": (
+            told and failed.status == "FAILED"
+        ),
+        f"both nodes worked: {count[0]} runs ended on the first, {count[1]} on the second": (
+            min(count[0], count[1]) > 0
+        ),
     }
 
 
@@ -273,9 +285,12 @@ def of_second(seen: Seen, second: Ended, rows: dict[str, Row], told: list[Any]) 
     )
     numbers = sorted(one.user_attrs["upgate.number"] for one in told)
     return {
-        f"the second command ends with {second.code}, and trained nothing but {', '.join(trained)}": right,
-        f"Optuna then has {len(told)} records, the failed trial's COMPLETE beside its FAIL": numbers
-        == sorted([*range(TRIALS), RAISES]),
+        f"the second command ends with {second.code}, and trained nothing but {', '.join(trained)}": (  # noqa: E501
+            right
+        ),
+        f"Optuna then has {len(told)} records, the failed trial's COMPLETE beside its FAIL": (
+            numbers == sorted([*range(TRIALS), RAISES])
+        ),
     }
 
 
@@ -296,7 +311,10 @@ def line(number: int, seen: Seen) -> str:
         RAISES: "its weights cannot be written",
     }.get(number, "")
     where = ", then ".join(names[node] for node in nodes)
-    return f"| {number} | {seen.asked[number].rate:g} | {'; '.join(states)} | {row.status} | {where} | {what} |"
+    return (
+        f"| {number} | {seen.asked[number].rate:g} | {'; '.join(states)} | {row.status} | {where} |"
+        f" {what} |"
+    )
 
 
 def page(seen: Seen, checks: Mapping[str, bool], second: Ended, load: float) -> str:
@@ -316,7 +334,9 @@ def page(seen: Seen, checks: Mapping[str, bool], second: Ended, load: float) -> 
         made=f"{code}, {packages}, Python {platform.python_version()}",
         machine=f"{os.cpu_count()} cores, load {load:.1f} when it began",
         words=WORDS.replace("\n", "\n  "),
-        times=f"The first command took {seen.first.seconds:.0f} s, the second {second.seconds:.0f} s",
+        times=(
+            f"The first command took {seen.first.seconds:.0f} s, the second {second.seconds:.0f} s"
+        ),
         checks=listed,
         lines="\n".join(line(number, seen) for number in range(TRIALS)),
     )

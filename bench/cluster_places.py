@@ -1,4 +1,6 @@
-"""What a search on a cluster needs, all of it on this machine: PostgreSQL, MLflow's server on it, two nodes of Ray."""
+"""What a search on a cluster needs, all of it on this machine: PostgreSQL, MLflow's server on it,
+two nodes of Ray.
+"""
 
 import ctypes
 import os
@@ -31,7 +33,9 @@ PR_SET_CHILD_SUBREAPER = 36  # of Linux
 
 @dataclass(frozen=True)
 class Place:
-    """Where everything of a search is. nodes: process of each node's raylet, whose children its workers are."""
+    """Where everything of a search is. nodes: process of each node's raylet, whose children its
+    workers are.
+    """
 
     server: Postgres
     mlflow: str
@@ -43,7 +47,9 @@ class Place:
 
 @contextmanager
 def places(folder: Path) -> Iterator[Place]:
-    """PostgreSQL, MLflow's server and two nodes, all up; afterwards, and on SIGTERM, no process of theirs is left."""
+    """PostgreSQL, MLflow's server and two nodes, all up; afterwards, and on SIGTERM, no process of
+    theirs is left.
+    """
     ctypes.CDLL(None).prctl(
         PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
     )  # who loses its parent becomes ours, and is ended with the rest
@@ -82,7 +88,9 @@ def places(folder: Path) -> Iterator[Place]:
 
 
 def mlflow_server(server: Postgres, artifacts: Path) -> str:
-    """Start MLflow's server with the environment and the command that compose.yaml gives it, on another port; its address."""
+    """Start MLflow's server with the environment and the command that compose.yaml gives it, on
+    another port; its address.
+    """
     service, port = (
         yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["mlflow"],
         free_port(),

@@ -2,8 +2,9 @@
 
     python bench/executor.py [workers=2] [seeds=6] [stored=2000]
 
-Runs per minute of a study of 12 small runs (two recipes over six seeds), inline and with `executor=local`, one thread each; the
-driver's CPU seconds per run; and what planning, skipping and listing 2,000 runs that are all stored already takes.
+Runs per minute of a study of 12 small runs (two recipes over six seeds), inline and with
+`executor=local`, one thread each; the driver's CPU seconds per run; and what planning, skipping and
+listing 2,000 runs that are all stored already takes.
 """
 
 import io
@@ -42,7 +43,9 @@ def main() -> None:
 
 
 def throughput(folder: Path, workers: int, seeds: int) -> None:
-    """Each executor after one run that warms it up: imports and the forkserver's start are paid once, not per run."""
+    """Each executor after one run that warms it up: imports and the forkserver's start are paid
+    once, not per run.
+    """
     sweep = [*SMALL, f"seed={','.join(map(str, range(seeds)))}"]
     rates = {}
     for name, words in {
@@ -63,7 +66,8 @@ def throughput(folder: Path, workers: int, seeds: int) -> None:
             flush=True,
         )
     print(
-        f"executor=local with {workers} workers gives {rates['local'] / rates['inline']:.2f} times the runs of inline",
+        f"executor=local with {workers} workers gives {rates['local'] / rates['inline']:.2f} times"
+        " the runs of inline",
         flush=True,
     )
 
@@ -76,7 +80,9 @@ def trained(words: list[str], multirun: bool) -> tuple[float, float]:
 
 
 def many(folder: Path, count: int) -> None:
-    """A sweep over seeds of which the store holds every run: copies of a real one, made in the database."""
+    """A sweep over seeds of which the store holds every run: copies of a real one, made in the
+    database.
+    """
     root = folder / "inline"
     words = [*SMALL, f"root={root}", f"cache={folder / 'prepared'}", "twin=false"]
     sweep = [*words, f"seed=range(0,{count})"]
@@ -88,7 +94,8 @@ def many(folder: Path, count: int) -> None:
     wall, cpu = trained(sweep, multirun=True)
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(
-        f"{count} stored runs planned, skipped and listed in {wall:.1f} s (CPU {cpu:.1f} s), {more:.0f} MB more",
+        f"{count} stored runs planned, skipped and listed in {wall:.1f} s (CPU {cpu:.1f} s),"
+        f" {more:.0f} MB more",
         flush=True,
     )
     start = time.perf_counter()
@@ -114,7 +121,8 @@ def copy(database: Path, keys: dict[str, str], model: str) -> None:
                 columns = [row[1] for row in connection.execute(f"pragma table_info({table})")]
                 taken = ", ".join(f"'{i:032x}'" if name == "run_uuid" else name for name in columns)
                 connection.execute(
-                    f"insert into {table} ({', '.join(columns)}) select {taken} from {table} where run_uuid=?",
+                    f"insert into {table} ({', '.join(columns)}) select {taken} from {table} where"
+                    " run_uuid=?",
                     [source],
                 )
             connection.execute(

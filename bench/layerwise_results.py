@@ -1,14 +1,17 @@
-"""Two claims about updating layers on their own, held against the clock and the bits: the same weights, and fewer seconds.
+"""Two claims about updating layers on their own, held against the clock and the bits: the same
+weights, and fewer seconds.
 
-python bench/layerwise_results.py [out=docs/results/layerwise.md] [optimizers=sgd,momentum,...] [steps=200] [repeats=15] [hidden=64,128]
-    [clock=processor|wall]
+python bench/layerwise_results.py [out=docs/results/layerwise.md] [optimizers=sgd,momentum,...]
+[steps=200] [repeats=15] [hidden=64,128] [clock=processor|wall]
 
-1. `layerwise=independent` against `joint`, steps on the embedded S&P 500: the largest difference of any weight. It must be exactly 0.
-   `discriminative` stands beside them: the comparison can see a difference.
-2. `layerwise=cyclic` on three LSTM layers: seconds of a step on each block over those of a joint step, beside the formula. The seconds are
-   those of a run's engagement; a joint step is one of cyclic with all three blocks, which a test holds to joint bit for bit. Both take
-   turns within one process of one thread, so that whatever else slows the machine slows both; the processor's clock, which is read in
-   place of the wall's unless asked otherwise, stands still while other processes run.
+1. `layerwise=independent` against `joint`, steps on the embedded S&P 500: the largest difference of
+any weight. It must be exactly 0. `discriminative` stands beside them: the comparison can see a
+difference. 2. `layerwise=cyclic` on three LSTM layers: seconds of a step on each block over those
+of a joint step, beside the formula. The seconds are those of a run's engagement; a joint step is
+one of cyclic with all three blocks, which a test holds to joint bit for bit. Both take turns within
+one process of one thread, so that whatever else slows the machine slows both; the processor's
+clock, which is read in place of the wall's unless asked otherwise, stands still while other
+processes run.
 """
 
 import os
@@ -94,7 +97,8 @@ def trained(
         state = torch.load(Path(folder) / "best.ckpt", weights_only=True)["state_dict"]
     if outcome.diverged or outcome.metrics["steps"] != float(steps):
         raise SystemExit(
-            f"optimizer={optimizer} layerwise={way} took {outcome.metrics['steps']:g} whole steps, not {steps}"
+            f"optimizer={optimizer} layerwise={way} took {outcome.metrics['steps']:g} whole steps,"
+            f" not {steps}"
         )
     return (
         {name: w for name, w in state.items() if name.startswith("net.")},
@@ -114,11 +118,14 @@ def differences(optimizer: str, steps: str, library: Datasets) -> str:
     )
     equal = "equal" if digest == own_digest else "DIFFER"
     clipped = metrics["engagement/clipped_share"]
-    return f"| {optimizer} | {largest(joint, own):g} | {equal}, {digest[:12]} | {largest(joint, other):.2g} | {clipped:.2f} |"
+    return (
+        f"| {optimizer} | {largest(joint, own):g} | {equal}, {digest[:12]} |"
+        f" {largest(joint, other):.2g} | {clipped:.2f} |"
+    )
 
 
 def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
-    """The layerwise part, and so its timing, after as many steps as `batches` has, on a fresh net."""
+    """The layerwise part, with its timing, after one step per batch of `batches` on a new net."""
     plain = spec.to_dict()
     learner = StockModule(
         plain | {"task": plain["task"] | {"features": [str(i) for i in range(features)]}}, {}
@@ -132,7 +139,9 @@ def timed(spec: RunSpec, features: int, batches: Any) -> Blocks:
 
 
 def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, Any]:
-    """The number of features and as many batches as a cycle has steps: windows of prices, or noise as wide as a layer."""
+    """The number of features and as many batches as a cycle has steps: windows of prices, or noise
+    as wide as a layer.
+    """
     if real:
         some = [
             batch
@@ -156,7 +165,9 @@ def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, 
 def ratios(
     spec: RunSpec, features: int, batches: Any, repeats: int
 ) -> tuple[np.ndarray, np.ndarray, Blocks]:
-    """Seconds of a step on each block, top first, over a joint step's, (repeats, L), and a joint step's."""
+    """Seconds of a step on each block, top first, over a joint step's, (repeats, L), and a joint
+    step's.
+    """
     recipe = spec.recipe.to_dict()
     joint = replace(
         spec,
@@ -193,7 +204,10 @@ def costs(real: bool, hidden: int, repeats: int, library: Datasets) -> str:
     ]  # from the lowest that is trained on, all pay
     cells = [cell(*numbers) for numbers in zip(found.T, formula, kernel, strict=True)]
     cycle = cell(found.mean(axis=1), float(np.mean(formula)), float(np.mean(kernel)))
-    return f"| {REAL if real else EQUAL}, I={features}, H={hidden} | {1000 * np.median(whole):.1f} | {' | '.join([*cells, cycle])} |"
+    return (
+        f"| {REAL if real else EQUAL}, I={features}, H={hidden} | {1000 * np.median(whole):.1f} |"
+        f" {' | '.join([*cells, cycle])} |"
+    )
 
 
 def cell(found: np.ndarray, formula: float, kernel: float) -> str:
@@ -202,7 +216,9 @@ def cell(found: np.ndarray, formula: float, kernel: float) -> str:
 
 
 def frozen_backward(hidden: int, repeats: int) -> float:
-    """Seconds of the backward pass through one LSTM with frozen weights over those with trained ones, median of pairs."""
+    """Seconds of the backward pass through one LSTM with frozen weights over those with trained
+    ones, median of pairs.
+    """
     lstm, x = (
         nn.LSTM(hidden, hidden, batch_first=True),
         torch.randn(64, 60, hidden, generator=generator(0, "bench")).requires_grad_(),
@@ -230,7 +246,7 @@ between two runs that differ in `layerwise` only. `independent` steps each layer
 `discriminative` shows that the comparison sees a difference where there is one.
 
 | optimizer | independent against joint | hashes of the weights | discriminative against joint | share of steps clipped |
-|---|--:|---|--:|--:|"""
+|---|--:|---|--:|--:|"""  # noqa: E501
 
 MIDDLE = """
 ## `cyclic`: what a step costs
@@ -241,12 +257,12 @@ one thread; forward pass, backward pass, clip and step, as a run's engagement ha
 (`src/upgate/recipe/cost.py`); .53, .65 and .76 are its values for three equal layers.
 
 | layers | joint step, ms | top only | middle only | bottom only | a whole cycle |
-|---|--:|--:|--:|--:|--:|"""
+|---|--:|--:|--:|--:|--:|"""  # noqa: E501
 
 END = """
 The backward pass through one `nn.LSTM` takes {frozen} of its time when its weights are frozen. Where that is 1.00, the kernel
 computes their gradient whether it is wanted or not: a frozen layer below the lowest one that is trained saves its whole backward pass, and
-a frozen layer above saves nothing, so that the bottom layer alone costs what all layers cost."""
+a frozen layer above saves nothing, so that the bottom layer alone costs what all layers cost."""  # noqa: E501
 
 
 def where() -> str:
@@ -258,7 +274,10 @@ def where() -> str:
         else "code not in a checkout"
     )
     kind = torch.backends.cpu.get_cpu_capability()
-    return f"{code}, torch {torch.__version__}, CPU ({kind}), {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when it began"
+    return (
+        f"{code}, torch {torch.__version__}, CPU ({kind}), {os.cpu_count()} cores, load"
+        f" {os.getloadavg()[0]:.1f} when it began"
+    )
 
 
 def page(asked: dict[str, str], words: list[str]) -> list[str]:

@@ -1,10 +1,13 @@
-"""The learning rate of every optimizer and target, all from one small search, on dates that no reported score has seen.
+"""The learning rate of every optimizer and target, all from one small search, on dates that no
+reported score has seen.
 
-python bench/learning_rates.py [targets=return,level,volatility] [root=runs/learning-rates]   resumes; prints a table in Markdown
+python bench/learning_rates.py [targets=return,level,volatility] [root=runs/learning-rates]
+resumes; prints a table in Markdown
 
-Seven rates for every optimizer, half a decade apart and so three decades wide; the three development folds (walk-forward blocks before the
-holdout's test part); two seeds. The score is the mean of log MSE ratio to persistence. sgd is searched in the traditional recipe, the
-others in the upgraded one.
+Seven rates for every optimizer, half a decade apart and so three decades wide; the three
+development folds (walk-forward blocks before the holdout's test part); two seeds. The score is the
+mean of log MSE ratio to persistence. sgd is searched in the traditional recipe, the others in the
+upgraded one.
 """
 
 import math
@@ -29,7 +32,7 @@ FOLDS, SEEDS = (0, 1, 2), (100, 101)  # seeds that no result is reported with
 
 
 def search(target: str, optimizer: str, root: str) -> dict[float, Floats]:
-    """Log MSE ratios by learning rate, by fold and seed; what is in the store is not trained again."""
+    """Log MSE ratios by learning rate, fold and seed; stored runs are not trained again."""
     rates = RATES[optimizer]
     recipe = (
         ["recipe=traditional"]
@@ -84,12 +87,16 @@ def row(optimizer: str, scores: dict[float, Floats]) -> str:
 
 
 def at_edge(scores: dict[float, Floats]) -> bool:
-    """Whether the best rate is the lowest or the highest that was tried: the true best may lie beyond it."""
+    """Whether the best rate is the lowest or the highest that was tried: the true best may lie
+    beyond it.
+    """
     return best(scores) in (min(scores), max(scores))
 
 
 def as_good(scores: dict[float, Floats]) -> list[str]:
-    """The rates that these runs cannot tell from the best: their mean paired difference is below two standard errors."""
+    """The rates that these runs cannot tell from the best: their mean paired difference is below
+    two standard errors.
+    """
     finite = {rate: found for rate, found in scores.items() if np.isfinite(found).all()}
     gaps = {
         rate: found - finite[best(scores)] for rate, found in finite.items() if rate != best(scores)
@@ -108,7 +115,8 @@ def main(words: list[str]) -> None:
     blank = " | ".join([""] * (len(RATES["sgd"]) - 2))
     for target in asked["targets"].split(","):
         print(
-            f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate |\n|---|{'--:|' * len(RATES['sgd'])}"
+            f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate"
+            f" |\n|---|{'--:|' * len(RATES['sgd'])}"
         )
         found = {}
         for optimizer in RATES:
@@ -120,7 +128,8 @@ def main(words: list[str]) -> None:
             for optimizer, scores in found.items()
         ]
         print(
-            f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the best: {'; '.join(ties)}."
+            f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the"
+            f" best: {'; '.join(ties)}."
         )
 
 

@@ -1,8 +1,10 @@
-"""What the readers make of real files: rows kept and rows left out, or the one sentence that a file is refused with.
+"""What the readers make of real files: rows kept and rows left out, or the one sentence that a file
+is refused with.
 
 python bench/raw_files.py [data=../shared/data/raw]   prints a table in Markdown
 
-Every file goes to both readers, whatever it holds: a file of the wrong kind has to be refused in one sentence too.
+Every file goes to both readers, whatever it holds: a file of the wrong kind has to be refused in
+one sentence too.
 """
 
 import sys
@@ -19,7 +21,9 @@ REFUSED = "refused: "
 
 
 def told(read: Callable[..., Any], path: Path, **more: str) -> str:
-    """A file's table in a few words: its rows, and what was dropped for which reason; or the sentence."""
+    """A file's table in a few words: its rows, and what was dropped for which reason; or the
+    sentence.
+    """
     try:
         made = read(path, **more)
     except UserError as error:

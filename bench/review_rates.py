@@ -1,11 +1,13 @@
-"""The learning rate of every optimizer for reviews, from one small search; chosen on validation parts only.
+"""The learning rate of every optimizer for reviews, from one small search; chosen on validation
+parts only.
 
-python bench/review_rates.py [optimizers=sgd,...] [data=../shared/data/sentiment] [root=runs/review-rates] [threads=1]
-resumes; prints tables in Markdown
+python bench/review_rates.py [optimizers=sgd,...] [data=../shared/data/sentiment]
+[root=runs/review-rates] [threads=1] resumes; prints tables in Markdown
 
-The same number of rates for every optimizer, half a decade apart. Two corpora: generated, and SST-2 (sentences); default budget, one
-seed that no result is reported with. sgd is searched in the traditional recipe, the others in the upgraded one. The score is the
-accuracy on the validation part, the mean over the corpora.
+The same number of rates for every optimizer, half a decade apart. Two corpora: generated, and SST-2
+(sentences); default budget, one seed that no result is reported with. sgd is searched in the
+traditional recipe, the others in the upgraded one. The score is the accuracy on the validation
+part, the mean over the corpora.
 """
 
 import sys
@@ -69,8 +71,8 @@ def search(optimizer: str, source: list[str], root: str, threads: str) -> dict[f
     jobs = expand_jobs(words, True, None, Datasets())
     rows = Store(Path(root).resolve()).finished(job.spec.key for job in jobs)
     return {
-        job.config.parts["optimizer"].knobs["lr"]: rows[job.spec.key].metrics.get(
-            "val/accuracy", 0.0
+        job.config.parts["optimizer"].knobs["lr"]: (
+            rows[job.spec.key].metrics.get("val/accuracy", 0.0)
         )
         for job in jobs
     }
@@ -88,7 +90,8 @@ def main(words: list[str]) -> None:
     for optimizer in asked["optimizers"].split(","):
         rates = RATES[optimizer]
         print(
-            f"\n### {optimizer}\n\n| corpus | {' | '.join(f'{rate:g}' for rate in rates)} |\n|---|{'--:|' * len(rates)}",
+            f"\n### {optimizer}\n\n| corpus | {' | '.join(f'{rate:g}' for rate in rates)}"
+            f" |\n|---|{'--:|' * len(rates)}",
             flush=True,
         )
         found = {}

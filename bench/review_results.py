@@ -3,7 +3,8 @@
 python bench/review_results.py [sets=sst2,chnsenticorp] [seeds=0,1,2,3,4,5] [threads=1]
     [data=../shared/data/sentiment] [root=runs/review-results]
 
-Resumes; prints a table in Markdown. The rates are those of conf/task/sentiment.yaml (docs/results/learning-rates-reviews.md).
+Resumes; prints a table in Markdown. The rates are those of conf/task/sentiment.yaml
+(docs/results/learning-rates-reviews.md).
 """
 
 import sys
@@ -55,12 +56,14 @@ def cell(values: list[float], sign: str = "") -> str:
 def table(runs: list[Row], twins: list[Row]) -> None:
     shown = [key for key in COLUMNS if f"test/{key}" in runs[0].metrics]
     print(
-        f"| | {' | '.join(COLUMNS[key] for key in shown)} | seconds |\n|---|{'--:|' * (len(shown) + 1)}"
+        f"| | {' | '.join(COLUMNS[key] for key in shown)} | seconds"
+        f" |\n|---|{'--:|' * (len(shown) + 1)}"
     )
     for name, rows in (("run, upgraded", runs), ("twin, traditional", twins)):
         numbers = [cell([row.metrics[f"test/{key}"] for row in rows]) for key in shown]
         print(
-            f"| {name} | {' | '.join(numbers)} | {fmean(row.metrics['seconds'] for row in rows):.0f} |"
+            f"| {name} | {' | '.join(numbers)} |"
+            f" {fmean(row.metrics['seconds'] for row in rows):.0f} |"
         )
     gaps = [
         cell(
@@ -75,7 +78,8 @@ def table(runs: list[Row], twins: list[Row]) -> None:
     print(f"| difference | {' | '.join(gaps)} | |")
     for name in ("linear", "majority"):
         print(
-            f"| {name} | {' | '.join(cell([runs[0].metrics.get(f'test/{name}/{key}', float('nan'))]) for key in shown)} | |"
+            f"| {name} |"
+            f" {' | '.join(cell([runs[0].metrics.get(f'test/{name}/{key}', float('nan'))]) for key in shown)} | |"  # noqa: E501
         )
 
 
@@ -103,7 +107,8 @@ def main(words: list[str]) -> None:
         leaked = runs[0].metrics.get("test/leaked", 0)
         note = f"; {leaked:.0f} of them are in the training part too" if leaked else ""
         print(
-            f"{len(runs)} seeds, {runs[0].metrics['test/samples']:,.0f} test reviews{note}. Mean ± standard error over seeds.\n"
+            f"{len(runs)} seeds, {runs[0].metrics['test/samples']:,.0f} test reviews{note}. Mean ±"
+            " standard error over seeds.\n"
         )
         table(runs, twins)
 

@@ -1,10 +1,13 @@
-"""The loop's overhead: an epoch of ours over an epoch of a bare PyTorch loop around the same net, optimizer and batches.
+"""The loop's overhead: an epoch of ours over an epoch of a bare PyTorch loop around the same net,
+optimizer and batches.
 
-make bench [task=stock] [repeats=20] [threads=2] [any word of `upgate train`, such as trainer.precision=bf16-mixed]
+make bench [task=stock] [repeats=20] [threads=2] [any word of `upgate train`, such as
+trainer.precision=bf16-mixed]
 
-Epochs of ours and of the bare loop take turns within one fit, so that whatever else slows the machine slows both; a ratio is
-of two neighbours in time. Ours is all of an epoch but its validation: Trainer, guard, measurements, curve, both checkpoints.
-At the end both nets must hold the same weights, bit for bit: the two loops did the same work.
+Epochs of ours and of the bare loop take turns within one fit, so that whatever else slows the
+machine slows both; a ratio is of two neighbours in time. Ours is all of an epoch but its
+validation: Trainer, guard, measurements, curve, both checkpoints. At the end both nets must hold
+the same weights, bit for bit: the two loops did the same work.
 """
 
 import sys
@@ -66,12 +69,16 @@ def bare(
 
 
 def clocks() -> np.ndarray:
-    """Seconds by the wall's clock and by the processor's, which stands still while other processes run."""
+    """Seconds by the wall's clock and by the processor's, which stands still while other processes
+    run.
+    """
     return np.array([time.perf_counter(), time.process_time()])
 
 
 class Neighbour(pl.Callback):
-    """Time our epoch, then a bare one. The last callback: what the others do at an epoch's end is in our time."""
+    """Time our epoch, then a bare one. The last callback: what the others do at an epoch's end is
+    in our time.
+    """
 
     def __init__(self, epoch: Callable[[], None]) -> None:
         self.epoch = epoch
@@ -97,7 +104,9 @@ class Neighbour(pl.Callback):
 def measure(
     spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str
 ) -> np.ndarray:
-    """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where the two did not do the same work."""
+    """Seconds per epoch, (repeats, 2, 2): ours and the bare loop's, by both clocks. Raises where
+    the two did not do the same work.
+    """
     task = get_task(spec.task.name)
     ours, theirs = task.module(spec.to_dict(), data), task.module(spec.to_dict(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
@@ -137,7 +146,10 @@ def main(words: list[str]) -> None:
     rest = [word for word in words if word.split("=", 1)[0] not in OWN]
     repeats, library, console = int(asked["repeats"]), Datasets(), Console(width=140)
     table = Table(
-        title=f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of {repeats} pairs of epochs"
+        title=(
+            f"task={asked['task']}, {asked['threads']} threads: seconds per epoch, medians of"
+            f" {repeats} pairs of epochs"
+        )
     )
     for heading in (
         "recipe",

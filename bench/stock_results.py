@@ -1,9 +1,11 @@
 """Run and twin on many real stocks, for every target, beside persistence and HAR.
 
-python bench/stock_results.py [sets=index,eight,sp500] [targets=return,level,volatility] [seeds=0] [threads=1]
-    [data=../shared/data/stock] [root=runs/stock-results]          resumes; prints tables in Markdown
+python bench/stock_results.py [sets=index,eight,sp500] [targets=return,level,volatility] [seeds=0]
+[threads=1] [data=../shared/data/stock] [root=runs/stock-results]          resumes; prints tables in
+Markdown
 
-Learning rates are those of conf/task/stock.yaml, found on the index's development folds (docs/results/learning-rates.md), not tuned here.
+Learning rates are those of conf/task/stock.yaml, found on the index's development folds
+(docs/results/learning-rates.md), not tuned here.
 """
 
 import sys
@@ -48,13 +50,13 @@ SETS = {
     ),
 }
 HEAD = (
-    "target", "seed", "windows: train, validation, test", "tickers judged", "MSE: run", "twin", "persistence",
-    "MSE ratio: run", "twin", "drift", "HAR", "run's tickers below persistence", "below HAR", "seconds: run, twin",
+    "target", "seed", "windows: train, validation, test", "tickers judged", "MSE: run", "twin", "persistence",  # noqa: E501
+    "MSE ratio: run", "twin", "drift", "HAR", "run's tickers below persistence", "below HAR", "seconds: run, twin",  # noqa: E501
 )  # fmt: skip
 
 
 def command(stocks: Stocks, target: str, data: str) -> list[str]:
-    """The words of `upgate train` that say what is trained on what; not where, and with which seed."""
+    """The overrides of `upgate train` that say what is trained on what; not where, nor the seed."""
     source = (
         ["data=prices", f"data.path={Path(data) / stocks.file}"] if stocks.file else ["data=sp500"]
     )
@@ -66,7 +68,10 @@ def describe(prices: Prices) -> str:
     table = prices.table
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in prices.dropped.items()) or "none"
     days = f"{table['date'].min():%Y-%m-%d} to {table['date'].max():%Y-%m-%d}"
-    return f"{len(table):,} rows, {days}, tickers: {table['ticker'].nunique()}; rows dropped: {dropped}."
+    return (
+        f"{len(table):,} rows, {days}, tickers: {table['ticker'].nunique()}; rows dropped:"
+        f" {dropped}."
+    )
 
 
 def windows(prices: Prices, asked: dict[str, Any]) -> tuple[str, str]:
@@ -143,7 +148,8 @@ def measure(stocks: Stocks, asked: dict[str, str]) -> None:
     """Print the table of a set, a line per target and seed as it is trained."""
     words = command(stocks, "TARGET", asked["data"])
     print(
-        f"\n### {stocks.title}\n\n`upgate train {' '.join(words)} seed=SEED threads={asked['threads']}`\n"
+        f"\n### {stocks.title}\n\n`upgate train {' '.join(words)} seed=SEED"
+        f" threads={asked['threads']}`\n"
     )
     prices = load_prices(config.compose(command(stocks, "return", asked["data"]))["data"])
     print(

@@ -1,9 +1,12 @@
-"""The studies of docs/results/studies.md, on real data: each is one `upgate study` command, and this runs those that are asked for.
+"""The studies of docs/results/studies.md, on real data: each is one `upgate study` command, and
+this runs those that are asked for.
 
-python bench/study_results.py [studies=volatility,sst2] [processes=1] [data=../shared/data] [root=runs/studies] [out=docs/results]
+python bench/study_results.py [studies=volatility,sst2] [processes=1] [data=../shared/data]
+[root=runs/studies] [out=docs/results]
 
-Resumes. Writes studies.md, and studies/<name>.html, the report page of each. Budgets are small, as each command says, so that all are
-done in a few hours of one core: a verdict holds for its own budget.
+Resumes. Writes studies.md, and studies/<name>.html, the report page of each. Budgets are small, as
+each command says, so that all are done in a few hours of one core: a verdict holds for its own
+budget.
 """
 
 import json
@@ -21,11 +24,20 @@ from upgate.study.text import format_score, metric_name, verdict_cells
 
 Asked = Mapping[str, str]
 
-TICKERS = "data=prices data.path={data}/stock/us_daily_long_adj.parquet data.tickers=[AAPL,MSFT,XOM,KO,PG,GE,IBM,SPY] data.start=2012"
+TICKERS = (
+    "data=prices data.path={data}/stock/us_daily_long_adj.parquet"
+    " data.tickers=[AAPL,MSFT,XOM,KO,PG,GE,IBM,SPY] data.start=2012"
+)
 STOCK = f"task=stock {TICKERS} split=walk_forward model.hidden_size=32 trainer.max_epochs=4"
 SST2 = "task=sentiment data=texts data.path={data}/sentiment/sst2_sentence.parquet"
-CHINESE = "task=sentiment data=texts data.path={data}/sentiment/chnsenticorp_split.parquet task.max_tokens=128 trainer.max_epochs=5"
-IMDB = "task=sentiment data=imdb data.path={data}/sentiment/imdb_50k.parquet data.subset=5000 task.max_tokens=256 trainer.max_epochs=4"
+CHINESE = (
+    "task=sentiment data=texts data.path={data}/sentiment/chnsenticorp_split.parquet"
+    " task.max_tokens=128 trainer.max_epochs=5"
+)
+IMDB = (
+    "task=sentiment data=imdb data.path={data}/sentiment/imdb_50k.parquet data.subset=5000"
+    " task.max_tokens=256 trainer.max_epochs=4"
+)
 STUDIES = {  # name -> the words of its command
     "volatility": f"study=pair task.target=volatility {STOCK}",
     "volatility-parts": f"study=parts task.target=volatility {STOCK}",
@@ -116,8 +128,14 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
     return [
         f"## {name}\n\n`upgate {shown.replace(asked['data'], '../shared/data')}`\n",
         f"{found.sentence}\n",
-        f"{runs} runs, {found.seconds / 60:.0f} minutes of training; [the page](studies/{name}.html).\n",
-        f"| arm | {metric_name(study)} | effect, {unit} [95% interval] | Holm p | verdict |\n|---|--:|--:|--:|---|",
+        (
+            f"{runs} runs, {found.seconds / 60:.0f} minutes of training; [the"
+            f" page](studies/{name}.html).\n"
+        ),
+        (
+            f"| arm | {metric_name(study)} | effect, {unit} [95% interval] | Holm p | verdict"
+            " |\n|---|--:|--:|--:|---|"
+        ),
         *rows,
         "",
     ]
@@ -127,8 +145,14 @@ def write(asked: Asked) -> None:
     """The page of all studies that are done."""
     lines = [
         "# Studies on real data\n",
-        "Made by `python bench/study_results.py` (resumes). Effect: the arm's metric against the baseline's, paired by seed and fold. A",
-        "share is what a part brings to the whole difference (Shapley value); all shares add up to the whole. Budgets are small, as each",
+        (
+            "Made by `python bench/study_results.py` (resumes). Effect: the arm's metric against"
+            " the baseline's, paired by seed and fold. A"
+        ),
+        (
+            "share is what a part brings to the whole difference (Shapley value); all shares add up"
+            " to the whole. Budgets are small, as each"
+        ),
         "command says: a verdict holds for its own.\n",
     ]
     for name in STUDIES:

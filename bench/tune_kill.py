@@ -1,6 +1,8 @@
-"""kill -9 of a search at random moments, five times for each sampler; then the same command has to end as an undisturbed one does.
+"""kill -9 of a search at random moments, five times for each sampler; then the same command has to
+end as an undisturbed one does.
 
-python bench/tune_kill.py [samplers=grid,random,sobol,tpe] [kills=5] [seed=0] [root=runs/tune-kill]   prints a row per sampler
+python bench/tune_kill.py [samplers=grid,random,sobol,tpe] [kills=5] [seed=0] [root=runs/tune-kill]
+prints a row per sampler
 """
 
 import json
@@ -15,7 +17,7 @@ from typing import Any
 from upgate.cli.arguments import read_options
 
 TINY = """data.start=2014 task.window=10 model.hidden_size=4 model.num_layers=1 trainer.max_epochs=1 trainer.limit_train_batches=4
-trainer.accelerator=cpu threads=1 recipe=traditional tune.folds=2 tune.top=2 tune.top_seeds=1 tune.only=[optimizer.lr,batch_size]"""
+trainer.accelerator=cpu threads=1 recipe=traditional tune.folds=2 tune.top=2 tune.top_seeds=1 tune.only=[optimizer.lr,batch_size]"""  # noqa: E501
 OWN = {
     "grid": ["tune.per_axis=3"],
     "tpe": ["tune.trials=10", "tune.startup=3", "tune.generation=2"],
@@ -50,7 +52,9 @@ def kill_sometime(sampler: str, root: Path, seconds: float) -> bool:
 
 
 def finish(sampler: str, root: Path) -> tuple[Any, float]:
-    """Run to the end; the result without its clock's numbers and the words, which name places, and the seconds it took."""
+    """Run to the end; the result without its clock's numbers and the words, which name places, and
+    the seconds it took.
+    """
     start = time.monotonic()
     done = subprocess.run(command(sampler, root), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -71,7 +75,8 @@ def main(words: list[str]) -> None:
     asked = read_options(asked, words)
     chance, root = random.Random(int(asked["seed"])), Path(asked["root"]).resolve()
     print(
-        "| sampler | undisturbed, s | kills while it went on | trials | same points, scores, choice and test |\n|---|--:|--:|--:|---|"
+        "| sampler | undisturbed, s | kills while it went on | trials | same points, scores, choice"
+        " and test |\n|---|--:|--:|--:|---|"
     )
     for sampler in asked["samplers"].split(","):
         whole, seconds = finish(sampler, root / sampler / "undisturbed")
@@ -81,7 +86,8 @@ def main(words: list[str]) -> None:
         )
         again, _ = finish(sampler, root / sampler / "killed")
         print(
-            f"| {sampler} | {seconds:.0f} | {kills} | {len(whole[0]['trials'])} | {'yes' if again == whole else 'NO'} |",
+            f"| {sampler} | {seconds:.0f} | {kills} | {len(whole[0]['trials'])} |"
+            f" {'yes' if again == whole else 'NO'} |",
             flush=True,
         )
 

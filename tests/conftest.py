@@ -20,7 +20,9 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: it holds an environment that is ready, as far as make looks, and no store."""
+    """Where the commands run: it holds an environment that is ready, as far as make looks, and no
+    store.
+    """
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / ".ready").touch()
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,6 @@
-"""The command itself, as real processes: help and every typo answer at once, in one line, with exit code 2."""
+"""The command itself, as real processes: help and every typo answer at once, in one line, with exit
+code 2.
+"""
 
 import json
 import os
@@ -32,7 +34,9 @@ def upgate(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def no_heavy(tmp_path: Path) -> str:
-    """A PYTHONPATH on which importing anything heavy raises; lightning's source may be read, not imported."""
+    """A PYTHONPATH on which importing anything heavy raises; lightning's source may be read, not
+    imported.
+    """
     for name in HEAVY:
         if name != "lightning":  # it imports torch first
             (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
@@ -92,7 +96,10 @@ def test_help_is_at_once() -> None:
 
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
-    code = "import json, sys, upgate.cli; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    code = (
+        "import json, sys, upgate.cli; print(json.dumps([name.partition('.')[0] for name in"
+        " sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(json.loads(done.stdout)) & {*HEAVY, "hydra", "omegaconf"}
 

@@ -70,7 +70,9 @@ def test_a_wrong_word_is_one_sentence(
 
 @pytest.mark.parametrize("target", ["return", "level"])
 def test_predict_forecasts_what_was_scored(target: str, root: Path, tmp_path: Path) -> None:
-    """With the history cut at a test day, the next-day forecast is the one that the run was scored by on that day."""
+    """With the history cut at a test day, the next-day forecast is the one that the run was scored
+    by on that day.
+    """
     run = next(r for r in results_with(root, "upgraded") if r["target"] == target)
     stored = pd.read_parquet(Path(run["folder"]) / "forecasts.parquet")
     day = stored["date"].iloc[len(stored) // 2]

@@ -12,7 +12,9 @@ from upgate.errors import UserError
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
-    """A folder of the user's own, laid out as conf/, in a path with blanks, Chinese, a comma and a quote."""
+    """A folder of the user's own, laid out as conf/, in a path with blanks, Chinese, a comma and a
+    quote.
+    """
     folder = tmp_path / "我的 it's, choices (1)"
     (folder / "optimizer").mkdir(parents=True)
     (folder / "optimizer" / "lynx.yaml").write_text("name: lynx\nlr: 1e-4\nbeta: 0.9\n")

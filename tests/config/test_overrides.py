@@ -163,7 +163,10 @@ def test_compose_takes_no_sweep() -> None:
     """upgate predict composes its words as they are, and has no -m to advise."""
     with pytest.raises(
         UserError,
-        match=r"^root=a,b holds several values, .*; one list is root=\[a,b\], one text 'root=\"a,b\"'$",
+        match=(
+            r"^root=a,b holds several values, .*; one list is root=\[a,b\], one text"
+            r" 'root=\"a,b\"'$"
+        ),
     ):
         compose(["root=a,b"])
 

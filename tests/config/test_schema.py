@@ -1,4 +1,4 @@
-"""schema: a value fits its annotation, or one sentence names the key, the value and what would fit."""
+"""A value fits its annotation, or one sentence names the key, the value and what would fit."""
 
 import math
 from dataclasses import dataclass

@@ -62,7 +62,10 @@ def test_a_knob_that_cannot_be_is_told(word: str, told: str) -> None:
 def test_a_split_of_other_data_or_without_a_knob_is_told() -> None:
     with pytest.raises(
         UserError,
-        match=r"^split=own does not cut by date, as prices need; there is holdout, walk_forward, development$",
+        match=(
+            r"^split=own does not cut by date, as prices need; there is holdout, walk_forward,"
+            r" development$"
+        ),
     ):
         check_chronological({"name": "own"}, 1)
     with pytest.raises(UserError, match=r"^split\.folds is missing"):

@@ -1,4 +1,6 @@
-"""trainer.*: a value that cannot be is told in one sentence before anything runs; two spellings of one run are one run."""
+"""trainer.*: a value that cannot be is told in one sentence before anything runs; two spellings of
+one run are one run.
+"""
 
 import inspect
 from dataclasses import fields
@@ -36,7 +38,8 @@ ASIDE = {
 THEIRS = inspect.signature(pl.Trainer).parameters
 
 
-# Against Lightning itself: fails when a new version has other arguments, each of which is then to be judged
+# Against Lightning itself: fails when a new version has other arguments, each of which is then to
+# be judged
 
 
 def test_every_argument_of_lightnings_is_offered_or_refused() -> None:
@@ -135,7 +138,10 @@ WRONG = [
     (["max_time={hours:1}"], "trainer.max_time={hours:1} must be days:hours:minutes:seconds"),
     (
         ["precision=foo"],
-        "trainer.precision=foo is not a choice; there is 16-mixed, 16-true, 32-true, 64-true, bf16-mixed, bf16-true",
+        (
+            "trainer.precision=foo is not a choice; there is 16-mixed, 16-true, 32-true, 64-true,"
+            " bf16-mixed, bf16-true"
+        ),
     ),
     (
         ["precision=bf16-mixd"],
@@ -166,7 +172,10 @@ WRONG = [
     (["benchmark=1"], "trainer.benchmark=1 must be true or false"),
     (
         ["gradient_clip_val=1"],
-        "trainer.gradient_clip_val cannot be given: gradients are clipped by the recipe, as in clip=norm",
+        (
+            "trainer.gradient_clip_val cannot be given: gradients are clipped by the recipe, as in"
+            " clip=norm"
+        ),
     ),
 ]
 
@@ -202,7 +211,10 @@ def test_an_argument_that_cannot_be_given_says_why(name: str) -> None:
         ("devices=[0]", "trainer.devices=[0] is not on this machine; there is 1, the CPU"),
         (
             "precision=16",
-            "trainer.precision=16-mixed needs a GPU; on a CPU take trainer.precision=bf16-mixed or 32-true",
+            (
+                "trainer.precision=16-mixed needs a GPU; on a CPU take trainer.precision=bf16-mixed"
+                " or 32-true"
+            ),
         ),
         ("precision=16-true", "trainer.precision=16-true needs a GPU"),
     ],
@@ -224,7 +236,10 @@ def test_bf16_is_refused_where_the_processor_lacks_it() -> None:
     trainer = compose(["trainer.accelerator=cpu", "trainer.precision=bf16-mixed"])["trainer"]
     with pytest.raises(
         UserError,
-        match=r"^trainer\.precision=bf16-mixed needs a processor with AVX-512; .*take trainer\.precision=32-true$",
+        match=(
+            r"^trainer\.precision=bf16-mixed needs a processor with AVX-512; .*take"
+            r" trainer\.precision=32-true$"
+        ),
     ):
         resolve_precision(trainer)
 
@@ -315,7 +330,10 @@ def test_the_accelerator_is_in_the_budget_by_the_name_of_what_is_there() -> None
 def test_a_share_of_less_than_one_batch_is_told() -> None:
     check_shares({"limit_train_batches": 0.12, "limit_val_batches": 1}, {"train": 9, "val": 1})
     check_shares({}, {"train": 1, "val": 1})
-    told = "trainer.limit_train_batches=0.1 of 9 batches is less than one; give a number of them, as in trainer.limit_train_batches=1"
+    told = (
+        "trainer.limit_train_batches=0.1 of 9 batches is less than one; give a number of them, as"
+        " in trainer.limit_train_batches=1"
+    )
     with pytest.raises(UserError) as caught:
         check_shares({"limit_train_batches": 0.1}, {"train": 9, "val": 1})
     assert str(caught.value) == told

@@ -1,4 +1,6 @@
-"""Length buckets: every text once an epoch, little padding, another mix each epoch, and the resume protocol of `DeterministicLoader`."""
+"""Length buckets: every text once an epoch, little padding, another mix each epoch, and the resume
+protocol of `DeterministicLoader`.
+"""
 
 from pathlib import Path
 

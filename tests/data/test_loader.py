@@ -1,4 +1,6 @@
-"""Batch k of epoch e depends on (seed, e, k) alone, so a run that was cut off sees exactly what it had not seen."""
+"""Batch k of epoch e depends on (seed, e, k) alone, so a run that was cut off sees exactly what it
+had not seen.
+"""
 
 from pathlib import Path
 

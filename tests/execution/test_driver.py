@@ -1,4 +1,6 @@
-"""The driver and what it needs: the order of runs, deaths and failures told by a stand-in for processes; tables by their hash."""
+"""The driver and what it needs: the order of runs, deaths and failures told by a stand-in for
+processes; tables by their hash.
+"""
 
 import io
 import threading

@@ -1,4 +1,6 @@
-"""executor=local with real processes: the same numbers as inline; kill -9 of a worker and of the driver; Ctrl-C."""
+"""executor=local with real processes: the same numbers as inline; kill -9 of a worker and of the
+driver; Ctrl-C.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""executor=ray on a cluster of two nodes, both on this machine: a worker killed -9, a run that raises, one that diverges."""
+"""executor=ray on a cluster of two nodes, both on this machine: a worker killed -9, a run that
+raises, one that diverges.
+"""
 
 from collections.abc import Iterator
 from importlib.util import find_spec

@@ -1,4 +1,6 @@
-"""Lists of recipes: what differs is found by composing, every arm composes to what its name says, resolutions are the published ones."""
+"""Lists of recipes: what differs is found by composing, every arm composes to what its name says,
+resolutions are the published ones.
+"""
 
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -82,7 +84,10 @@ def test_words_of_parts_belong_to_the_upgraded_recipe() -> None:
 
 def test_a_recipe_of_the_users_own_with_knobs_and_several_regularizers(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
-    body = "# @package _global_\ndefaults:\n  - override /clip: norm\n  - override /regularization: [l2, dropout]\n"
+    body = (
+        "# @package _global_\ndefaults:\n  - override /clip: norm\n  - override /regularization:"
+        " [l2, dropout]\n"
+    )
     (tmp_path / "recipe" / "mine.yaml").write_text(
         body + "clip: {max_norm: 0.25}\nrecipe: mine\n", encoding="utf-8"
     )
@@ -182,7 +187,9 @@ def test_the_two_level_designs() -> None:
 
 
 def test_resolution_of_a_design_without_generators() -> None:
-    """Plackett & Burman's 12 runs for 11 factors: III. Fewer columns are no better, though no product of three is constant."""
+    """Plackett & Burman's 12 runs for 11 factors: III. Fewer columns are no better, though no
+    product of three is constant.
+    """
     first = [1, 1, -1, 1, 1, 1, -1, -1, -1, 1, -1]
     levels = np.vstack([np.roll(first, i) for i in range(11)] + [-np.ones((1, 11))]).astype(int)
     assert resolution(levels) == 3

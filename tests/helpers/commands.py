@@ -37,7 +37,9 @@ CORPUS = ["data.train=200", "data.test=100"]  # of the generated reviews
 
 
 def called(line: str, folder: Path) -> list[str]:
-    """The words with which a line calls `upgate`, its name left out; none for a target that is not run here."""
+    """The words with which a line calls `upgate`, its name left out; none for a target that is not
+    run here.
+    """
     program, *words = shlex.split(line, comments=True)
     if program == "upgate":
         return words
@@ -67,7 +69,9 @@ def called(line: str, folder: Path) -> list[str]:
 
 
 def shrunk(words: list[str]) -> list[str]:
-    """The words with a small budget, where they say nothing else, and with two values of each list that is swept."""
+    """The words with a small budget, where they say nothing else, and with two values of each list
+    that is swept.
+    """
     if words[0] not in TRAINS:
         return words
     words = [

@@ -1,4 +1,6 @@
-"""Words composed as the command does it: the sentence that refuses them, or the value that they give."""
+"""Words composed as the command does it: the sentence that refuses them, or the value that they
+give.
+"""
 
 from typing import Any
 

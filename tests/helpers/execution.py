@@ -42,7 +42,9 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @contextmanager
 def killer(root: Path, name: str, times: int) -> Iterator[list[int]]:
-    """Kill -9 the process of a run after an epoch, so many times, each time a new process. Yields the pids of the killed."""
+    """Kill -9 the process of a run after an epoch, so many times, each time a new process. Yields
+    the pids of the killed.
+    """
     killed: list[int] = []
     over = threading.Event()
 

@@ -1,6 +1,7 @@
 """A store written by commit b6ab1a4, unpacked for a test as if it had been written there.
 
-`tests/fixtures/make_old_store.py` made the archive and the record of what that commit printed of it.
+`tests/fixtures/make_old_store.py` made the archive and the record of what that commit printed of
+it.
 """
 
 import hashlib

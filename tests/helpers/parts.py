@@ -1,4 +1,4 @@
-"""Parts under test: the package's own training loop by hand, the choices in conf/, small tensors."""
+"""Parts under test: a training loop by hand, the choices in conf/, small tensors."""
 
 from typing import Any
 

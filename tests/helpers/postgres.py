@@ -1,4 +1,6 @@
-"""A PostgreSQL server of the tests' own: Debian's package, in a temporary folder, on a free port, gone afterwards."""
+"""A PostgreSQL server of the tests' own: Debian's package, in a temporary folder, on a free port,
+gone afterwards.
+"""
 
 import os
 import pwd
@@ -113,7 +115,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 def in_memory() -> str | None:
-    """A folder in memory if it holds enough: a database is a thousand small files, and deleting them takes a disk seconds."""
+    """A folder in memory if it holds enough: a database is a thousand small files, and deleting
+    them takes a disk seconds.
+    """
     folder = "/dev/shm"
     return folder if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM else None
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from upgate.data.reviews.table import Reviews
 
-# Four reviews with what breaks readers: separators, quotes, a lone quote, Chinese. Every form below holds exactly these.
+# Four reviews with what breaks readers: separators, quotes, a lone quote, Chinese. Every form below
+# holds exactly these.
 TEXTS = ['Dull, "very" dull; and slow', '"Superb" is the word', "不错，很好", 'A 5" screen, @home']
 LABELS = [0, 1, 1, 0]
 WORDS = ["negative", "positive", "positive", "negative"]
@@ -82,7 +83,7 @@ A 5" screen, @home@negative\r
 "4","1467810672","Mon","NO_QUERY","me",\"\"\"Superb"" is the word"
 "4","1467810917","Mon","NO_QUERY","me","不错，很好"
 "0","1467811184","Mon","NO_QUERY","me","A 5"" screen, @home"
-"""),
+"""),  # noqa: E501
     "semicolons, html, minus one": ("x.csv", """polarity;content
 -1;"Dull,<br /><br />""very"" dull; and slow"
 +1;"&quot;Superb&quot; is the&nbsp;word"

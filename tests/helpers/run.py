@@ -1,4 +1,6 @@
-"""Small real trainings for tests: four years of the embedded S&P 500, or a few hundred generated reviews; a tiny LSTM."""
+"""Small real trainings for tests: four years of the embedded S&P 500, or a few hundred generated
+reviews; a tiny LSTM.
+"""
 
 import io
 import json

@@ -1,4 +1,6 @@
-"""Small searches for tests: real ones of a tiny LSTM, and ones whose runs are a known function of their values."""
+"""Small searches for tests: real ones of a tiny LSTM, and ones whose runs are a known function of
+their values.
+"""
 
 import io
 import json

@@ -1,4 +1,6 @@
-"""The scripts behind docs/results: a fair search, commands that compose, rates as published, tables as said."""
+"""The scripts behind docs/results: a fair search, commands that compose, rates as published, tables
+as said.
+"""
 
 import re
 from itertools import pairwise

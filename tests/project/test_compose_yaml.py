@@ -1,4 +1,6 @@
-"""compose.yaml parses, has the versions of constraints.txt, and opens nothing to the network; docs/cluster.md says what is so."""
+"""compose.yaml parses, has the versions of constraints.txt, and opens nothing to the network;
+docs/cluster.md says what is so.
+"""
 
 import json
 import os
@@ -147,7 +149,9 @@ def blocks(page: str) -> list[str]:
 
 
 def test_the_pages_commands_are_commands_and_both_languages_have_them() -> None:
-    """The servers among them run in test_postgres.py; here each word of ours is checked as its command would."""
+    """The servers among them run in test_postgres.py; here each word of ours is checked as its
+    command would.
+    """
     assert blocks("cluster.md") == blocks("cluster.zh-CN.md")
     lines = [shlex.split(line) for block in blocks("cluster.md") for line in block.splitlines()]
     for target, words in [

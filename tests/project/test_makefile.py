@@ -1,4 +1,6 @@
-"""The Makefile hands every word to `upgate` as it was given, with a stub environment in place of .venv."""
+"""The Makefile hands every word to `upgate` as it was given, with a stub environment in place of
+.venv.
+"""
 
 import json
 import os
@@ -22,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the Makefile beside a VENV that is ready and whose upgate prints its words as json."""
+    """A copy of the Makefile beside a ready VENV whose upgate prints its arguments as json."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copyfile(REPO / name, tmp_path / name)
         os.utime(tmp_path / name, (1e9, 1e9))

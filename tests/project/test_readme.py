@@ -1,6 +1,7 @@
 """Every command of the README is run, in its order, in one folder: what a reader copies works.
 
-`make -n` says what a line calls; that is then run in this process with a small budget and little data.
+`make -n` says what a line calls; that is then run in this process with a small budget and little
+data.
 """
 
 import re
@@ -38,7 +39,9 @@ def commands(readme: str) -> list[str]:
 
 
 def supply(words: list[str], folder: Path) -> None:
-    """Write the reader's own file that the words name: real prices, or a few texts and their labels."""
+    """Write the reader's own file that the words name: real prices, or a few texts and their
+    labels.
+    """
     for name in (word.partition("=")[2] for word in words if word.startswith("data.path=")):
         if "price" in name:
             spec = find_spec("arch")

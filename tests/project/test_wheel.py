@@ -1,4 +1,4 @@
-"""The wheel carries all of the package and its conf/, and finds that from wherever it is unpacked."""
+"""The wheel carries the whole package and its conf/, and finds that wherever it is unpacked."""
 
 import os
 import subprocess

@@ -114,7 +114,7 @@ def test_a_phone_never_scrolls_sideways(
         assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         outside = """[...document.querySelectorAll('main *')]
             .filter(e => !e.closest('.scroll') && !e.closest('svg')
-            && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
+            && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""  # noqa: E501
         assert tab.evaluate(outside) == []
 
 

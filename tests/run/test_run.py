@@ -221,7 +221,9 @@ def test_a_budget_that_ends_before_the_first_validation_is_judged(tmp_path: Path
 
 
 def test_a_part_that_changed_nothing_is_told_loudly(tmp_path: Path) -> None:
-    """nt_asgd cannot begin to average within two epochs, so it is plain sgd; a norm clip does engage."""
+    """nt_asgd cannot begin to average within two epochs, so it is plain sgd; a norm clip does
+    engage.
+    """
     words = ["optimizer=sgd,nt_asgd", "optimizer.lr=0.01", "twin=false"]
     code, said = train(tmp_path / "runs", *words, sweep=True)
     assert code == 0 and "optimizer=nt_asgd had no effect" in " ".join(said.split())

@@ -1,4 +1,6 @@
-"""Killed in the middle, then the same command: nothing is trained twice, nothing is lost, statuses are true."""
+"""Killed in the middle, then the same command: nothing is trained twice, nothing is lost, statuses
+are true.
+"""
 
 import signal
 from pathlib import Path

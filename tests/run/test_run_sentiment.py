@@ -1,4 +1,6 @@
-"""Reviews end to end on a real store: run, twin and references; leaks; A, B, A; a kill; labels for new text."""
+"""Reviews end to end on a real store: run, twin and references; leaks; A, B, A; a kill; labels for
+new text.
+"""
 
 import io
 import json
@@ -90,7 +92,9 @@ def test_the_same_spec_gives_the_same_numbers_whatever_ran_before(
 
 
 def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path) -> None:
-    """The leak test: other test reviews, and the vocabulary and every training batch are the same, bit for bit."""
+    """The leak test: other test reviews, and the vocabulary and every training batch are the same,
+    bit for bit.
+    """
     job, _ = make_pair(small("task=sentiment", f"cache={tmp_path}"), Datasets(), None)
     task = get_task("sentiment")
     reviews = task.load(job.config.data.to_dict())

@@ -1,4 +1,6 @@
-"""One run shared out to several processes by Lightning's own strategy: the same batches, the same weights but for rounding."""
+"""One run shared out to several processes by Lightning's own strategy: the same batches, the same
+weights but for rounding.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""Shares: the definition counted out, sums that close, intervals that cover, and what a factorial saves."""
+"""Shares: the definition counted out, sums that close, intervals that cover, and what a factorial
+saves.
+"""
 
 from itertools import permutations
 
@@ -114,7 +116,9 @@ def test_an_interaction_of_three_shows_in_the_remainder() -> None:
 
 
 def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
-    """Seven parts, 16 arms each, 6 seeds, noise of one run 1; and 8 arms adding one part each on 12 seeds: 96 runs all three."""
+    """Seven parts, 16 arms each, 6 seeds, noise of one run 1; and 8 arms adding one part each on 12
+    seeds: 96 runs all three.
+    """
     k, studies = 7, 300
     main, pair = RNG.normal(size=k), np.triu(RNG.normal(size=(k, k)), 1)
     width, covered = {}, {}
@@ -147,7 +151,9 @@ def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
 
 
 def test_variances_are_those_of_the_design() -> None:
-    """In variances of one run: main effects of a 16-run factorial 4/16, of one-at-a-time 1: half the standard error (PROTOCOL)."""
+    """In variances of one run: main effects of a 16-run factorial 4/16, of one-at-a-time 1: half
+    the standard error (PROTOCOL).
+    """
     fraction, single = two_level(7) > 0, one_at_a_time(7)
     assert (main_weights(fraction) ** 2).sum(axis=1) == pytest.approx(0.25) and (
         main_weights(single) ** 2

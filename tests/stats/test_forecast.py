@@ -1,4 +1,6 @@
-"""Tests on loss series: other implementations, the formulas written out, size and power by simulation."""
+"""Tests on loss series: other implementations, the formulas written out, size and power by
+simulation.
+"""
 
 import numpy as np
 import pytest
@@ -68,17 +70,18 @@ def two_arms(kind: str, seeds: int, rng: np.random.Generator) -> np.ndarray:
     y, signal = rng.normal(size=(2, 300))
     own = rng.normal(size=(2, seeds, 300))
     f = {
-        "tilt": 0.15
-        * rng.normal(size=(2, seeds, 1))
-        * signal,  # each seed's model leans along a signal in its own way
+        "tilt": (
+            0.15 * rng.normal(size=(2, seeds, 1)) * signal
+        ),  # each seed's model leans along a signal in its own way
         "skill": rng.gamma(2, 0.08, (2, seeds, 1)) * own,  # some seeds' models are noisier
-        "days": np.stack([0.3 * signal, 0.3 * rng.normal(size=300)])[:, None]
-        + 0.05 * own,  # the arms differ, each on its days
+        "days": (
+            np.stack([0.3 * signal, 0.3 * rng.normal(size=300)])[:, None] + 0.05 * own
+        ),  # the arms differ, each on its days
     }
     return (y - f[kind]) ** 2
 
 
-def test_averaging_seeds_does_not_make_diebold_mariano_a_test_of_recipes_and_counting_both_does() -> (
+def test_averaging_seeds_does_not_make_diebold_mariano_a_test_of_recipes_and_counting_both_does() -> (  # noqa: E501
     None
 ):
     rng, rate = np.random.default_rng(1), {}
@@ -147,7 +150,9 @@ def test_clark_west_is_the_t_of_a_constant() -> None:
 
 
 def test_size_and_power_of_clark_west_where_diebold_mariano_has_none() -> None:
-    """An AR(1) slope refitted each day on all days before, on a random walk's returns and on returns with phi = .2."""
+    """An AR(1) slope refitted each day on all days before, on a random walk's returns and on
+    returns with phi = .2.
+    """
 
     def studies(phi: float, n: int) -> tuple[np.ndarray, np.ndarray]:
         rng, T, start = np.random.default_rng(4), 500, 250
@@ -192,7 +197,9 @@ def test_the_confidence_set_keeps_the_best_and_drops_the_worst() -> None:
 
 
 def test_the_confidence_set_keeps_arms_that_tie() -> None:
-    """Equal series, and series of one mean: arch hands several models to one p-value, or divides by a variance of 0."""
+    """Equal series, and series of one mean: arch hands several models to one p-value, or divides by
+    a variance of 0.
+    """
     a, worse = RNG.normal(size=80) ** 2, RNG.normal(size=80) ** 2 + 1
     for losses in (
         {"a": a, "twin": a},
@@ -205,8 +212,10 @@ def test_the_confidence_set_keeps_arms_that_tie() -> None:
 
 
 def test_size_of_the_confidence_set() -> None:
-    """Three equally good arms: some arm is left out at 10% in about 10% of studies; Hansen et al. find no more in theirs."""
+    """Three equally good arms: some arm is left out at 10% in about 10% of studies; Hansen et al.
+    find no more in theirs.
+    """
     rng = np.random.default_rng(7)
-    lost = [min(confidence_set(dict(zip("abc", one, strict=True)), block=1, draws=200, seed=i).values()) <= 0.1
+    lost = [min(confidence_set(dict(zip("abc", one, strict=True)), block=1, draws=200, seed=i).values()) <= 0.1  # noqa: E501
             for i, one in enumerate(rng.normal(size=(250, 3, 150)))]  # fmt: skip
     assert 0.04 <= np.mean(lost) <= 0.18

@@ -24,7 +24,9 @@ def test_a_ratio_of_errors_is_a_geometric_mean_that_counts_divergence() -> None:
 
 
 def test_draws_have_the_variance_of_two_way_resampling() -> None:
-    """Against its closed form (Owen 2007, the pigeonhole bootstrap), and a bootstrap of seeds alone where one axis has no variance."""
+    """Against its closed form (Owen 2007, the pigeonhole bootstrap), and a bootstrap of seeds alone
+    where one axis has no variance.
+    """
     v = RNG.normal(size=(9, 7))
     rows, columns, cells = v.mean(axis=1), v.mean(axis=0), v - v.mean()
     closed = (

@@ -1,4 +1,6 @@
-"""Paired differences: exact enumerations, published numbers, other implementations, and the size and power that they claim."""
+"""Paired differences: exact enumerations, published numbers, other implementations, and the size
+and power that they claim.
+"""
 
 from itertools import product
 
@@ -9,7 +11,8 @@ from scipy import stats as scipy_stats
 from upgate.stats.paired import differences, paired, ranked, sign_flip, signed_ranks
 from upgate.stats.power import power
 
-# Darwin's maize, crossed minus self-fertilised, eighths of an inch; t = 2.148, p = .0497; Fisher (1935) counted 863 of 32,768 sign patterns
+# Darwin's maize, crossed minus self-fertilised, eighths of an inch; t = 2.148, p = .0497; Fisher
+# (1935) counted 863 of 32,768 sign patterns
 DARWIN = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], float)
 
 
@@ -47,7 +50,8 @@ def test_diverged_runs_rank_last_and_two_of_them_differ_by_nothing() -> None:
 
 
 def test_ranked_is_wilcoxons_test_with_the_hodges_lehmann_interval() -> None:
-    # Hollander & Wolfe, table 3.1, depression scores of 9 patients: T+ = 5, two-sided p = .039; estimate -.46, 96% interval (-.786, -.010)
+    # Hollander & Wolfe, table 3.1, depression scores of 9 patients: T+ = 5, two-sided p = .039;
+    # estimate -.46, 96% interval (-.786, -.010)
     x = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
     y = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
     found = ranked(y - x)

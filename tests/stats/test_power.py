@@ -1,4 +1,6 @@
-"""Power, seeds, equivalence and Holm: against the PROTOCOL's published sizes, statsmodels, and simulation."""
+"""Power, seeds, equivalence and Holm: against the PROTOCOL's published sizes, statsmodels, and
+simulation.
+"""
 
 import numpy as np
 import pytest

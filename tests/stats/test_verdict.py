@@ -103,7 +103,9 @@ def test_several_arms_answer_to_holm() -> None:
 
 
 def test_size_and_power_of_the_words() -> None:
-    """Six seeds, spread 1: under no effect a word too many in 5%; a planted effect, or its absence, found as often as claimed."""
+    """Six seeds, spread 1: under no effect a word too many in 5%; a planted effect, or its absence,
+    found as often as claimed.
+    """
     n, studies = 6, 800
     error = 4 * np.sqrt(0.25 / studies)
     null = words(0, n, 0.01, studies, 1)
@@ -133,7 +135,9 @@ def test_families_of_seven_arms_rarely_hold_a_false_word() -> None:
 
 @pytest.mark.parametrize(("mean", "smallest"), [(1.0, 1.0), (0.0, 1.0), (0.5, 1.0)])
 def test_the_seeds_to_come_decide(mean: float, smallest: float) -> None:
-    """Of undecided studies, about the 80% that are promised are decided once that many seeds have been added."""
+    """Of undecided studies, about the 80% that are promised are decided once that many seeds have
+    been added.
+    """
     rng = np.random.default_rng(6)
     decided: list[bool] = []
     for _ in range(120):

@@ -1,4 +1,6 @@
-"""The shared store: MLflow on PostgreSQL, directly and through a server as compose.yaml starts it; Optuna's record beside it."""
+"""The shared store: MLflow on PostgreSQL, directly and through a server as compose.yaml starts it;
+Optuna's record beside it.
+"""
 
 import json
 import signal
@@ -52,7 +54,7 @@ for process in processes:
 for process in processes:
     process.join()
 sys.exit(max(abs(process.exitcode) for process in processes))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,9 @@ def straight(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def mlflow(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """MLflow's server with the environment and the command that compose.yaml gives it, on another port."""
+    """MLflow's server with the environment and the command that compose.yaml gives it, on another
+    port.
+    """
     service, port = (
         yaml.safe_load((REPO / "compose.yaml").read_text(encoding="utf-8"))["services"]["mlflow"],
         free_port(),
@@ -306,7 +310,8 @@ def test_what_is_printed_and_kept_has_no_password(
     )
     assert (
         command_line()
-        == "upgate tune tune.storage=postgresql://db.example:5432/optuna task=stock 'data.path=a@b c.csv'"
+        == "upgate tune tune.storage=postgresql://db.example:5432/optuna task=stock 'data.path=a@b"
+        " c.csv'"
     )
     assert (
         redact("postgresql://db/optuna?user=me&password=s3cret&sslmode=require")

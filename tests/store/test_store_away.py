@@ -1,4 +1,6 @@
-"""A store whose other end is away: a server that hangs and dies, another machine, a journal that somebody threw away."""
+"""A store whose other end is away: a server that hangs and dies, another machine, a journal that
+somebody threw away.
+"""
 
 import math
 import os
@@ -98,7 +100,10 @@ def test_another_machines_silent_journal_is_settled_and_a_living_one_is_not(stor
 
 
 def test_a_run_waits_for_who_settles_what_a_dead_one_left(store: Store) -> None:
-    settle = "import sys, pathlib, time; from upgate.store.write_ahead_log import claim; j = claim(pathlib.Path(sys.argv[1]))"
+    settle = (
+        "import sys, pathlib, time; from upgate.store.write_ahead_log import claim; j ="
+        " claim(pathlib.Path(sys.argv[1]))"
+    )
     command = f"{settle}; print('claimed', flush=True); time.sleep(1); j.remove()"
     path = store.log_path(key("one"))
     path.parent.mkdir(parents=True)
@@ -132,7 +137,10 @@ def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     path = str(store.log_path(run.key))
-    probe = "import sys, pathlib; from upgate.store.write_ahead_log import claim; print(claim(pathlib.Path(sys.argv[1]), False))"
+    probe = (
+        "import sys, pathlib; from upgate.store.write_ahead_log import claim;"
+        " print(claim(pathlib.Path(sys.argv[1]), False))"
+    )
     assert subprocess.check_output([sys.executable, "-c", probe, path], text=True) == "None\n"
     run.finish("FINISHED")
     assert (store.rows()[0].status, store.rows()[0].metrics) == ("FINISHED", {})

@@ -1,4 +1,6 @@
-"""Kill the trainer, and MLflow tells the truth: by the watchdog within seconds, by the next command at the latest."""
+"""Kill the trainer, and MLflow tells the truth: by the watchdog within seconds, by the next command
+at the latest.
+"""
 
 import os
 import select

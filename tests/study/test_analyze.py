@@ -1,4 +1,6 @@
-"""The judge on rows that are made up: what diverged, what is missing, what is on other folds and seeds; nothing is trained."""
+"""The judge on rows that are made up: what diverged, what is missing, what is on other folds and
+seeds; nothing is trained.
+"""
 
 import math
 from collections.abc import Mapping
@@ -99,7 +101,9 @@ def rows_of(study: Study, scores: Mapping[str, float], noise: float = 0.01) -> l
 
 
 def no_tables(row: Row, name: str) -> pd.DataFrame:
-    """Forecasts without errors to compare; the tables of `losses` have tests of their own on real runs."""
+    """Forecasts without errors to compare; the tables of `losses` have tests of their own on real
+    runs.
+    """
     if name == "predictions":
         right = np.arange(100) < 100 * row.metrics["test/accuracy"]
         return pd.DataFrame({"truth": "a", "predicted": np.where(right, "a", "b")})

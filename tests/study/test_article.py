@@ -1,4 +1,6 @@
-"""experiment=article: the claim decided by intervals; both tasks end to end on tiny budgets; one page that holds it all."""
+"""experiment=article: the claim decided by intervals; both tasks end to end on tiny budgets; one
+page that holds it all.
+"""
 
 import io
 import math

@@ -26,7 +26,9 @@ def begun(root: Path, runs: int) -> bool:
 
 
 def kill_twice(root: Path) -> None:
-    """Start the study in a process of its own, kill it in its second run; the same again in its fourth."""
+    """Start the study in a process of its own, kill it in its second run; the same again in its
+    fourth.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         PRELOAD

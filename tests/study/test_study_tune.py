@@ -1,4 +1,6 @@
-"""study.tune: every arm's parts are tuned on validation data first; model and batch size stay alike, and the same command goes on."""
+"""study.tune: every arm's parts are tuned on validation data first; model and batch size stay
+alike, and the same command goes on.
+"""
 
 from pathlib import Path
 

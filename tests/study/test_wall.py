@@ -26,7 +26,9 @@ WORDS = [
 
 
 def keep_ratio(root: Path, ratio: float) -> None:
-    """As if the upgraded recipe's step had taken so many times as long as the baseline's when it was measured."""
+    """As if the upgraded recipe's step had taken so many times as long as the baseline's when it
+    was measured.
+    """
     for path in (root / "studies" / "wall").iterdir():
         kept = json.loads(path.read_text())
         if len(set(kept["recipes"])) == 2:

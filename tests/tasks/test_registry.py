@@ -1,4 +1,6 @@
-"""The registry of tasks: known names give the task, unknown ones raise; only one task's modules are imported."""
+"""The registry of tasks: known names give the task, unknown ones raise; only one task's modules are
+imported.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""Points as pure functions of seed and number: one shared list, a grid that is complete, Sobol's evenness, the exact curve."""
+"""Points as pure functions of seed and number: one shared list, a grid that is complete, Sobol's
+evenness, the exact curve.
+"""
 
 import itertools
 import math

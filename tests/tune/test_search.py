@@ -1,4 +1,6 @@
-"""The search over made-up runs: equal budgets on one list, divergence ranked last, pruning, resume, and what it may see of the data."""
+"""The search over made-up runs: equal budgets on one list, divergence ranked last, pruning, resume,
+and what it may see of the data.
+"""
 
 import math
 

@@ -1,4 +1,6 @@
-"""The space of a search: ranges out of the selected parts' yamls, changed by words; every value is one that the recipe takes."""
+"""The space of a search: ranges out of the selected parts' yamls, changed by words; every value is
+one that the recipe takes.
+"""
 
 import math
 

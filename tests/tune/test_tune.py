@@ -1,4 +1,6 @@
-"""A whole small search with real runs: the table, the store, Optuna's record, the page, the one look, and the second time."""
+"""A whole small search with real runs: the table, the store, Optuna's record, the page, the one
+look, and the second time.
+"""
 
 import json
 import shlex

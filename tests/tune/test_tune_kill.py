@@ -1,4 +1,5 @@
-"""kill -9 in the middle of a search, then the same command: the points, the choice and the numbers of an undisturbed one.
+"""kill -9 in the middle of a search, then the same command: the points, the choice and the numbers
+of an undisturbed one.
 
 `python bench/tune_kill.py` does the same five times for each sampler.
 """

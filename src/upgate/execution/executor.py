@@ -26,7 +26,7 @@ class Executor:
         raise NotImplementedError
 
     def submit(self, request: WorkRequest) -> Future[WorkResponse]:
-        """Start a run; at most `slots` at once. The future raises WorkerDied if its process dies."""
+        """Start a run, of `slots` at once. The future raises WorkerDied if its process dies."""
         raise NotImplementedError
 
     def cancel(self) -> None:

@@ -96,14 +96,21 @@ def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
     duration = format_duration(sum(budget.seconds.values()))
     unit = "%" if study.unit == "%" else " points"
     lines = [
-        f"study {study.id}: {len(study.arms)} arms, {_count_things(study.seeds, 'seed')} "
-        f"({list_seeds(study.seeds)}), {_count_things(study.folds, 'fold')}; controls: {_controls(study)}",
+        (
+            f"study {study.id}: {len(study.arms)} arms, {_count_things(study.seeds, 'seed')}"
+            f" ({list_seeds(study.seeds)}), {_count_things(study.folds, 'fold')}; controls:"
+            f" {_controls(study)}"
+        ),
         *(f"  {arm.name}" for arm in study.arms),
         *describe_wall(study),
-        f"runs: {total}, of which {budget.done} are done and {total - budget.done} to do; "
-        f"about {duration} {work}({source})",
-        f"smallest effect of interest: {100 * study.smallest_effect:g}{unit}; "
-        f"detectable with 80% power: {describe_detectable(study, budget)}",
+        (
+            f"runs: {total}, of which {budget.done} are done and {total - budget.done} to do; "
+            f"about {duration} {work}({source})"
+        ),
+        (
+            f"smallest effect of interest: {100 * study.smallest_effect:g}{unit}; "
+            f"detectable with 80% power: {describe_detectable(study, budget)}"
+        ),
     ]
     if len(study.seeds) < 6:
         lines.append(

@@ -1,4 +1,6 @@
-"""The references against closed forms, `lstsq` by hand, planted coefficients and what is known of the S&P 500."""
+"""The references against closed forms, `lstsq` by hand, planted coefficients and what is known of
+the S&P 500.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,6 @@
-"""The real price files of ../shared/data: every row is read, or dropped for a reason, or refused in a sentence."""
+"""The real price files of ../shared/data: every row is read, or dropped for a reason, or refused in
+a sentence.
+"""
 
 import csv
 import io

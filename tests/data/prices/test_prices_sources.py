@@ -1,4 +1,6 @@
-"""The three sources of prices; Yahoo by canned replies at the edge of yfinance, where the network begins."""
+"""The three sources of prices; Yahoo by canned replies at the edge of yfinance, where the network
+begins.
+"""
 
 import hashlib
 import json
@@ -55,7 +57,10 @@ def test_sp500_by_years():
 
 
 def test_sp500_needs_no_heavy_import():
-    code = "import sys; from upgate.data.prices.sources import load_prices; load_prices({'source': 'sp500'}); print(*sys.modules)"
+    code = (
+        "import sys; from upgate.data.prices.sources import load_prices; load_prices({'source':"
+        " 'sp500'}); print(*sys.modules)"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -102,15 +107,17 @@ class Reply:
 
 
 def chart(symbol: str, price: float, days: pd.DatetimeIndex = DAYS, dividend: float = 0.0) -> dict:
-    """Return a chart with one bar a day, rising by 1; a dividend lowers the adjusted closes of the first four days."""
+    """Return a chart with one bar a day, rising by 1; a dividend lowers the adjusted closes of the
+    first four days.
+    """
     close = [price + i for i in range(len(days))]
     adjusted = [value * (1 - dividend) if i < 4 else value for i, value in enumerate(close)]
     meta = {
-        "symbol": symbol, "currency": "USD", "instrumentType": "EQUITY", "exchangeTimezoneName": "America/New_York",
-        "timezone": "EST", "gmtoffset": -18000, "validRanges": ["1d", "max"], "dataGranularity": "1d", "range": "",
+        "symbol": symbol, "currency": "USD", "instrumentType": "EQUITY", "exchangeTimezoneName": "America/New_York",  # noqa: E501
+        "timezone": "EST", "gmtoffset": -18000, "validRanges": ["1d", "max"], "dataGranularity": "1d", "range": "",  # noqa: E501
     }  # fmt: skip
     quote = {
-        "open": close, "close": close, "high": [value + 2 for value in close], "low": [value - 2 for value in close],
+        "open": close, "close": close, "high": [value + 2 for value in close], "low": [value - 2 for value in close],  # noqa: E501
         "volume": [1000 + i for i in range(len(days))],
     }  # fmt: skip
     opening = [
@@ -125,7 +132,9 @@ def chart(symbol: str, price: float, days: pd.DatetimeIndex = DAYS, dividend: fl
 
 
 class Yahoo:
-    """Yahoo's end of the wire: answers by symbol, and keeps the parameters of every request for prices."""
+    """Yahoo's end of the wire: answers by symbol, and keeps the parameters of every request for
+    prices.
+    """
 
     def __init__(self):
         self.charts: dict[str, dict] = {}
@@ -268,7 +277,10 @@ def sentence(folder: Path, **changes) -> str:
 @yahoo_warnings
 def test_a_rate_limit_points_to_what_is_there(yahoo, tmp_path):
     yahoo.limited = True
-    limited = "Yahoo gave no or almost no prices for AAPL, ^GSPC: it limits the number of requests, try again in some hours; "
+    limited = (
+        "Yahoo gave no or almost no prices for AAPL, ^GSPC: it limits the number of requests, try"
+        " again in some hours; "
+    )
     assert sentence(tmp_path) == limited + "use the embedded data=sp500"
     assert not list(tmp_path.iterdir())
     yahoo.limited = False
@@ -312,6 +324,7 @@ def test_offline(tmp_path, monkeypatch):
     told = sentence(tmp_path / "data")
     assert (
         told
-        == "Yahoo gave no or almost no prices for AAPL, ^GSPC: it cannot be reached from here; use the embedded data=sp500"
+        == "Yahoo gave no or almost no prices for AAPL, ^GSPC: it cannot be reached from here; use"
+        " the embedded data=sp500"
     )
     assert not (tmp_path / "data").exists()

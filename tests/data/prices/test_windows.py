@@ -1,4 +1,6 @@
-"""Features, labels, membership and scaling against slow plain code; and the future changes nothing of the past."""
+"""Features, labels, membership and scaling against slow plain code; and the future changes nothing
+of the past.
+"""
 
 import dataclasses
 import io
@@ -56,7 +58,9 @@ def walk(ticker: str, dates: pd.DatetimeIndex, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Whole, on every day, with a long hole, listed late, gone early, too briefly seen to have statistics of its own."""
+    """Whole, on every day, with a long hole, listed late, gone early, too briefly seen to have
+    statistics of its own.
+    """
     days, number = pd.bdate_range("2015-01-01", periods=400), np.arange(400)
     hole, every = days[(number < 270) | (number > 286)], pd.date_range(days[0], periods=500)
     dates = {
@@ -188,7 +192,9 @@ def test_membership_by_brute_force(panel: Panel, target: str) -> None:
 
 
 def test_a_label_that_jumps_a_hole_over_the_boundary_is_purged(panel: Panel) -> None:
-    """HOLE's rows stop 17 days before day 287: with a boundary in the hole, its last labels end behind it."""
+    """HOLE's rows stop 17 days before day 287: with a boundary in the hole, its last labels end
+    behind it.
+    """
     boundary = int(
         np.searchsorted(panel.dates, np.datetime64(pd.bdate_range("2015-01-01", periods=400)[280]))
     )
@@ -362,7 +368,9 @@ def test_a_short_ticker_is_refused_or_dropped_and_counted(panel: Panel) -> None:
 
 
 def louder(panel: Panel, since: int) -> Panel:
-    """Multiply everything from a date on by a million, and the highs once more: a range knows no common factor."""
+    """Multiply everything from a date on by a million, and the highs once more: a range knows no
+    common factor.
+    """
     later = np.where(panel.date >= since, 1e6, 1.0)
     factors = {"open": later, "high": later**2, "low": later, "close": later, "volume": later}
     return dataclasses.replace(

@@ -31,7 +31,8 @@ def part(reviews: Reviews, split: str) -> pd.DataFrame:
     return reviews.table[reviews.table["split"] == split].reset_index(drop=True)
 
 
-# ---- a reader: finds the sentence with the verdict by connectives, the sentiment by words, and turns it at a denial
+# ---- a reader: finds the sentence with the verdict by connectives, the sentiment by words, and
+# turns it at a denial
 
 
 SPEECH = {
@@ -60,7 +61,7 @@ def finder(language: str) -> re.Pattern[str]:
 
 
 def own(text: str, language: str) -> list[tuple[int, str]]:
-    """The reviewer's own sentences with a sentiment, each with the place where it ends in the text."""
+    """The reviewer's own sentences with a sentiment, each with its end in the text."""
     ends = [match.end() for match in re.finditer(r"\.|。", text)]
     sentences = [
         (end, text[start:end].strip()) for start, end in zip([0, *ends], ends, strict=False)

@@ -1,4 +1,6 @@
-"""The references of reviews: what they must learn, that they see the training part alone, that they are the same twice."""
+"""The references of reviews: what they must learn, that they see the training part alone, that they
+are the same twice.
+"""
 
 from pathlib import Path
 

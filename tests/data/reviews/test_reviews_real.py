@@ -1,4 +1,6 @@
-"""The real review files of ../shared/data: every row is read, or dropped for a reason, or refused in a sentence."""
+"""The real review files of ../shared/data: every row is read, or dropped for a reason, or refused
+in a sentence.
+"""
 
 import gzip
 import tarfile

@@ -1,4 +1,6 @@
-"""The sources of reviews: folders and archives, and the hub by canned answers of `datasets.load_dataset`, where the network begins."""
+"""The sources of reviews: folders and archives, and the hub by canned answers of
+`datasets.load_dataset`, where the network begins.
+"""
 
 import hashlib
 import io
@@ -188,7 +190,10 @@ def test_no_answer_points_to_another_way(hub, tmp_path, monkeypatch):
 
 def test_offline(tmp_path):
     """A real request by the real library, told that it is offline."""
-    code = "import sys, yaml; from upgate.data.reviews.sources import load_reviews; load_reviews(yaml.safe_load(sys.argv[1]))"
+    code = (
+        "import sys, yaml; from upgate.data.reviews.sources import load_reviews;"
+        " load_reviews(yaml.safe_load(sys.argv[1]))"
+    )
     asked = json.dumps(config("imdb", folder=str(tmp_path / "data")))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
     run = subprocess.run(

@@ -1,4 +1,6 @@
-"""Tokens depend on the training texts and nothing else, are cached whole, and come out as padded batches."""
+"""Tokens depend on the training texts and nothing else, are cached whole, and come out as padded
+batches.
+"""
 
 import json
 import os
@@ -30,7 +32,9 @@ SIZE = 300  # tokens: small, so that some words are unknown
 
 
 def texts(n: int, seed: int = 0) -> list[str]:
-    """Made-up reviews of 1 to 60 words, the first words frequent and the last ones rare; every fifth is Chinese."""
+    """Made-up reviews of 1 to 60 words, the first words frequent and the last ones rare; every
+    fifth is Chinese.
+    """
     draw = Random(seed)
     english = [
         "the",
@@ -165,7 +169,9 @@ def test_the_same_texts_give_the_same_tokenizer_in_every_process() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_test_texts_leave_no_trace(kind: str) -> None:
-    """The leak test: whatever the other texts are, the tokenizer and the training part's tokens are the same bits."""
+    """The leak test: whatever the other texts are, the tokenizer and the training part's tokens are
+    the same bits.
+    """
     training = texts(300)
 
     def made(others: list[str]) -> tuple[str, list[list[int]]]:
@@ -322,7 +328,9 @@ if child:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_process_neither_warns_nor_hangs() -> None:
-    """As the library is by itself: with TOKENIZERS_PARALLELISM=true set, the child of a fork hangs (0.23.3)."""
+    """As the library is by itself: with TOKENIZERS_PARALLELISM=true set, the child of a fork hangs
+    (0.23.3).
+    """
     unset = {name: value for name, value in os.environ.items() if name != "TOKENIZERS_PARALLELISM"}
     done = subprocess.run(
         [sys.executable, "-c", FORKED], env=unset, capture_output=True, text=True, timeout=100

@@ -1,4 +1,6 @@
-"""Folds are disjoint, in order, gapped, and the last dates stay untouched while hyperparameters are chosen."""
+"""Folds are disjoint, in order, gapped, and the last dates stay untouched while hyperparameters are
+chosen.
+"""
 
 import pytest
 

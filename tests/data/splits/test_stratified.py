@@ -1,4 +1,6 @@
-"""Parts of labelled rows: official ones are kept, the others drawn class by class, the same on every machine and for every run's seed."""
+"""Parts of labelled rows: official ones are kept, the others drawn class by class, the same on
+every machine and for every run's seed.
+"""
 
 import numpy as np
 import pytest

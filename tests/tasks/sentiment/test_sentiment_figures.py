@@ -1,4 +1,6 @@
-"""What is written in the confusion matrix, that any class name can be drawn, and which disagreements are shown."""
+"""What is written in the confusion matrix, that any class name can be drawn, and which
+disagreements are shown.
+"""
 
 from pathlib import Path
 

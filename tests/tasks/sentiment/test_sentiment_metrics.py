@@ -37,7 +37,9 @@ def judged(
 
 
 def calibration(p: np.ndarray, y: np.ndarray) -> float:
-    """Guo et al. 2017, by hand: the gap of mean confidence and accuracy in bins of equal width, weighted by their size."""
+    """Guo et al. 2017, by hand: the gap of mean confidence and accuracy in bins of equal width,
+    weighted by their size.
+    """
     sure, right = p.max(axis=1), p.argmax(axis=1) == y
     of = np.clip((sure * BINS).astype(int), 0, BINS - 1)
     return sum(abs(sure[of == b].sum() - right[of == b].sum()) for b in range(BINS)) / len(y)

@@ -1,4 +1,6 @@
-"""The sentiment net and its learner: padding takes no part and never moves, precision holds, embeddings are a layer."""
+"""The sentiment net and its learner: padding takes no part and never moves, precision holds,
+embeddings are a layer.
+"""
 
 from typing import Any, get_args
 
@@ -103,7 +105,9 @@ def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
 
 @pytest.mark.parametrize("name", choices("init"))
 def test_embeddings_start_as_pytorch_built_them_or_small(name: str) -> None:
-    """The null choice leaves N(0, 1); the others draw U(-0.1, 0.1). The padding is 0 with all of them."""
+    """The null choice leaves N(0, 1); the others draw U(-0.1, 0.1). The padding is 0 with all of
+    them.
+    """
     embedding = net(vocabulary=2000, embedding=50).embedding
     built = embedding.weight.detach().clone()
     made("init", name, **({"t_max": 20.0} if name == "chrono" else {}))(

@@ -18,7 +18,9 @@ every_target = pytest.mark.parametrize("target", TARGETS)
 
 
 def walk(ticker: str, seed: int) -> pd.DataFrame:
-    """A random walk with bars around it; each ticker is rougher than the one before, so pooling is not averaging."""
+    """A random walk with bars around it; each ticker is rougher than the one before, so pooling is
+    not averaging.
+    """
     rng = np.random.default_rng(seed)
     close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01 * seed, DAYS)))
     high, low = close * np.exp(rng.uniform(0.001, 0.02, (2, DAYS)) * [[1], [-1]])
@@ -51,7 +53,9 @@ def made(panel: Panel, target: str) -> StockTensors:
 
 
 def unscaled(tensors: StockTensors) -> StockTensors:
-    """The same tensors whose scaled forecasts are in target units, so that no rounding stands between."""
+    """The same tensors whose scaled forecasts are in target units, so that no rounding stands
+    between.
+    """
     return dataclasses.replace(
         tensors,
         scaling=tensors.scaling

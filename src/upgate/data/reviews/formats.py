@@ -142,7 +142,7 @@ def find_review_columns(
 
 
 def to_words(values: pd.Series) -> pd.Series:
-    """Labels in canonical form: lower case, 1.0 as 1, pos and 正面 as positive; '' where missing."""
+    """Labels in canonical form: lower case, 1.0 as 1, pos and 正面 as positive; '' if missing."""
     codes, distinct = pd.factorize(values)
     text = [re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold()) for value in distinct]
     words = [SYNONYMS.get(word, "" if word in ("nan", "none", "null") else word) for word in text]
