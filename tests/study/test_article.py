@@ -169,7 +169,7 @@ def test_one_plan_for_all_then_the_studies_then_the_claim(stock: tuple[Path, str
     assert [said.index(one) for one in order] == sorted(said.index(one) for one in order)
     table = said[said.index("the article's claim") :]
     for words in (
-        "MSE over persistence's",
+        "MSE divided by persistence's",
         "article's setting",
         "honest setting",
         "MSE at least 20% lower",
@@ -249,7 +249,7 @@ def test_reviews_end_to_end(tmp_path: Path) -> None:
     table = " ".join(said[said.index("the article's claim") :].split())
     assert code == 0 and "accuracy at least 5 points" in table and "linear" in table
     assert cli.main(["report", f"root={root}", f"out={tmp_path / 'r.html'}"]) == 0
-    assert "the same, above the linear model" in (tmp_path / "r.html").read_text(
+    assert "the same, compared with the linear model" in (tmp_path / "r.html").read_text(
         encoding="utf-8"
     ).replace("&#x27;", "'")
 

@@ -76,7 +76,7 @@ def describe(fact: Fact) -> str:
 def gain_text(fact: Fact) -> str:
     """The gain with its interval, and the claimed share of the excess."""
     if math.isnan(fact.gain):
-        return f"no sure excess over {fact.against}"
+        return f"no significant excess over {fact.against}"
     middle, low, high, unit = format_gain(fact)
     interval = f" [{low}, {high}]" if fact.n > 1 else ""
     claimed = f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else ""
@@ -112,7 +112,7 @@ def sentences(task: str, facts: Sequence[Fact]) -> list[str]:
         lines.append(f"{texts[claim]}: {'; '.join(verdicts)}.")
     few = min((fact.n for fact in facts), default=6)
     if few < 6:
-        lines.append(f"{few} seeds: fewer than 6 show nothing, whatever they say.")
+        lines.append(f"{few} seeds: fewer than 6 show nothing.")
     return lines
 
 

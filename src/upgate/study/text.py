@@ -159,24 +159,24 @@ def study_notes(result: StudyResult) -> list[str]:
     judged = (*result.verdicts, *result.parts)
     if any(one.verdict == "undecided" and one.more_seeds for one in judged):
         lines.append(
-            "undecided +n: about n more seeds would decide, if effect and spread are as seen"
+            "undecided +n: about n more seeds would decide, if effect and spread stay as measured"
         )
     if result.aa is not None and result.aa.verdict in ("helps", "hurts"):
         chance = f"{100 * result.study.alpha:g}% of all studies do so by chance"
         lines.append(
-            f"A/A found a difference where there is none: {chance};"
-            " look at the other rows with that in mind"
+            f"the A/A control shows a difference where there is none: {chance};"
+            " judge the other rows accordingly"
         )
     diverged = [f"{count} of {name}" for name, count in result.diverged.items() if count]
     if diverged:
         lines.append(f"diverged runs, ranked last: {', '.join(diverged)}")
     if not result.complete:
         count = sum(map(len, result.missing.values()))
-        lines.append(f"missing runs: {count}; a seed counts where all of it is there")
+        lines.append(f"missing runs: {count}; a seed counts where all its runs are finished")
     main = main_verdict(result)
     if main is not None and result.significance.get(main.arm):
         lines.append(beyond_seeds(main.arm, result))
-    return [*lines, f"looks at this test part in this store: {result.looks} runs"]
+    return [*lines, f"runs in this store that were evaluated on this test part: {result.looks}"]
 
 
 def beyond_seeds(arm: str, result: StudyResult) -> str:

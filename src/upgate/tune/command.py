@@ -99,7 +99,7 @@ def search_and_print(plan: SearchPlan, store: Store, session: Session, render: R
     except Interrupted:
         return interrupted(console)
     except SearchStopped as stopped:
-        message = f"{stopped}; mend what failed, and the same command goes on"
+        message = f"{stopped}; repair what failed, then the same command continues"
         console.print(f"[red]the search stopped:[/] {message}", highlight=False)
         return 1
     return print_search_end(console, result, failed, search_folder(store, plan.search.id))

@@ -48,7 +48,7 @@ def describe_plan(search: Search) -> list[str]:
         f" is; {_count(len(block.folds), 'fold')} ({block.search[0]}), seed {search.seeds[0]}"
     ]
     if len(search.blocks) > 1:
-        lines.append(f"nested: searched anew before each of {len(search.blocks)} test blocks")
+        lines.append(f"nested: a search of its own before each of {len(search.blocks)} test blocks")
     if len(search.seeds) > 1:
         further = format_value(search.seeds[1:])[1:-1]
         lines.append(f"the best {min(search.top, search.trials)} get seeds {further} too")
@@ -143,9 +143,9 @@ def search_notes(result: SearchResult) -> list[str]:
                 name = f"{arm.name}{block.label}"
                 lines.append(f"{name}: of {len(arm.trials)} trials {states}; they rank last")
     if result.failed:
-        lines.append(f"failed at the end: {', '.join(result.failed)}")
+        lines.append(f"last runs that failed: {', '.join(result.failed)}")
     if result.search.test:
-        lines.append(f"looks at this test part in this store: {result.looks} runs")
+        lines.append(f"runs in this store that were evaluated on this test part: {result.looks}")
     return lines
 
 

@@ -78,7 +78,7 @@ def tune_arms(search: ArmSearch, session: Session, render: Renderer) -> dict[str
         best = result.blocks[0].arm(arm.name).best
         if best is None:
             raise UserError(
-                f"{arm.name} has no trial that finished well, so there is nothing to tune it to;"
+                f"{arm.name} has no complete trial, so there are no values to tune it to;"
                 " nothing of the study was trained"
             )
         tuned[arm.name] = override_all(arm.overrides, best.overrides)

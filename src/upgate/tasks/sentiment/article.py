@@ -15,8 +15,8 @@ CLAIM = ArticleClaim(
     texts={
         "scores": "accuracy",
         LESS: "accuracy at least 5 points above the traditional recipe's",
-        LINEAR: "the same, above the linear model's",
-        BEYOND: "taken for granted: a higher accuracy than the linear model's",
+        LINEAR: "the same, compared with the linear model",
+        BEYOND: "implied: a higher accuracy than the linear model's",
     },
     overrides=review_studies,
 )

@@ -37,11 +37,11 @@ CLAIM = ArticleClaim(
     size=0.20,
     settings=SETTINGS,
     texts={
-        "scores": "MSE over persistence's",
+        "scores": "MSE divided by persistence's",
         LESS: "MSE at least 20% lower than the traditional recipe's",
-        EXCESS: "the same, as a share of the excess error over persistence "
-        "(volatility: over HAR) that is removed",
-        BEYOND: "taken for granted: a lower MSE than persistence's (volatility: than HAR's)",
+        EXCESS: "the same, as the removed share of the excess error over persistence "
+        "(volatility: over HAR)",
+        BEYOND: "implied: a lower MSE than persistence's (volatility: than HAR's)",
     },
     overrides=price_studies,
 )
