@@ -169,7 +169,7 @@ def test_one_plan_for_all_then_the_studies_then_the_claim(stock: tuple[Path, str
     assert [said.index(one) for one in order] == sorted(said.index(one) for one in order)
     table = said[said.index("the article's claim") :]
     for words in (
-        "MSE divided by persistence's",
+        "MSE over persistence's",
         "article's setting",
         "honest setting",
         "MSE at least 20% lower",

@@ -37,7 +37,7 @@ CLAIM = ArticleClaim(
     size=0.20,
     settings=SETTINGS,
     texts={
-        "scores": "MSE divided by persistence's",
+        "scores": "MSE over persistence's",
         LESS: "MSE at least 20% lower than the traditional recipe's",
         EXCESS: "the same, as the removed share of the excess error over persistence "
         "(volatility: over HAR)",
