@@ -8,6 +8,7 @@ from string import Formatter
 import pytest
 
 import upgate
+from helpers.project import REPO
 from upgate.errors import UserError
 from upgate.page.translations import LANGUAGES, Translator, read_texts
 
@@ -26,7 +27,6 @@ TERMS = {  # English -> the one Chinese term, and the other words for it that no
     "recipe": ("配方", ("方案", "食谱")),
     "engagement": ("生效", ("参与度",)),
 }
-REPO = Path(__file__).parents[2]
 CHINESE = ("README.zh-CN.md", "docs/cluster.zh-CN.md")
 
 
