@@ -95,10 +95,15 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     except BaseException:
         parent.finish("FAILED")
         raise
+    return _conclude(plan, results, parent, console)
+
+
+def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:
+    """Log the command's aggregates and print its results; the exit code."""
     by_key = {result.key: result for result in results}
     requested = [by_key[job.spec.key] for job in plan.requested if job.spec.key in by_key]
     failed = [result for result in results if result.status != "FINISHED"]
-    complete = len(results) >= len(keys)
+    complete = len(results) >= len({job.spec.key for job in plan.jobs})
     parent.log(aggregate(requested))
     parent.finish("FINISHED" if complete and not failed else "FAILED")
     warnings = no_effect(_collect_trained(plan.jobs, by_key))

@@ -36,13 +36,19 @@ WIDTH, HEIGHT = 340.0, 220.0  # of a slice
 REACH = 4  # times the distance of the middle from the best: expected losses beyond are not drawn
 
 
-def best_of_n(search: Search, block: BlockResult, w: Translator) -> Figure | None:
-    """A line per arm with its band, in the metric's units; None before the first score."""
+def _curves(search: Search, block: BlockResult) -> list[Line]:
+    """A line of every arm that has scores."""
     lines = []
     for i, arm in enumerate(block.arms):
         if arm.curve.mean:
             kind = KINDS[i % len(KINDS)] if len(search.arms) > 1 else "arm"
             lines.append(_curve(search, arm, kind))
+    return lines
+
+
+def best_of_n(search: Search, block: BlockResult, w: Translator) -> Figure | None:
+    """A line per arm with its band, in the metric's units; None before the first score."""
+    lines = _curves(search, block)
     if not any(np.isfinite(line.y).any() for line in lines):
         return None
     n = max(len(line.y) for line in lines)

@@ -94,11 +94,7 @@ def select_rows(
 
     Raises UserError for a ticker that no table has, and for a span without rows.
     """
-    known = set().union(*(cleaner.frame["ticker"].unique() for cleaner in cleaners))
-    for ticker in tickers or ():
-        if known and ticker not in known:  # a table without rows is reported later
-            near = next((name for name in known if name.casefold() == ticker.casefold()), ticker)
-            raise UserError(f"{where} has no ticker '{ticker}'{did_you_mean(near, known)}")
+    _check_tickers(cleaners, where, tickers or [])
     first, last = to_period(start, "start"), to_period(end, "end")
     days = pd.concat([cleaner.frame["date"] for cleaner in cleaners])
     for cleaner in cleaners:
@@ -116,6 +112,15 @@ def select_rows(
             f"{where} has no row from {start or 'its start'} to {end or 'its end'}; "
             f"its days are {span}"
         )
+
+
+def _check_tickers(cleaners: list[Bars], where: str, tickers: list[str]) -> None:
+    """Raise UserError for a ticker that no table has; a table without rows is reported later."""
+    known = set().union(*(cleaner.frame["ticker"].unique() for cleaner in cleaners))
+    for ticker in tickers:
+        if known and ticker not in known:
+            near = next((name for name in known if name.casefold() == ticker.casefold()), ticker)
+            raise UserError(f"{where} has no ticker '{ticker}'{did_you_mean(near, known)}")
 
 
 def to_period(day: Day, name: str) -> pd.Period | None:

@@ -10,7 +10,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -159,6 +159,13 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
         return
     tables = {name: split_of(name) for name in members if name.lower().endswith(TABLES)}
     chosen = {name: split for name, split in tables.items() if split} or tables
+    _check_tables(path, chosen)
+    for name, split in chosen.items():
+        yield name if len(chosen) > 1 else "", split, members[name]()
+
+
+def _check_tables(path: Path, chosen: Mapping[str, str | None]) -> None:
+    """Raise UserError where there is no table, or several that no name tells apart."""
     if not chosen:
         raise UserError(
             f"{path} holds no table ({', '.join(TABLES)}) "
@@ -169,28 +176,38 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
             f"{path} holds {len(chosen)} tables ({', '.join(list(chosen)[:5])}), "
             "none named train, dev or test; choose one by data.path"
         )
-    for name, split in chosen.items():
-        yield name if len(chosen) > 1 else "", split, members[name]()
 
 
 def open_members(path: Path) -> Members | None:
     """The files of a folder, tar or zip in natural order, without hidden ones; None for others."""
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.is_file()]
-        members: Members = {file.relative_to(path).as_posix(): file.read_bytes for file in files}
+        members = _folder_members(path)
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            members = {name: partial(bytes, archive.read(name)) for name in names}
+        members = _zip_members(path)
     elif tarfile.is_tarfile(path):
-        # In one pass: seeking in a compressed file starts from its beginning each time.
-        with tarfile.open(path) as tar:
-            items = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
-            members = {name: partial(bytes, file.read()) for name, file in items if file}
+        members = _tar_members(path)
     else:
         return None
     visible = [name for name in members if not _is_hidden(name)]
     return {name: members[name] for name in sorted(visible, key=_natural)}
+
+
+def _folder_members(path: Path) -> Members:
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return {file.relative_to(path).as_posix(): file.read_bytes for file in files}
+
+
+def _zip_members(path: Path) -> Members:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        return {name: partial(bytes, archive.read(name)) for name in names}
+
+
+def _tar_members(path: Path) -> Members:
+    """In one pass: seeking in a compressed file starts from its beginning each time."""
+    with tarfile.open(path) as tar:
+        items = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
+        return {name: partial(bytes, file.read()) for name, file in items if file}
 
 
 def _is_hidden(name: str) -> bool:
@@ -223,12 +240,8 @@ def class_folders(members: Iterable[str]) -> dict[str, tuple[str, str]]:
 
     None of them if there are fewer than two classes.
     """
-    texts = [
-        PurePosixPath(name) for name in members if "/" in name and name.lower().endswith(".txt")
-    ]
-    parents = {str(text.parent) for text in texts if not split_of(text.name)}
     folders = {}
-    for folder in parents:
+    for folder in _text_folders(members):
         *above, name = PurePosixPath(folder).parts
         if SPLITS.get(name.casefold(), "unlabelled") != "unlabelled":
             continue
@@ -236,6 +249,13 @@ def class_folders(members: Iterable[str]) -> dict[str, tuple[str, str]]:
         folders[folder] = (name, splits[-1] if splits else "")
     classes = {name for name, _ in folders.values() if name.casefold() not in SPLITS}
     return folders if len(classes) > 1 else {}
+
+
+def _text_folders(members: Iterable[str]) -> set[str]:
+    """The folders that hold .txt files, but for files that are named as a split."""
+    paths = [PurePosixPath(name) for name in members if name.lower().endswith(".txt")]
+    nested = [path for path in paths if len(path.parts) > 1]
+    return {str(path.parent) for path in nested if not split_of(path.name)}
 
 
 def read_folders(members: Members, classes: dict[str, tuple[str, str]]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The report's sections of a study on prices: forecasts, the difference over time, tickers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,11 @@ def lead(comparison: Comparison, w: Translator) -> Figure | None:
     for name in others:
         title = w("against", name=w("persistence") if name == "persistence" else name)
         lines.append(Line(title, kinds[name], x, np.cumsum(losses[name] - losses[arm])))
+    return _lead_figure(lines, dates, arm, w)
+
+
+def _lead_figure(lines: list[Line], dates: Sequence[str], arm: str, w: Translator) -> Figure:
+    x = lines[0].x
     ends = ", ".join(f"{format_number(float(line.y[-1]))} {line.name}" for line in lines)
     return Figure(
         w("lead"),

@@ -3,6 +3,8 @@
 Loss series, Diebold-Mariano, Clark-West, ratios by ticker.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -23,12 +25,16 @@ OVER_PERSISTENCE = "Clark-West, persistence"
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
+def _seed_means(by_seed: Mapping[str, list[pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Mean losses over seeds of every arm that has any."""
+    trained = {arm: frames for arm, frames in by_seed.items() if frames}
+    return {arm: sum(frames[1:], frames[0]) / len(frames) for arm, frames in trained.items()}
+
+
 def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no loss series and no tests."""
     by_seed = {arm: seed_losses(runs, arm) for arm in runs.cells}
-    means = {
-        arm: sum(frames[1:], frames[0]) / len(frames) for arm, frames in by_seed.items() if frames
-    }
+    means = _seed_means(by_seed)
     series = {arm: frame["forecast"] for arm, frame in means.items()}
     losses_by_date = {arm: values.tolist() for arm, values in series.items()}
     dates: list[str] = []
@@ -40,13 +46,12 @@ def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
     if len(series) > 1:
         confidence = confidence_set({arm: values.to_numpy() for arm, values in series.items()})
     logs = ticker_logs_by_arm(runs)
+    ratios = {arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()}
     return BeyondSeeds(
         second={arm: forecast_tests(runs, by_seed, arm) for arm in by_seed},
         confidence_set=confidence,
         tickers={arm: ticker_ratios(frame) for arm, frame in logs.items()},
-        ticker_interval={
-            arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()
-        },
+        ticker_interval=ratios,
         dates=dates,
         losses=losses_by_date,
     )
