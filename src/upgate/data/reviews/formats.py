@@ -209,6 +209,11 @@ def find_form(content: str, requested: Iterable[object]) -> Form | None:
         cells = [cell.strip(' "') for cell in lines[0].split(separator)]
         if is_header(cells, requested):
             return _header_form(cells, separator)
+    return _headerless_form(lines)
+
+
+def _headerless_form(lines: list[str]) -> Form | None:
+    """The form of lines that have labels at one end; None where most of them have none."""
     for separator in SEPARATORS:
         split = [line for line in lines if separator in line]
         first = sum(_is_label(line.split(separator, 1)[0]) for line in split)

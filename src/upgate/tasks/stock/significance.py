@@ -31,6 +31,13 @@ def _seed_means(by_seed: Mapping[str, list[pd.DataFrame]]) -> dict[str, pd.DataF
     return {arm: sum(frames[1:], frames[0]) / len(frames) for arm, frames in trained.items()}
 
 
+def _confidence(series: Mapping[str, pd.Series]) -> dict[str, float]:
+    """The model confidence set of two arms or more."""
+    if len(series) < 2:
+        return {}
+    return confidence_set({arm: values.to_numpy() for arm, values in series.items()})
+
+
 def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no loss series and no tests."""
     by_seed = {arm: seed_losses(runs, arm) for arm in runs.cells}
@@ -42,14 +49,11 @@ def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
         baseline = means[runs.baseline]
         dates = [f"{day:%Y-%m-%d}" for day in baseline.index]
         losses_by_date |= {name: baseline[name].tolist() for name in REFERENCES if name in baseline}
-    confidence: dict[str, float] = {}
-    if len(series) > 1:
-        confidence = confidence_set({arm: values.to_numpy() for arm, values in series.items()})
     logs = ticker_logs_by_arm(runs)
     ratios = {arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()}
     return BeyondSeeds(
         second={arm: forecast_tests(runs, by_seed, arm) for arm in by_seed},
-        confidence_set=confidence,
+        confidence_set=_confidence(series),
         tickers={arm: ticker_ratios(frame) for arm, frame in logs.items()},
         ticker_interval=ratios,
         dates=dates,
