@@ -10,7 +10,6 @@ import yaml
 from helpers.project import REPO
 
 PYPROJECT = REPO / "pyproject.toml"
-TO_COME = "docs/adding-a-task.md"  # the page that comes with the registry of tasks
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}  # Keep a Changelog's
 
 pytestmark = pytest.mark.skipif(not PYPROJECT.exists(), reason="no pyproject: not a checkout")
@@ -79,5 +78,5 @@ def test_the_contributing_page_names_files_that_exist() -> None:
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page) if "://" not in link]
     paths = [path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", page) if "<" not in path]
     assert len(paths) > 10 and len(links) > 3
-    named = {*links, *paths} - {".venv", TO_COME}
+    named = {*links, *paths} - {".venv"}
     assert not [path for path in named if not (REPO / path).exists()]

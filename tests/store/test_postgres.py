@@ -204,7 +204,7 @@ def test_a_database_may_restart_while_a_run_logs(
     )
     assert not (tmp_path / "refused.jsonl").exists()
     assert (
-        "does not answer; logs are kept" in caplog.text
+        "does not answer; logs stay in" in caplog.text
         and "s3cret" not in caplog.text
         and "Traceback" not in caplog.text
     )

@@ -11,7 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers.parts import TASKS, TOKENS_ONLY, VOCABULARY, Loop, made, parts, same, texts
+from helpers.parts import (
+    TASKS,
+    TOKENS_ONLY,
+    VOCABULARY,
+    Loop,
+    made,
+    needs_bf16,
+    parts,
+    same,
+    texts,
+)
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
 from upgate.model.backbone import run_lstm
@@ -132,7 +142,12 @@ def test_weight_drop_masks_anew_at_each_step_and_evaluates_the_raw_weights() -> 
     assert torch.equal(loop.net.eval()(loop.batch(0)), plain.net.eval()(loop.batch(0)))
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+every_precision = pytest.mark.parametrize(
+    "precision", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bf16)]
+)
+
+
+@every_precision
 def test_weight_drop_keeps_the_fused_kernel(precision: torch.dtype) -> None:
     loop = Loop(parts("regularization=[weight_drop]"), bidirectional=True)
     lstm, x = lstms(loop)[0].train(), torch.randn(4, 6, 3)
@@ -198,7 +213,7 @@ def test_embedding_drops_the_share_it_should_of_the_vocabulary_and_scales_the_re
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@every_precision
 def test_all_at_once_train_and_go_on_from_a_checkpoint_bit_for_bit(
     task: str, precision: torch.dtype
 ) -> None:
