@@ -255,12 +255,23 @@ def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers
         assert result_sentence(only, EN)
 
 
-def test_the_chosen_arm_is_the_whole_recipe_or_the_best_named_one() -> None:
+def test_the_chosen_arm_is_the_whole_recipe_or_the_first_named_one() -> None:
     made = result()
     assert chosen_arm(made) == "upgraded"
     assert chosen_arm(replace(made, verdicts=[])) is None
     named = replace(made, study=replace(made.study, design="arms"))
-    assert chosen_arm(named) == min(made.verdicts, key=lambda one: one.effect).arm
+    assert chosen_arm(named) == made.verdicts[0].arm
+
+
+def test_recipes_and_references_are_not_ranked_by_their_test_score() -> None:
+    made = result()
+    first = [row[0] for row in figures.scores(made, EN).rows]
+    swapped = replace(made, baseline_score=1e3)
+    assert first[: 1 + len(made.verdicts)] == [
+        made.study.baseline,
+        *(one.arm for one in made.verdicts),
+    ]
+    assert [row[0] for row in figures.scores(swapped, EN).rows] == first
 
 
 def test_warnings_stand_at_the_top() -> None:

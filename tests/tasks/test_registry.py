@@ -49,7 +49,9 @@ def test_a_metric_as_a_loss_and_back(higher: bool, scale: str) -> None:
     assert metric.loss(good) < metric.loss(bad) < metric.loss(metric.worst) == float("inf")
     assert metric.value(metric.loss(good)) == pytest.approx(good)
     assert metric.loss(None) == metric.loss(float("nan")) == float("inf")
-    assert metric.rank({"test/m": good}) < metric.rank({"test/m": bad}) < metric.rank({})
+    assert metric.rank({"val/m": good}) < metric.rank({"val/m": bad}) < metric.rank({})
+    # the test score plays no part, however good
+    assert metric.rank({"val/m": bad, "test/m": good}) == metric.rank({"val/m": bad, "test/m": bad})
     assert metric.validation_key == "val/m"
 
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from upgate.config.compose import expand
-from upgate.console import interrupted, show_failures
+from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
 from upgate.experiment.progress import RunProgress
+from upgate.experiment.records import looks_lines
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.console_tables import show_data, show_run, show_runs
 from upgate.run.datasets import Datasets
@@ -95,7 +96,10 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     except BaseException:
         parent.finish("FAILED")
         raise
-    return _conclude(plan, results, parent, console)
+    code = _conclude(plan, results, parent, console)
+    rows = store.rows(task=plan.requested[0].spec.task.name)
+    print_lines(console, looks_lines(rows, plan.requested))
+    return code
 
 
 def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:

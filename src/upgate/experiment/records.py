@@ -1,7 +1,7 @@
 """What the store already holds of the runs that a study or a search plans."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from upgate.config.values import Section
 from upgate.run.job import Job, flatten_spec
@@ -42,3 +42,15 @@ def looked_at(row: Row, data: str, split: Section) -> bool:
 def count_looks(rows: Iterable[Row], data: str, split: Section) -> int:
     """Finished runs that were evaluated on this test part, whichever command trained them."""
     return sum(looked_at(row, data, split) for row in finished_runs(rows))
+
+
+def looks_line(count: int) -> str:
+    """The sentence with which train, study and tune say how often the test part was looked at."""
+    return f"runs in this store that were evaluated on this test part: {count}"
+
+
+def looks_lines(rows: Sequence[Row], jobs: Iterable[Job]) -> list[str]:
+    """One sentence for each test part of these jobs, that is for each data and split."""
+    parts = {(job.spec.data, str(job.spec.split.to_dict())): job for job in jobs}
+    counts = [count_looks(rows, job.spec.data, job.spec.split.to_dict()) for job in parts.values()]
+    return [looks_line(count) for count in counts]

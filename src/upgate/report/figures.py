@@ -128,10 +128,12 @@ def _score(value: float, w: Translator) -> str:
 
 
 def scores(result: StudyResult, w: Translator) -> Figure:
-    """Every recipe's score and those of the forecasts that need no training, best first."""
+    """Every recipe's score and those of the forecasts that need no training.
+
+    In the study's own order, the references last: nothing is ranked by its test score.
+    """
     study, references = result.study, result.references
     rows = [*_recipe_rows(result, w), *_reference_rows(references, w)]
-    rows.sort(key=lambda row: -row.value if study.higher_is_better else row.value)
     texts = [f"{row.label} {format_number(row.value)}" for row in rows]
     reference = references.get("persistence", references.get("linear"))
     log = study.scale == "log"

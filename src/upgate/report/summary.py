@@ -15,15 +15,13 @@ LONG = 140  # characters of a sentence that is set smaller
 def chosen_arm(result: StudyResult) -> str | None:
     """The arm that is drawn in full.
 
-    It is the full upgraded recipe, or the best of named recipes; None before the first verdict.
+    It is the full upgraded recipe, or the first of named recipes: the best one would be chosen by
+    its test score. None before the first verdict.
     """
     full = study_text.main_verdict(result)
     if full is not None:
         return full.arm
-    if not result.verdicts:
-        return None
-    sign = -1 if result.study.higher_is_better else 1
-    return min(result.verdicts, key=lambda verdict: sign * verdict.effect).arm
+    return result.verdicts[0].arm if result.verdicts else None
 
 
 def summary(result: StudyResult, w: Translator, title: Html) -> Html:

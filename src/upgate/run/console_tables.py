@@ -66,17 +66,23 @@ def summarize(run: Result) -> str:
 
 
 def show_runs(console: Console, results: Sequence[Result]) -> None:
-    """A row per run: its score, its twin's, and the difference."""
-    phrases = "; ".join(sorted({get_task(run.task).metric.phrase for run in results}))
-    title = f"{len(results)} runs, best first; score: {phrases}"
-    table = new_table(title, "run", "score", "twin", "difference")
-    for run in sorted(results, key=lambda run: get_task(run.task).metric.rank(run.metrics)):
-        key = get_task(run.task).metric.key
+    """A row per run: its validation score, its test score, its twin's, and the difference.
+
+    Ordered by validation, task by task. Runs without a validation score keep their order, last.
+    """
+    metrics = {run.task: get_task(run.task).metric for run in results}
+    phrases = "; ".join(sorted(metric.phrase for metric in metrics.values()))
+    labels = ", ".join(sorted({metric.label for metric in metrics.values()}))
+    title = f"{len(results)} runs, ordered by validation {labels}, best first; score: {phrases}"
+    table = new_table(title, "run", "validation", "score", "twin", "difference")
+    for run in sorted(results, key=lambda run: (run.task, metrics[run.task].rank(run.metrics))):
+        key, validation = metrics[run.task].key, metrics[run.task].validation_key
         twin = run.twin.metrics.get(key) if run.twin else None
         score = "FAILED" if run.status != "FINISHED" else number(run.metrics.get(key))
         difference = run.difference.get(key)
         shown = "" if difference is None else f"{difference:+.4f}"
-        table.add_row(Text(run.name), score, number(twin), shown)
+        chosen_by = number(run.metrics.get(validation))
+        table.add_row(Text(run.name), chosen_by, score, number(twin), shown)
     console.print(table)
 
 

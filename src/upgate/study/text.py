@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upgate.console import new_table, number, print_lines
+from upgate.experiment.records import looks_line
 from upgate.study.result import ArmVerdict, Control, Study, StudyResult
 from upgate.tasks.registry import get_task
 
@@ -176,7 +177,7 @@ def study_notes(result: StudyResult) -> list[str]:
     main = main_verdict(result)
     if main is not None and result.significance.get(main.arm):
         lines.append(beyond_seeds(main.arm, result))
-    return [*lines, f"runs in this store that were evaluated on this test part: {result.looks}"]
+    return [*lines, looks_line(result.looks)]
 
 
 def beyond_seeds(arm: str, result: StudyResult) -> str:

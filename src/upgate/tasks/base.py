@@ -97,9 +97,11 @@ class Metric:
         return -math.inf if self.higher_is_better else math.inf
 
     def rank(self, metrics: Mapping[str, float]) -> float:
-        """A run's value for sorting: lower is better."""
-        value = metrics.get(self.key, self.worst)
-        return -value if self.higher_is_better else value
+        """A run's validation loss, to sort by: lower is better, inf where there is none.
+
+        Never its test score: who reads the first line of such a list has chosen by the test part.
+        """
+        return self.loss(metrics.get(self.validation_key))
 
     def loss(self, value: float | None) -> float:
         """The value on its scale, with the sign that makes lower better; inf for no value."""

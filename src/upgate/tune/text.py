@@ -10,6 +10,7 @@ from rich.text import Text
 
 from upgate.config.schema import format_value
 from upgate.console import new_table, number, print_lines
+from upgate.experiment.records import looks_line
 from upgate.experiment.timing import format_duration
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult, mean_metric
 from upgate.tune.trial import FAILED
@@ -145,7 +146,7 @@ def search_notes(result: SearchResult) -> list[str]:
     if result.failed:
         lines.append(f"last runs that failed: {', '.join(result.failed)}")
     if result.search.test:
-        lines.append(f"runs in this store that were evaluated on this test part: {result.looks}")
+        lines.append(looks_line(result.looks))
     return lines
 
 
