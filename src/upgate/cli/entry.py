@@ -142,6 +142,19 @@ def main_runs(arguments: Arguments) -> int:
     return runs_command(read_pairs(rest, ("task", "recipe", "status", "root")), known.json)
 
 
+def main_judge(arguments: Arguments) -> int:
+    """`upgate judge`."""
+    known, rest = parse_flags(arguments, ["json"])
+    from upgate.referee.options import KEYS, read_question, read_source
+
+    words = read_pairs(rest, KEYS)
+    source, question = read_source(words), read_question(words)
+    from upgate.referee.command import judge_command
+
+    language = words.get("report.language", "en")
+    return judge_command(source, question, words.get("out"), language, known.json)
+
+
 def main_predict(arguments: Arguments) -> int:
     """`upgate predict`."""
     known, rest = parse_flags(arguments, [], ["config-dir"])
@@ -175,6 +188,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "tune": main_tune,
     "report": main_report,
     "runs": main_runs,
+    "judge": main_judge,
     "predict": main_predict,
     "ui": main_ui,
     "check-part": main_check_part,

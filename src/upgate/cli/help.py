@@ -13,6 +13,8 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
                                              tested once beside the recipe as it is
   upgate report study=latest [out=report.html] [report.language=en|zh]    one HTML page; tune=latest
   upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
+  upgate judge data.path=runs.csv metric=accuracy group=model baseline=lstm [pair=[seed,fold]]
+                                             verdicts on anybody's runs: a table or an MLflow store
   upgate predict run=latest data.path=prices.csv [out=forecast.csv]
   upgate ui                                  the MLflow UI on the same store
   upgate check-part GROUP=NAME [--config-dir DIR]    the properties of all parts, on your own
@@ -40,6 +42,13 @@ tune takes the overrides of train, --config-dir, --yes, and its own; the same co
   tune.space.optimizer.lr=[1e-4,1e-1,log]   tune.space.batch_size=null
   tune.prune=none|folds   tune.top=5   tune.top_seeds=2   tune.generation=4   tune.startup=10
   tune.seed=0   tune.storage=sqlite:///optuna.db   tune.test=true   tune.yes=false
+
+judge takes a table or a store, what is compared, and what pairs the runs:
+  data.path=FILE (csv, tsv, parquet), or mlflow.uri=sqlite:///mlflow.db mlflow.experiment=NAME
+  [mlflow.filter="params.lr = '0.1'"]   metric=NAME group=COLUMN baseline=VALUE
+  pair=[seed,fold] (its default where there are such columns; pair=none: unpaired)   over=COLUMN
+  better=lower|higher   smallest_effect=0.01   alpha=0.05   test_share=0.2 (folds alone)
+  [out=page.html] [report.language=en|zh] [--json]
 
 exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sentence says why),
 130 interrupted

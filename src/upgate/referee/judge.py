@@ -1,0 +1,240 @@
+"""Judge groups of runs against a baseline: `upgate.judge`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from upgate.errors import UserError
+from upgate.referee import effects
+from upgate.referee.columns import match_column, resolve, short_name
+from upgate.referee.effects import Combined, Terms
+from upgate.referee.judgement import Judged, Judgement
+from upgate.referee.question import Question, ask
+from upgate.referee.scores import (
+    SHOWN,
+    WHOLE,
+    Note,
+    Pairs,
+    Scores,
+    datasets,
+    make_pairs,
+    read_scores,
+)
+from upgate.stats.paired import Floats, paired
+from upgate.stats.reliability import Reliability, reliability
+from upgate.stats.unpaired import welch
+from upgate.stats.verdict import Verdict, verdicts
+
+DEFAULT_EFFECT = 0.01  # times the baseline's mean
+FOLD = re.compile(r"(^|[^a-z])(fold|split|cv)s?([^a-z]|$)", re.IGNORECASE)
+
+
+def judge(
+    table: pd.DataFrame,
+    *,
+    metric: str,
+    group: str,
+    baseline: object,
+    pair: str | Sequence[str] | None = None,
+    over: str | None = None,
+    better: str | None = None,
+    smallest_effect: float | None = None,
+    alpha: float = 0.05,
+    test_share: float | None = None,
+) -> Judgement:
+    """Judge every group of a table against the baseline; a row is a run.
+
+    metric, group, over and pair name columns, with or without MLflow's `params.`, `tags.` and
+    `metrics.`. pair: columns whose equal values make a pair; default seed and fold where they
+    exist; "none" judges as unpaired. over: the column of the data sets. A metric of inf, or nan in
+    a row with status FAILED, is a diverged run. smallest_effect: in the metric's units; default 1%
+    of the baseline's mean. test_share: test part of a fold, where folds alone are compared. Raises
+    UserError, one sentence, for what cannot be judged.
+    """
+    question = ask(
+        metric=metric,
+        group=group,
+        baseline=baseline,
+        pair=pair,
+        over=over,
+        better=better,
+        smallest_effect=smallest_effect,
+        alpha=alpha,
+        test_share=test_share,
+    )
+    return judge_table(table, question)
+
+
+def judge_table(table: pd.DataFrame, question: Question) -> Judgement:
+    """The same for a question that is checked."""
+    if table.empty:
+        raise UserError("there are no rows to judge")
+    resolved = resolve(question, [str(column) for column in table.columns])
+    scores = read_scores(table, resolved)
+    arms = [name for name in scores.groups() if name != resolved.baseline]
+    notes = list(scores.notes)
+    margin = _smallest_effect(scores, resolved, notes)
+    terms = Terms(margin, resolved.alpha, resolved.direction, len(arms))
+    if resolved.pair:
+        judged, design = _judge_pairs(scores, resolved, arms, terms, notes)
+    else:
+        judged, design = _judge_unpaired(scores, resolved, arms, terms, table)
+    if question.better is None:
+        name = short_name(resolved.metric)
+        notes.append(Note("note_direction", {"metric": name, "better": resolved.direction}))
+    return Judgement(resolved, design, margin, judged, notes)
+
+
+def _smallest_effect(scores: Scores, question: Question, notes: list[Note]) -> float:
+    if question.smallest_effect is not None:
+        return question.smallest_effect
+    base = scores.of(question.baseline)["score"]
+    finite = base[np.isfinite(base)]
+    margin = DEFAULT_EFFECT * abs(float(finite.mean())) if len(finite) else 0.0
+    if margin == 0:
+        raise UserError(
+            "smallest_effect cannot be taken as 1% of the baseline's mean, which is 0 or not "
+            "there; give smallest_effect=..., in the metric's units"
+        )
+    notes.append(Note("note_smallest", {"margin": f"{margin:.3g}"}))
+    return margin
+
+
+def _judge_pairs(
+    scores: Scores, question: Question, arms: list[str], terms: Terms, notes: list[Note]
+) -> tuple[list[Judged], str]:
+    found = {arm: _arm_pairs(scores, question, arm, notes) for arm in arms}
+    folds = FOLD.search(short_name((question.pair or [""])[0])) is not None
+    combined: dict[str, Combined | None] = dict.fromkeys(arms)
+    if question.over:
+        design, each = "over", {}
+        for arm, sets in found.items():
+            one = [effects.paired_effect(d, pairs, terms.alpha) for d, pairs in sets.items()]
+            each[arm], combined[arm] = effects.combine(one, terms)
+        given = effects.as_family(each, terms.alpha)
+    elif folds:
+        design = "folds"
+        share = question.test_share
+        each = {arm: effects.fold_verdict(s[WHOLE], share, terms) for arm, s in found.items()}
+        given = effects.as_family(each, terms.alpha)
+        notes += [] if share else [Note("note_folds")]
+    else:
+        design = "paired"
+        arrays = {arm: effects.pair_differences(s[WHOLE]) for arm, s in found.items()}
+        given = verdicts(arrays, terms.margin, terms.alpha, terms.better)
+    judged = [_judged(arm, given[arm], sets, terms) for arm, sets in found.items()]
+    return [replace(one, combined=combined[one.name]) for one in judged], design
+
+
+def _arm_pairs(scores: Scores, question: Question, arm: str, notes: list[Note]) -> dict[str, Pairs]:
+    """Data set -> pairs. Raises UserError where there is none."""
+    names = ", ".join(map(short_name, question.pair or ()))
+    made: dict[str, Pairs] = {}
+    alone: list[str] = []
+    for dataset in datasets(scores):
+        pairs, left = make_pairs(scores, arm, question.baseline, dataset)
+        alone += [f"{dataset} {unit}".strip() for unit in left]
+        if pairs.units:
+            made[dataset] = pairs
+    if not made:
+        raise UserError(
+            f"{arm} and {question.baseline} share no {names}; pair=none judges them as unpaired"
+        )
+    if alone:
+        shown = ", ".join(alone[:SHOWN]) + (", ..." if len(alone) > SHOWN else "")
+        values: dict[str, str | int] = {"arm": arm, "count": len(alone), "units": shown}
+        notes.append(Note("note_alone", values | {"pair": names}))
+    return made
+
+
+def _judged(arm: str, verdict: Verdict, sets: dict[str, Pairs], terms: Terms) -> Judged:
+    own = np.concatenate([pairs.arm for pairs in sets.values()])
+    base = np.concatenate([pairs.base for pairs in sets.values()])
+    dots: dict[str, float] = {}
+    for dataset, pairs in sets.items():
+        d = effects.pair_differences(pairs).tolist()
+        names = [f"{dataset} {unit}".strip() for unit in pairs.units]
+        dots |= dict(zip(names, d, strict=True))
+    table = {dataset: _reliability(pairs, terms) for dataset, pairs in sets.items()}
+    return Judged(
+        name=arm,
+        verdict=verdict,
+        mean=finite_mean(own),
+        baseline_mean=finite_mean(base),
+        runs=(len(own), len(base)),
+        differences=dots,
+        reliability=table,
+    )
+
+
+def _reliability(pairs: Pairs, terms: Terms) -> tuple[Reliability, str]:
+    found = reliability(pairs.arm, pairs.base, terms.better, terms.alpha)
+    return found, pairs.units[found.worst_at]
+
+
+def _judge_unpaired(
+    scores: Scores, question: Question, arms: list[str], terms: Terms, table: pd.DataFrame
+) -> tuple[list[Judged], str]:
+    given: dict[str, Verdict] = {}
+    combined = {}
+    for arm in arms:
+        if question.over:
+            one = [
+                effects.unpaired_effect(d, *_both(scores, arm, question, d), terms.alpha)
+                for d in datasets(scores)
+                if all(map(len, _both(scores, arm, question, d)))
+            ]
+            given[arm], combined[arm] = effects.combine(one, terms)
+        else:
+            given[arm] = effects.unpaired_verdict(*_both(scores, arm, question, WHOLE), terms)
+    judged = []
+    for arm, verdict in effects.as_family(given, terms.alpha).items():
+        own, base = (scores.of(name)["score"].to_numpy(float) for name in (arm, question.baseline))
+        judged.append(
+            Judged(
+                name=arm,
+                verdict=verdict,
+                mean=finite_mean(own),
+                baseline_mean=finite_mean(base),
+                runs=(len(own), len(base)),
+                differences={},
+                reliability={},
+                combined=combined.get(arm),
+                saved=None if question.over else _saved(table, question, arm, terms.alpha),
+            )
+        )
+    return judged, "over" if question.over else "unpaired"
+
+
+def _both(scores: Scores, arm: str, question: Question, dataset: str) -> tuple[Floats, Floats]:
+    own, base = (scores.of(name) for name in (arm, question.baseline))
+    return tuple(  # type: ignore[return-value]
+        rows["score"][rows["over"] == dataset].to_numpy(float) for rows in (own, base)
+    )
+
+
+def _saved(table: pd.DataFrame, question: Question, arm: str, alpha: float) -> float | None:
+    """The share of Welch's interval that pairing by seed saves; None where nothing can say."""
+    seed = match_column("seed", [str(column) for column in table.columns])
+    if seed is None or seed in (question.group, question.over):
+        return None
+    try:
+        paired_scores = read_scores(table, replace(question, pair=[seed]))
+    except UserError:  # several runs of a seed: which make a pair is not known
+        return None
+    pairs, _ = make_pairs(paired_scores, arm, question.baseline, WHOLE)
+    if len(pairs.units) < 3 or not np.isfinite([pairs.arm, pairs.base]).all():
+        return None
+    with_pairs = paired(effects.pair_differences(pairs), alpha)
+    without = welch(pairs.arm, pairs.base, alpha)
+    width = without.high - without.low
+    return 1 - (with_pairs.high - with_pairs.low) / width if width > 0 else None
+
+
+def finite_mean(x: Floats) -> float:
+    """The mean of the scores that did not diverge; nan where all did."""
+    finite = x[np.isfinite(x)]
+    return float(finite.mean()) if len(finite) else float("nan")

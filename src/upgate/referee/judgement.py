@@ -1,0 +1,149 @@
+"""What the referee says: verdicts, reliability, a sentence, a picture, a page."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from upgate.page.translations import Translator
+from upgate.referee.effects import Combined
+from upgate.referee.question import Question
+from upgate.referee.scores import Note
+from upgate.serialization import to_json
+from upgate.stats.paired import Interval
+from upgate.stats.reliability import Reliability
+from upgate.stats.verdict import Verdict
+
+TEXTS = Path(__file__).with_name("translations.yaml")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One group against the baseline.
+
+    mean, baseline_mean: over the rows that are compared; of the scores that did not diverge.
+    differences: unit -> arm minus baseline, empty where nothing is paired. reliability: data set ->
+    numbers, empty where nothing is paired. saved: the share of the interval's width that pairing by
+    seed would save, None where it cannot be known.
+    """
+
+    name: str
+    verdict: Verdict
+    mean: float
+    baseline_mean: float
+    runs: tuple[int, int]
+    differences: dict[str, float]
+    reliability: dict[str, tuple[Reliability, str]]
+    combined: Combined | None = None
+    saved: float | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer to a question. A notebook shows the sentence, the picture and the table."""
+
+    question: Question
+    design: str  # paired, unpaired, folds or over
+    smallest_effect: float
+    arms: list[Judged]
+    notes: list[Note]
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """A row per group: its verdict, effect (group minus baseline), interval, p-values."""
+        rows = [
+            {"group": arm.name, "verdict": arm.verdict.label}
+            | {key: getattr(arm.verdict, key) for key in ("effect", "low", "high", "p", "p_holm")}
+            | {key: getattr(arm.verdict, key) for key in ("p_exact", "n", "diverged")}
+            | {"more": arm.verdict.more_seeds}
+            | {"mean": arm.mean, "baseline_mean": arm.baseline_mean}
+            for arm in self.arms
+        ]
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """A row per group (and data set): collapses, spread, the worst unit, P(better)."""
+        columns = ["group", "dataset", "n", "collapsed", "collapse_low", "collapse_rate"]
+        columns += ["collapse_high", "spread", "variance_ratio", "variance_p", "worst"]
+        columns += ["worst_unit", "p_better_low", "p_better", "p_better_high"]
+        rows = [
+            [arm.name, dataset, *_reliability_cells(r, unit)]
+            for arm in self.arms
+            for dataset, (r, unit) in arm.reliability.items()
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def sentence(self) -> str:
+        return self.say("en")
+
+    def say(self, language: str) -> str:
+        """The finding and what it stands on. Raises UserError for a language not there."""
+        from upgate.referee.text import sentence
+
+        return sentence(self, Translator(language, TEXTS))
+
+    @cached_property
+    def figure(self) -> str:
+        """The effects with their intervals and one dot per unit, as one SVG."""
+        from upgate.referee.picture import forest_svg
+
+        return forest_svg(self)
+
+    def page(self, language: str = "en") -> str:
+        """One HTML file, without network or script."""
+        from upgate.referee.page import judgement_page
+
+        return judgement_page(self, language)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        table = self.verdicts.to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>{escape(self.sentence)}</p>{self.figure}{table}"
+
+    def to_json(self) -> str:
+        """Everything as JSON: question, sentence, verdicts, reliability, differences."""
+        return to_json(
+            {
+                "question": asdict(self.question),
+                "design": self.design,
+                "smallest_effect": self.smallest_effect,
+                "sentence": self.sentence,
+                "verdicts": json_records(self.verdicts),
+                "reliability": json_records(self.reliability),
+                "differences": {arm.name: arm.differences for arm in self.arms},
+                "datasets": {
+                    arm.name: combined_dict(arm.combined) for arm in self.arms if arm.combined
+                },
+            }
+        )
+
+
+def _reliability_cells(r: Reliability, unit: str) -> list[object]:
+    cells: list[object] = [r.n, r.collapsed, *_bounds(r.rate), r.spread]
+    return [*cells, r.variance_ratio, r.variance_p, r.worst, unit, *_bounds(r.better)]
+
+
+def _bounds(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.effect, interval.high
+
+
+def combined_dict(combined: Combined) -> dict[str, object]:
+    """The answer over data sets with the names of its numbers."""
+    each: dict[str, object] = {
+        effect.dataset: effect.estimate._asdict() | {"error": effect.error}
+        for effect in combined.effects
+    }
+    found: dict[str, object] = combined.random._asdict()
+    return found | {"each": each, "new": combined.new._asdict()}
+
+
+def json_records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows with plain Python values."""
+    records: list[dict[str, object]] = []
+    for row in frame.astype(object).to_dict("records"):
+        records.append({str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()})
+    return records

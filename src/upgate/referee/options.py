@@ -1,0 +1,52 @@
+"""The words of `upgate judge`, checked. Imports nothing heavy: a typo is answered at once."""
+
+from collections.abc import Mapping
+
+from upgate.errors import UserError
+from upgate.referee.question import Question, Source, ask
+
+SOURCES = ("data.path", "mlflow.uri", "mlflow.experiment", "mlflow.filter")
+KEYS = (*SOURCES, *Question.__dataclass_fields__, "out", "report.language")
+NEEDED = ("metric", "group", "baseline")
+NUMBERS = ("smallest_effect", "alpha", "test_share")
+
+
+def read_source(options: Mapping[str, str]) -> Source:
+    """Raises UserError where it is not one file or one experiment."""
+    store = [key for key in options if key.startswith("mlflow.")]
+    if "data.path" in options and store:
+        raise UserError(f"data.path and {store[0]} are two sources; give one of them")
+    if "data.path" in options:
+        return Source(path=options["data.path"])
+    for key in ("mlflow.uri", "mlflow.experiment"):
+        if key not in options:
+            other = "data.path=FILE, or " if not store else ""
+            raise UserError(f"{key} is missing: give {other}mlflow.uri=URI mlflow.experiment=NAME")
+    return Source(
+        uri=options["mlflow.uri"],
+        experiment=options["mlflow.experiment"],
+        filter_string=options.get("mlflow.filter", ""),
+    )
+
+
+def read_question(options: Mapping[str, str]) -> Question:
+    """The question of the command's words. Raises UserError for a missing or wrong one."""
+    values: dict[str, object] = {}
+    for key in NEEDED:
+        if key not in options:
+            raise UserError(f"{key} is missing; give it a value, as in {key}=...")
+    for key in Question.__dataclass_fields__:
+        if key in options:
+            values[key] = _number(options[key]) if key in NUMBERS else options[key]
+    if "pair" in options:
+        names = options["pair"].strip().removeprefix("[").removesuffix("]").split(",")
+        values["pair"] = [name.strip() for name in names if name.strip()]
+    return ask(**values)
+
+
+def _number(text: str) -> float | str:
+    """A number where the text is one; the text is refused by the question's own check."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,186 @@
+"""From rows to scores: what a row says, which rows are left out and why, which make a pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from upgate.errors import UserError, did_you_mean
+from upgate.referee.columns import as_text, short_name
+from upgate.referee.question import Question
+from upgate.stats.paired import Floats
+
+LARGEST = 1.79e308  # MLflow's databases store inf as the largest float
+RUNNING = ("RUNNING", "SCHEDULED")
+FAILED = "FAILED"
+WHOLE = ""  # the data set where the question names none
+SHOWN = 5  # values that a sentence lists
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence of the translations: its key, and the values of its fields."""
+
+    key: str
+    values: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The rows that are judged: group, over, unit, within as text, score with inf for diverged."""
+
+    frame: pd.DataFrame
+    notes: list[Note]
+
+    def of(self, group: str) -> pd.DataFrame:
+        return self.frame[self.frame["group"] == group]
+
+    def groups(self) -> list[str]:
+        return sorted(self.frame["group"].unique())
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Scores of an arm and the baseline on the same units of one data set, (units,) each."""
+
+    units: list[str]
+    arm: Floats
+    base: Floats
+
+
+def read_scores(table: pd.DataFrame, question: Question) -> Scores:
+    """The rows of a table whose columns are resolved. Raises UserError for what is not clear."""
+    notes: list[Note] = []
+    frame = pd.DataFrame({"group": as_text(table[question.group])}, index=table.index)
+    frame["over"] = as_text(table[question.over]) if question.over else WHOLE
+    pair = question.pair or []
+    columns = [as_text(table[name]) for name in pair]
+    frame["unit"] = columns[0] if columns else WHOLE
+    rest = [column.map(lambda v: v, na_action="ignore") for column in columns[1:]]
+    frame["within"] = list(zip(*rest, strict=True)) if rest else [()] * len(frame)
+    lacking = pd.concat([column.isna() for column in columns], axis=1).any(axis=1) if pair else None
+    frame["score"], keep = _scores(table, question, notes)
+    for name, missing in ((question.group, frame["group"].isna()), (question.over, _na(frame))):
+        if name and (keep & missing).any():
+            notes.append(_left_out(int((keep & missing).sum()), name))
+            keep &= ~missing
+    if lacking is not None and (keep & lacking).any():
+        notes.append(_left_out(int((keep & lacking).sum()), ", ".join(map(short_name, pair))))
+        keep &= ~lacking
+    frame = frame[keep].reset_index(drop=True)
+    _check_groups(frame, question)
+    if pair:
+        _check_duplicates(frame, question)
+    if diverged := int(np.isinf(frame["score"]).sum()):
+        notes.append(Note("note_diverged", {"count": diverged}))
+    return Scores(frame, notes)
+
+
+def _na(frame: pd.DataFrame) -> "pd.Series[bool]":
+    return frame["over"].isna()
+
+
+def _left_out(count: int, names: str) -> Note:
+    return Note("note_lacking", {"count": count, "column": short_name(names)})
+
+
+def _scores(
+    table: pd.DataFrame, question: Question, notes: list[Note]
+) -> tuple[pd.Series, "pd.Series[bool]"]:
+    """The score of each row, the worst for a diverged run, and which rows have one."""
+    column = table[question.metric]
+    raw = pd.to_numeric(column, errors="coerce").astype(float)
+    absent = pd.Series([value is None for value in column.tolist()], index=table.index)
+    wrong = raw.isna() & ~column.isna()
+    named_nan = column.astype(str).str.strip().str.lower().isin(["nan", "na", "none", "null"])
+    if (wrong & ~named_nan).any():
+        value = column[wrong & ~named_nan].iloc[0]
+        raise UserError(f"metric={question.metric} holds {value!r}, which is not a number")
+    status = _status(table)
+    diverged = raw.abs().ge(LARGEST) | (raw.isna() & status.eq(FAILED))
+    raw = raw.where(~diverged, question.worst)
+    unfinished = status.isin(RUNNING)
+    if unfinished.any():
+        notes.append(Note("note_unfinished", {"count": int(unfinished.sum())}))
+    without = absent & raw.isna() & ~unfinished
+    if without.any():
+        name = short_name(question.metric)
+        notes.append(Note("note_lacking", {"count": int(without.sum()), "column": name}))
+    keep = ~(unfinished | without)
+    bad = raw.isna() & keep
+    if bad.any():
+        where = ", ".join(str(i) for i in table.index[bad][:SHOWN])
+        raise UserError(
+            f"metric={question.metric} is nan or empty in {int(bad.sum())} rows (rows {where}): "
+            "write inf for a diverged run, and leave out rows that were not measured"
+        )
+    return raw, keep
+
+
+def _status(table: pd.DataFrame) -> pd.Series:
+    """MLflow's status of each row; empty where the table has none."""
+    if "status" not in table.columns:
+        return pd.Series("", index=table.index)
+    return table["status"].astype(str).str.upper()
+
+
+def _check_groups(frame: pd.DataFrame, question: Question) -> None:
+    groups, column = sorted(frame["group"].unique()), short_name(question.group)
+    if not groups:
+        raise UserError(f"no row has both {column} and {short_name(question.metric)}")
+    if question.baseline not in groups:
+        raise UserError(
+            f"baseline={question.baseline} is not a value of {column}"
+            f"{did_you_mean(question.baseline, groups)}"
+        )
+    if len(groups) == 1:
+        raise UserError(
+            f"{column} has one value, {groups[0]}; a comparison needs the baseline and another"
+        )
+
+
+def _check_duplicates(frame: pd.DataFrame, question: Question) -> None:
+    keys = ["group", "over", "unit", "within"]
+    twice = frame[frame.duplicated(keys, keep=False)]
+    if twice.empty:
+        return
+    first = twice.iloc[0]
+    same = (twice[keys] == first[keys]).all(axis=1)
+    cell = [f"{short_name(question.group)}={first['group']}"]
+    cell += [f"{short_name(question.over)}={first['over']}"] if question.over else []
+    values = (first["unit"], *first["within"])
+    pair = question.pair or []
+    cell += [f"{short_name(n)}={v}" for n, v in zip(pair, values, strict=True)]
+    raise UserError(
+        f"{int(same.sum())} rows have {', '.join(cell)}: name in pair or over what tells them "
+        f"apart, or leave out all but one ({len(twice)} rows share their cell)"
+    )
+
+
+def datasets(scores: Scores) -> list[str]:
+    return sorted(scores.frame["over"].unique())
+
+
+def make_pairs(scores: Scores, arm: str, baseline: str, dataset: str) -> tuple[Pairs, list[str]]:
+    """The pairs of one data set, and the units that have no partner.
+
+    Scores are averaged within a unit over the cells that both have.
+    """
+    keys = ["unit", "within"]
+    own, other = (
+        group[group["over"] == dataset].set_index(keys)["score"]
+        for group in (scores.of(arm), scores.of(baseline))
+    )
+    both = own.index.intersection(other.index)
+    alone = own.index.symmetric_difference(other.index)
+    units = [unit for unit, _ in both]
+    means = [series.loc[both].groupby(units).mean() for series in (own, other)]
+    names = sort_naturally(means[0].index)
+    arrays = (means[0].loc[names].to_numpy(float), means[1].loc[names].to_numpy(float))
+    return Pairs(names, *arrays), sort_naturally({unit for unit, _ in alone})
+
+
+def sort_naturally(names: Sequence[str] | set[str] | pd.Index) -> list[str]:
+    """2 before 10, text after numbers."""
+    return sorted(names, key=lambda name: (0, int(name), "") if name.isdigit() else (1, 0, name))
