@@ -39,8 +39,8 @@ def commands(readme: str) -> list[str]:
 
 
 def supply(words: list[str], folder: Path) -> None:
-    """Write the reader's own file that the words name: real prices, scores of runs, or a few texts and
-    their labels.
+    """Write the reader's own file that the words name: real prices, scores of runs, or
+    a few texts and their labels.
     """
     for name in (word.partition("=")[2] for word in words if word.startswith("data.path=")):
         if "price" in name:
