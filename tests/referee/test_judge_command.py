@@ -261,3 +261,11 @@ def test_an_experiment_that_is_not_there_is_answered_with_the_nearest(
         words = [f"mlflow.uri={store}", "mlflow.experiment=model", *more]
         assert cli.main(["judge", *words, *WORDS]) == 2
         assert "did you mean 'models'?" in capsys.readouterr().err
+
+
+def test_another_database_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table runs (a int)")
+    assert cli.main(["judge", f"mlflow.uri=sqlite:///{path}", "mlflow.experiment=a", *WORDS]) == 2
+    assert "is not a database of MLflow" in capsys.readouterr().err

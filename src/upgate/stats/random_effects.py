@@ -46,7 +46,8 @@ def random_effects(effects: Floats, variances: Floats, alpha: float = 0.05) -> R
     if n < 2 or not np.isfinite([y, v]).all() or (v < 0).any():
         raise UserError("one answer over data sets needs at least two, with finite effects")
     v = np.maximum(v, np.finfo(float).tiny + 1e-12 * float(np.var(y)))
-    fitted = combine_effects(y, v, method_re="iterated", use_t=True)
+    with np.errstate(divide="ignore", invalid="ignore"):  # equal effects: its I2 divides by 0
+        fitted = combine_effects(y, v, method_re="iterated", use_t=True)
     tau2 = max(float(fitted.tau2), 0.0)
     weights = 1 / (v + tau2)
     mean = float(weights @ y / weights.sum())

@@ -160,16 +160,21 @@ def make_sqlite(path: Path, artifacts: Path) -> None:
 
 def check_sqlite(path: Path) -> None:
     """Raise UserError for a file that MLflow cannot open: it would try for 100 seconds."""
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("select version_num from alembic_version").fetchone()[0]
-    except (sqlite3.DatabaseError, TypeError) as error:
-        raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
+    check_revision(path)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise UserError(
             f"{path} and its folder must be writable: give yourself the right, "
             "or set MLFLOW_TRACKING_URI"
         )
+
+
+def check_revision(path: Path) -> None:
+    """Raise UserError for a file that is not MLflow's."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("select version_num from alembic_version").fetchone()[0]
+    except (sqlite3.DatabaseError, TypeError) as error:
+        raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
 
 
 def upgrade_sqlite(path: Path) -> None:

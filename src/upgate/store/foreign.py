@@ -15,7 +15,7 @@ import pandas as pd
 from upgate.errors import UserError, did_you_mean
 from upgate.store.connect import (
     SETTINGS,
-    check_sqlite,
+    check_revision,
     connect_server,
     first_line,
     make_client,
@@ -69,7 +69,7 @@ def _check_database(uri: str) -> None:
     path = sqlite_path(uri)
     if not path.exists():
         raise UserError(f"mlflow.uri={uri}: there is no file {path}")
-    check_sqlite(path)
+    check_revision(path)
 
 
 def _allow_folder(uri: str) -> None:
