@@ -204,6 +204,12 @@ def alone(study: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in timeless(study).items() if key != "looks"}
 
 
+def without_new_references(run: dict[str, Any]) -> dict[str, float]:
+    """A run's metrics but those of forecasts that the older version did not make."""
+    new = ("/ar1/", "/ridge/", "/ewma/")
+    return {key: x for key, x in run["metrics"].items() if not any(name in key for name in new)}
+
+
 @pytest.mark.parametrize("name", OLD["killed"])
 def test_a_killed_run_resumes_to_the_undisturbed_numbers(
     name: str, store: Path, resumed: list[str]
@@ -218,6 +224,6 @@ def test_a_killed_run_resumes_to_the_undisturbed_numbers(
     assert resumed == ["last.ckpt"]
     assert (run["status"], run["run_id"]) == ("FINISHED", before["run_id"])
     assert after == {key: other for key, other in BEFORE.items() if key != killed["key"]}
-    assert differences(timeless(run["metrics"]), killed["metrics"]) == []
+    assert differences(timeless(without_new_references(run)), killed["metrics"]) == []
     curve = "select step from metrics where run_uuid = ? and key = 'train/loss' order by step"
     assert query(store / "mlflow.db", curve, run["run_id"]) == [(1,), (2,), (3,), (4,)]

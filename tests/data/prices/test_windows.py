@@ -12,7 +12,12 @@ import pytest
 import torch
 
 from helpers.project import SHARED_DATA, needs_shared_prices
-from upgate.data.prices.baselines import drifts, har_coefficients, references
+from upgate.data.prices.baselines import (
+    ar1_coefficients,
+    drifts,
+    har_coefficients,
+    references,
+)
 from upgate.data.prices.features import (
     DEFAULT_FEATURES,
     FEATURES,
@@ -23,6 +28,7 @@ from upgate.data.prices.features import (
     labels,
     parkinson,
 )
+from upgate.data.prices.ridge import fit_ridge, window_moments
 from upgate.data.prices.windows import (
     ENOUGH,
     StockTensors,
@@ -406,13 +412,14 @@ def test_the_future_times_a_million_changes_no_bit_of_training(
     assert seen(made, "train") == seen(other, "train")
     assert made.scaling == other.scaling
     assert made.notes == other.notes
-    for coefficients in (drifts, har_coefficients):
+    for coefficients in (drifts, ar1_coefficients, har_coefficients):
         assert coefficients(panel, made).tobytes() == coefficients(changed, other).tobytes()
+    slopes, loud_slopes = (fit_ridge(window_moments(one), 0.1)[0] for one in (made, other))
+    assert slopes.tobytes() == loud_slopes.tobytes()
     row = made.origin["train"].numpy()
-    after = references(changed, other)
-    assert all(
-        (values[row] == after[key][row]).all() for key, values in references(panel, made).items()
-    )
+    before, after = references(panel, made), references(changed, other)
+    # the penalty of ridge is chosen on validation, which is changed here
+    assert all((before[key][row] == after[key][row]).all() for key in before.keys() - {"ridge"})
     assert seen(made, "test") != seen(other, "test")  # the change was one
 
 
@@ -424,6 +431,12 @@ def test_validation_knows_nothing_of_the_test_rows(panel: Panel, target: str) ->
         other, "validation"
     )
     assert seen(made, "test") != seen(other, "test")
+    row = np.concatenate([made.origin["train"].numpy(), made.origin["validation"].numpy()])
+    before = references(panel, made)
+    after = references(louder(panel, fold.test.start), other)
+    assert len(before) >= 4
+    for name, values in before.items():
+        assert values[row].tobytes() == after[name][row].tobytes(), name
 
 
 def test_windows_are_slices_of_x_and_contiguous(panel: Panel) -> None:

@@ -11,6 +11,7 @@ from upgate.data.prices.baselines import references
 from upgate.data.prices.features import DEFAULT_FEATURES, TARGETS, Floats, Panel
 from upgate.data.prices.windows import StockTensors, build_tensors
 from upgate.data.splits.chronological import holdout
+from upgate.tasks.base import Evaluation
 from upgate.tasks.stock.metrics import evaluate_forecasts
 
 HORIZON, DAYS = 3, 300
@@ -69,6 +70,10 @@ def noisy(tensors: StockTensors) -> torch.Tensor:
     return y + torch.from_numpy(np.random.default_rng(0).normal(0, 0.5, len(y)).astype(np.float32))
 
 
+def evaluate(tensors: StockTensors, part: str, scaled: torch.Tensor) -> Evaluation:
+    return evaluate_forecasts(tensors, references(tensors.panel, tensors), part, scaled)
+
+
 def in_units(tensors: StockTensors, scaled: torch.Tensor) -> Floats:
     row = tensors.origin["test"].numpy()
     fits = [
@@ -117,8 +122,10 @@ def test_metrics_are_their_formulas(panel: Panel, target: str) -> None:
         / np.mean(np.abs(tensors.target[train] - others["persistence"][train])),
         "persistence/mse": np.mean((base - truth) ** 2),
         "drift/mse_ratio": ratio(tensors, drift, base),
+        "ar1/mse_ratio": ratio(tensors, others["ar1"][row], base),
+        "ridge/mse_ratio": ratio(tensors, others["ridge"][row], base),
     }
-    got = evaluate_forecasts(tensors, "test", scaled).metrics
+    got = evaluate(tensors, "test", scaled).metrics
     assert {name: got[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
@@ -129,7 +136,7 @@ def test_price_metrics_are_in_units_of_the_price(panel: Panel, target: str) -> N
     row, forecast = tensors.origin["test"].numpy(), in_units(tensors, scaled)
     price = panel.close[row] * np.exp(forecast) if target == "return" else forecast
     error = price - panel.close[row + HORIZON]
-    got = evaluate_forecasts(tensors, "test", scaled)
+    got = evaluate(tensors, "test", scaled)
     assert got.metrics["price_mse"] == pytest.approx(np.mean(error**2))
     assert got.metrics["price_mae"] == pytest.approx(np.mean(np.abs(error)))
     assert got.metrics["persistence/price_mae"] == pytest.approx(
@@ -141,7 +148,7 @@ def test_price_metrics_are_in_units_of_the_price(panel: Panel, target: str) -> N
 @every_target
 def test_a_perfect_forecast_has_no_error(panel: Panel, target: str) -> None:
     tensors = unscaled(made(panel, target))
-    got = evaluate_forecasts(
+    got = evaluate(
         tensors, "test", torch.from_numpy(tensors.target[tensors.origin["test"].numpy()])
     ).metrics
     errors = {
@@ -162,7 +169,7 @@ def test_a_perfect_forecast_has_no_error(panel: Panel, target: str) -> None:
 def test_to_forecast_persistence_is_to_have_its_ratio_of_1(panel: Panel, target: str) -> None:
     tensors = unscaled(made(panel, target))
     base = references(panel, tensors)["persistence"][tensors.origin["test"].numpy()]
-    got = evaluate_forecasts(tensors, "test", torch.from_numpy(base)).metrics
+    got = evaluate(tensors, "test", torch.from_numpy(base)).metrics
     assert got["mse_ratio"] == got["persistence/mse_ratio"] == 1
     assert {
         got[name] == got[f"persistence/{name}"] for name in ("mse", "mae", "r2_oos", "direction")
@@ -175,7 +182,7 @@ def test_har_is_there_for_volatility_only_and_prices_for_the_others(
     panel: Panel, target: str
 ) -> None:
     tensors = made(panel, target)
-    got = evaluate_forecasts(tensors, "test", noisy(tensors))
+    got = evaluate(tensors, "test", noisy(tensors))
     har = [
         name
         for name in (*got.metrics, *got.tables["forecasts"], *got.tables["tickers"])
@@ -195,7 +202,7 @@ def test_har_is_there_for_volatility_only_and_prices_for_the_others(
 def test_the_tables_have_a_row_per_sample_and_per_ticker(panel: Panel, part: str) -> None:
     tensors = made(panel, "return")
     row = tensors.origin[part].numpy()
-    got = evaluate_forecasts(tensors, part, tensors.y[tensors.origin[part]])
+    got = evaluate(tensors, part, tensors.y[tensors.origin[part]])
     assert (got.tables["forecasts"]["ticker"] == np.array(panel.tickers)[panel.ticker[row]]).all()
     assert (got.tables["forecasts"]["date"] == panel.dates[panel.date[row]]).all()
     assert (got.tables["forecasts"]["label_date"] == panel.dates[panel.date[row + HORIZON]]).all()

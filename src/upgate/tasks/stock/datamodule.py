@@ -7,7 +7,8 @@ from upgate.config.schema import PositiveInt, build
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.loader import DeterministicLoader
 from upgate.data.prices import windows
-from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Panel
+from upgate.data.prices.baselines import references
+from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Floats, Panel
 from upgate.data.prices.table import Prices
 from upgate.data.splits import chronological as splits
 from upgate.errors import UserError, did_you_mean
@@ -77,6 +78,17 @@ class StockDataModule(FoldDataModule):
             features=task["features"],
             bad=bad,
         )
+
+        self._references: dict[str, Floats] = {}
+
+    def references(self) -> dict[str, Floats]:
+        """Each reference's forecast from every row, (N,) in target units; fitted at the first call.
+
+        All runs on this fold share them.
+        """
+        if not self._references:
+            self._references |= references(self.tensors.panel, self.tensors)
+        return self._references
 
     def batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors

@@ -1,5 +1,7 @@
 """The errors of a forecast in target and price units, beside the references' on the same dates."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import torch
@@ -7,23 +9,25 @@ from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 from torchmetrics.functional.classification import binary_accuracy
 
-from upgate.data.prices.baselines import references
+from upgate.data.prices.baselines import REFERENCES
 from upgate.data.prices.features import Floats
 from upgate.data.prices.windows import StockTensors, to_price, unscale
 from upgate.tasks.base import Evaluation
 
-REFERENCES = ("persistence", "drift", "har")
 
-
-def evaluate_forecasts(tensors: StockTensors, part: str, scaled: Tensor) -> Evaluation:
+def evaluate_forecasts(
+    tensors: StockTensors, references: Mapping[str, Floats], part: str, scaled: Tensor
+) -> Evaluation:
     """Evaluate scaled forecasts (n,) of a part, in the order of its origins.
+
+    references: each one's forecast from every row, (N,), of `baselines.references`.
 
     `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for
     one): below 1 beats persistence. `mse_ratio_har` is the same over HAR's. `r2_oos` is against the
     training mean (drift), `mase` against persistence in training. Tables: forecasts, a row per
     sample; tickers, a row per ticker.
     """
-    forecasts = forecast_table(tensors, part, scaled.double().cpu().numpy())
+    forecasts = forecast_table(tensors, references, part, scaled.double().cpu().numpy())
     available = [name for name in REFERENCES if name in forecasts]
     tickers = by_ticker(forecasts, available)
     metrics = {
@@ -37,11 +41,13 @@ def evaluate_forecasts(tensors: StockTensors, part: str, scaled: Tensor) -> Eval
         metrics |= {f"{prefix}{key}": value for key, value in errors.items()}
     if "har" in available:
         metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
-    metrics["mase"] = metrics["mae"] / naive_error(tensors)
+    metrics["mase"] = metrics["mae"] / naive_error(tensors, references["persistence"])
     return Evaluation(metrics, {"forecasts": forecasts, "tickers": tickers})
 
 
-def forecast_table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataFrame:
+def forecast_table(
+    tensors: StockTensors, references: Mapping[str, Floats], part: str, scaled: Floats
+) -> pd.DataFrame:
     """A row per sample: truth, forecast and references, in target units.
 
     And in price where the target means one. Columns: ticker, date (of the origin), label_date,
@@ -56,7 +62,7 @@ def forecast_table(tensors: StockTensors, part: str, scaled: Floats) -> pd.DataF
             "label_date": panel.dates[end],
             "truth": tensors.target[row],
             "forecast": unscale(scaled, row, panel, tensors.scaling),
-            **{name: values[row] for name, values in references(panel, tensors).items()},
+            **{name: values[row] for name, values in references.items()},
         }
     )
     for name in ("truth", "forecast", *REFERENCES):
@@ -100,11 +106,10 @@ def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
     return means.reset_index()
 
 
-def naive_error(tensors: StockTensors) -> float:
+def naive_error(tensors: StockTensors, persistence: Floats) -> float:
     """Persistence's MAE over the training samples: the unit of MASE (Hyndman & Koehler 2006)."""
     row = tensors.origin["train"].numpy()
-    persistence = references(tensors.panel, tensors)["persistence"][row]
-    return float(np.abs(tensors.target[row] - persistence).mean())
+    return float(np.abs(tensors.target[row] - persistence[row]).mean())
 
 
 def geometric_mean(ratios: pd.Series) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from upgate.data.prices.baselines import REFERENCES
 from upgate.stats.bootstrap import geometric_mean_ratio
 from upgate.stats.forecast import (
     clark_west,
@@ -19,7 +20,6 @@ from upgate.stats.forecast import (
 from upgate.stats.paired import Floats, t_interval
 from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
 
-REFERENCES = ("persistence", "drift", "har")
 BOTH_WAYS, SEEDS_FIXED = "seeds and dates", "Diebold-Mariano, trained seeds as fixed"
 OVER_PERSISTENCE = "Clark-West, persistence"
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
@@ -48,7 +48,12 @@ def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
     if runs.baseline in means:
         baseline = means[runs.baseline]
         dates = [f"{day:%Y-%m-%d}" for day in baseline.index]
-        losses_by_date |= {name: baseline[name].tolist() for name in REFERENCES if name in baseline}
+        # Runs of an older version have fewer references: those that not all have are left out.
+        losses_by_date |= {
+            name: baseline[name].tolist()
+            for name in REFERENCES
+            if name in baseline and baseline[name].notna().all()
+        }
     logs = ticker_logs_by_arm(runs)
     ratios = {arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()}
     return BeyondSeeds(

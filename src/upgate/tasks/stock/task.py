@@ -9,6 +9,7 @@ from torch import Tensor
 
 from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
+from upgate.data.prices.baselines import REFERENCES
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import check_chronological
@@ -49,7 +50,7 @@ class Stock(Task):
         Column("direction", "direction", ".3f"),
         Column("price_mae", "price MAE", ".4g"),
     )
-    references = ("persistence", "drift", "har")
+    references = REFERENCES
     pictures = ("forecast.png", "curves.png")
     test_items = "dates"
     article = article.CLAIM
@@ -85,7 +86,7 @@ class Stock(Task):
         return StockModule(spec, data.tensors.scaling)
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
-        return evaluate_forecasts(data.tensors, part, output)
+        return evaluate_forecasts(data.tensors, data.references(), part, output)
 
     def draw(
         self,
