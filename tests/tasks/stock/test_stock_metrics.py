@@ -99,11 +99,35 @@ def ratio(tensors: StockTensors, forecast: Floats, other: Floats) -> float:
     return float(np.prod(ratios) ** (1 / 3))
 
 
+def mase(tensors: StockTensors, error: Floats, naive: Floats) -> float:
+    """error: (n,) of the test samples; naive: (N,) by origin row."""
+    panel, row, train = tensors.panel, *(tensors.origin[p].numpy() for p in ("test", "train"))
+    ratios = [
+        error[panel.ticker[row] == i].mean() / naive[train[panel.ticker[train] == i]].mean()
+        for i in range(len(panel.tickers))
+    ]
+    return float(np.mean(ratios))
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_in_mase_a_ticker_of_any_price_weighs_the_same(panel: Panel, factor: float) -> None:
+    scaled_up = np.where(panel.ticker == 0, factor, 1.0)
+    other = dataclasses.replace(
+        panel,
+        **{name: getattr(panel, name) * scaled_up for name in ("open", "high", "low", "close")},
+    )
+    first, second = made(panel, "level"), made(other, "level")
+    scaled = noisy(first)
+    one, two = (evaluate(tensors, "test", scaled).metrics for tensors in (first, second))
+    assert two["mase"] == pytest.approx(one["mase"], rel=1e-5)
+    assert two["mae"] != pytest.approx(one["mae"], rel=0.1)
+
+
 @every_target
 def test_metrics_are_their_formulas(panel: Panel, target: str) -> None:
     tensors = made(panel, target)
     scaled = noisy(tensors)
-    row, train = tensors.origin["test"].numpy(), tensors.origin["train"].numpy()
+    row = tensors.origin["test"].numpy()
     forecast, truth, others = (
         in_units(tensors, scaled),
         tensors.target[row],
@@ -118,8 +142,7 @@ def test_metrics_are_their_formulas(panel: Panel, target: str) -> None:
         "r2_oos": 1 - np.sum(error**2) / np.sum((drift - truth) ** 2),
         "direction": np.mean((forecast > base) == (truth > base)),
         "mse_ratio": ratio(tensors, forecast, base),
-        "mase": np.mean(np.abs(error))
-        / np.mean(np.abs(tensors.target[train] - others["persistence"][train])),
+        "mase": mase(tensors, np.abs(error), np.abs(tensors.target - others["persistence"])),
         "persistence/mse": np.mean((base - truth) ** 2),
         "drift/mse_ratio": ratio(tensors, drift, base),
         "ar1/mse_ratio": ratio(tensors, others["ar1"][row], base),

@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import binary_accuracy
 
 from upgate.data.prices.baselines import REFERENCES
 from upgate.data.prices.features import Floats
-from upgate.data.prices.windows import StockTensors, to_price, unscale
+from upgate.data.prices.windows import ENOUGH, StockTensors, to_price, unscale
 from upgate.tasks.base import Evaluation
 
 
@@ -24,8 +24,8 @@ def evaluate_forecasts(
 
     `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for
     one): below 1 beats persistence. `mse_ratio_har` is the same over HAR's. `r2_oos` is against the
-    training mean (drift), `mase` against persistence in training. Tables: forecasts, a row per
-    sample; tickers, a row per ticker.
+    training mean (drift), `mase` against persistence in training, ticker by ticker. Tables:
+    forecasts, a row per sample; tickers, a row per ticker.
     """
     forecasts = forecast_table(tensors, references, part, scaled.double().cpu().numpy())
     available = [name for name in REFERENCES if name in forecasts]
@@ -41,7 +41,7 @@ def evaluate_forecasts(
         metrics |= {f"{prefix}{key}": value for key, value in errors.items()}
     if "har" in available:
         metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
-    metrics["mase"] = metrics["mae"] / naive_error(tensors, references["persistence"])
+    metrics["mase"] = mean_scaled_error(forecasts, tensors, references["persistence"])
     return Evaluation(metrics, {"forecasts": forecasts, "tickers": tickers})
 
 
@@ -106,10 +106,27 @@ def by_ticker(frame: pd.DataFrame, references: list[str]) -> pd.DataFrame:
     return means.reset_index()
 
 
-def naive_error(tensors: StockTensors, persistence: Floats) -> float:
-    """Persistence's MAE over the training samples: the unit of MASE (Hyndman & Koehler 2006)."""
+def mean_scaled_error(frame: pd.DataFrame, tensors: StockTensors, persistence: Floats) -> float:
+    """MASE (Hyndman & Koehler 2006): per ticker MAE over `naive_errors`, the mean over tickers.
+
+    So a ticker of prices in the thousands weighs as much as one of cents.
+    """
+    mae = (frame["forecast"] - frame["truth"]).abs().groupby(frame["ticker"]).mean()
+    unit = pd.Series(naive_errors(tensors, persistence), index=tensors.panel.tickers)
+    return float((mae / unit[mae.index]).mean())
+
+
+def naive_errors(tensors: StockTensors, persistence: Floats) -> Floats:
+    """Persistence's MAE over each ticker's training samples, (T,): the units of MASE.
+
+    That of all tickers together for one with fewer than ENOUGH samples, or with no error at all.
+    """
     row = tensors.origin["train"].numpy()
-    return float(np.abs(tensors.target[row] - persistence[row]).mean())
+    error = np.abs(tensors.target[row] - persistence[row])
+    ticker, count = tensors.panel.ticker[row], len(tensors.panel.tickers)
+    samples = np.bincount(ticker, minlength=count)
+    own = np.bincount(ticker, error, count) / np.maximum(samples, 1)
+    return np.where((samples >= ENOUGH) & (own > 0), own, error.mean())
 
 
 def geometric_mean(ratios: pd.Series) -> float:
