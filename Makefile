@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test lint audit bench clean
+.PHONY: help setup train study tune report runs predict ui test selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ ui: $(READY) ## open the MLflow UI on the same store
 
 test: $(READY) lint ## lint, types and every test, in two processes
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+
+selftest: $(READY) ## 10,000 simulated studies of each scenario into docs/results/selftest.md
+	@$(BIN)/python -m upgate.study.simulation 10000 docs/results/selftest.md
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

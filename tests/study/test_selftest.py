@@ -18,11 +18,16 @@ from upgate.study.selftest import (
 )
 
 
-def test_all_controls_hold() -> None:
-    console = Console(file=io.StringIO(), width=80)
-    assert selftest(console) == 0
+def test_controls_hold_and_what_the_t_test_does_not_bear_is_said() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    assert selftest(console) == 1
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "all 5 controls hold" in said and "FAILS" not in said
+    assert "all 5 controls hold; 2 scenarios fail" in said
+    failing = [line.strip() for line in said.splitlines() if "FAILS" in line]
+    assert [line.split(" (")[0] for line in failing] == [
+        "skewed differences",
+        "one arm collapses in 1 of 5",
+    ]
 
 
 def test_a_judge_that_finds_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:

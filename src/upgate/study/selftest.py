@@ -25,11 +25,13 @@ from upgate.run.train import train
 from upgate.stats.paired import Floats
 from upgate.stats.power import power
 from upgate.stats.verdict import verdict
+from upgate.study.simulation import simulate
 from upgate.tasks.registry import get_task
 
 TASK = "stock"  # on simulated prices, whose predictable part is known
 STUDIES, SEEDS, ALPHA = 400, 6, 0.05
 PLANTED = 1.5  # standard deviations of a seed's difference: 6 seeds find it about 85% of the time
+SCENARIO_STUDIES = 200  # of each scenario; `make selftest` takes thousands
 TINY = 1e-9  # a margin within which nothing is equivalent, so that the t-test alone speaks
 DAYS, PHI = 4000, 0.2
 SMALL = (  # the upgraded recipe on what a laptop's core does in ten seconds
@@ -78,11 +80,30 @@ def selftest(console: Console, seed: int = 0) -> int:
         table.add_row(Text(check.name), value, check.bounds, outcome)
     console.print(table)
     failed = sum(not check.holds for check in checks)
+    wrong = show_scenarios(console, seed)
     summary = f"all {len(checks)} controls hold"
     if failed:
         summary = f"{failed} of {len(checks)} controls fail"
+    if wrong:
+        summary += f"; {wrong} scenarios fail"
     console.print(f"{summary}; {time.monotonic() - start:.0f} seconds", highlight=False)
-    return 1 if failed else 0
+    return 1 if failed or wrong else 0
+
+
+def show_scenarios(console: Console, seed: int) -> int:
+    """Print level, coverage and power of every simulated scenario; how many of them fail."""
+    title = f"{SCENARIO_STUDIES} simulated studies of each scenario"
+    table = new_table(title, "", "level (95%)", "nominal", "coverage", "power (planned)", "")
+    rows = list(simulate(SCENARIO_STUDIES, seed))
+    for row in rows:
+        outcome = f"[red]FAILS: {', '.join(row.faults)}[/]" if row.faults else "holds"
+        low, high = row.interval
+        level, nominal = f"{row.level:.1%} ({low:.1%} to {high:.1%})", f"{row.nominal:.0%}"
+        coverage = "" if row.coverage is None else f"{row.coverage:.1%}"
+        found = "" if row.power is None else f"{row.power:.1%} ({row.planned:.1%})"
+        table.add_row(Text(row.name), level, nominal, coverage, found, outcome)
+    console.print(table)
+    return sum(bool(row.faults) for row in rows)
 
 
 def check_simulations(seed: int) -> list[Check]:
