@@ -10,6 +10,7 @@ from upgate.experiment.designs import Arm
 from upgate.page.figure import RunTables
 from upgate.stats.attribution import Share
 from upgate.stats.paired import Estimate, Interval
+from upgate.stats.reliability import reliability
 from upgate.study.result import (
     ArmVerdict,
     Attributed,
@@ -146,6 +147,13 @@ def result(
         attribution=attributed(sign * size) if asked.parts else None,
         baseline_score=back(start),
         references=own,
+        against_references={
+            name: verdict("upgraded", gaps["upgraded"], "helps", 0.9) for name in own
+        },
+        reliability={
+            name: reliability(list(scores[name].values()), list(scores["traditional"].values()))
+            for name in scores
+        },
         scores=scores,
         differences={
             name: {str(s): float(g) for s, g in zip(SEEDS, gap, strict=True)}
@@ -213,7 +221,7 @@ def attributed(whole: float) -> Attributed:
     }
     pairs = [Interaction([["optimizer", "clip"], ["regularization", "init"]], near(0.002))]
     return Attributed(
-        near(whole), shares, near(0.0), pairs, 0, {part: near(0.02) for part in PARTS}
+        near(whole), shares, near(0.0), pairs, 0, False, True, {part: near(0.02) for part in PARTS}
     )
 
 

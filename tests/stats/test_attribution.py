@@ -11,7 +11,6 @@ from upgate.errors import UserError
 from upgate.experiment.designs import two_level
 from upgate.stats.attribution import (
     attribute,
-    full_weights,
     main_weights,
     pair_weights,
     shapley_weights,
@@ -59,18 +58,18 @@ def test_a_full_factorial_gives_the_shapley_values_of_the_definition(k: int) -> 
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_the_shares_sum_to_the_whole_in_every_seed(name: str) -> None:
+def test_the_shares_and_the_remainder_sum_to_the_whole(name: str) -> None:
     levels = DESIGNS[name]
     k = levels.shape[1]
-    assert shapley_weights(levels).sum(axis=0) == pytest.approx(full_weights(levels), abs=1e-12)
     scores = RNG.normal(size=(len(levels), 6)) * 100
     found = attribute(NAMES[:k], sets(levels), scores)
     assert found.full.effect == pytest.approx(
         (scores[levels.all(axis=1)] - scores[~levels.any(axis=1)]).mean()
     )
-    assert sum(share.share.effect for share in found.shares.values()) == pytest.approx(
-        found.full.effect, abs=1e-10
-    )
+    total = sum(share.share.effect for share in found.shares.values())
+    assert total + found.remainder.effect == pytest.approx(found.full.effect, abs=1e-10)
+    if found.exact:
+        assert len(levels) == 2**k and found.remainder.effect == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -107,12 +106,9 @@ def test_an_interaction_of_three_shows_in_the_remainder() -> None:
     x = np.where(levels, 1, -1)
     triple = x[:, 0] * x[:, 1] * x[:, 2] * 0.5
     found = attribute(NAMES[:5], sets(levels), np.tile(triple[:, None], 6))
-    assert abs(found.remainder.effect) > 0.5
-    assert (
-        sum(share.share.effect for share in found.shares.values())
-        == pytest.approx(found.full.effect)
-        == 1
-    )
+    assert abs(found.remainder.effect) > 0.5 and found.full.effect == 1
+    shares = {part: share.share.effect for part, share in found.shares.items()}
+    assert shares["d"] == shares["e"] == 0  # the parts that do nothing get nothing of it
 
 
 def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
@@ -143,7 +139,7 @@ def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
     add = RNG.normal(size=(2, studies * k, 12))
     width["add one"] = np.mean(2 * 2.201 * (add[1] - add[0]).std(axis=1, ddof=1) / np.sqrt(12))
     assert (
-        width["factorial"] < 0.8 * width["parts"] and width["factorial"] < 0.65 * width["add one"]
+        width["factorial"] < 0.6 * width["parts"] and width["factorial"] < 0.65 * width["add one"]
     )
     assert all(
         rate == pytest.approx(0.95, abs=0.025) for rate in covered.values()
@@ -158,12 +154,6 @@ def test_variances_are_those_of_the_design() -> None:
     assert (main_weights(fraction) ** 2).sum(axis=1) == pytest.approx(0.25) and (
         main_weights(single) ** 2
     ).sum(axis=1) == pytest.approx(1)
-    assert (shapley_weights(fraction) ** 2).sum(axis=1) == pytest.approx(
-        1 / 4 + 1 / 4 / 49
-    )  # holding the sum costs next to nothing here
-    assert (shapley_weights(single) ** 2).sum(axis=1) == pytest.approx(
-        1 / 2 * 6 / 7 + 2 / 49
-    )  # and helps one-at-a-time
 
 
 def test_what_a_seed_does_to_all_arms_cancels() -> None:

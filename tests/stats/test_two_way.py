@@ -8,7 +8,7 @@ from upgate.errors import UserError
 from upgate.stats.looks import LOOKS, always_valid_p, look_level
 from upgate.stats.paired import paired
 from upgate.stats.random_effects import outlook, random_effects
-from upgate.stats.reliability import binomial_interval, pitman_morgan, reliability
+from upgate.stats.reliability import binomial_interval, collapsed, pitman_morgan, reliability
 from upgate.stats.two_way import date_lags, equivalence_p, newey_west, two_way
 
 
@@ -91,11 +91,19 @@ def test_the_variances_of_chnsenticorp_like_scores_differ():
     arm, base = [0.89, 0.9, 0.895, 0.891, 0.9, 0.902], [0.88, 0.75, 0.89, 0.885, 0.86, 0.9]
     ratio, p = pitman_morgan(np.array(arm), np.array(base))
     assert ratio == pytest.approx(np.var(base, ddof=1) / np.var(arm, ddof=1))
-    assert p < 0.01
+    total, difference = np.add(arm, base), np.subtract(arm, base)
+    assert p == pytest.approx(stats.pearsonr(total, difference).pvalue) and p < 0.01
     found = reliability(arm, base, "higher")
     assert (found.collapsed, found.worst, found.worst_at) == (0, 0.89, 0)
-    assert reliability(base, arm, "higher").collapsed == 1  # .75; .86 is within the arm's spread
+    assert reliability(base, arm, "higher").collapsed == 1  # .75; .86 lies within its spread
     assert found.better.effect == 1
+
+
+def test_an_arm_that_is_worse_on_every_seed_does_not_collapse() -> None:
+    base = np.random.default_rng(9).normal(size=6)
+    assert reliability(base + 50, base).collapsed == 0
+    draws = np.random.default_rng(10).normal(size=(3000, 2, 6))
+    assert np.mean([collapsed(arm, base).any() for arm, base in draws]) < 0.01
 
 
 def test_reliability_counts_diverged_runs_and_ties():

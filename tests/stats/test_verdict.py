@@ -7,7 +7,7 @@ import pytest
 
 from upgate.errors import UserError
 from upgate.stats.power import power, tost_power
-from upgate.stats.verdict import Verdict, verdict, verdicts
+from upgate.stats.verdict import Units, Verdict, holm_levels, verdict, verdicts
 
 CLEAR = [-0.05, -0.04, -0.06, -0.05, -0.03, -0.05]
 
@@ -32,7 +32,9 @@ def test_the_four_words() -> None:
         np.mean(CLEAR)
     )
     assert verdict(CLEAR, 0.01, better="higher").label == "hurts"
-    small = verdict(np.array(CLEAR) / 20, 0.01)
+    early = verdict(np.array(CLEAR) / 20, 0.01)
+    assert early.label == "undecided" and early.more_seeds == 6  # one failure in ten is not seen
+    small = verdict(np.tile(CLEAR, 2) / 20, 0.01)
     assert (
         small.label == "equivalent" and small.high < 0
     )  # surely not 0, and surely too small to matter
@@ -116,10 +118,12 @@ def test_size_and_power_of_the_words() -> None:
     assert words(1.5, n, 0.01, 600, 2)["helps"] / 600 == pytest.approx(
         power(1.5, n), abs=4 * np.sqrt(0.14 / 600)
     )
-    assert words(0, n, 1.5, studies, 3)["equivalent"] / studies == pytest.approx(
-        tost_power(0, 1.5, n), abs=error
+    assert words(0, n, 1.5, studies, 3)["equivalent"] == 0  # six seeds never show it
+    n = 12
+    assert words(0, n, 1.0, studies, 3)["equivalent"] / studies == pytest.approx(
+        tost_power(0, 1.0, n), abs=error
     )
-    assert words(1.5, n, 1.5, studies, 4)["equivalent"] / studies <= 0.05 + 4 * np.sqrt(
+    assert words(1.0, n, 1.0, studies, 4)["equivalent"] / studies <= 0.05 + 4 * np.sqrt(
         0.0475 / studies
     )
 
@@ -159,3 +163,63 @@ def test_the_seeds_to_come_decide(mean: float, smallest: float) -> None:
 
 def _decided(found: Verdict) -> bool:
     return found.label != "undecided"
+
+
+def shared_noise(seeds: int, dates: int, effect: float, rng: np.random.Generator) -> np.ndarray:
+    """(seeds, dates) differences of losses; the dates' noise is that of all seeds."""
+    return effect + rng.normal(size=dates) + 0.1 * rng.normal(size=(seeds, dates))
+
+
+def both_ways(d: np.ndarray, smallest: float) -> Verdict:
+    per_seed = d.mean(axis=1)
+    units = Units(d - per_seed[:, None], 0)
+    return verdict(per_seed, smallest, better="higher", units=units)
+
+
+def test_a_word_is_about_other_dates_too() -> None:
+    """Two equal recipes with noise of the dates: over seeds alone most studies find something."""
+    rng, alone, both = np.random.default_rng(7), 0, 0
+    for _ in range(200):
+        d = shared_noise(6, 100, 0.0, rng)
+        alone += verdict(d.mean(axis=1), 1e-6).label != "undecided"
+        both += both_ways(d, 1e-6).label != "undecided"
+    assert alone / 200 > 0.5
+    assert both / 200 <= 0.05 + 4 * np.sqrt(0.0475 / 200)
+
+
+def test_more_data_are_asked_for_where_seeds_do_not_limit() -> None:
+    rng, decided = np.random.default_rng(8), []
+    for _ in range(120):
+        first = both_ways(shared_noise(6, 100, 0.2, rng), 0.01)
+        if first.label == "undecided" and first.more_data is not None:
+            assert first.more_seeds is None and first.over == "seeds and units"
+            if first.more_data < 20:
+                more = shared_noise(6, int(100 * first.more_data), first.effect, rng)
+                decided.append(_decided(both_ways(more, 0.01)))
+    assert len(decided) > 15 and np.mean(decided) > 0.7
+
+
+def test_intervals_and_words_agree_in_a_family() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(60):
+        found = verdicts({str(k): rng.normal(k / 3, 1, 6) for k in range(5)}, 1e-9)
+        for one in found.values():
+            excludes = one.low > 0 or one.high < 0
+            assert excludes == (one.label in ("helps", "hurts")) == (one.p_holm <= 0.05)
+
+
+def test_holm_tests_at_falling_levels_until_one_fails() -> None:
+    levels = holm_levels([0.001, 0.2, 0.02, 0.01], 0.05)
+    assert levels == pytest.approx([0.05 / 4, 0.05, 0.05 / 2, 0.05 / 3])
+    assert holm_levels([0.03, 0.02, 0.04], 0.05) == pytest.approx([0.05 / 3] * 3)
+
+
+def test_a_collapsed_seed_is_left_out_of_the_mean_and_never_equivalent() -> None:
+    d = np.array([*np.tile(CLEAR, 2), 3.0])
+    failed = np.arange(13) == 12
+    plain, trimmed = verdict(d, 0.01), verdict(d, 0.01, collapsed=failed)
+    assert plain.label == "undecided" and plain.effect > 0
+    assert trimmed.label == "helps" and trimmed.collapsed == 1
+    assert trimmed.effect == pytest.approx(np.mean(CLEAR))
+    none = verdict(np.array([*np.zeros(12), 3.0]), 0.01, collapsed=failed)
+    assert none.label == "undecided"

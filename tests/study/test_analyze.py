@@ -147,7 +147,8 @@ def test_each_arm_gets_its_word_and_holm_counts_them_all(study: Study) -> None:
     assert words(found) == {"good": "helps", "bad": "hurts", "same": "equivalent"}
     assert study.shown(found.verdicts[0].effect) == pytest.approx(-20, abs=1)
     assert all(one.p_holm >= one.p for one in found.verdicts)
-    assert found.sentence == "Beside base: good helps, bad hurts, same is equivalent."
+    assert found.sentence.startswith("good helps: its MSE ratio is 20.00% lower than base's")
+    assert found.sentence.endswith("of the other 2 recipes bad hurts, same is equivalent.")
     assert (
         found.aa is not None
         and found.aa.arm == "again"
@@ -232,7 +233,7 @@ def test_the_newest_run_of_a_key_is_taken_and_the_order_of_rows_gives_no_other_n
 
 def test_shares_of_a_factorial_sum_to_the_whole_and_are_judged() -> None:
     cells = [("none", []), ("a", ["a"]), ("b", ["b"]), ("both", ["a", "b"])]
-    study = study_of("stock", [Arm(name, [], on) for name, on in cells], ["a", "b"])
+    study = study_of("stock", [Arm(name, [], on) for name, on in cells], ["a", "b"], seeds=12)
     found = judged(
         study, rows_of(study, {"none": 1.0, "a": 0.8, "b": 1.0, "both": 0.8}, noise=0.002)
     )
@@ -241,6 +242,11 @@ def test_shares_of_a_factorial_sum_to_the_whole_and_are_judged() -> None:
     assert sum(shares.values()) == pytest.approx(found.attribution.full.effect, abs=1e-12)
     assert shares["a"] == pytest.approx(math.log(0.8), abs=0.01) and abs(shares["b"]) < 0.01
     assert {one.arm: one.verdict for one in found.parts} == {"a": "helps", "b": "equivalent"}
+    assert found.attribution.exact and {one.arm: one.verdict for one in found.verdicts} == {
+        "a": "",
+        "b": "",
+        "both": "helps",
+    }
     assert (
         found.sentence.startswith("both helps: its MSE ratio is 20")
         and "of its 2 parts a helps, b is equivalent" in found.sentence
@@ -258,5 +264,99 @@ def test_text_is_judged_in_points_and_by_its_items() -> None:
         and bootstrap.low < bootstrap.effect < bootstrap.high
     )
     assert mcnemar.p < 1e-4
-    assert "points higher than base's" not in found.sentence  # arms: no whole
+    assert "points higher than base's" in found.sentence and one.over == "seeds and units"
     assert found.dates == [] and found.losses == {}
+
+
+def parts_study(noise: float = 0.01, **scores: float) -> tuple[Study, list[Row]]:
+    """One part at a time of four, of which d does nothing; scores by the arm's name."""
+    on = [[], ["a"], ["b"], ["c"], ["d"]]
+    on += [sorted(set("abcd") - set(one)) for one in on[::-1]]
+    arms = [Arm("+".join(one) or "none", [], one) for one in on]
+    study = study_of("stock", arms, list("abcd"))
+    by_arm = {arm.name: scores.get("_".join(arm.on), 1.0) for arm in arms}
+    return study, rows_of(study, by_arm, noise)
+
+
+def test_the_primary_question_has_one_word_in_every_design() -> None:
+    """The same runs: as a pair, among named arms, and as the full recipe of a factorial."""
+    scores = {"base": 1.0, "good": 0.95, "bad": 1.3, "same": 1.0}
+    labels = {}
+    for name, arms, parts in (
+        ("pair", ARMS[:2], []),
+        ("arms", ARMS, []),
+        ("factorial", [Arm("base", []), Arm("good", [], ["a"])], ["a"]),
+    ):
+        study = study_of("stock", arms, parts)
+        (one,) = [v for v in judged(study, rows_of(study, scores)).verdicts if v.arm == "good"]
+        labels[name] = (one.verdict, one.p_holm, one.low)
+    assert len(set(labels.values())) == 1
+
+
+def seed_of(row: Row) -> int:
+    return int(row.key.split()[1])
+
+
+def test_nothing_else_is_judged_before_the_primary_question_is_decided() -> None:
+    study = study_of("stock", ARMS, [])
+    scores = {"base": 1.0, "good": 1.003, "bad": 1.3, "same": 1.0}
+    rows = rows_of(study, scores, noise=0.02)
+    rows = [
+        replace(
+            one,
+            metrics=one.metrics | {study.metric: 1 + 0.03 * math.cos(3 * int(one.key.split()[1]))},
+        )
+        if one.key.startswith("good")
+        else one
+        for one in rows
+    ]
+    found = judged(study, rows)
+    assert words(found) == {"good": "undecided", "bad": "", "same": ""}
+    assert found.sentence.endswith("the other recipes are not judged before it is decided.")
+
+
+def test_parts_that_saturate_are_not_judged() -> None:
+    """a or b alone brings all, c and d nothing: no part is judged, and the remainder says why."""
+    bring = ["a", "b", "a_c_d", "b_c_d", "a_b_c", "a_b_d", "a_b_c_d"]
+    study, rows = parts_study(**dict.fromkeys(bring, 0.8))
+    found = judged(study, rows)
+    assert found.attribution is not None and not found.attribution.small_remainder
+    assert {one.verdict for one in found.parts} == {""}
+    assert "what they do not add up to is not shown to be small" in found.sentence
+    shares = {one.arm: one.effect for one in found.parts}
+    assert shares["c"] == pytest.approx(0, abs=0.02) and shares["d"] == pytest.approx(0, abs=0.02)
+
+
+def test_parts_that_add_up_are_judged() -> None:
+    with_a = ["a", "a_b_c", "a_b_d", "a_c_d", "a_b_c_d"]
+    study, rows = parts_study(noise=0.001, **dict.fromkeys(with_a, 0.8))
+    found = judged(study, rows)
+    assert found.attribution is not None and found.attribution.small_remainder
+    assert {one.arm: one.verdict for one in found.parts}["a"] == "helps"
+
+
+def test_declared_looks_lower_the_level_and_stand_in_the_sentence() -> None:
+    study = replace(study_of("stock", ARMS[:2], []), looks=[6, 9, 12, 18])
+    found = judged(study, rows_of(study, SCORES))
+    assert (study.look, study.level) == (1, pytest.approx(0.0178, abs=3e-4))
+    assert found.verdicts[0].level == study.level
+    assert "98.2% interval" in found.sentence and "6 seeds, look 1 of 4" in found.sentence
+
+
+def test_a_reference_is_tested_like_the_primary_question() -> None:
+    study = study_of("stock", ARMS[:2], [])
+    found = judged(study, rows_of(study, SCORES))
+    against = found.against_references["persistence"]
+    assert against.over == "seeds and units" and against.verdict == "helps"
+    assert study.shown(against.effect) == pytest.approx(-20, abs=1)
+
+
+def test_an_arm_that_fails_on_one_seed_is_the_finding() -> None:
+    study = study_of("stock", ARMS[:2], [], seeds=12)
+    rows = [
+        replace(one, metrics=one.metrics | {study.metric: 5.0}) if one.key == "base 7 0" else one
+        for one in rows_of(study, SCORES, noise=0.01)
+    ]
+    found = judged(study, rows)
+    assert found.reliability["base"].collapsed == 1 and found.verdicts[0].collapsed == 1
+    assert "base in 1 of 12 seeds" in found.sentence and "that of the other seeds" in found.sentence

@@ -30,8 +30,9 @@ def shares(result: StudyResult, w: Translator) -> Figure | None:
     body.append(_total_cells(w("remainder"), attributed.remainder, study))
     body.append(_total_cells(w("difference"), attributed.full, study))
     texts = [f"{part} {row.text}" for part, row in zip(order, rows, strict=True)]
+    rows.append(_remainder_row(attributed, study, w))
     note = w(
-        "attribution_note",
+        "shapley_note" if attributed.exact else "attribution_note",
         level=confidence_level(study),
         whole=effect_with_unit(study, attributed.full.effect, w),
         scale=w(f"scale_{study.scale}"),
@@ -42,7 +43,19 @@ def shares(result: StudyResult, w: Translator) -> Figure | None:
         w("attribution_label", said="; ".join(texts)),
         list(map(w, COLUMNS)),
         body,
-        note,
+        note if attributed.small_remainder else w.sentences(note, w("remainder_found")),
+    )
+
+
+def _remainder_row(attributed: Attributed, study: Study, w: Translator) -> Row:
+    rest = attributed.remainder
+    return Row(
+        label=w("remainder"),
+        value=study.shown(rest.effect),
+        text=effect_text(study, rest),
+        interval=(study.shown(rest.low), study.shown(rest.high)),
+        hollow=True,
+        kind="reference",
     )
 
 
@@ -55,7 +68,7 @@ def _share_row(
         value=study.shown(estimate.effect),
         text=effect_text(study, estimate),
         interval=(study.shown(estimate.low), study.shown(estimate.high)),
-        hollow=verdict == "undecided",
+        hollow=verdict in ("undecided", ""),
     )
 
 

@@ -17,10 +17,13 @@ from upgate.report.phrases import (
     effect_text,
     margin_text,
     metric_heading,
+    over_text,
     verdict_badge,
 )
 from upgate.study.result import ArmVerdict, StudyResult
-from upgate.study.text import metric_name
+from upgate.study.text import main_verdict, metric_name
+
+NONE = "–"
 
 
 def effects(result: StudyResult, w: Translator) -> Figure:
@@ -52,6 +55,7 @@ def _effects_note(result: StudyResult, w: Translator) -> str:
         baseline=study.baseline,
         unit=w("unit_percent" if study.unit == "%" else "unit_points"),
         level=confidence_level(study),
+        over=over_text(study, main_verdict(result), w),
         margin=margin_text(study, w),
     )
     return w.sentences(text, w("aa_note") if result.aa else "")
@@ -68,7 +72,7 @@ def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> Row:
         text=effect_text(study, verdict),
         interval=(study.shown(verdict.low), study.shown(verdict.high)),
         dots=[study.shown(difference) for difference in differences.values()],
-        hollow=verdict.verdict == "undecided",
+        hollow=verdict.verdict in ("undecided", ""),
         kind="reference" if is_control else "arm",
     )
 
@@ -77,7 +81,7 @@ def _effect_cells(verdict: ArmVerdict, result: StudyResult, w: Translator) -> li
     study = result.study
     return [
         arm_name(verdict, result, w),
-        w(verdict.verdict),
+        w(verdict.verdict) if verdict.verdict else NONE,
         format_effect(study, verdict.effect),
         format_interval(study, verdict.low, verdict.high),
         format_p(verdict.p),

@@ -7,6 +7,7 @@ from upgate.page.translations import Translator
 from upgate.stats.paired import Estimate
 from upgate.study.result import ArmVerdict, Study, StudyResult
 from upgate.study.text import metric_name
+from upgate.tasks.registry import get_task
 
 GLYPHS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 
@@ -17,6 +18,9 @@ def badge(kind: str, glyph: str, text: str) -> Html:
 
 
 def verdict_badge(verdict: str, w: Translator) -> Html:
+    """The word in a frame; nothing for an arm that is not judged."""
+    if not verdict:
+        return Html("")
     return badge(verdict, GLYPHS.get(verdict, ""), w(verdict))
 
 
@@ -38,7 +42,15 @@ def axis_ends(study: Study, w: Translator) -> tuple[str, str]:
 
 
 def confidence_level(study: Study) -> str:
-    return f"{100 * (1 - study.alpha):g}"
+    """In percent, at the level of this look."""
+    return f"{100 * (1 - study.level):.3g}"
+
+
+def over_text(study: Study, one: ArmVerdict | None, w: Translator) -> str:
+    """What an interval is about."""
+    if one is None or one.over == "seeds":
+        return w("over_seeds")
+    return w(f"over_{get_task(study.task).test_items}")
 
 
 def margin_text(study: Study, w: Translator) -> str:

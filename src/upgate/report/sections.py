@@ -116,12 +116,16 @@ def _control_cells(control: Control, w: Translator) -> list[Child]:
 def frozen(result: StudyResult, w: Translator) -> Html:
     """What was fixed before the first run, and how often the test part was evaluated."""
     study = result.study
+    level = f"{study.alpha:g}"
+    if study.looks:
+        plan = ", ".join(map(str, study.looks))
+        level += f" ({plan} {w('seeds')}: {study.level:.4f})"
     body: list[list[Child]] = [
         [w("data"), study.source],
         [w("hash"), el("code", study.data)],
         [w("metric"), f"{study.metric}, {better_direction(study, w)}"],
         [w("smallest"), margin_text(study, w)],
-        [w("level"), f"{study.alpha:g}"],
+        [w("level"), level],
         [w("seeds"), ", ".join(map(str, study.seeds))],
         [w("aa_seeds"), ", ".join(map(str, study.aa_seeds)) or NONE],
         [w("folds"), ", ".join(map(str, study.folds))],

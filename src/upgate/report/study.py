@@ -9,6 +9,7 @@ from upgate.report import figures
 from upgate.report.attribution import interactions, shares
 from upgate.report.cost import cost
 from upgate.report.curves import curves
+from upgate.report.reliability import reliability
 from upgate.report.sections import commands, controls, engagement, frozen, significance
 from upgate.report.summary import chosen_arm, summary
 from upgate.report.texts import report_translator
@@ -34,6 +35,7 @@ def study_sections(result: StudyResult, tables: Tables, w: Translator, title: Ht
         summary(result, w, title),
         figure_section(figures.effects(result, w), w),
         seeds(result, w),
+        figure_section(reliability(result, w), w),
         figure_section(figures.scores(result, w), w),
         figure_section(shares(result, w), w, interactions(result, w)),
         learning_curves(result, tables, w),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from upgate.page.effects import effect_with_unit, format_effect
 from upgate.page.html import Html, el
 from upgate.page.translations import Translator
-from upgate.report.phrases import confidence_level, margin_text, verdict_badge
+from upgate.report.phrases import margin_text, over_text, verdict_badge
 from upgate.study import text as study_text
 from upgate.study.result import ArmVerdict, Study, StudyResult
 
@@ -64,15 +64,40 @@ def result_sentence(result: StudyResult, w: Translator) -> str:
     if w.language == "en" and result.sentence:
         return result.sentence
     full = study_text.main_verdict(result)
-    clauses = [verdict_sentence(full, result.study, w)] if full else []
-    rest = result.parts if full else result.verdicts
-    if rest:
-        groups = [
-            w("by_word", names=w("and").join(names), word=w(verdict))
-            for verdict, names in names_by_verdict(rest).items()
-        ]
-        clauses.append((w("of_parts") if full else "") + w("and").join(groups))
-    return w("then").join(clauses) + w("stop") if clauses else w("nothing")
+    if full is None:
+        return w("nothing")
+    clauses = [verdict_sentence(full, result.study, w), *reliability_clauses(result, full, w)]
+    others = [one for one in result.verdicts if one is not full]
+    if result.parts or others:
+        clauses.append(family_clause(result, others, w))
+    return w("then").join(clauses) + w("stop")
+
+
+def family_clause(result: StudyResult, others: Sequence[ArmVerdict], w: Translator) -> str:
+    """The verdicts of the parts, or of the other recipes."""
+    judged = [one for one in (result.parts or others) if one.verdict]
+    if not judged:
+        return w("not_judged" if result.parts else "others_not_judged")
+    groups = [
+        w("by_word", names=w("and").join(names), word=w(verdict))
+        for verdict, names in names_by_verdict(judged).items()
+    ]
+    return (w("of_parts") if result.parts else "") + w("and").join(groups)
+
+
+def reliability_clauses(result: StudyResult, full: ArmVerdict, w: Translator) -> list[str]:
+    """What the study's own sentence says of failures and variances, in the report's language."""
+    if not study_text.finding_of_reliability(result, full):
+        return []
+    baseline = result.study.baseline
+    own, base = result.reliability[full.arm], result.reliability[baseline]
+    if own.collapsed or base.collapsed:
+        counts = {"arm_count": own.collapsed, "base_count": base.collapsed, "n": own.n}
+        return [w("fails", arm=full.arm, baseline=baseline, **counts)]
+    wider, times = (baseline, own.variance_ratio)
+    if times < 1:
+        wider, times = full.arm, 1 / times
+    return [w("variance_found", arm=wider, times=format(times, ".3g"))]
 
 
 def names_by_verdict(verdicts: Sequence[ArmVerdict]) -> dict[str, list[str]]:
@@ -84,7 +109,6 @@ def names_by_verdict(verdicts: Sequence[ArmVerdict]) -> dict[str, list[str]]:
 
 def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
     """An arm against the baseline, without a full stop."""
-    more = verdict.more_seeds
     return w(
         f"said_{verdict.verdict}",
         arm=verdict.arm,
@@ -93,8 +117,19 @@ def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
         effect=effect_with_unit(study, verdict.effect, w),
         low=format_effect(study, verdict.low),
         high=format_effect(study, verdict.high),
-        level=confidence_level(study),
+        level=f"{100 * (1 - verdict.level):.3g}",
         margin=margin_text(study, w),
         n=verdict.n,
-        more=w("more_never") if more is None else w("more_seeds", more=more),
+        over=over_text(study, verdict, w),
+        look=w("look", look=study.look, looks=len(study.looks)) if study.looks else "",
+        more=more_text(verdict, w),
     )
+
+
+def more_text(verdict: ArmVerdict, w: Translator) -> str:
+    """What would decide an undecided one."""
+    if verdict.more_seeds is not None:
+        return w("more_seeds", more=verdict.more_seeds)
+    if verdict.more_data is not None:
+        return w("more_data", more=format(verdict.more_data, ".1f"))
+    return w("more_never")

@@ -1,4 +1,9 @@
-"""How much of the full difference each part brings: Shapley values, whose sum is that difference.
+"""How much of the full difference each part brings.
+
+Where all 2^k recipes ran, the Shapley values: exact, and their sum is that difference. Elsewhere a
+part's share is its main effect, halfway between what it adds alone and what is lost without it,
+which is exact where no three parts interact. What the shares do not sum to is the remainder, a row
+of its own: spread over the parts, it would make parts look useful that do nothing.
 
 Every answer is a contrast, one weight per arm, applied to each seed's scores; its interval is the
 paired t interval over seeds, so what a seed does to all arms alike cancels. The cost in time is the
@@ -22,7 +27,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Share:
-    """A part's Shapley value, beside its two simpler effects and their interaction.
+    """A part's share, beside its two simpler effects and their interaction.
 
     add_one: the part alone, added to the traditional recipe. leave_one_out: what is lost when the
     upgraded recipe lacks the part. interaction: (leave_one_out - add_one)/4, the sum of the part's
@@ -37,9 +42,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Attribution:
-    """full: upgraded minus traditional, the sum of the shares.
+    """full: upgraded minus traditional, the sum of the shares and the remainder.
 
-    remainder: what interactions of three parts and more add; the model assumes 0. interactions: of
+    remainder: what interactions of three parts and more add; shares are to be believed where it is
+    equivalent to nothing. exact: Shapley values, which assume nothing. interactions: of
     two parts, +-1 coded, from a factorial; several pairs in one key are confounded, and the value
     is their sum. diverged: how many runs did; each counts as the worst finite score of the study,
     so the shares understate what it cost.
@@ -48,6 +54,7 @@ class Attribution:
     full: Estimate
     shares: dict[str, Share]
     remainder: Estimate
+    exact: bool
     interactions: dict[Pairs, Estimate]
     diverged: int
 
@@ -61,13 +68,12 @@ def attribute(
 ) -> Attribution:
     """Attribute the scores (arms, seeds) of the arms that have these parts on.
 
-    The arms are those of a `parts` or `factorial` design. A full factorial gives exact Shapley
-    values, the others do so where no three parts interact. Scores are on a scale that adds up: log
+    The arms are those of a `parts` or `factorial` design. Scores are on a scale that adds up: log
     MSE ratio, accuracy. Raises UserError for nan, and for arms that do not identify the parts.
     """
     values, diverged = bounded(np.asarray(scores, float), better)
     levels = levels_of(parts, on)
-    weights, full = shapley_weights(levels), full_weights(levels)
+    weights, full = share_weights(levels), full_weights(levels)
 
     def estimate(contrast: Floats) -> Estimate:
         return paired(contrast @ values, alpha)
@@ -85,7 +91,8 @@ def attribute(
     return Attribution(
         full=estimate(full),
         shares={part: share(i) for i, part in enumerate(parts)},
-        remainder=estimate(full - main_weights(levels).sum(axis=0)),
+        remainder=estimate(full - weights.sum(axis=0)),
+        exact=is_full(levels),
         interactions={key: estimate(row) for key, row in pair_weights(parts, levels).items()},
         diverged=diverged,
     )
@@ -117,39 +124,49 @@ def bounded(scores: Floats, better: str) -> tuple[Floats, int]:
     return np.where(diverged, bound, scores), int(diverged.sum())
 
 
-def shapley_weights(levels: Levels) -> Floats:
-    """Contrasts (parts, arms) of the shares.
-
-    Least squares of the arms' gains on their parts, the sum held at the full difference. With all
-    2^k arms and the Shapley kernel as weights these are the exact values (Charnes et al. 1988;
-    Lundberg & Lee 2017). With fewer arms, each beside its opposite, interactions of two parts
-    cancel (Covert & Lee 2021), and equal weights have the least variance.
-    """
-    n, k = levels.shape
+def share_weights(levels: Levels) -> Floats:
+    """Contrasts (parts, arms) of the shares. Raises UserError where the arms do not give them."""
     _check(levels)
+    return shapley_weights(levels) if is_full(levels) else main_weights(levels)
+
+
+def remainder_weights(levels: Levels) -> Floats:
+    """The contrast (arms,) of what the shares do not sum to; 0 in all arms of a full factorial."""
+    return np.asarray(full_weights(levels) - share_weights(levels).sum(axis=0))
+
+
+def is_full(levels: Levels) -> bool:
+    """Whether all 2^k recipes are there."""
+    return bool(len(levels) == 2 ** levels.shape[1])
+
+
+def shapley_weights(levels: Levels) -> Floats:
+    """Contrasts (parts, arms) of the exact Shapley values of all 2^k arms (Shapley 1953).
+
+    A part's mean gain over all orders in which the parts may be added.
+    """
+    k = levels.shape[1]
     size = levels.sum(axis=1)
-    inner = (size > 0) & (size < k)
-    x, start = levels[inner].astype(float), np.eye(n)[size == 0]
-    w = np.ones(len(x))
-    if n == 2**k:
-        w = np.array([(k - 1) / (comb(k, s) * s * (k - s)) for s in size[inner].tolist()])
-    normal = np.block([[x.T * w @ x, np.ones((k, 1))], [np.ones((1, k)), np.zeros((1, 1))]])
-    if np.linalg.matrix_rank(normal) <= k:
-        raise UserError(
-            "these arms do not tell the parts apart; take the arms of study=parts or"
-            " study=factorial"
-        )
-    gains = np.vstack([x.T * w @ (np.eye(n)[inner] - start), full_weights(levels)])
-    return np.asarray(np.linalg.solve(normal, gains)[:k])
+    weights = np.zeros((k, len(levels)))
+    for row, column in zip(weights, levels.T, strict=True):
+        row[column] = [1 / (k * comb(k - 1, s - 1)) for s in size[column].tolist()]
+        row[~column] = [-1 / (k * comb(k - 1, s)) for s in size[~column].tolist()]
+    return weights
 
 
 def _check(levels: Levels) -> None:
+    """Raise UserError where the arms do not tell the parts apart."""
     rows = {tuple(row) for row in levels.tolist()}
     opposite = {tuple(row) for row in (~levels).tolist()}
     if len(rows) < len(levels) or rows != opposite or (False,) * levels.shape[1] not in rows:
         raise UserError(
             "an attribution needs each arm once, its opposite, and both full recipes;"
             " take study=parts or study=factorial"
+        )
+    if np.linalg.matrix_rank(np.column_stack([np.ones(len(levels)), levels])) <= levels.shape[1]:
+        raise UserError(
+            "these arms do not tell the parts apart; take the arms of study=parts or"
+            " study=factorial"
         )
 
 

@@ -35,7 +35,7 @@ def seeds_needed(d: float, wanted: float = 0.8, alpha: float = 0.05) -> int | No
 
     None above 10,000.
     """
-    return _fewest(lambda n: power(d, n, alpha) >= wanted)
+    return fewest(lambda n: power(d, n, alpha) >= wanted)
 
 
 def detectable(n: int, wanted: float = 0.8, alpha: float = 0.05) -> float:
@@ -85,7 +85,7 @@ def equivalence_seeds(
     """
     if abs(d) >= margin:
         return None
-    return _fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted)
+    return fewest(lambda n: tost_power(abs(d), margin, n, alpha) >= wanted)
 
 
 def holm(p: ArrayLike) -> Floats:
@@ -101,7 +101,7 @@ def holm(p: ArrayLike) -> Floats:
     return np.asarray(np.minimum(stepped, 1)[np.argsort(order)])
 
 
-def _fewest(enough: Callable[[int], bool]) -> int | None:
+def fewest(enough: Callable[[int], bool]) -> int | None:
     """The smallest n in 2..MOST that is enough, by bisection: power grows with n."""
     if not enough(MOST):
         return None

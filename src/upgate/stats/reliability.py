@@ -7,13 +7,14 @@ scores in, numbers out.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from upgate.errors import UserError
 from upgate.stats.paired import Floats, Interval
 
-COLLAPSE = 5.0  # robust standard deviations below the median of both arms' pooled scores
+COLLAPSE = 5.0  # robust standard deviations: six normal scores have one there in .4% of arms
+FEWEST = 5  # finite scores: of fewer nothing can be said to lie apart
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Reliability:
     """How surely an arm works, beside the baseline on the same seeds.
 
     collapsed: seeds that diverged, or lie COLLAPSE robust standard deviations on the worse side of
-    the median. rate: their share with the exact binomial interval. spread: sample standard
+    the arm's median. rate: their share with the exact binomial interval. spread: sample standard
     deviation of the scores that did not diverge; variance_ratio: the baseline's variance over the
     arm's; variance_p: of the test that both are equal. worst: the arm's worst score, and its
     seed's position. better: probability that the arm beats the baseline on one new seed, with its
@@ -66,23 +67,24 @@ def reliability(
     )
 
 
-def collapsed(arm: Floats, base: Floats) -> np.ndarray:
+def collapsed(arm: Floats, base: Floats) -> NDArray[np.bool_]:
     """Which seeds of an arm collapsed, (seeds,) bool; lower scores are better.
 
-    Infinite scores did. So did those that lie COLLAPSE robust standard deviations above the median
-    of the better arm's seeds, if most of that arm's scores lie together: its spread is the median
-    absolute deviation times 1.4826, which one collapsed seed in three does not move.
+    Infinite scores did, and those that lie COLLAPSE robust standard deviations above the arm's own
+    median: an arm that is worse on every seed does not collapse. The spread is the larger of both
+    arms' median absolute deviations times 1.4826, which one collapsed seed in three hardly moves.
     """
     failed = np.isinf(arm)
-    pools = [x[np.isfinite(x)] for x in (arm, base)]
-    pools = [x for x in pools if len(x) > 2]
-    if not pools:
+    own, other = (x[np.isfinite(x)] for x in (arm, base))
+    if len(own) < FEWEST:
         return np.asarray(failed)
-    sane = min(pools, key=np.median)
-    center = float(np.median(sane))
-    spreads = [1.4826 * float(np.median(np.abs(x - np.median(x)))) for x in pools]
-    limit = center + COLLAPSE * max(spreads)
-    return np.asarray(failed | ((arm > limit) if max(spreads) > 0 else failed))
+    spread = max(_robust_spread(own), _robust_spread(other) if len(other) else 0.0)
+    limit = float(np.median(own)) + COLLAPSE * spread
+    return np.asarray(failed | ((arm > limit) & (spread > 0)))
+
+
+def _robust_spread(x: Floats) -> float:
+    return 1.4826 * float(np.median(np.abs(x - np.median(x))))
 
 
 def binomial_interval(count: int, n: int, alpha: float = 0.05) -> Interval:
@@ -105,14 +107,17 @@ def pitman_morgan(a: Floats, b: Floats) -> tuple[float, float]:
     """
     if len(a) < 3:
         return float("nan"), float("nan")
-    own, other = float(a.var(ddof=1)), float(b.var(ddof=1))
+    own, other, n = float(a.var(ddof=1)), float(b.var(ddof=1)), len(a)
     if own == 0 or other == 0:
         equal = own == other
         return (1.0 if equal else (np.inf if own == 0 else 0.0)), float(equal)
-    total, difference = a + b, a - b
-    if np.ptp(total) == 0 or np.ptp(difference) == 0:
+    covariance = float(np.cov(a, b)[0, 1])
+    free = (own + other) ** 2 / 4 - covariance**2  # var(a + b) var(a - b) / 4
+    if free <= 1e-12 * own * other:  # one is the other, shifted
         return other / own, 1.0
-    return other / own, float(stats.pearsonr(total, difference).pvalue)
+    r = (own - other) / (2 * np.sqrt(free))
+    t = abs(r) * np.sqrt((n - 2) / max(1 - r * r, 1e-15))
+    return other / own, float(2 * stats.t.sf(t, n - 2))
 
 
 def beats(arm: Floats, base: Floats, alpha: float = 0.05) -> Interval:

@@ -5,7 +5,7 @@ never guessed.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import fmean
@@ -13,11 +13,13 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
+from upgate.experiment.designs import Arm
 from upgate.experiment.records import count_looks, finished_runs
-from upgate.stats.attribution import attribute, bounded, levels_of, shapley_weights
+from upgate.stats.attribution import attribute
 from upgate.stats.paired import differences
-from upgate.stats.verdict import Verdict, verdicts
+from upgate.stats.verdict import Verdict
 from upgate.store.record import Row
+from upgate.study.judge import Judge
 from upgate.study.result import (
     ArmVerdict,
     Attributed,
@@ -43,7 +45,7 @@ from upgate.study.scores import (
 )
 from upgate.study.text import summarize_study
 from upgate.tasks.registry import get_task
-from upgate.tasks.significance import BeyondSeeds, Cell, StudyRuns
+from upgate.tasks.significance import Cell, StudyRuns
 
 Cells = Mapping[Cell, Row]  # of an arm
 EXACTLY = "exactly the baseline's numbers"  # expected of a control that must change nothing
@@ -57,8 +59,14 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     runs = select_runs(study, finished)
     scores = seed_scores(study, runs)
     arms, aa = arm_differences(study, scores), aa_differences(study, scores)
-    attribution, parts = attribute_parts(study, scores, runs)
-    beyond = judge_beyond_seeds(study, runs, tables)
+    task = get_task(study.task)
+    beyond = task.significance(complete_runs(study, runs, tables, study.arms))
+    controls = [study.aa] if study.aa is not None else []
+    everything = complete_runs(study, runs, tables, [*study.arms, *controls])
+    judge = Judge(study, scores, task.unit_scores(everything))
+    judged = judge.arms(arms)
+    attribution, parts = attribute_parts(judge, runs, judged.get(study.primary_arm))
+    references = reference_metrics(study, runs)
     trained = {name: cells for name, cells in runs.items() if cells}
     costs = {
         name: mean_cost(cells, runs.get(study.baseline, {})) for name, cells in trained.items()
@@ -66,13 +74,15 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     result = StudyResult(
         study=study,
         sentence="",
-        verdicts=judge_arms(study, arms, scores),
+        verdicts=to_arm_verdicts(study, judged, scores),
         parts=parts,
-        aa=next(iter(judge_arms(study, aa, scores)), None),
+        aa=next(iter(to_arm_verdicts(study, judge.control(aa), scores)), None),
         controls=[check_zero_control(study, runs)] if study.zero else [],
         attribution=attribution,
         baseline_score=pool_metric(study, scores.get(study.baseline, {}).values()),
-        references=reference_metrics(study, runs),
+        against_references=to_reference_verdicts(study, judge.references(references), scores),
+        reliability=judge.reliability(aa | arms),
+        references=references,
         scores=unscaled_scores(study, scores),
         differences={name: _by_text(values) for name, values in (aa | arms).items()},
         folds={name: fold_differences(study, runs, name) for name in arms},
@@ -113,16 +123,22 @@ def pick_seeds(values: Mapping[int, float], seeds: Iterable[int]) -> list[float]
     return [values[seed] for seed in seeds]
 
 
-def judge_arms(
-    study: Study, by_arm: Mapping[str, Mapping[int, float]], scores: Scores
+def to_arm_verdicts(
+    study: Study, judged: Mapping[str, Verdict], scores: Scores
 ) -> list[ArmVerdict]:
-    """A verdict per arm, in order, with Holm's adjustment over them."""
-    per_arm = {name: list(values.values()) for name, values in by_arm.items()}
-    judged = verdicts(per_arm, study.margin, study.alpha, study.better)
     return [
         to_arm_verdict(name, one, pool_metric(study, scores[name].values()))
         for name, one in judged.items()
     ]
+
+
+def to_reference_verdicts(
+    study: Study, judged: Mapping[str, Verdict], scores: Scores
+) -> dict[str, ArmVerdict]:
+    """The primary arm against every reference."""
+    arm = study.primary_arm
+    score = pool_metric(study, scores.get(arm, {}).values())
+    return {name: to_arm_verdict(arm, one, score) for name, one in judged.items()}
 
 
 def to_arm_verdict(name: str, one: Verdict, score: float) -> ArmVerdict:
@@ -139,16 +155,21 @@ def to_arm_verdict(name: str, one: Verdict, score: float) -> ArmVerdict:
         more_seeds=one.more_seeds,
         diverged=one.diverged,
         score=score,
+        more_data=one.more_data,
+        collapsed=one.collapsed,
+        level=one.level,
+        over=one.over,
     )
 
 
 def attribute_parts(
-    study: Study, scores: Scores, runs: Runs
+    judge: Judge, runs: Runs, primary: Verdict | None
 ) -> tuple[Attributed | None, list[ArmVerdict]]:
     """The full difference attributed to the parts, and each share judged.
 
     Nothing while the arms have no seed in common.
     """
+    study, scores = judge.study, judge.scores
     seeds = common_seeds(study, scores)
     values = np.zeros((0, 0))
     if seeds:
@@ -156,7 +177,7 @@ def attribute_parts(
     if not study.parts or not np.isfinite(values).any():
         return None, []
     on = [frozenset(arm.on) for arm in study.arms]
-    effects = attribute(study.parts, on, values, study.better, study.alpha)
+    effects = attribute(study.parts, on, values, study.better, study.level)
     seconds = attribute(study.parts, on, log_seconds(study, runs, seeds), "lower", study.alpha)
     attributed = Attributed(
         full=effects.full,
@@ -167,12 +188,11 @@ def attribute_parts(
             for pairs, effect in effects.interactions.items()
         ],
         diverged=effects.diverged,
+        exact=effects.exact,
+        small_remainder=effects.exact or judge.small_remainder(seeds),
         seconds={part: share.share for part, share in seconds.shares.items()},
     )
-    weights = shapley_weights(levels_of(study.parts, on))
-    shares = weights @ bounded(values, study.better)[0]
-    per_seed = dict(zip(study.parts, shares, strict=True))
-    judged = verdicts(per_seed, study.margin, study.alpha, study.better)
+    judged = judge.parts(effects, seeds, primary)
     return attributed, [to_arm_verdict(name, one, math.nan) for name, one in judged.items()]
 
 
@@ -196,10 +216,10 @@ def check_zero_control(study: Study, runs: Runs) -> Control:
     return Control(study.zero.name, study.zero.overrides, EXACTLY, difference, holds)
 
 
-def judge_beyond_seeds(study: Study, runs: Runs, tables: Tables) -> BeyondSeeds:
-    """What test dates and test items say, of the arms of which every run is finished."""
+def complete_runs(study: Study, runs: Runs, tables: Tables, arms: Sequence[Arm]) -> StudyRuns:
+    """Those of the arms of which every run is finished, with their tables."""
     cells = {}
-    for arm in study.arms:
+    for arm in arms:
         if not missing_cells(study, runs, arm.name):
             cells[arm.name] = [parse_cell(cell) for cell in study.keys[arm.name]]
 
@@ -207,9 +227,7 @@ def judge_beyond_seeds(study: Study, runs: Runs, tables: Tables) -> BeyondSeeds:
         row = runs[arm][cell]
         return None if row.diverged else tables(row, name)
 
-    settings = study.frozen["task"]
-    arms = StudyRuns(study.baseline, cells, study.folds, study.alpha, settings, table)
-    return get_task(study.task).significance(arms)
+    return StudyRuns(study.baseline, cells, study.folds, study.level, study.frozen["task"], table)
 
 
 def missing_cells(study: Study, runs: Runs, arm: str) -> list[str]:

@@ -17,6 +17,7 @@ from upgate.store.record import Row
 from upgate.study.plan import Plan
 from upgate.study.result import Study
 from upgate.study.scores import seed_differences, seed_scores, select_runs
+from upgate.study.text import look_notes
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,16 @@ def same_recipe(one: Job, other: Job) -> bool:
 
 
 def detectable_effect(study: Study) -> float:
-    """With 80% power, at Holm's first step over all questions of the study."""
-    questions = len(study.parts) or len(study.arms) - 1
-    return detectable(len(study.seeds), alpha=study.alpha / max(1, questions))
+    """With 80% power: the primary question, at the level of this look."""
+    return detectable(len(study.seeds), alpha=study.level)
+
+
+def detectable_part(study: Study) -> float | None:
+    """The same at the first step of the family of the parts, or of the other arms; None of none."""
+    questions = len(study.parts) or len(study.arms) - 2
+    if questions < 1:
+        return None
+    return detectable(len(study.seeds), alpha=study.level / questions)
 
 
 def observed_spread(study: Study, finished: Sequence[Row]) -> float | None:
@@ -111,6 +119,7 @@ def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
             f"smallest effect of interest: {100 * study.smallest_effect:g}{unit}; "
             f"detectable with 80% power: {describe_detectable(study, budget)}"
         ),
+        *describe_questions(study),
     ]
     if len(study.seeds) < 6:
         lines.append(
@@ -136,6 +145,19 @@ def describe_wall(study: Study) -> list[str]:
         f"equal wall time: about {format_duration(wall.seconds)} of training each;"
         f" a step takes {ratios} of the baseline's"
     ]
+
+
+def describe_questions(study: Study) -> list[str]:
+    """The primary question, the family after it, and the plan of looks."""
+    lines = [f"primary question: {study.primary_arm} against {study.baseline}"]
+    effect = detectable_part(study)
+    if effect is not None:
+        count = len(study.parts) or len(study.arms) - 2
+        name = "parts" if study.parts else "other recipes"
+        lines.append(
+            f"if it is decided, {count} {name} as one family: {effect:.2f} standard deviations"
+        )
+    return [*lines, *look_notes(study)]
 
 
 def describe_detectable(study: Study, budget: StudyBudget) -> str:

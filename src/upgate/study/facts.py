@@ -13,7 +13,7 @@ from statistics import fmean
 import numpy as np
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, Interval, differences, paired, ranked, ratio_of_means
+from upgate.stats.paired import Floats, Interval, ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import main_verdict
@@ -73,7 +73,8 @@ def check_study(setting: str, result: StudyResult) -> list[Fact]:
     yardstick = result.references.get(name, math.nan)
     if math.isnan(yardstick) or len(own) < 2:
         return facts
-    beyond, n = gain_over_yardstick(result, own, yardstick), len(own)
+    tested = result.against_references[name]
+    beyond, n = signed_gain(result, Interval(tested.effect, tested.low, tested.high)), tested.n
     if study.scale == PLAIN:
         facts.append(fact(LINEAR, HONEST, beyond, claimed, name, n))
         facts.append(fact(BEYOND, HONEST, beyond, 0.0, name, n))
@@ -132,14 +133,6 @@ def signed_gain(result: StudyResult, effect: Interval) -> Interval:
     if result.study.higher_is_better:
         return Interval(middle, low, high)
     return Interval(-middle, -high, -low)
-
-
-def gain_over_yardstick(result: StudyResult, own: Floats, yardstick: float) -> Interval:
-    """The gain of an arm's scores over a reference's one score."""
-    both = np.array([own, np.full_like(own, yardstick)])
-    values = differences(*(both if result.study.scale == PLAIN else np.log(both)))
-    estimate = (paired if np.isfinite(values).all() else ranked)(values, result.study.alpha)
-    return signed_gain(result, Interval(estimate.effect, estimate.low, estimate.high))
 
 
 def common_scores(result: StudyResult, arm: str) -> tuple[Floats, Floats]:

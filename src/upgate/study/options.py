@@ -41,6 +41,11 @@ class StudyOptions:
     # Of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point.
     smallest_effect: Positive | None = None
     alpha: Level = 0.05
+    # Numbers of seeds at which the study may answer, and so may be extended; null: 6, 9, 12, 18
+    # where `seeds` is one of them, else one look.
+    looks: list[PositiveInt] | None = None
+    # The arm of the primary question; null: the upgraded recipe, or the second of named arms.
+    primary: str | None = None
     aa: bool = True  # train the baseline on as many other seeds: the noise floor
     zero: bool = True  # train one run with independent updates, which must change nothing
     experiment: Bundle | None = None  # a bundle of studies; also given as experiment=

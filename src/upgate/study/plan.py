@@ -12,13 +12,15 @@ from itertools import product
 from typing import Any
 
 from upgate.config.compose import compose
-from upgate.errors import UserError
+from upgate.config.schema import format_value
+from upgate.errors import UserError, did_you_mean
 from upgate.experiment import designs
 from upgate.experiment.designs import Arm
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.session import repeat_commands
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
+from upgate.stats.looks import LOOKS
 from upgate.store.connect import redact
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
@@ -124,6 +126,8 @@ def make_study(
         scale=metric.scale,
         smallest_effect=options.smallest_effect or default,
         alpha=options.alpha,
+        looks=list_looks(options.looks, len(seeds)),
+        primary=check_primary(options.primary, arms.arms),
         data=base.spec.data,
         source=table.source,
         frozen=freeze_study(base, arms.wall),
@@ -235,6 +239,29 @@ def list_numbers(given: int | list[int], what: str) -> list[int]:
     return numbers
 
 
+def list_looks(given: list[int] | None, seeds: int) -> list[int]:
+    """The declared looks; empty for one look. Raises UserError for a number outside them."""
+    if given is None:
+        return list(LOOKS) if seeds in LOOKS else []
+    looks = sorted(set(given))
+    if looks != given or seeds not in looks:
+        raise UserError(
+            f"study.looks={format_value(given)} lists growing numbers of seeds, and study.seeds,"
+            f" here {seeds}, is one of them; the next look after it is declared, not chosen"
+        )
+    return looks if len(looks) > 1 else []
+
+
+def check_primary(given: str | None, arms: Sequence[Arm]) -> str:
+    """The name of the primary arm; empty for the rule. Raises UserError for another name."""
+    names = [arm.name for arm in arms[1:]]
+    if given is not None and given not in names:
+        raise UserError(
+            f"study.primary={given} is not an arm beside {arms[0].name}{did_you_mean(given, names)}"
+        )
+    return given or ""
+
+
 def list_folds(options: StudyOptions, base: Job) -> list[int]:
     """The requested folds, or every fold of the split."""
     folds: Any = options.folds
@@ -260,5 +287,7 @@ def freeze_study(base: Job, wall: Wall | None) -> dict[str, Any]:
 def name_study(study: Study) -> str:
     """A short name that the same question on the same data always gets."""
     question = [study.keys, study.metric, study.smallest_effect, study.alpha, study.aa_seeds]
+    if study.looks or study.primary:
+        question += [study.looks, study.primary]
     digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
     return f"{study.task}-{study.design}-{digest[:8]}"

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from upgate.experiment.designs import Arm
 from upgate.serialization import stored_as, to_json
 from upgate.stats.attribution import Share
+from upgate.stats.looks import look_level
 from upgate.stats.paired import Estimate, Interval
+from upgate.stats.reliability import Reliability
 from upgate.tasks.significance import Significance
 
 LOG, PLAIN = "log", "plain"
@@ -62,6 +64,31 @@ class Study:
     frozen: dict[str, Any]
     commands: list[str]  # how to repeat and to report it
     wall: Wall | None = None  # equal wall time; None: equal steps
+    looks: list[int] = field(default_factory=list)  # declared numbers of seeds; empty: one look
+    primary: str = ""  # the arm of the primary question; empty: the rule of `primary_arm`
+
+    @property
+    def primary_arm(self) -> str:
+        """The arm of the one question that is judged at the full level.
+
+        As named; else the recipe with all parts on, the upgraded recipe, or the second arm.
+        """
+        if self.primary:
+            return self.primary
+        if self.parts:
+            return max(self.arms, key=lambda arm: len(arm.on)).name
+        others = [arm.name for arm in self.arms[1:]]
+        return next((name for name in others if name == "upgraded"), (others or [""])[0])
+
+    @property
+    def look(self) -> int:
+        """The number of this look, from 1 on."""
+        return self.looks.index(len(self.seeds)) + 1 if self.looks else 1
+
+    @property
+    def level(self) -> float:
+        """The level at which this look may reject."""
+        return look_level(tuple(self.looks), self.alpha) if self.looks else self.alpha
 
     @property
     def baseline(self) -> str:
@@ -113,7 +140,8 @@ class ArmVerdict:
     """
 
     arm: str
-    verdict: str = field(metadata=stored_as("word"))  # helps, hurts, equivalent, undecided
+    # helps, hurts, equivalent, undecided; empty where the arm is shown and not judged
+    verdict: str = field(metadata=stored_as("word"))
     effect: float
     low: float
     high: float
@@ -124,6 +152,10 @@ class ArmVerdict:
     more_seeds: int | None  # for an undecided one; None: more than 10,000
     diverged: int  # seeds whose difference is infinite
     score: float  # the mean of the arm's metric over its seeds, geometric in the log scale
+    more_data: float | None = None  # where seeds do not limit: how many times the test data
+    collapsed: int = 0  # seeds that the comparison of means leaves out
+    level: float = 0.05  # of the interval and the test
+    over: str = "seeds"  # what the interval is about: seeds, or seeds and units
 
 
 @dataclass(frozen=True)
@@ -152,7 +184,8 @@ class Interaction:
 class Attributed:
     """How much of the full difference each part brings, in the study's scale.
 
-    The shares add up to the full difference.
+    The shares and the remainder add up to the full difference. exact: the shares assume nothing.
+    small_remainder: it is equivalent to nothing, so that the shares may be believed.
     """
 
     full: Estimate = field(metadata=stored_as("whole"))
@@ -160,6 +193,8 @@ class Attributed:
     remainder: Estimate
     interactions: list[Interaction]
     diverged: int
+    exact: bool
+    small_remainder: bool
     seconds: dict[str, Estimate]  # part -> log of the ratio of seconds with it to those without
 
 
@@ -182,14 +217,18 @@ class StudyResult:
 
     study: Study
     sentence: str
-    verdicts: list[ArmVerdict]  # of all arms but the baseline, with Holm's adjustment over them
-    # parts and factorial: each part's share of the full difference, judged. arm is the part's name,
-    # score nan, Holm's adjustment over the parts.
+    # of all arms but the baseline; the primary one at the study's level. The others are one family
+    # where they are named recipes, and have no label where they serve the attribution.
+    verdicts: list[ArmVerdict]
+    # parts and factorial: each part's share of the full difference, judged as one family. arm is
+    # the part's name, score nan.
     parts: list[ArmVerdict]
     aa: ArmVerdict | None  # the first row of every table: the noise floor
     controls: list[Control]
     attribution: Attributed | None
     baseline_score: float
+    against_references: dict[str, ArmVerdict]  # the primary arm against each, at the study's level
+    reliability: dict[str, Reliability]  # arm (A/A too), beside the baseline on the same seeds
     references: dict[str, float]  # persistence, linear, ...: pooled as the arms' scores are
     scores: dict[str, dict[str, float]]  # arm (A/A too) -> seed -> metric pooled over folds
     differences: dict[str, dict[str, float]]  # arm -> seed -> arm minus baseline, scaled

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from upgate.console import new_table, number, print_lines
 from upgate.experiment.records import looks_line
+from upgate.stats.paired import Estimate
+from upgate.stats.reliability import Reliability
 from upgate.study.result import ArmVerdict, Control, Study, StudyResult
 from upgate.tasks.registry import get_task
 
@@ -46,19 +48,18 @@ def interval_text(study: Study, one: ArmVerdict) -> str:
 
 
 def verdict_with_seeds(one: ArmVerdict) -> str:
-    """The verdict, and how many more seeds an undecided one needs."""
-    if one.verdict != "undecided" or one.more_seeds is None:
-        return one.verdict
-    return f"undecided +{one.more_seeds}"
+    """The verdict, and how many more seeds, or times the test data, an undecided one needs."""
+    if one.verdict != "undecided":
+        return one.verdict or "–"
+    if one.more_data is not None:
+        return f"undecided x{one.more_data:.1f}"
+    return "undecided" if one.more_seeds is None else f"undecided +{one.more_seeds}"
 
 
 def main_verdict(result: StudyResult) -> ArmVerdict | None:
-    """The verdict on the upgraded recipe with all its parts; None for a design of arms."""
-    study = result.study
-    if study.design == "arms":
-        return None
-    most = max(study.arms, key=lambda arm: len(arm.on)).name
-    return next((one for one in result.verdicts if one.arm == most), None)
+    """The verdict on the primary question; None before it has a seed."""
+    primary = result.study.primary_arm
+    return next((one for one in result.verdicts if one.arm == primary), None)
 
 
 def summarize_study(result: StudyResult) -> str:
@@ -68,16 +69,52 @@ def summarize_study(result: StudyResult) -> str:
         return "Nothing can be said yet: no seed has every run that it needs."
     one = main_verdict(result)
     if one is None:
-        return f"Beside {study.baseline}: {list_by_verdict(result.verdicts)}."
-    sentence = f"{one.arm} {claim_text(study, one)}"
+        return f"Nothing can be said yet: {study.primary_arm} has no seed with every run."
+    clauses = [f"{one.arm} {claim_text(study, one)}", *finding_of_reliability(result, one)]
+    others = [other for other in result.verdicts if other is not one]
     if result.parts:
-        sentence += f"; of its {len(result.parts)} parts {list_by_verdict(result.parts)}"
-    return f"{sentence}."
+        judged = list_by_verdict(result.parts)
+        named = f"of its {len(result.parts)} parts {judged}"
+        clauses.append(named if judged else f"its parts are not judged: {why_no_words(result)}")
+    elif others:
+        judged = list_by_verdict(others)
+        named = f"of the other {len(others)} recipes {judged}"
+        clauses.append(named if judged else "the other recipes are not judged before it is decided")
+    return f"{'; '.join(clauses)}."
+
+
+def finding_of_reliability(result: StudyResult, one: ArmVerdict) -> list[str]:
+    """The clause on collapses, or on variances that surely differ; empty where it is no finding."""
+    found, base = (result.reliability.get(arm) for arm in (one.arm, result.study.baseline))
+    if found is None or base is None:
+        return []
+    if found.collapsed or base.collapsed:
+        text = f"it fails in {failed_text(found)}, {result.study.baseline} in {failed_text(base)}"
+        trimmed = " (its effect is that of the other seeds)" if one.collapsed else ""
+        return [text + trimmed]
+    if found.variance_p <= result.study.level and 0 < found.variance_ratio < math.inf:
+        steadier = found.variance_ratio > 1
+        times = found.variance_ratio if steadier else 1 / found.variance_ratio
+        name = result.study.baseline if steadier else one.arm
+        return [f"{name}'s variance over seeds is {times:.3g} times the other's"]
+    return []
+
+
+def failed_text(one: Reliability) -> str:
+    """1 of 6 seeds (0% to 64%)."""
+    return f"{one.collapsed} of {one.n} seeds ({one.rate.low:.0%} to {one.rate.high:.0%})"
+
+
+def why_no_words(result: StudyResult) -> str:
+    attributed = result.attribution
+    if attributed is not None and not attributed.small_remainder:
+        return "what they do not add up to is not shown to be small"
+    return "whether all together help is undecided"
 
 
 def claim_text(study: Study, one: ArmVerdict) -> str:
     """helps: its MSE ratio is 8.3% lower than traditional's (95% interval ..., 6 seeds)."""
-    seeds = f"{one.n} seed{'s' * (one.n > 1)}"
+    seeds = f"{one.n} seed{'s' * (one.n > 1)}{look_text(study)}"
     if not math.isfinite(one.effect):
         return f"{one.verdict}: of {seeds}, {one.diverged} have a run that diverged"
     shown = study.shown(one.effect)
@@ -86,9 +123,22 @@ def claim_text(study: Study, one: ArmVerdict) -> str:
     difference = f"{abs(shown):.2f}{unit} {direction} than {study.baseline}'s"
     spread = "one seed is an anecdote"
     if one.n > 1:
-        spread = f"{_confidence(study)} interval {interval_text(study, one)}{unit}"
+        interval = f"{interval_text(study, one)}{unit} {over_text(study, one)}"
+        spread = f"{confidence(one.level)} interval {interval}"
     name = metric_name(study)
     return f"{_predicate(study, one)}: its {name} is {difference} ({spread}, {seeds})"
+
+
+def look_text(study: Study) -> str:
+    """, look 1 of 4: where the study may be extended."""
+    return f", look {study.look} of {len(study.looks)}" if study.looks else ""
+
+
+def over_text(study: Study, one: ArmVerdict) -> str:
+    """What the interval is about."""
+    if one.over == "seeds":
+        return "over seeds only"
+    return f"over seeds and test {get_task(study.task).test_items}"
 
 
 def list_by_verdict(verdicts: Sequence[ArmVerdict]) -> str:
@@ -105,6 +155,8 @@ def list_by_verdict(verdicts: Sequence[ArmVerdict]) -> str:
 def print_study(console: Console, result: StudyResult) -> None:
     """The table, the controls, what a reader must know, and the sentence."""
     console.print(study_table(result))
+    if result.reliability:
+        console.print(reliability_table(result))
     print_lines(console, [describe_control(control) for control in result.controls])
     print_lines(console, [*study_notes(result), result.sentence])
 
@@ -118,7 +170,7 @@ def study_table(result: StudyResult) -> Table:
         f" effect: arm minus {study.baseline}, {unit}"
     )
     table = new_table(
-        title, "", "score", f"effect [{_confidence(study)} interval]", "Holm p", "verdict"
+        title, "", "score", f"effect [{confidence(study.level)} interval]", "p", "verdict"
     )
     if result.aa is not None:
         table.add_row(Text(result.aa.arm), *verdict_cells(study, result.aa), end_section=True)
@@ -127,19 +179,67 @@ def study_table(result: StudyResult) -> Table:
         table.add_row(Text(one.arm), *verdict_cells(study, one))
     last = len(result.references) - 1
     for i, (name, value) in enumerate(sorted(result.references.items())):
-        cells = (format_score(value), "", "", "reference")
+        cells = reference_cells(result, name, value)
         table.add_row(Text(name), *cells, end_section=i == last)
     for one in result.parts:
         table.add_row(Text(f"share of {one.arm}"), *verdict_cells(study, one))
+    if result.attribution is not None and not result.attribution.exact:
+        rest = result.attribution.remainder
+        small = "small" if result.attribution.small_remainder else "not shown small"
+        table.add_row("remainder", "", effect_cell(study, rest), "", small)
     return table
+
+
+def reliability_table(result: StudyResult) -> Table:
+    """The second verdict: a row per arm."""
+    study = result.study
+    title = f"reliability: on one new seed, against {study.baseline}"
+    heads = ("failed", "spread", "variance, p", "worst", "P(better)")
+    table = new_table(title, "", *heads)
+    for name, one in result.reliability.items():
+        failed = f"{one.collapsed} of {one.n}, up to {one.rate.high:.0%}"
+        row = [failed, spread_text(study, one.spread)]
+        if name == study.baseline:
+            row += ["", format_score(study.unscaled(one.worst)), ""]
+        else:
+            better = f"{one.better.effect:.0%} [{one.better.low:.0%}, {one.better.high:.0%}]"
+            known = not math.isnan(one.variance_p)
+            variance = f"/{one.variance_ratio:.3g}, {p_text(one.variance_p)}" if known else ""
+            row += [variance, format_score(study.unscaled(one.worst)), better]
+        table.add_row(Text(name), *row)
+    return table
+
+
+def spread_text(study: Study, spread: float) -> str:
+    """The standard deviation of a recipe's scores over seeds."""
+    if math.isnan(spread):
+        return ""
+    return f"{study.shown(spread):.2f}{'%' if study.unit == '%' else ' points'}"
+
+
+def reference_cells(result: StudyResult, name: str, value: float) -> tuple[str, ...]:
+    """A reference's score, and what the primary arm is beside it."""
+    one = result.against_references.get(name)
+    if one is None:
+        return format_score(value), "", "", "reference"
+    study = result.study
+    verbs = {"helps": "beaten", "hurts": "not reached", "equivalent": "equalled"}
+    outcome = verbs.get(one.verdict, "undecided")
+    return format_score(value), effect_cell(study, one), p_text(one.p_holm), outcome
 
 
 def verdict_cells(study: Study, one: ArmVerdict) -> tuple[str, ...]:
     """Score, effect with its interval, adjusted p, verdict."""
+    cells = effect_cell(study, one), p_text(one.p_holm), verdict_with_seeds(one)
+    return format_score(one.score), *cells
+
+
+def effect_cell(study: Study, one: ArmVerdict | Estimate) -> str:
+    """An effect with its interval."""
     effect = signed_effect(study, one.effect)
     if one.n > 1:
         effect += f" [{signed_effect(study, one.low)}, {signed_effect(study, one.high)}]"
-    return format_score(one.score), effect, p_text(one.p_holm), verdict_with_seeds(one)
+    return effect
 
 
 def format_score(value: float) -> str:
@@ -161,6 +261,22 @@ def study_notes(result: StudyResult) -> list[str]:
     if any(one.verdict == "undecided" and one.more_seeds for one in judged):
         lines.append(
             "undecided +n: about n more seeds would decide, if effect and spread stay as measured"
+        )
+    if any(one.more_data is not None for one in judged):
+        lines.append("undecided xk: more seeds would not decide; about k times the test data would")
+    if any(not one.verdict for one in judged):
+        lines.append("–: shown with its interval and not judged")
+    if result.against_references:
+        names = ", ".join(sorted(result.against_references))
+        lines.append(
+            f"references {names}: {result.study.primary_arm} minus the reference; beaten, equalled,"
+            " not reached or undecided"
+        )
+    lines += look_notes(result.study)
+    if len(judged) > 1:
+        lines.append(
+            "arms and parts that are judged are one family under Holm: the interval of each is at"
+            " the level of its step"
         )
     if result.aa is not None and result.aa.verdict in ("helps", "hurts"):
         chance = f"{100 * result.study.alpha:g}% of all studies do so by chance"
@@ -191,8 +307,20 @@ def beyond_seeds(arm: str, result: StudyResult) -> str:
     return f"{arm} on other test {units}, p of {'; '.join(tests)}"
 
 
-def _confidence(study: Study) -> str:
-    return f"{100 * (1 - study.alpha):g}%"
+def look_notes(study: Study) -> list[str]:
+    """The plan of looks, where the study has one."""
+    if not study.looks:
+        return []
+    plan = ", ".join(map(str, study.looks))
+    return [
+        f"look {study.look} of {len(study.looks)} at {plan} seeds, each at p {study.level:.4f}:"
+        f" together {100 * study.alpha:g}%"
+    ]
+
+
+def confidence(level: float) -> str:
+    """95%; 98.2%."""
+    return f"{100 * (1 - level):.3g}%"
 
 
 def _predicate(study: Study, one: ArmVerdict) -> str:
@@ -203,4 +331,6 @@ def _predicate(study: Study, one: ArmVerdict) -> str:
     more = "no number of seeds up to 10,000"
     if one.more_seeds is not None:
         more = f"about {one.more_seeds} more seeds"
+    elif one.more_data is not None:
+        more = f"more seeds would not, about {one.more_data:.1f} times the test data"
     return f"is undecided, {more} would decide"

@@ -22,7 +22,7 @@ from upgate.page.translations import Translator
 from upgate.tasks import figures
 from upgate.tasks.article import ArticleClaim
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
-from upgate.tasks.significance import BeyondSeeds, StudyRuns
+from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 
 CURVES = "curves.png"
 
@@ -227,6 +227,13 @@ class Task:
     def significance(self, runs: StudyRuns) -> BeyondSeeds:
         """Tests of a study's arms on its test dates or items; here none."""
         return BeyondSeeds()
+
+    def unit_scores(self, runs: StudyRuns) -> UnitScores:
+        """What each test date or item adds to the arms' scores and the references'; here nothing.
+
+        Without it a study's verdicts are over seeds only.
+        """
+        return UnitScores()
 
     def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
         """What a study's report shows of the baseline and the chosen arm; here nothing."""

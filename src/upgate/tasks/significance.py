@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from upgate.config.values import Section
-from upgate.stats.paired import Interval
+from upgate.stats.paired import Floats, Interval
 
 Cell = tuple[int, int]  # a run of an arm: its seed and fold
 
@@ -35,6 +35,19 @@ class StudyRuns:
     alpha: float
     settings: Section  # the section `task` of all runs
     table: Callable[[str, Cell, str], pd.DataFrame | None]
+
+
+@dataclass(frozen=True)
+class UnitScores:
+    """How much each unit of the test part, a date or an item, adds to a score.
+
+    deviations: of an arm (seeds, units), of a reference (1, units): the score's change, in the
+    study's scale, were all units like this one; the mean over units is 0. lags: of the units in
+    their order, see `upgate.stats.two_way`.
+    """
+
+    deviations: dict[str, Floats] = field(default_factory=dict)
+    lags: int = 0
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ def evaluate_classifier(
     if "linear" in references:
         metrics["accuracy_lead_linear"] = metrics["accuracy"] - metrics["linear/accuracy"]
     predictions = prediction_table(logits.softmax(dim=1), y, seen, classes, texts)
+    if "linear" in references:
+        names = np.array(classes, dtype=object)
+        predictions["predicted_linear"] = names[references["linear"].argmax(axis=1)]
     return Evaluation(metrics, {"predictions": predictions})
 
 
@@ -87,7 +90,7 @@ def prediction_table(
     """The predictions: truth and predicted are names of classes.
 
     Columns: row, text, truth, predicted, probability (of the predicted class), p_<class> for each
-    class, leaked.
+    class, leaked. `evaluate_classifier` adds the linear model's answers.
     """
     names = np.array(classes, dtype=object)
     top = probabilities.max(dim=1)

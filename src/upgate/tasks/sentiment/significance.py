@@ -8,8 +8,9 @@ from statistics import median
 import numpy as np
 
 from upgate.stats.classification import item_bootstrap, mcnemar
-from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns
+from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns, UnitScores
 
+LINEAR = "predicted_linear"  # column of predictions: the linear model's answers
 ITEMS = "item bootstrap"
 MCNEMAR = "McNemar, twice the median over runs"
 OLD_MCNEMAR = "McNemar, median over runs"  # in studies that an older version wrote
@@ -27,6 +28,26 @@ def compare_answers(runs: StudyRuns) -> BeyondSeeds:
         if candidate is not None
     }
     return BeyondSeeds(second=second)
+
+
+def item_scores(runs: StudyRuns) -> UnitScores:
+    """How much each item adds to the accuracy: right or not, minus the accuracy, mean over folds.
+
+    A reference's answers are read from one run of the baseline, where its table has them.
+    """
+    deviations = {}
+    for arm, cells in runs.cells.items():
+        correct = answers(runs, arm)
+        if correct is not None:
+            seeds = len(dict.fromkeys(seed for seed, _ in cells))
+            per_seed = correct.reshape(seeds, -1, correct.shape[1]).mean(axis=1)
+            deviations[arm] = per_seed - per_seed.mean(axis=1, keepdims=True)
+    if runs.baseline in deviations:
+        table = runs.table(runs.baseline, runs.cells[runs.baseline][0], "predictions")
+        if table is not None and LINEAR in table:
+            right = (table[LINEAR] == table["truth"]).to_numpy(float)
+            deviations["linear"] = (right - right.mean())[None]
+    return UnitScores(deviations)
 
 
 def answers(runs: StudyRuns, arm: str) -> np.ndarray | None:

@@ -24,8 +24,8 @@ from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
 from upgate.tasks.sentiment.metrics import evaluate_classifier
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.predict import predict_labels
-from upgate.tasks.sentiment.significance import compare_answers
-from upgate.tasks.significance import BeyondSeeds, StudyRuns
+from upgate.tasks.sentiment.significance import compare_answers, item_scores
+from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 
 
 @register_task
@@ -117,6 +117,9 @@ class Sentiment(Task):
             "reviews have one test part, which a search leaves closed"
         )
         return [stratified_block(request, limit, reason, refusal)]
+
+    def unit_scores(self, runs: StudyRuns) -> UnitScores:
+        return item_scores(runs)
 
     def significance(self, runs: StudyRuns) -> BeyondSeeds:
         return compare_answers(runs)

@@ -20,7 +20,7 @@ from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest
-from upgate.tasks.significance import BeyondSeeds, StudyRuns
+from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 from upgate.tasks.stock import article, report
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
@@ -29,6 +29,7 @@ from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict_prices
 from upgate.tasks.stock.significance import compare_forecasts
+from upgate.tasks.stock.units import date_scores
 
 
 @register_task
@@ -103,6 +104,9 @@ class Stock(Task):
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
         return search_blocks(request)
+
+    def unit_scores(self, runs: StudyRuns) -> UnitScores:
+        return date_scores(runs)
 
     def significance(self, runs: StudyRuns) -> BeyondSeeds:
         return compare_forecasts(runs)
