@@ -65,7 +65,7 @@ def unpaired_verdict(arm: Floats, base: Floats, terms: Terms) -> Verdict:
         needed = None if diverged or fewest < 2 else unpaired.runs_needed(arm, base, alpha)
         more = None if needed is None else max(needed - fewest, 1)
     exact = estimate.p if diverged else unpaired.permutation(arm, base)
-    return _verdict(label, estimate, more, exact, diverged)
+    return _verdict(label, estimate, more, exact, diverged, alpha)
 
 
 def fold_verdict(pairs: Pairs, test_share: float | None, terms: Terms) -> Verdict:
@@ -75,13 +75,15 @@ def fold_verdict(pairs: Pairs, test_share: float | None, terms: Terms) -> Verdic
     if test_share is None or diverged:
         mean = float(d.mean()) if not diverged else float("nan")
         estimate = Estimate(mean, -np.inf, np.inf, 1.0, len(d))
-        return _verdict("undecided", estimate, None, 1.0, diverged)
+        return _verdict("undecided", estimate, None, 1.0, diverged, terms.alpha)
     estimate = folds.corrected(d, test_share, terms.alpha)
     equal = len(d) > 1 and _equal(
         estimate.effect, folds.corrected_error(d, test_share), len(d) - 1, terms
     )
     label = _label(estimate, equal, len(d) > 1, terms)
-    return _verdict(label, estimate, 0 if label != "undecided" else None, estimate.p, 0)
+    return _verdict(
+        label, estimate, 0 if label != "undecided" else None, estimate.p, 0, terms.alpha
+    )
 
 
 def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | None]:
@@ -89,7 +91,7 @@ def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | No
     diverged = sum(effect.diverged for effect in effects)
     if diverged or len(effects) < 2:
         nothing = Estimate(float("nan"), -np.inf, np.inf, 1.0, len(effects))
-        return _verdict("undecided", nothing, None, 1.0, diverged), None
+        return _verdict("undecided", nothing, None, 1.0, diverged, terms.alpha), None
     y = np.array([effect.estimate.effect for effect in effects])
     v = np.array([effect.error for effect in effects]) ** 2
     if not np.isfinite(v).all():
@@ -102,7 +104,7 @@ def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | No
     equal = _equal(found.effect, found.error, found.n - 1, terms)
     label = _label(estimate, equal, found.n >= FEWEST_SETS, terms)
     more = 0 if label != "undecided" else None
-    verdict = _verdict(label, estimate, more, found.p, 0)
+    verdict = _verdict(label, estimate, more, found.p, 0, terms.alpha)
     return verdict, Combined(effects, found, outlook(found, terms.margin, terms.better))
 
 
@@ -159,7 +161,7 @@ def _label(estimate: Estimate, equal: bool, enough: bool, terms: Terms) -> str:
 
 
 def _verdict(
-    label: str, estimate: Estimate, more: int | None, exact: float, diverged: int
+    label: str, estimate: Estimate, more: int | None, exact: float, diverged: int, level: float
 ) -> Verdict:
     return Verdict(
         label=label,
@@ -172,4 +174,5 @@ def _verdict(
         p_exact=exact,
         p_holm=estimate.p,
         diverged=diverged,
+        level=level,
     )

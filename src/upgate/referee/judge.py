@@ -24,7 +24,7 @@ from upgate.referee.scores import (
     read_scores,
 )
 from upgate.stats.paired import Floats, paired
-from upgate.stats.reliability import Reliability, reliability
+from upgate.stats.reliability import Reliability, either_collapsed, reliability
 from upgate.stats.unpaired import welch
 from upgate.stats.verdict import Verdict, verdicts
 
@@ -124,7 +124,11 @@ def _judge_pairs(
     else:
         design = "paired"
         arrays = {arm: effects.pair_differences(s[WHOLE]) for arm, s in found.items()}
-        given = verdicts(arrays, terms.margin, terms.alpha, terms.better)
+        failed = {
+            arm: either_collapsed(s[WHOLE].arm, s[WHOLE].base, terms.better)
+            for arm, s in found.items()
+        }
+        given = verdicts(arrays, terms.margin, terms.alpha, terms.better, collapsed=failed)
     judged = [_judged(arm, given[arm], sets, terms) for arm, sets in found.items()]
     return [replace(one, combined=combined[one.name]) for one in judged], design
 

@@ -83,6 +83,13 @@ def collapsed(arm: Floats, base: Floats) -> NDArray[np.bool_]:
     return np.asarray(failed | ((arm > limit) & (spread > 0)))
 
 
+def either_collapsed(arm: Floats, base: Floats, better: str) -> NDArray[np.bool_]:
+    """(seeds,): where the arm's or the baseline's run failed; scores as `reliability` has them."""
+    sign = -1.0 if better == "higher" else 1.0
+    a, b = sign * np.asarray(arm, float), sign * np.asarray(base, float)
+    return np.asarray(collapsed(a, b) | collapsed(b, a))
+
+
 def _robust_spread(x: Floats) -> float:
     return 1.4826 * float(np.median(np.abs(x - np.median(x))))
 

@@ -85,13 +85,13 @@ class Verdict:
     p: float
     n: int
     more_seeds: int | None
-    more_data: float | None
     p_exact: float
     p_holm: float
     diverged: int
-    collapsed: int
     level: float
-    over: str
+    more_data: float | None = None
+    collapsed: int = 0
+    over: str = "seeds"
 
 
 def verdict(

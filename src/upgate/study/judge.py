@@ -19,7 +19,7 @@ from upgate.stats.attribution import (
     share_weights,
 )
 from upgate.stats.paired import Floats, differences
-from upgate.stats.reliability import Reliability, collapsed, reliability
+from upgate.stats.reliability import Reliability, either_collapsed, reliability
 from upgate.stats.two_way import equivalence_p, two_way
 from upgate.stats.verdict import FEWEST, Units, Verdict, verdict, verdicts, without_word
 from upgate.study.result import Study
@@ -143,9 +143,7 @@ class Judge:
 
     def _collapsed(self, name: str, seeds: Mapping[int, float]) -> NDArray[np.bool_]:
         """(seeds,): where the arm's or the baseline's run failed."""
-        sign = -1.0 if self.study.higher_is_better else 1.0
-        own, base = (sign * x for x in self._paired(name, seeds))
-        return np.asarray(collapsed(own, base) | collapsed(base, own))
+        return either_collapsed(*self._paired(name, seeds), self.study.better)
 
     def _units(self, name: str, other: str, seeds: int) -> Units | None:
         """The deviations of the difference of two arms; None where they are not of all seeds."""
