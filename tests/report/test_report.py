@@ -255,12 +255,13 @@ def test_english_takes_the_studys_own_sentence_and_chinese_says_the_same_numbers
         assert result_sentence(only, EN)
 
 
-def test_the_chosen_arm_is_the_whole_recipe_or_the_first_named_one() -> None:
+def test_the_chosen_arm_is_the_primary_one() -> None:
     made = result()
     assert chosen_arm(made) == "upgraded"
     assert chosen_arm(replace(made, verdicts=[])) is None
-    named = replace(made, study=replace(made.study, design="arms"))
-    assert chosen_arm(named) == made.verdicts[0].arm
+    other = made.verdicts[0].arm
+    named = replace(made, study=replace(made.study, primary=other))
+    assert chosen_arm(named) == other != "upgraded"
 
 
 def test_recipes_and_references_are_not_ranked_by_their_test_score() -> None:

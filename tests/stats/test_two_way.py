@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from upgate.errors import UserError
-from upgate.stats.looks import LOOKS, always_valid_p, look_level
+from upgate.stats.looks import LOOKS, always_valid_p, look_level, undeclared_level
 from upgate.stats.paired import paired
 from upgate.stats.random_effects import outlook, random_effects
 from upgate.stats.reliability import binomial_interval, collapsed, pitman_morgan, reliability
@@ -144,3 +144,11 @@ def test_equal_variances_and_no_excess_spread_give_the_plain_mean():
     assert np.isinf(random_effects(np.array([0.1, 0.2]), np.ones(2)).prediction_low)
     with pytest.raises(UserError, match="at least two"):
         random_effects(np.array([0.1]), np.ones(1))
+
+
+def test_an_undeclared_look_rejects_where_the_always_valid_p_does():
+    for n in (6, 9, 40):
+        t = stats.t.isf(undeclared_level(n) / 2, n - 1)
+        assert always_valid_p(t, n - 1) == pytest.approx(0.05)
+    assert undeclared_level(6) < look_level(LOOKS)
+    assert undeclared_level(3) < 1e-6  # no difference of three seeds would do

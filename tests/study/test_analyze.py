@@ -13,9 +13,11 @@ import pytest
 
 from upgate.experiment.designs import Arm
 from upgate.serialization import from_json
+from upgate.stats.looks import look_level
 from upgate.store.record import Row
 from upgate.study.analyze import analyze
 from upgate.study.result import Study, StudyResult
+from upgate.study.text import study_notes
 
 SPLIT = {"name": "walk_forward", "folds": 2, "test": 0.15, "gap": None}
 
@@ -341,6 +343,14 @@ def test_declared_looks_lower_the_level_and_stand_in_the_sentence() -> None:
     assert (study.look, study.level) == (1, pytest.approx(0.0178, abs=3e-4))
     assert found.verdicts[0].level == study.level
     assert "98.2% interval" in found.sentence and "6 seeds, look 1 of 4" in found.sentence
+
+
+def test_undeclared_looks_cost_level_and_say_so() -> None:
+    study = replace(study_of("stock", ARMS[:2], []), looks=[6, 9], undeclared=[7])
+    found = judged(study, rows_of(study, SCORES))
+    assert found.verdicts[0].level == study.level < look_level((6, 9))
+    assert "look 2, not declared" in found.sentence
+    assert "looked at before with 7 seeds, which no plan declared" in " ".join(study_notes(found))
 
 
 def test_a_reference_is_tested_like_the_primary_question() -> None:

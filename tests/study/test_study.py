@@ -250,6 +250,17 @@ def test_a_plan_alone_trains_nothing_and_makes_no_store(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_study_extended_outside_its_plan_pays_for_the_look(
+    pair: tuple[Path, str, StudyResult],
+) -> None:
+    root, _, found = pair
+    _, at_nine = study(root, "study=pair", "study.seeds=9", yes=False)
+    _, at_seven = study(root, "study=pair", "study.seeds=7", yes=False)
+    assert "look 2 of 4" in at_nine and "looked at before" not in at_nine
+    assert "looked at before with 6 seeds, which no plan declared" in " ".join(at_seven.split())
+    assert found.study.undeclared == []
+
+
 def test_a_failed_run_is_told_and_leaves_its_seed_out(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     words = ["study=pair", "study.seeds=2", "study.aa=false", "study.zero=false"]

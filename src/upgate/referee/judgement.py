@@ -54,8 +54,11 @@ class Judgement:
         """A row per group: its verdict, effect (group minus baseline), interval, p-values."""
         rows = [
             {"group": arm.name, "verdict": arm.verdict.label}
-            | {key: getattr(arm.verdict, key) for key in ("effect", "low", "high", "p", "p_holm")}
-            | {key: getattr(arm.verdict, key) for key in ("p_exact", "n", "diverged")}
+            | {key: getattr(arm.verdict, key) for key in ("effect", "low", "high", "level")}
+            | {
+                key: getattr(arm.verdict, key)
+                for key in ("p", "p_holm", "p_exact", "n", "diverged")
+            }
             | {"more": arm.verdict.more_seeds}
             | {"mean": arm.mean, "baseline_mean": arm.baseline_mean}
             for arm in self.arms

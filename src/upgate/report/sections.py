@@ -117,7 +117,12 @@ def frozen(result: StudyResult, w: Translator) -> Html:
     """What was fixed before the first run, and how often the test part was evaluated."""
     study = result.study
     level = f"{study.alpha:g}"
-    if study.looks:
+    notes = [el("p", w("looks", count=result.looks))]
+    if study.undeclared:
+        looked = ", ".join(map(str, study.undeclared))
+        level += f" ({study.level:.4f})"
+        notes.append(el("p", w("looks_undeclared", seeds=looked, level=f"{study.level:.4f}")))
+    elif study.looks:
         plan = ", ".join(map(str, study.looks))
         level += f" ({plan} {w('seeds')}: {study.level:.4f})"
     body: list[list[Child]] = [
@@ -133,7 +138,7 @@ def frozen(result: StudyResult, w: Translator) -> Html:
     for name, value in study.frozen.items():
         body.append([name.replace("_", " "), el("code", _settings(value))])
     settings = table([w("key"), w("value")], body, TEXT_ONLY, class_="plain")
-    return section(w("frozen"), el("p", w("looks", count=result.looks)), settings)
+    return section(w("frozen"), *notes, settings)
 
 
 def _settings(value: Any) -> str:

@@ -121,9 +121,16 @@ def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
         margin=margin_text(study, w),
         n=verdict.n,
         over=over_text(study, verdict, w),
-        look=w("look", look=study.look, looks=len(study.looks)) if study.looks else "",
+        look=look_phrase(study, w),
         more=more_text(verdict, w),
     )
+
+
+def look_phrase(study: Study, w: Translator) -> str:
+    """Which look at the seeds this is; empty where it is the only one."""
+    if study.undeclared:
+        return w("look_undeclared", look=len(study.undeclared) + 1)
+    return w("look", look=study.look, looks=len(study.looks)) if study.looks else ""
 
 
 def more_text(verdict: ArmVerdict, w: Translator) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 LOOKS = (6, 9, 12, 18)  # seeds
 DRAWS = 400_000  # simulated studies: the level's standard error is .0003
 CHUNK = 50_000  # simulated at once
+NEVER = 1e-9  # the level where a test that holds at every look cannot reject: below 5 seeds
 
 
 @lru_cache(maxsize=64)
@@ -53,3 +54,18 @@ def always_valid_p(t: float, df: float) -> float:
     factor = (1 + t * t / df) / (1 + t * t / (df * (1 + n)))
     log_evidence = n / 2 * np.log(factor) - np.log1p(n) / 2
     return float(min(1.0, np.exp(-log_evidence)))
+
+
+@lru_cache(maxsize=64)
+def undeclared_level(seeds: int, alpha: float = 0.05) -> float:
+    """The p at which a paired t-test may reject after looks that no plan declared.
+
+    There `always_valid_p` is alpha, so that whoever looks whenever he likes errs in alpha of all
+    studies. NEVER for so few seeds that no difference would do.
+    """
+    df = float(seeds - 1)
+    most = 1e6
+    if df < 1 or always_valid_p(most, df) > alpha:
+        return NEVER
+    t = optimize.brentq(lambda t: np.log(always_valid_p(t, df) / alpha), 0.0, most)
+    return float(max(NEVER, 2 * stats.t.sf(t, df)))

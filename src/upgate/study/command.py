@@ -21,7 +21,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
-from upgate.study.load import FILE, analyze_stored, study_folder
+from upgate.study.load import FILE, analyze_stored, count_undeclared, study_folder
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.plan import Plan, make_study_arms, plan_study
 from upgate.study.record import NO_EXPERIMENT, log_result, study_tags
@@ -57,6 +57,7 @@ def study_command(
         plan = plan_study(overrides, config_dir, session.datasets, tuned)
     show_data(console, plan.jobs[0], session.datasets)
     store = job_store(plan.jobs[0])
+    plan = replace(plan, study=count_undeclared(store, plan.study))
     with console.status("trying every recipe out for two steps"):
         rows = stored_rows(store, plan.study.task)
         budget = estimate_study(plan, rows, session.datasets, console)

@@ -1,13 +1,15 @@
 """A study, or an experiment of several, as the store holds it: its question, rows and result."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
+from upgate.experiment.records import stored_rows
 from upgate.serialization import from_json, stored_as
+from upgate.stats.verdict import FEWEST
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.study.analyze import analyze
@@ -118,6 +120,29 @@ def table_reader(store: Store) -> Tables:
     return read
 
 
+def count_undeclared(store: Store, study: Study) -> Study:
+    """The study, with the looks that the store's earlier studies took outside its plan.
+
+    Earlier is a study whose runs of the primary question are some of this one's: the same recipes
+    on the same data, on fewer seeds, but on enough for an answer. No store is made where there is none.
+    """
+    keys, looks = _question(study), []
+    for name in list_studies(store) if stored_rows(store, study.task) else ():
+        other = load_study(store, name)
+        declared = other.looks == study.looks and len(other.seeds) in study.looks
+        earlier = _question(other) < keys and len(other.seeds) >= FEWEST
+        if earlier and other.metric == study.metric and not declared:
+            looks.append(len(other.seeds))
+    return replace(study, undeclared=sorted(looks))
+
+
+def _question(study: Study) -> frozenset[str]:
+    """The keys of the runs that answer the primary question."""
+    arms = (study.baseline, study.primary_arm)
+    return frozenset(key for arm in arms for key in study.keys.get(arm, {}).values())
+
+
 def analyze_stored(store: Store, study: Study) -> StudyResult:
     """The result of a study, made anew from the store."""
+    study = count_undeclared(store, study)
     return analyze(study, store.rows(task=study.task), table_reader(store))

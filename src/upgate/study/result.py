@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from upgate.experiment.designs import Arm
 from upgate.serialization import stored_as, to_json
 from upgate.stats.attribution import Share
-from upgate.stats.looks import look_level
+from upgate.stats.looks import look_level, undeclared_level
 from upgate.stats.paired import Estimate, Interval
 from upgate.stats.reliability import Reliability
 from upgate.tasks.significance import Significance
@@ -66,6 +66,8 @@ class Study:
     wall: Wall | None = None  # equal wall time; None: equal steps
     looks: list[int] = field(default_factory=list)  # declared numbers of seeds; empty: one look
     primary: str = ""  # the arm of the primary question; empty: the rule of `primary_arm`
+    # numbers of seeds at which the store's earlier studies looked, outside this study's plan
+    undeclared: list[int] = field(default_factory=list)
 
     @property
     def primary_arm(self) -> str:
@@ -88,6 +90,8 @@ class Study:
     @property
     def level(self) -> float:
         """The level at which this look may reject."""
+        if self.undeclared:
+            return undeclared_level(len(self.seeds), self.alpha)
         return look_level(tuple(self.looks), self.alpha) if self.looks else self.alpha
 
     @property

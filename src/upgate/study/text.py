@@ -130,7 +130,9 @@ def claim_text(study: Study, one: ArmVerdict) -> str:
 
 
 def look_text(study: Study) -> str:
-    """, look 1 of 4: where the study may be extended."""
+    """, look 1 of 4: where the study may be extended; or that looks before it had no plan."""
+    if study.undeclared:
+        return f", look {len(study.undeclared) + 1}, not declared"
     return f", look {study.look} of {len(study.looks)}" if study.looks else ""
 
 
@@ -308,7 +310,13 @@ def beyond_seeds(arm: str, result: StudyResult) -> str:
 
 
 def look_notes(study: Study) -> list[str]:
-    """The plan of looks, where the study has one."""
+    """The plan of looks, where the study has one; the looks outside it, and what they cost."""
+    if study.undeclared:
+        looked = ", ".join(map(str, study.undeclared))
+        return [
+            f"looked at before with {looked} seeds, which no plan declared: this look rejects only"
+            f" at p {study.level:.4f}, which holds however often one looks"
+        ]
     if not study.looks:
         return []
     plan = ", ".join(map(str, study.looks))
