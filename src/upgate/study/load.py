@@ -124,7 +124,7 @@ def count_undeclared(store: Store, study: Study) -> Study:
     """The study, with the looks that the store's earlier studies took outside its plan.
 
     Earlier is a study whose runs of the primary question are some of this one's: the same recipes
-    on the same data, on fewer seeds, but on enough for an answer. No store is made where there is none.
+    on the same data, on fewer seeds, but on enough for an answer. It makes no store.
     """
     keys, looks = _question(study), []
     for name in list_studies(store) if stored_rows(store, study.task) else ():
