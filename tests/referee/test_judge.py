@@ -13,6 +13,7 @@ from statsmodels.stats.weightstats import ttost_paired
 import upgate
 from upgate.errors import UserError
 from upgate.stats.random_effects import random_effects
+from upgate.stats.two_way import two_way
 
 ASK = {"metric": "accuracy", "group": "model", "baseline": "lstm"}
 
@@ -223,3 +224,30 @@ def test_it_imports_neither_torch_nor_lightning_nor_mlflow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "upgate" in loaded and not loaded & {"torch", "lightning", "mlflow", "hydra"}
+
+
+def test_items_make_the_interval_one_over_seeds_and_items() -> None:
+    rng = np.random.default_rng(3)
+    item = rng.normal(0, 0.05, 40)
+    rows = [
+        (model, seed, f"q{i}", 1 + (model == "gru") * (0.02 + item[i]) + rng.normal(0, 0.01))
+        for model in ("lstm", "gru")
+        for seed in range(7)
+        for i in range(40)
+    ]
+    frame = pd.DataFrame(rows, columns=["model", "seed", "question", "loss"])
+    asked = ASK | {"metric": "loss"}
+    judgement = upgate.judge(frame, **asked, items="question")
+    cells = frame.pivot_table(index=["model", "seed"], columns="question", values="loss")
+    expected = two_way((cells.loc["gru"] - cells.loc["lstm"]).to_numpy(), 0)
+    row = judgement.verdicts.iloc[0]
+    found = [row.effect, row.low, row.high, row.p]
+    assert found == pytest.approx([expected.effect, expected.low, expected.high, expected.p])
+    assert "7 pairs by 40 items, over seeds and items" in judgement.sentence
+    seeds = frame.groupby(["model", "seed"], as_index=False)["loss"].mean()
+    alone = upgate.judge(seeds, **asked).verdicts.iloc[0]
+    assert alone.verdict == "hurts" and row.verdict == "undecided"  # the items disagree
+    with pytest.raises(UserError, match="items needs pairs"):
+        upgate.judge(frame, **asked, items="question", pair="none")
+    with pytest.raises(UserError, match=r"40 rows have model="):
+        upgate.judge(frame, **asked)

@@ -17,17 +17,19 @@ def resolve(question: Question, columns: Sequence[str]) -> Question:
     """The question with the table's own column names. Raises UserError for one not there."""
     if question.pair is None:
         found = [match for name in PAIRS if (match := match_column(name, columns))]
-        taken = {
-            match_column(name, columns) for name in (question.group, question.over or "") if name
-        }
+        used = (question.group, question.over, question.items)
+        taken = {match_column(name, columns) for name in used if name}
         pair = [name for name in found if name not in taken]
     else:
         pair = [find_column("pair", name, columns) for name in question.pair]
+    if question.items and not pair:
+        raise UserError("items needs pairs: name in pair the column of the seeds")
     return replace(
         question,
         metric=find_column("metric", question.metric, columns, reversed(PREFIXES)),
         group=find_column("group", question.group, columns),
         over=find_column("over", question.over, columns) if question.over else None,
+        items=find_column("items", question.items, columns) if question.items else None,
         pair=pair,
         better="lower" if question.direction == "lower" else "higher",
     )

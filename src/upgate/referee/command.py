@@ -61,7 +61,7 @@ def read_table(source: Source, question: Question) -> pd.DataFrame:
         raise UserError(f"mlflow.experiment={source.experiment} has no runs that match")
     found = resolve(question, columns)
     wanted = [found.metric, found.group, *(found.pair or [])]
-    wanted += [found.over] if found.over else []
+    wanted += [name for name in (found.over, found.items) if name]
     if not found.pair:  # what pairing would have bought
         wanted += resolve(replace(question, pair=None), columns).pair or []
     return runs.read(list(dict.fromkeys(wanted)))

@@ -40,6 +40,7 @@ def judge(
     baseline: object,
     pair: str | Sequence[str] | None = None,
     over: str | None = None,
+    items: str | None = None,
     better: str | None = None,
     smallest_effect: float | None = None,
     alpha: float = 0.05,
@@ -49,9 +50,11 @@ def judge(
 
     metric, group, over and pair name columns, with or without MLflow's `params.`, `tags.` and
     `metrics.`. pair: columns whose equal values make a pair; default seed and fold where they
-    exist; "none" judges as unpaired. over: the column of the data sets. A metric of inf, or nan in
-    a row with status FAILED, is a diverged run. smallest_effect: in the metric's units; default 1%
-    of the baseline's mean. test_share: test part of a fold, where folds alone are compared. Raises
+    exist; "none" judges as unpaired. over: the column of the data sets. items: the column of test
+    items, where a row is the loss of one item: the interval is then over seeds and items. A metric
+    of inf, or nan in a row with status FAILED, is a diverged run. smallest_effect: in the metric's
+    units; default 1% of the baseline's mean. test_share: test part of a fold, where folds alone are
+    compared. Raises
     UserError, one sentence, for what cannot be judged.
     """
     question = ask(
@@ -60,6 +63,7 @@ def judge(
         baseline=baseline,
         pair=pair,
         over=over,
+        items=items,
         better=better,
         smallest_effect=smallest_effect,
         alpha=alpha,
@@ -112,8 +116,13 @@ def _judge_pairs(
     if question.over:
         design, each = "over", {}
         for arm, sets in found.items():
-            one = [effects.paired_effect(d, pairs, terms.alpha) for d, pairs in sets.items()]
+            measure = effects.item_effect if question.items else effects.paired_effect
+            one = [measure(d, pairs, terms.alpha) for d, pairs in sets.items()]
             each[arm], combined[arm] = effects.combine(one, terms)
+        given = effects.as_family(each, terms.alpha)
+    elif question.items:
+        design = "items"
+        each = {arm: effects.item_verdict(s[WHOLE], terms) for arm, s in found.items()}
         given = effects.as_family(each, terms.alpha)
     elif folds:
         design = "folds"
@@ -139,7 +148,9 @@ def _arm_pairs(scores: Scores, question: Question, arm: str, notes: list[Note]) 
     made: dict[str, Pairs] = {}
     alone: list[str] = []
     for dataset in datasets(scores):
-        pairs, left = make_pairs(scores, arm, question.baseline, dataset)
+        pairs, left = make_pairs(
+            scores, arm, question.baseline, dataset, question.items is not None
+        )
         alone += [f"{dataset} {unit}".strip() for unit in left]
         if pairs.units:
             made[dataset] = pairs
@@ -169,6 +180,7 @@ def _judged(arm: str, verdict: Verdict, sets: dict[str, Pairs], terms: Terms) ->
         mean=finite_mean(own),
         baseline_mean=finite_mean(base),
         runs=(len(own), len(base)),
+        items=max(pairs.grid.shape[1] for pairs in sets.values()),
         differences=dots,
         reliability=table,
     )
@@ -204,6 +216,7 @@ def _judge_unpaired(
                 mean=finite_mean(own),
                 baseline_mean=finite_mean(base),
                 runs=(len(own), len(base)),
+                items=0,
                 differences={},
                 reliability={},
                 combined=combined.get(arm),

@@ -23,7 +23,8 @@ class Judged:
     """One group against the baseline.
 
     mean, baseline_mean: over the rows that are compared; of the scores that did not diverge.
-    differences: unit -> arm minus baseline, empty where nothing is paired. reliability: data set ->
+    differences: unit -> arm minus baseline, empty where nothing is paired. items: of a run,
+    0 where a row is a run. reliability: data set ->
     numbers, empty where nothing is paired. saved: the share of the interval's width that pairing by
     seed would save, None where it cannot be known.
     """
@@ -33,6 +34,7 @@ class Judged:
     mean: float
     baseline_mean: float
     runs: tuple[int, int]
+    items: int
     differences: dict[str, float]
     reliability: dict[str, tuple[Reliability, str]]
     combined: Combined | None = None
@@ -44,7 +46,7 @@ class Judgement:
     """The answer to a question. A notebook shows the sentence, the picture and the table."""
 
     question: Question
-    design: str  # paired, unpaired, folds or over
+    design: str  # paired, items, unpaired, folds or over
     smallest_effect: float
     arms: list[Judged]
     notes: list[Note]

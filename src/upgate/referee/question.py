@@ -23,8 +23,9 @@ class Question:
 
     pair: columns whose equal values make a pair, the first of them the unit (the rest is averaged
     within it); None: seed and fold, where there are such columns; empty: unpaired. over: the column
-    of the data sets. better: None reads it from the metric's name. smallest_effect: in the metric's
-    units; None: 1% of the baseline's mean. test_share: the test part's share of a fold, for
+    of the data sets. items: the column of the test items, where a row is the loss of one item.
+    better: None reads it from the metric's name. smallest_effect: in the metric's units; None: 1%
+    of the baseline's mean. test_share: the test part's share of a fold, for
     comparisons over folds alone.
     """
 
@@ -33,10 +34,16 @@ class Question:
     baseline: str
     pair: list[str] | None = None
     over: str | None = None
+    items: str | None = None
     better: Better | None = None
     smallest_effect: Positive | None = None
     alpha: Level = 0.05
     test_share: Level | None = None
+
+    @property
+    def cell(self) -> list[str]:
+        """The columns that tell the rows of a group (and data set) apart."""
+        return [*(self.pair or []), *([self.items] if self.items else [])]
 
     @property
     def direction(self) -> str:
@@ -92,6 +99,10 @@ def _check_columns(question: Question) -> None:
     parts = {"metric": question.metric, "group": question.group}
     if question.over:
         parts["over"] = question.over
+    if question.items:
+        parts["items"] = question.items
+        if question.pair == []:
+            raise UserError("items needs pairs: the items of a run are those of its partner")
     parts |= {f"pair {name}": name for name in question.pair or ()}
     seen: dict[str, str] = {}
     for part, column in parts.items():

@@ -42,11 +42,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Scores of an arm and the baseline on the same units of one data set, (units,) each."""
+    """Scores of an arm and the baseline on the same units of one data set, (units,) each.
+
+    grid: differences, (units, items), of the items that every unit has; (units, 0) without items.
+    """
 
     units: list[str]
     arm: Floats
     base: Floats
+    grid: Floats
 
 
 def read_scores(table: pd.DataFrame, question: Question) -> Scores:
@@ -54,7 +58,7 @@ def read_scores(table: pd.DataFrame, question: Question) -> Scores:
     notes: list[Note] = []
     frame = pd.DataFrame({"group": as_text(table[question.group])}, index=table.index)
     frame["over"] = as_text(table[question.over]) if question.over else WHOLE
-    pair = question.pair or []
+    pair = question.cell
     columns = [as_text(table[name]) for name in pair]
     frame["unit"] = columns[0] if columns else WHOLE
     rest = [column.map(lambda v: v, na_action="ignore") for column in columns[1:]]
@@ -150,8 +154,7 @@ def _check_duplicates(frame: pd.DataFrame, question: Question) -> None:
     cell = [f"{short_name(question.group)}={first['group']}"]
     cell += [f"{short_name(question.over)}={first['over']}"] if question.over else []
     values = (first["unit"], *first["within"])
-    pair = question.pair or []
-    cell += [f"{short_name(n)}={v}" for n, v in zip(pair, values, strict=True)]
+    cell += [f"{short_name(n)}={v}" for n, v in zip(question.cell, values, strict=True)]
     raise UserError(
         f"{int(same.sum())} rows have {', '.join(cell)}: name in pair or over what tells them "
         f"apart, or leave out all but one ({len(twice)} rows share their cell)"
@@ -162,7 +165,9 @@ def datasets(scores: Scores) -> list[str]:
     return sorted(scores.frame["over"].unique())
 
 
-def make_pairs(scores: Scores, arm: str, baseline: str, dataset: str) -> tuple[Pairs, list[str]]:
+def make_pairs(
+    scores: Scores, arm: str, baseline: str, dataset: str, items: bool = False
+) -> tuple[Pairs, list[str]]:
     """The pairs of one data set, and the units that have no partner.
 
     Scores are averaged within a unit over the cells that both have.
@@ -178,7 +183,9 @@ def make_pairs(scores: Scores, arm: str, baseline: str, dataset: str) -> tuple[P
     means = [series.loc[both].groupby(units).mean() for series in (own, other)]
     names = sort_naturally(means[0].index)
     arrays = (means[0].loc[names].to_numpy(float), means[1].loc[names].to_numpy(float))
-    return Pairs(names, *arrays), sort_naturally({unit for unit, _ in alone})
+    grid = (own.loc[both] - other.loc[both]).unstack("within").loc[names].dropna(axis=1)
+    cells = grid.to_numpy(float) if items else np.empty((len(names), 0))
+    return Pairs(names, *arrays, cells), sort_naturally({unit for unit, _ in alone})
 
 
 def sort_naturally(names: Sequence[str] | set[str] | pd.Index) -> list[str]:

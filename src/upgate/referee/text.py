@@ -42,7 +42,8 @@ def findings(judgement: Judgement, w: Translator) -> list[str]:
 def remarks(judgement: Judgement, w: Translator) -> list[str]:
     """What the findings stand on, what is unusual, what was left out."""
     said = [_family(judgement, w)]
-    if judgement.design == "paired" and any(arm.verdict.n < FEWEST for arm in judgement.arms):
+    few = any(arm.verdict.n < FEWEST for arm in judgement.arms)
+    if few and judgement.design in ("paired", "items"):
         said.append(w("note_few", fewest=FEWEST))
     for arm in judgement.arms:
         if arm.verdict.label == "undecided" and arm.verdict.more_seeds:
@@ -120,6 +121,8 @@ def design_text(judgement: Judgement, arm: Judged, w: Translator) -> str:
     if judgement.design == "folds":
         return w("design_folds", n=arm.verdict.n)
     units = unit_names(judgement, w)
+    if judgement.design == "items":
+        return w("design_items", n=arm.verdict.n, m=arm.items, units=units)
     if judgement.design == "over":
         return w("design_over", n=arm.verdict.n, units=units)
     return w("design_paired", n=arm.verdict.n, units=units)
