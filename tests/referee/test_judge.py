@@ -251,3 +251,67 @@ def test_items_make_the_interval_one_over_seeds_and_items() -> None:
         upgate.judge(frame, **asked, items="question", pair="none")
     with pytest.raises(UserError, match=r"40 rows have model="):
         upgate.judge(frame, **asked)
+
+
+def by_item(items: list[str], seeds: int = 7, shift: float = 0.02) -> pd.DataFrame:
+    """A row per model, seed and item."""
+    rng = np.random.default_rng(3)
+    rows = [
+        (model, seed, item, 1 + (model == "gru") * shift + rng.normal(0, 0.01))
+        for model in ("lstm", "gru")
+        for seed in range(seeds)
+        for item in items
+    ]
+    return pd.DataFrame(rows, columns=["model", "seed", "item", "loss"])
+
+
+def test_dates_are_items_in_the_order_of_time_with_lags() -> None:
+    days = [f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-30", periods=60)]
+    frame = by_item(days).sample(frac=1, random_state=0)
+    asked = ASK | {"metric": "loss"}
+    judgement = upgate.judge(frame, **asked, items="item")
+    cells = frame.pivot(index=["model", "seed"], columns="item", values="loss")
+    expected = two_way((cells.loc["gru"] - cells.loc["lstm"]).to_numpy(), 12)
+    row = judgement.verdicts.iloc[0]
+    assert [row.low, row.high, row.p] == pytest.approx([expected.low, expected.high, expected.p])
+    assert "7 pairs by 60 dates, over seeds and dates" in judgement.sentence
+    days = frame.assign(item=pd.to_datetime(frame["item"]))
+    assert upgate.judge(days, **asked, items="item").verdicts.iloc[0].p == row.p
+
+
+def test_an_item_of_several_folds_is_one_item_and_one_that_a_run_lacks_is_left_out() -> None:
+    frame = by_item([f"q{i}" for i in range(10)])
+    twice = pd.concat([frame.assign(fold=0), frame.assign(fold=1)], ignore_index=True)
+    asked = ASK | {"metric": "loss", "items": "item"}
+    once = upgate.judge(frame, **asked).verdicts.iloc[0]
+    assert upgate.judge(twice, **asked).verdicts.iloc[0].p == pytest.approx(once.p)
+    lacking = frame.drop(frame.index[(frame["item"] == "q3") & (frame["seed"] == 2)][:1])
+    judgement = upgate.judge(lacking, **asked)
+    without = upgate.judge(frame[frame["item"] != "q3"], **asked).verdicts.iloc[0]
+    assert judgement.verdicts.iloc[0].p == pytest.approx(without.p)
+    assert "left out: 1." in judgement.sentence and "7 pairs by 9 items" in judgement.sentence
+    with pytest.raises(UserError, match="1 items are in every paired run of gru and lstm"):
+        upgate.judge(frame[frame["item"] == "q3"], **asked)
+
+
+def test_a_diverged_run_is_ranked_and_its_interval_is_over_seeds_only() -> None:
+    frame = by_item([f"q{i}" for i in range(10)])
+    frame.loc[(frame["model"] == "gru") & (frame["seed"] == 2), "loss"] = np.inf
+    judgement = upgate.judge(frame, **ASK | {"metric": "loss", "items": "item"})
+    assert judgement.verdicts.iloc[0].diverged == 1
+    assert "Diverged runs: 1." in judgement.sentence
+    assert "7 pairs, over seeds only" in judgement.sentence
+
+
+def test_items_over_several_data_sets_are_a_way_of_noise_in_each() -> None:
+    sets = [by_item([f"q{i}" for i in range(10)]).assign(dataset=name) for name in "abcd"]
+    frame = pd.concat(sets, ignore_index=True)
+    frame["loss"] += (frame["model"] == "gru") * frame["dataset"].map(ord) * 1e-4
+    judgement = upgate.judge(frame, **ASK | {"metric": "loss", "items": "item", "over": "dataset"})
+    assert "4 data sets, over seeds, items and data sets" in judgement.sentence
+    cells = frame[frame["dataset"] == "a"].pivot(
+        index=["model", "seed"], columns="item", values="loss"
+    )
+    expected = two_way((cells.loc["gru"] - cells.loc["lstm"]).to_numpy(), 0)
+    combined = judgement.arms[0].combined
+    assert combined is not None and combined.effects[0].error == pytest.approx(expected.error)

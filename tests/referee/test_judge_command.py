@@ -69,6 +69,7 @@ def test_a_store_is_judged_as_scipy_does(store: str, capsys: pytest.CaptureFixtu
     level = rows["gru"]["level"]  # of Holm's step: another group is asked about too
     assert level == pytest.approx(0.025)
     assert rows["gru"]["low"] == pytest.approx(test.confidence_interval(1 - level).low)
+    assert "97.5% interval" in found["sentence"]
     assert rows["gru"]["verdict"] == "helps" and rows["gru"]["n"] == SEEDS
     assert "Unfinished runs, left out: 1." in found["sentence"]
     assert "Runs without accuracy, left out: 1." in found["sentence"]

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from upgate.errors import UserError
-from upgate.referee.scores import WHOLE, Pairs
+from upgate.referee.scores import Pairs
 from upgate.stats import folds, unpaired
 from upgate.stats.paired import Estimate, Floats, differences, paired
 from upgate.stats.power import holm
 from upgate.stats.random_effects import Outlook, RandomEffects, outlook, random_effects
 from upgate.stats.two_way import equivalence_p, two_way
-from upgate.stats.verdict import BETTER, FEWEST, Verdict
+from upgate.stats.verdict import BETTER, Verdict
 
 FEWEST_EQUIVALENT = 12  # runs of a group, or data sets
 FEWEST_SETS = 3  # data sets: with two, nothing is known about how much they differ
@@ -86,33 +86,6 @@ def fold_verdict(pairs: Pairs, test_share: float | None, terms: Terms) -> Verdic
     )
 
 
-def item_verdict(pairs: Pairs, terms: Terms) -> Verdict:
-    """Seeds and test items together; undecided below six seeds or where a cell diverged."""
-    effect = item_effect(WHOLE, pairs, terms.alpha)
-    if effect.diverged or len(pairs.units) < FEWEST:
-        return _verdict("undecided", effect.estimate, None, effect.estimate.p, effect.diverged)
-    found = two_way(pairs.grid, 0, terms.alpha)
-    p = equivalence_p(found.effect, found.error, found.df, terms.margin)
-    label = _label(effect.estimate, p <= terms.alpha / terms.family, True, terms)
-    return _verdict(label, effect.estimate, None if label == "undecided" else 0, found.p, 0)
-
-
-def item_effect(dataset: str, pairs: Pairs, alpha: float) -> Effect:
-    """The two-way effect of one data set. Raises UserError where no item is common to all."""
-    seeds, items = pairs.grid.shape
-    if items < 2:
-        raise UserError("items: fewer than two items are in every paired run of both groups")
-    diverged = int(np.isinf(pairs.grid).any(axis=1).sum())
-    if diverged:
-        nothing = Estimate(float("nan"), -np.inf, np.inf, 1.0, seeds)
-        return Effect(dataset, nothing, float("inf"), diverged)
-    found = two_way(pairs.grid, 0, alpha)
-    if seeds < 2:
-        return Effect(dataset, Estimate(found.effect, -np.inf, np.inf, 1.0, seeds), np.inf, 0)
-    estimate = Estimate(found.effect, found.low, found.high, found.p, seeds)
-    return Effect(dataset, estimate, found.error, 0)
-
-
 def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | None]:
     """One verdict over data sets, by random effects; undecided where a run diverged."""
     diverged = sum(effect.diverged for effect in effects)
@@ -136,12 +109,15 @@ def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | No
 
 
 def paired_effect(dataset: str, pairs: Pairs, alpha: float) -> Effect:
-    """The mean difference of one data set."""
+    """The mean difference of one data set, over its items too where it has them."""
     d = pair_differences(pairs)
     diverged = int(np.isinf(d).sum())
     if diverged:
         nothing = Estimate(float("nan"), -np.inf, np.inf, 1.0, len(d))
         return Effect(dataset, nothing, float("inf"), diverged)
+    if pairs.items is not None and len(d) > 1:
+        both = two_way(d[:, None] + pairs.items.deviations, pairs.items.lags, alpha)
+        return Effect(dataset, Estimate(*both[:5]), both.error, 0)
     error = float(np.std(d, ddof=1) / np.sqrt(len(d))) if len(d) > 1 else float("inf")
     return Effect(dataset, paired(d, alpha), error, 0)
 

@@ -11,7 +11,7 @@ from upgate.errors import UserError
 from upgate.referee import effects
 from upgate.referee.columns import match_column, resolve, short_name
 from upgate.referee.effects import Combined, Terms
-from upgate.referee.judgement import Judged, Judgement
+from upgate.referee.judgement import Items, Judged, Judgement
 from upgate.referee.question import Question, ask
 from upgate.referee.scores import (
     SHOWN,
@@ -20,6 +20,7 @@ from upgate.referee.scores import (
     Pairs,
     Scores,
     datasets,
+    make_item_pairs,
     make_pairs,
     read_scores,
 )
@@ -51,11 +52,10 @@ def judge(
     metric, group, over and pair name columns, with or without MLflow's `params.`, `tags.` and
     `metrics.`. pair: columns whose equal values make a pair; default seed and fold where they
     exist; "none" judges as unpaired. over: the column of the data sets. items: the column of test
-    items, where a row is the loss of one item: the interval is then over seeds and items. A metric
-    of inf, or nan in a row with status FAILED, is a diverged run. smallest_effect: in the metric's
-    units; default 1% of the baseline's mean. test_share: test part of a fold, where folds alone are
-    compared. Raises
-    UserError, one sentence, for what cannot be judged.
+    items or dates, where a row is the loss of one of them: intervals are then over seeds and items.
+    A metric of inf, or nan in a row with status FAILED, is a diverged run. smallest_effect: in the
+    metric's units; default 1% of the baseline's mean. test_share: test part of a fold, where folds
+    alone are compared. Raises UserError, one sentence, for what cannot be judged.
     """
     question = ask(
         metric=metric,
@@ -116,15 +116,10 @@ def _judge_pairs(
     if question.over:
         design, each = "over", {}
         for arm, sets in found.items():
-            measure = effects.item_effect if question.items else effects.paired_effect
-            one = [measure(d, pairs, terms.alpha) for d, pairs in sets.items()]
+            one = [effects.paired_effect(d, pairs, terms.alpha) for d, pairs in sets.items()]
             each[arm], combined[arm] = effects.combine(one, terms)
         given = effects.as_family(each, terms.alpha)
-    elif question.items:
-        design = "items"
-        each = {arm: effects.item_verdict(s[WHOLE], terms) for arm, s in found.items()}
-        given = effects.as_family(each, terms.alpha)
-    elif folds:
+    elif folds and not question.items:
         design = "folds"
         share = question.test_share
         each = {arm: effects.fold_verdict(s[WHOLE], share, terms) for arm, s in found.items()}
@@ -137,7 +132,8 @@ def _judge_pairs(
             arm: either_collapsed(s[WHOLE].arm, s[WHOLE].base, terms.better)
             for arm, s in found.items()
         }
-        given = verdicts(arrays, terms.margin, terms.alpha, terms.better, collapsed=failed)
+        units = {arm: items for arm, s in found.items() if (items := s[WHOLE].items)}
+        given = verdicts(arrays, terms.margin, terms.alpha, terms.better, units, failed)
     judged = [_judged(arm, given[arm], sets, terms) for arm, sets in found.items()]
     return [replace(one, combined=combined[one.name]) for one in judged], design
 
@@ -148,9 +144,8 @@ def _arm_pairs(scores: Scores, question: Question, arm: str, notes: list[Note]) 
     made: dict[str, Pairs] = {}
     alone: list[str] = []
     for dataset in datasets(scores):
-        pairs, left = make_pairs(
-            scores, arm, question.baseline, dataset, question.items is not None
-        )
+        make = make_item_pairs if question.items else make_pairs
+        pairs, left = make(scores, arm, question.baseline, dataset)
         alone += [f"{dataset} {unit}".strip() for unit in left]
         if pairs.units:
             made[dataset] = pairs
@@ -180,9 +175,21 @@ def _judged(arm: str, verdict: Verdict, sets: dict[str, Pairs], terms: Terms) ->
         mean=finite_mean(own),
         baseline_mean=finite_mean(base),
         runs=(len(own), len(base)),
-        items=max(pairs.grid.shape[1] for pairs in sets.values()),
+        items=_items(sets),
         differences=dots,
         reliability=table,
+    )
+
+
+def _items(sets: dict[str, Pairs]) -> Items | None:
+    """How many items the intervals stand on, over all data sets."""
+    with_items = [pairs for pairs in sets.values() if pairs.items is not None]
+    if not with_items:
+        return None
+    return Items(
+        count=sum(pairs.items.deviations.shape[1] for pairs in with_items if pairs.items),
+        left_out=sum(pairs.left_out for pairs in with_items),
+        dates=all(pairs.dates for pairs in with_items),
     )
 
 
@@ -216,7 +223,6 @@ def _judge_unpaired(
                 mean=finite_mean(own),
                 baseline_mean=finite_mean(base),
                 runs=(len(own), len(base)),
-                items=0,
                 differences={},
                 reliability={},
                 combined=combined.get(arm),

@@ -19,14 +19,22 @@ TEXTS = Path(__file__).with_name("translations.yaml")
 
 
 @dataclass(frozen=True)
+class Items:
+    """The test items that every run was scored on, or dates; left_out: that a run lacks."""
+
+    count: int
+    left_out: int
+    dates: bool
+
+
+@dataclass(frozen=True)
 class Judged:
     """One group against the baseline.
 
     mean, baseline_mean: over the rows that are compared; of the scores that did not diverge.
-    differences: unit -> arm minus baseline, empty where nothing is paired. items: of a run,
-    0 where a row is a run. reliability: data set ->
+    differences: unit -> arm minus baseline, empty where nothing is paired. reliability: data set ->
     numbers, empty where nothing is paired. saved: the share of the interval's width that pairing by
-    seed would save, None where it cannot be known.
+    seed would save, None where it cannot be known. items: None where a row is a run.
     """
 
     name: str
@@ -34,11 +42,11 @@ class Judged:
     mean: float
     baseline_mean: float
     runs: tuple[int, int]
-    items: int
     differences: dict[str, float]
     reliability: dict[str, tuple[Reliability, str]]
     combined: Combined | None = None
     saved: float | None = None
+    items: Items | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Judgement:
     """The answer to a question. A notebook shows the sentence, the picture and the table."""
 
     question: Question
-    design: str  # paired, items, unpaired, folds or over
+    design: str  # paired, unpaired, folds or over
     smallest_effect: float
     arms: list[Judged]
     notes: list[Note]
@@ -61,7 +69,8 @@ class Judgement:
                 key: getattr(arm.verdict, key)
                 for key in ("p", "p_holm", "p_exact", "n", "diverged")
             }
-            | {"more": arm.verdict.more_seeds}
+            | {"more": arm.verdict.more_seeds, "more_data": arm.verdict.more_data}
+            | {"interval_over": arm.verdict.over}
             | {"mean": arm.mean, "baseline_mean": arm.baseline_mean}
             for arm in self.arms
         ]

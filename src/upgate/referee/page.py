@@ -9,7 +9,7 @@ from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
 from upgate.referee.judgement import TEXTS, Judged, Judgement
-from upgate.referee.text import confidence, findings, remarks, signed
+from upgate.referee.text import findings, remarks, signed
 
 MARKS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 LONG = 140  # characters of a sentence that is set smaller
@@ -78,7 +78,6 @@ def _effects(judgement: Judgement, w: Translator) -> Figure:
             "effects_note",
             metric=short_name(question.metric),
             baseline=question.baseline,
-            level=confidence(judgement),
             margin=format_number(margin, 3),
         ),
     )

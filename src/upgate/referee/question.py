@@ -25,8 +25,8 @@ class Question:
     within it); None: seed and fold, where there are such columns; empty: unpaired. over: the column
     of the data sets. items: the column of the test items, where a row is the loss of one item.
     better: None reads it from the metric's name. smallest_effect: in the metric's units; None: 1%
-    of the baseline's mean. test_share: the test part's share of a fold, for
-    comparisons over folds alone.
+    of the baseline's mean. test_share: the test part's share of a fold, for comparisons over folds
+    alone.
     """
 
     metric: str

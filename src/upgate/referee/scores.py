@@ -1,5 +1,6 @@
 """From rows to scores: what a row says, which rows are left out and why, which make a pair."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,13 +10,17 @@ import pandas as pd
 from upgate.errors import UserError, did_you_mean
 from upgate.referee.columns import as_text, short_name
 from upgate.referee.question import Question
-from upgate.stats.paired import Floats
+from upgate.stats.paired import Floats, differences
+from upgate.stats.two_way import date_lags
+from upgate.stats.verdict import Units
 
 LARGEST = 1.79e308  # MLflow's databases store inf as the largest float
 RUNNING = ("RUNNING", "SCHEDULED")
 FAILED = "FAILED"
 WHOLE = ""  # the data set where the question names none
 SHOWN = 5  # values that a sentence lists
+FEWEST_ITEMS = 2
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}(\D|$)")
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,16 @@ class Scores:
 class Pairs:
     """Scores of an arm and the baseline on the same units of one data set, (units,) each.
 
-    grid: differences, (units, items), of the items that every unit has; (units, 0) without items.
+    items: what the test items say beside, where a row is an item's loss. dates: the items are
+    dates. left_out: items that not every run of both groups has.
     """
 
     units: list[str]
     arm: Floats
     base: Floats
-    grid: Floats
+    items: Units | None = None
+    dates: bool = False
+    left_out: int = 0
 
 
 def read_scores(table: pd.DataFrame, question: Question) -> Scores:
@@ -65,18 +73,20 @@ def read_scores(table: pd.DataFrame, question: Question) -> Scores:
     frame["within"] = list(zip(*rest, strict=True)) if rest else [()] * len(frame)
     lacking = pd.concat([column.isna() for column in columns], axis=1).any(axis=1) if pair else None
     frame["score"], keep = _scores(table, question, notes)
+    of = "items" if question.items else "runs"
     for name, missing in ((question.group, frame["group"].isna()), (question.over, _na(frame))):
         if name and (keep & missing).any():
-            notes.append(_left_out(int((keep & missing).sum()), name))
+            notes.append(_left_out(of, int((keep & missing).sum()), name))
             keep &= ~missing
     if lacking is not None and (keep & lacking).any():
-        notes.append(_left_out(int((keep & lacking).sum()), ", ".join(map(short_name, pair))))
+        names = ", ".join(map(short_name, pair))
+        notes.append(_left_out(of, int((keep & lacking).sum()), names))
         keep &= ~lacking
     frame = frame[keep].reset_index(drop=True)
     _check_groups(frame, question)
     if pair:
         _check_duplicates(frame, question)
-    if diverged := int(np.isinf(frame["score"]).sum()):
+    if diverged := _runs(frame[np.isinf(frame["score"])], question):
         notes.append(Note("note_diverged", {"count": diverged}))
     return Scores(frame, notes)
 
@@ -85,8 +95,17 @@ def _na(frame: pd.DataFrame) -> "pd.Series[bool]":
     return frame["over"].isna()
 
 
-def _left_out(count: int, names: str) -> Note:
-    return Note("note_lacking", {"count": count, "column": short_name(names)})
+def _left_out(of: str, count: int, names: str) -> Note:
+    key = "note_rows" if of == "items" else "note_lacking"
+    return Note(key, {"count": count, "column": short_name(names)})
+
+
+def _runs(rows: pd.DataFrame, question: Question) -> int:
+    """How many runs these rows are: a row each, or a row for each of their items."""
+    if not question.items:
+        return len(rows)
+    runs = zip(rows["group"], rows["over"], rows["unit"], rows["within"], strict=True)
+    return len({(group, over, unit, within[:-1]) for group, over, unit, within in runs})
 
 
 def _scores(
@@ -109,8 +128,8 @@ def _scores(
         notes.append(Note("note_unfinished", {"count": int(unfinished.sum())}))
     without = absent & raw.isna() & ~unfinished
     if without.any():
-        name = short_name(question.metric)
-        notes.append(Note("note_lacking", {"count": int(without.sum()), "column": name}))
+        of = "items" if question.items else "runs"
+        notes.append(_left_out(of, int(without.sum()), question.metric))
     keep = ~(unfinished | without)
     bad = raw.isna() & keep
     if bad.any():
@@ -165,9 +184,7 @@ def datasets(scores: Scores) -> list[str]:
     return sorted(scores.frame["over"].unique())
 
 
-def make_pairs(
-    scores: Scores, arm: str, baseline: str, dataset: str, items: bool = False
-) -> tuple[Pairs, list[str]]:
+def make_pairs(scores: Scores, arm: str, baseline: str, dataset: str) -> tuple[Pairs, list[str]]:
     """The pairs of one data set, and the units that have no partner.
 
     Scores are averaged within a unit over the cells that both have.
@@ -183,9 +200,53 @@ def make_pairs(
     means = [series.loc[both].groupby(units).mean() for series in (own, other)]
     names = sort_naturally(means[0].index)
     arrays = (means[0].loc[names].to_numpy(float), means[1].loc[names].to_numpy(float))
-    grid = (own.loc[both] - other.loc[both]).unstack("within").loc[names].dropna(axis=1)
-    cells = grid.to_numpy(float) if items else np.empty((len(names), 0))
-    return Pairs(names, *arrays, cells), sort_naturally({unit for unit, _ in alone})
+    return Pairs(names, *arrays), sort_naturally({unit for unit, _ in alone})
+
+
+def make_item_pairs(
+    scores: Scores, arm: str, baseline: str, dataset: str
+) -> tuple[Pairs, list[str]]:
+    """The same where a row is the loss of one test item of a run.
+
+    Items that a run of either group lacks are left out: every run is scored on the same ones.
+    """
+    own, other = (_cells(scores.of(name), dataset) for name in (arm, baseline))
+    alone = sort_naturally(set(own.index.symmetric_difference(other.index)))
+    names = sort_naturally(own.index.intersection(other.index))
+    if not names:
+        return Pairs([], np.empty(0), np.empty(0)), alone
+    own, other = own.loc[names], other.loc[names]
+    shared = own.columns[own.notna().all()].intersection(other.columns[other.notna().all()])
+    losses = [_by_item(frame[shared]) for frame in (own, other)]
+    items = sorted(losses[0].columns)
+    left_out = len({column[-1] for column in own.columns.union(other.columns)}) - len(items)
+    if len(items) < FEWEST_ITEMS:
+        raise UserError(
+            f"items: {len(items)} items are in every paired run of {arm} and {baseline}; "
+            f"an interval over items needs {FEWEST_ITEMS}"
+        )
+    arrays = [frame[items].to_numpy(float) for frame in losses]
+    arm_scores, base_scores = (values.mean(axis=1) for values in arrays)
+    dates = all(map(DATE.match, items))
+    cells = differences(*arrays)
+    with np.errstate(invalid="ignore"):  # inf - inf: a diverged run, which is ranked instead
+        deviations = cells - cells.mean(axis=1)[:, None]
+    units = Units(deviations, date_lags(len(items)) if dates else 0)
+    return Pairs(names, arm_scores, base_scores, units, dates, left_out), alone
+
+
+def _cells(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """A row per unit, a column per cell within it; nan where there is none."""
+    rows = rows[rows["over"] == dataset]
+    return rows.pivot(index="unit", columns="within", values="score")
+
+
+def _by_item(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with the same item, such as its folds, averaged. Columns: items, as text."""
+    items = [column[-1] for column in cells.columns]
+    if len(set(items)) == len(items):
+        return cells.set_axis(items, axis=1)
+    return cells.T.groupby(items).mean().T
 
 
 def sort_naturally(names: Sequence[str] | set[str] | pd.Index) -> list[str]:

@@ -10,6 +10,10 @@ from upgate.referee.judgement import Judged, Judgement
 from upgate.stats.reliability import Reliability
 from upgate.stats.verdict import FEWEST
 
+DESIGNS = {  # a design without items, with items, with dates
+    "paired": ("design_paired", "design_paired_items", "design_paired_dates"),
+    "over": ("design_over", "design_over_items", "design_over_dates"),
+}
 COLLAPSES = 1  # collapsed units from which a sentence says so
 
 
@@ -21,7 +25,6 @@ def sentence(judgement: Judgement, w: Translator) -> str:
 def findings(judgement: Judgement, w: Translator) -> list[str]:
     """A sentence per group."""
     question = judgement.question
-    level = confidence(judgement)
     return [
         w(
             f"said_{arm.verdict.label}",
@@ -32,7 +35,7 @@ def findings(judgement: Judgement, w: Translator) -> list[str]:
             low=format_number(arm.verdict.low),
             high=format_number(arm.verdict.high),
             margin=format_number(judgement.smallest_effect, 3),
-            level=level,
+            level=confidence(arm.verdict.level),
             design=design_text(judgement, arm, w),
         )
         for arm in judgement.arms
@@ -42,12 +45,12 @@ def findings(judgement: Judgement, w: Translator) -> list[str]:
 def remarks(judgement: Judgement, w: Translator) -> list[str]:
     """What the findings stand on, what is unusual, what was left out."""
     said = [_family(judgement, w)]
-    few = any(arm.verdict.n < FEWEST for arm in judgement.arms)
-    if few and judgement.design in ("paired", "items"):
+    if judgement.design == "paired" and any(arm.verdict.n < FEWEST for arm in judgement.arms):
         said.append(w("note_few", fewest=FEWEST))
     for arm in judgement.arms:
-        if arm.verdict.label == "undecided" and arm.verdict.more_seeds:
-            said.append(w("note_more", arm=arm.name, more=arm.verdict.more_seeds))
+        said += _more(arm, w)
+        if arm.items and arm.items.left_out:
+            said.append(w("note_items", arm=arm.name, count=arm.items.left_out))
         said += _reliability(judgement, arm, w)
         if judgement.design == "over":
             said.append(_new_dataset(arm, w))
@@ -57,10 +60,22 @@ def remarks(judgement: Judgement, w: Translator) -> list[str]:
     return said
 
 
+def _more(arm: Judged, w: Translator) -> list[str]:
+    """What would decide an undecided arm."""
+    if arm.verdict.label != "undecided":
+        return []
+    if arm.verdict.more_seeds:
+        return [w("note_more", arm=arm.name, more=arm.verdict.more_seeds)]
+    if arm.verdict.more_data:
+        return [w("note_more_data", arm=arm.name, times=format_number(arm.verdict.more_data, 2))]
+    return []
+
+
 def _family(judgement: Judgement, w: Translator) -> str:
     if len(judgement.arms) == 1:
         return w("note_primary", alpha=f"{judgement.question.alpha:g}")
-    return w("note_family", count=len(judgement.arms))
+    key = "note_family" if judgement.design == "paired" else "note_family_alone"
+    return w(key, count=len(judgement.arms))
 
 
 def _reliability(judgement: Judgement, arm: Judged, w: Translator) -> list[str]:
@@ -71,7 +86,7 @@ def _reliability(judgement: Judgement, arm: Judged, w: Translator) -> list[str]:
         if found.collapsed >= COLLAPSES:
             low, high = (f"{100 * bound:.0f}" for bound in (found.rate.low, found.rate.high))
             counts = {"count": found.collapsed, "n": found.n}
-            level = confidence(judgement)
+            level = confidence(judgement.question.alpha)
             said.append(w("note_collapsed", arm=name, low=low, high=high, level=level, **counts))
         if found.variance_p <= judgement.question.alpha:
             said.append(_variance(found, name, w))
@@ -121,11 +136,11 @@ def design_text(judgement: Judgement, arm: Judged, w: Translator) -> str:
     if judgement.design == "folds":
         return w("design_folds", n=arm.verdict.n)
     units = unit_names(judgement, w)
-    if judgement.design == "items":
-        return w("design_items", n=arm.verdict.n, m=arm.items, units=units)
-    if judgement.design == "over":
-        return w("design_over", n=arm.verdict.n, units=units)
-    return w("design_paired", n=arm.verdict.n, units=units)
+    n = arm.verdict.n
+    keys = DESIGNS[judgement.design]
+    if arm.items is None or (judgement.design == "paired" and arm.verdict.over == "seeds"):
+        return w(keys[0], n=n, units=units)
+    return w(keys[2 if arm.items.dates else 1], n=n, units=units, m=arm.items.count)
 
 
 def unit_names(judgement: Judgement, w: Translator) -> str:
@@ -142,5 +157,6 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 else text
 
 
-def confidence(judgement: Judgement) -> str:
-    return f"{100 * (1 - judgement.question.alpha):g}"
+def confidence(level: float) -> str:
+    """The interval's percent: 95 at .05, 98.3 at a third of it."""
+    return f"{100 * (1 - level):.3g}"
