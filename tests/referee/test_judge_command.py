@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from upgate import cli
-from upgate.store.foreign import open_runs
+from upgate.store.foreign import ClientRuns, find_experiment, open_client, open_runs
 
 SEEDS = 6
 WORDS = ["metric=accuracy", "group=model", "baseline=lstm"]
@@ -76,7 +76,7 @@ def test_a_store_is_judged_as_scipy_does(store: str, capsys: pytest.CaptureFixtu
     assert "Diverged runs: 1." in found["sentence"]
 
 
-def test_a_filter_goes_through_the_client_to_the_same_numbers(
+def test_a_filter_selects_the_same_runs_as_mlflows_own_search(
     store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = [f"mlflow.uri={store}", "mlflow.experiment=models"]
@@ -84,7 +84,14 @@ def test_a_filter_goes_through_the_client_to_the_same_numbers(
     (row,) = found["verdicts"]
     whole = judged([*source, *WORDS], capsys)["verdicts"][0]
     assert [row["group"], row["p"]] == ["gru", whole["p"]]
-    one, other = open_runs(store, "models"), open_runs(store, "models", "metrics.accuracy > -9")
+    client = open_client(store)
+    experiment = find_experiment(client, store, "models")
+    for text in FILTERS:
+        rows = open_runs(store, "models", text).read(["metrics.accuracy"])
+        searched = ClientRuns(client, experiment, text).read(["metrics.accuracy"])
+        assert sorted(rows["run_id"]) == sorted(searched["run_id"]), text
+        assert 0 < len(rows) < 21 or text == FILTERS[-1]
+    one, other = open_runs(store, "models"), ClientRuns(client, experiment, "")
     assert set(one.columns) == {"params.model", "params.seed", "metrics.accuracy"} | {
         name for name in one.columns if name.startswith("tags.mlflow.")
     }
@@ -95,6 +102,29 @@ def test_a_filter_goes_through_the_client_to_the_same_numbers(
     pd.testing.assert_frame_equal(*frames)
 
 
+FILTERS = (
+    "params.model = 'gru'",
+    "params.model != 'gru' and metrics.accuracy > 0.8",
+    "params.model LIKE 'g%' and params.seed != '2'",
+    "attributes.status = 'FAILED'",
+    "params.model IS NULL",
+    "tags.mlflow.runName IS NOT NULL and params.seed = '6'",
+    "datasets.name = 'a data set that no run has'",
+)
+
+
+def test_a_filter_that_nothing_matches_or_nobody_can_read_is_one_sentence(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text, sentence in (
+        ("params.model = 'rnn'", "has no runs that match mlflow.filter=params.model = 'rnn'"),
+        ("paramz.model = 'gru'", "cannot be read: Invalid entity type 'paramz'"),
+    ):
+        words = [f"mlflow.uri={store}", "mlflow.experiment=models", f"mlflow.filter={text}"]
+        assert cli.main(["judge", *words, *WORDS]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_a_store_is_only_read(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(store.removeprefix("sqlite:///"))
     before = path.read_bytes(), sorted(path.parent.iterdir())
@@ -102,14 +132,15 @@ def test_a_store_is_only_read(store: str, capsys: pytest.CaptureFixture[str]) ->
     assert (path.read_bytes(), sorted(path.parent.iterdir())) == before
 
 
-def test_twenty_thousand_runs_take_less_than_ten_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["mlflow.filter=params.lr = '0.1'"]])
+def test_twenty_thousand_runs_take_less_than_ten_seconds(tmp_path: Path, more: list[str]) -> None:
     """Its processor time, which other tests do not lengthen."""
     from mlflow import MlflowClient
 
     path = tmp_path / "large.db"
     number = MlflowClient(tracking_uri=f"sqlite:///{path}").create_experiment("large")
     fill(path, int(number), 20_000)
-    words = ["judge", f"mlflow.uri=sqlite:///{path}", "mlflow.experiment=large", "--json"]
+    words = ["judge", f"mlflow.uri=sqlite:///{path}", "mlflow.experiment=large", "--json", *more]
     before = os.times()
     done = subprocess.run(
         [sys.executable, "-m", "upgate.cli", *words, "metric=acc", "group=model", "baseline=a"],

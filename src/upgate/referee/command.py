@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
@@ -13,14 +12,14 @@ from upgate.errors import UserError
 from upgate.page.effects import format_p
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
-from upgate.referee.columns import resolve
+from upgate.referee.artifacts import ItemTable, join_items, run_question
+from upgate.referee.columns import match_column, resolve
+from upgate.referee.files import read_file
 from upgate.referee.judge import judge_table
 from upgate.referee.judgement import TEXTS, Judgement
 from upgate.referee.page import judgement_page
 from upgate.referee.question import Question, Source
 from upgate.referee.text import findings, remarks, signed
-
-READERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 
 
 def judge_command(
@@ -29,7 +28,8 @@ def judge_command(
     """Judge, print, and write the page where a file `out` is given."""
     w = Translator(language, TEXTS)
     path = None if out is None else _output(out)
-    judgement = judge_table(read_table(source, question), question)
+    read = read_table(source, question)
+    judgement = judge_table(read.frame, read.question, read.notes)
     if path is not None:
         page = judgement_page(judgement, language, source.name)
         path.write_text(page, encoding="utf-8")
@@ -49,38 +49,38 @@ def _output(name: str) -> Path:
     return path
 
 
-def read_table(source: Source, question: Question) -> pd.DataFrame:
+def read_table(source: Source, question: Question) -> ItemTable:
     """The rows. Raises UserError for a file or store that cannot be read."""
     if source.path:
-        return read_file(source.path)
+        path, shown = Path(source.path), f"data.path={source.path}"
+        if not path.is_file():
+            raise UserError(f"{shown} is not a file")
+        return ItemTable(read_file(path, shown), question, [])
     from upgate.store.foreign import open_runs
 
     runs = open_runs(source.uri, source.experiment, source.filter_string)
     columns = runs.columns
-    if not columns:
-        raise UserError(f"mlflow.experiment={source.experiment} has no runs that match")
-    found = resolve(question, columns)
+    items = question.items
+    if items and match_column(items, columns):  # a row of the store is the loss of one item
+        items = None
+    found = run_question(question, columns) if items else resolve(question, columns)
+    table = runs.read(_wanted(found, columns))
+    if table.empty:
+        limit = f" that match mlflow.filter={source.filter_string}" if source.filter_string else ""
+        raise UserError(f"mlflow.experiment={source.experiment} has no runs{limit}")
+    if not items:
+        return ItemTable(table, question, [])
+    joined = join_items(table, found, source, items)
+    return replace(joined, question=replace(joined.question, better=question.better))
+
+
+def _wanted(found: Question, columns: Sequence[str]) -> list[str]:
+    """The columns that the judgement needs."""
     wanted = [found.metric, found.group, *(found.pair or [])]
     wanted += [name for name in (found.over, found.items) if name]
     if not found.pair:  # what pairing would have bought
-        wanted += resolve(replace(question, pair=None), columns).pair or []
-    return runs.read(list(dict.fromkeys(wanted)))
-
-
-def read_file(name: str) -> pd.DataFrame:
-    """A csv, tsv or parquet file."""
-    path = Path(name)
-    if not path.is_file():
-        raise UserError(f"data.path={name} is not a file")
-    kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if kind not in (*READERS, ".parquet", ".pq"):
-        raise UserError(f"data.path={name} is not a table: give a .csv, .tsv or .parquet file")
-    try:
-        if kind in READERS:
-            return pd.read_csv(path, sep=READERS[kind], encoding="utf-8-sig")
-        return pd.read_parquet(path)
-    except (ValueError, OSError) as error:  # pandas' own errors of a broken file are ValueErrors
-        raise UserError(f"data.path={name} cannot be read: {str(error).splitlines()[0]}") from None
+        wanted += resolve(replace(found, pair=None), columns).pair or []
+    return [name for name in dict.fromkeys(wanted) if name in columns]
 
 
 def show(judgement: Judgement, console: Console, w: Translator) -> None:

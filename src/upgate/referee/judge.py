@@ -72,14 +72,16 @@ def judge(
     return judge_table(table, question)
 
 
-def judge_table(table: pd.DataFrame, question: Question) -> Judgement:
-    """The same for a question that is checked."""
+def judge_table(
+    table: pd.DataFrame, question: Question, read_notes: Sequence[Note] = ()
+) -> Judgement:
+    """The same for a question that is checked; read_notes: what was found while reading."""
     if table.empty:
         raise UserError("there are no rows to judge")
     resolved = resolve(question, [str(column) for column in table.columns])
     scores = read_scores(table, resolved)
     arms = [name for name in scores.groups() if name != resolved.baseline]
-    notes = list(scores.notes)
+    notes = [*read_notes, *scores.notes]
     margin = _smallest_effect(scores, resolved, notes)
     terms = Terms(margin, resolved.alpha, resolved.direction, len(arms))
     if resolved.pair:

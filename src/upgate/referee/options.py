@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from upgate.errors import UserError
 from upgate.referee.question import Question, Source, ask
 
-SOURCES = ("data.path", "mlflow.uri", "mlflow.experiment", "mlflow.filter")
+SOURCES = ("data.path", "mlflow.uri", "mlflow.experiment", "mlflow.filter", "mlflow.artifact")
 KEYS = (*SOURCES, *Question.__dataclass_fields__, "out", "report.language")
 NEEDED = ("metric", "group", "baseline")
 NUMBERS = ("smallest_effect", "alpha", "test_share")
@@ -22,10 +22,13 @@ def read_source(options: Mapping[str, str]) -> Source:
         if key not in options:
             other = "data.path=FILE, or " if not store else ""
             raise UserError(f"{key} is missing: give {other}mlflow.uri=URI mlflow.experiment=NAME")
+    if "mlflow.artifact" in options and "items" not in options:
+        raise UserError("mlflow.artifact needs items=COLUMN, the column of its test items")
     return Source(
         uri=options["mlflow.uri"],
         experiment=options["mlflow.experiment"],
         filter_string=options.get("mlflow.filter", ""),
+        artifact=options.get("mlflow.artifact", ""),
     )
 
 

@@ -73,6 +73,7 @@ class Source:
     uri: str = ""
     experiment: str = ""
     filter_string: str = ""
+    artifact: str = ""  # of each run, a table with a row per test item
 
     @property
     def name(self) -> str:

@@ -1,0 +1,60 @@
+"""Artifacts of anybody's runs: which a run has, and one of them as a local file."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from upgate.errors import UserError
+from upgate.store.connect import SETTINGS, first_line, redact
+
+QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar for each file
+DEPTH = 3  # folders below a run's own that are searched
+
+
+class Artifacts:
+    """The artifacts of one run. location: the run's artifact_uri; store: the URI of its store."""
+
+    def __init__(self, location: str, store: str) -> None:
+        for name, value in (SETTINGS | QUIET).items():
+            os.environ.setdefault(name, value)
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        self._location = location
+        self._repository: Any = self._ask(lambda: get_artifact_repository(location, store))
+
+    def paths(self, suffixes: Sequence[str]) -> list[str]:
+        """Files with one of these suffixes, to a depth of three folders."""
+        return sorted(self._walk(None, tuple(suffixes), DEPTH))
+
+    def has(self, path: str) -> bool:
+        parent = path.rpartition("/")[0] or None
+        return any(info.path == path and not info.is_dir for info in self._list(parent))
+
+    @contextmanager
+    def local(self, path: str) -> Iterator[Path]:
+        """A copy of a file, for as long as it is needed."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(self._ask(lambda: self._repository.download_artifacts(path, folder)))
+
+    def _walk(self, folder: str | None, suffixes: tuple[str, ...], depth: int) -> Iterator[str]:
+        for info in self._list(folder):
+            if info.is_dir and depth:
+                yield from self._walk(info.path, suffixes, depth - 1)
+            elif not info.is_dir and info.path.lower().endswith(suffixes):
+                yield info.path
+
+    def _list(self, folder: str | None) -> list[Any]:
+        found: list[Any] = self._ask(lambda: self._repository.list_artifacts(folder))
+        return found
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """Raises UserError for what no repository answers: each kind has errors of its own."""
+        try:
+            return question()
+        except Exception as error:
+            raise UserError(
+                f"the artifacts at {redact(self._location)} cannot be read: {first_line(error)}"
+            ) from None
