@@ -18,6 +18,7 @@ MADE = re.compile(  # keys that the code puts together
     r"(helps|hurts|equivalent|undecided)$|scale_(log|plain)$|said_\w+|setting_\w+"
     r"|claim_(scores|less|excess|linear|beyond)$|claim_in_\w+"
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
+    r"|over_(dates|items)$"
 )
 
 TERMS = {  # English -> the one Chinese term, and the other words for it that no text uses
