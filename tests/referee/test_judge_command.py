@@ -132,6 +132,61 @@ def test_a_store_is_only_read(store: str, capsys: pytest.CaptureFixture[str]) ->
     assert (path.read_bytes(), sorted(path.parent.iterdir())) == before
 
 
+def test_a_verdict_is_written_to_the_store_only_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    number = client.create_experiment("models", artifact_location=str(tmp_path / "files" / "1"))
+    for model in ("lstm", "lr=0.1"):
+        for seed in range(SEEDS):
+            run = client.create_run(number).info.run_id
+            client.log_param(run, "model", model)
+            client.log_param(run, "seed", seed)
+            client.log_metric(run, "accuracy", accuracy(model[:3], seed))
+            client.set_terminated(run)
+    words = [f"mlflow.uri={uri}", "mlflow.experiment=models", *WORDS]
+    found = judged(words, capsys)
+    assert client.get_experiment_by_name("upgate-judge") is None
+    for _ in range(2):
+        assert cli.main(["judge", *words, "write=true"]) == 0
+        assert "written to the store: experiment upgate-judge, run " in capsys.readouterr().out
+    experiment = client.get_experiment_by_name("upgate-judge")
+    assert experiment.artifact_location == str(tmp_path / "files" / "upgate-judge")
+    written, _ = client.search_runs([experiment.experiment_id])
+    (row,) = found["verdicts"]
+    assert written.info.status == "FINISHED" and written.data.params["baseline"] == "lstm"
+    assert written.data.metrics["lr_0.1/effect"] == pytest.approx(row["effect"])
+    assert written.data.tags["upgate.verdict.lr_0.1"] == row["verdict"]
+    assert written.data.tags["upgate.sentence"] == found["sentence"]
+    files = {file.path for file in client.list_artifacts(written.info.run_id)}
+    assert files == {"judgement.json", "judgement.html"}
+    assert judged(words, capsys) == found  # verdicts are not runs of the experiment
+
+
+def test_a_store_that_takes_no_verdict_is_one_sentence(
+    store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"mlflow.uri={store}", "mlflow.experiment=models", *WORDS, "write=true"]
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert cli.main(["judge", *words]) == 2
+    assert "must be writable" in capsys.readouterr().err
+    monkeypatch.undo()
+    path = Path(store.removeprefix("sqlite:///"))
+    refuse = "create trigger closed before insert on runs begin select raise(abort, 'closed'); end"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(refuse)
+    try:
+        assert cli.main(["judge", *words]) == 2
+        out, err = capsys.readouterr()
+        assert f"write=true: {store} cannot be written (" in err and out == ""
+    finally:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("drop trigger closed")
+
+
 @pytest.mark.parametrize("more", [[], ["mlflow.filter=params.lr = '0.1'"]])
 def test_twenty_thousand_runs_take_less_than_ten_seconds(tmp_path: Path, more: list[str]) -> None:
     """Its processor time, which other tests do not lengthen."""
@@ -264,6 +319,8 @@ def test_a_table_is_judged_and_written_as_a_page(
         (["data.path=runs.csv", "group=model"], "metric is missing"),
         (["metric=accuracy"], "mlflow.uri is missing: give data.path=FILE, or mlflow.uri=URI"),
         (["data.path=a.csv", "mlflow.uri=b"], "data.path and mlflow.uri are two sources"),
+        (["data.path=runs.csv", *WORDS, "write=true"], "write=true writes to an MLflow store"),
+        (["mlflow.uri=a", "mlflow.experiment=b", "write=ture"], "write=ture must be true or false"),
         (["data.path=no.csv", *WORDS], "data.path=no.csv is not a file"),
         (["data.path=runs.csv", *WORDS, "alpha=high"], "alpha=high must be a number"),
         (["data.path=runs.csv", *WORDS, "better=highr"], "did you mean 'higher'?"),

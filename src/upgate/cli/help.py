@@ -50,7 +50,8 @@ judge takes a table or a store, what is compared, and what pairs the runs:
   better=lower|higher   smallest_effect=0.01   alpha=0.05   test_share=0.2 (folds alone)
   items=COLUMN (a row is a run's loss on one test item or date: intervals over seeds and items),
   of a file, or of a table among each run's artifacts [mlflow.artifact=PATH where there are several]
-  [out=page.html] [report.language=en|zh] [--json]
+  [out=page.html] [report.language=en|zh] [--json] [write=true: the verdict becomes a run of the
+  store, in the experiment upgate-judge]
 
 exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sentence says why),
 130 interrupted

@@ -31,6 +31,7 @@ class ItemTable:
     frame: pd.DataFrame
     question: Question
     notes: list[Note]
+    location: str = ""  # of the artifacts of the experiment
 
 
 def run_question(question: Question, columns: list[str]) -> Question:

@@ -20,6 +20,8 @@ from upgate.referee.judgement import TEXTS, Judgement
 from upgate.referee.page import judgement_page
 from upgate.referee.question import Question, Source
 from upgate.referee.text import findings, remarks, signed
+from upgate.referee.write import EXPERIMENT, write_judgement
+from upgate.store.foreign_write import check_writable
 
 
 def judge_command(
@@ -27,9 +29,12 @@ def judge_command(
 ) -> int:
     """Judge, print, and write the page where a file `out` is given."""
     w = Translator(language, TEXTS)
+    if source.write:
+        check_writable(source.uri)
     path = None if out is None else _output(out)
     read = read_table(source, question)
     judgement = judge_table(read.frame, read.question, read.notes)
+    written = _write(judgement, source, read.location, language) if source.write else None
     if path is not None:
         page = judgement_page(judgement, language, source.name)
         path.write_text(page, encoding="utf-8")
@@ -39,7 +44,16 @@ def judge_command(
         show(judgement, Console(), w)
         if path is not None:
             print(path)
+        if written is not None:
+            print(written)
     return 0
+
+
+def _write(judgement: Judgement, source: Source, location: str, language: str) -> str:
+    """Write the verdict to its store; the line that says where."""
+    page = judgement_page(judgement, language, source.name)
+    run = write_judgement(judgement, source, location, page)
+    return f"written to the store: experiment {EXPERIMENT}, run {run}"
 
 
 def _output(name: str) -> Path:
@@ -69,9 +83,10 @@ def read_table(source: Source, question: Question) -> ItemTable:
         limit = f" that match mlflow.filter={source.filter_string}" if source.filter_string else ""
         raise UserError(f"mlflow.experiment={source.experiment} has no runs{limit}")
     if not items:
-        return ItemTable(table, question, [])
+        return ItemTable(table, question, [], runs.location)
     joined = join_items(table, found, source, items)
-    return replace(joined, question=replace(joined.question, better=question.better))
+    asked = replace(joined.question, better=question.better)
+    return replace(joined, question=asked, location=runs.location)
 
 
 def _wanted(found: Question, columns: Sequence[str]) -> list[str]:

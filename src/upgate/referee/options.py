@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from upgate.errors import UserError
+from upgate.errors import UserError, did_you_mean
 from upgate.referee.question import Question, Source, ask
 
 SOURCES = ("data.path", "mlflow.uri", "mlflow.experiment", "mlflow.filter", "mlflow.artifact")
-KEYS = (*SOURCES, *Question.__dataclass_fields__, "out", "report.language")
+KEYS = (*SOURCES, "write", *Question.__dataclass_fields__, "out", "report.language")
 NEEDED = ("metric", "group", "baseline")
+FLAGS = ("true", "false")
 NUMBERS = ("smallest_effect", "alpha", "test_share")
 
 
@@ -16,7 +17,10 @@ def read_source(options: Mapping[str, str]) -> Source:
     store = [key for key in options if key.startswith("mlflow.")]
     if "data.path" in options and store:
         raise UserError(f"data.path and {store[0]} are two sources; give one of them")
+    write = _flag(options.get("write", "false"))
     if "data.path" in options:
+        if write:
+            raise UserError("write=true writes to an MLflow store, and data.path is a table")
         return Source(path=options["data.path"])
     for key in ("mlflow.uri", "mlflow.experiment"):
         if key not in options:
@@ -29,7 +33,14 @@ def read_source(options: Mapping[str, str]) -> Source:
         experiment=options["mlflow.experiment"],
         filter_string=options.get("mlflow.filter", ""),
         artifact=options.get("mlflow.artifact", ""),
+        write=write,
     )
+
+
+def _flag(text: str) -> bool:
+    if text not in FLAGS:
+        raise UserError(f"write={text} must be true or false{did_you_mean(text, FLAGS)}")
+    return text == "true"
 
 
 def read_question(options: Mapping[str, str]) -> Question:

@@ -74,6 +74,7 @@ class Source:
     experiment: str = ""
     filter_string: str = ""
     artifact: str = ""  # of each run, a table with a row per test item
+    write: bool = False  # the verdict, as a run of the store
 
     @property
     def name(self) -> str:
