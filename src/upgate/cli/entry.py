@@ -87,6 +87,8 @@ def main_study(arguments: Arguments) -> int:
     from upgate.study.options import read_study_options
 
     options, rest = read_study_options(overrides)
+    if options.over is not None:
+        return _study_over(overrides, options.over, known)
     compose(rest, known.config_dir)  # a typo answers before torch is imported
     from rich.console import Console
 
@@ -98,6 +100,25 @@ def main_study(arguments: Arguments) -> int:
     from upgate.study.command import study_command
 
     return study_command(overrides, known.config_dir, known.yes, Console(), search_files)
+
+
+def _study_over(overrides: list[str], given: list[str], known: argparse.Namespace) -> int:
+    """`upgate study study.over=...`: several data sets."""
+    from upgate.config.compose import compose
+    from upgate.study.data_sets import TICKERS, common_overrides, read_data_sets
+    from upgate.study.options import read_study_options
+
+    common = read_study_options(common_overrides(overrides, given))[1]
+    if given == [TICKERS]:  # which ones is known when the data are read
+        compose(common, known.config_dir)
+    else:
+        for words in read_data_sets(given, known.config_dir).values():
+            compose([*common, *words], known.config_dir)
+    from rich.console import Console
+
+    from upgate.study.over import over_command
+
+    return over_command(overrides, known.config_dir, known.yes, Console())
 
 
 def main_tune(arguments: Arguments) -> int:

@@ -10,7 +10,6 @@ import pandas as pd
 from upgate.errors import UserError
 from upgate.referee import effects
 from upgate.referee.columns import match_column, resolve, short_name
-from upgate.referee.effects import Combined, Terms
 from upgate.referee.judgement import Items, Judged, Judgement
 from upgate.referee.question import Question, ask
 from upgate.referee.scores import (
@@ -24,6 +23,7 @@ from upgate.referee.scores import (
     make_pairs,
     read_scores,
 )
+from upgate.stats.data_sets import Combined, Terms, as_family
 from upgate.stats.paired import Floats, paired
 from upgate.stats.reliability import Reliability, either_collapsed, reliability
 from upgate.stats.unpaired import welch
@@ -120,12 +120,12 @@ def _judge_pairs(
         for arm, sets in found.items():
             one = [effects.paired_effect(d, pairs, terms.alpha) for d, pairs in sets.items()]
             each[arm], combined[arm] = effects.combine(one, terms)
-        given = effects.as_family(each, terms.alpha)
+        given = as_family(each, terms.alpha)
     elif folds and not question.items:
         design = "folds"
         share = question.test_share
         each = {arm: effects.fold_verdict(s[WHOLE], share, terms) for arm, s in found.items()}
-        given = effects.as_family(each, terms.alpha)
+        given = as_family(each, terms.alpha)
         notes += [] if share else [Note("note_folds")]
     else:
         design = "paired"
@@ -216,7 +216,7 @@ def _judge_unpaired(
         else:
             given[arm] = effects.unpaired_verdict(*_both(scores, arm, question, WHOLE), terms)
     judged = []
-    for arm, verdict in effects.as_family(given, terms.alpha).items():
+    for arm, verdict in as_family(given, terms.alpha).items():
         own, base = (scores.of(name)["score"].to_numpy(float) for name in (arm, question.baseline))
         judged.append(
             Judged(

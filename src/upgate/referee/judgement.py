@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from upgate.page.translations import Translator
-from upgate.referee.effects import Combined
 from upgate.referee.question import Question
 from upgate.referee.scores import Note
 from upgate.serialization import to_json
+from upgate.stats.data_sets import Combined
 from upgate.stats.paired import Interval
 from upgate.stats.reliability import Reliability
 from upgate.stats.verdict import Verdict

@@ -6,6 +6,7 @@ from pathlib import Path
 from upgate.errors import UserError, did_you_mean
 from upgate.page.figure import RunTables
 from upgate.report.article import article_page
+from upgate.report.over import over_page
 from upgate.report.study import study_page
 from upgate.report.texts import report_translator
 from upgate.store.open import open_store
@@ -15,11 +16,14 @@ from upgate.study.analyze import analyze
 from upgate.study.facts import check_claims
 from upgate.study.load import (
     list_experiments,
+    list_overs,
     load_experiment,
+    load_over,
     load_study,
     newest_id,
     table_reader,
 )
+from upgate.study.over_analyze import analyze_over
 from upgate.study.result import Study
 from upgate.study.scores import select_runs
 
@@ -60,7 +64,11 @@ def report_command(options: Mapping[str, str]) -> int:
     name = options.get("study", "latest")
     if name == "latest":
         name = newest_id(store, "experiment" in options)
-    write = write_article if name in list_experiments(store) else write_study
+    write = write_study
+    if name in list_overs(store):
+        write = write_over
+    elif name in list_experiments(store):
+        write = write_article
     print(f"{name}: {write(store, name, path, language)}")
     return 0
 
@@ -86,6 +94,13 @@ def write_article(store: Store, name: str, path: Path, language: str = "en") -> 
         tables[setting] = StoredTables(store, study, rows)
     page = article_page(experiment, results, check_claims(results), tables, language)
     path.write_text(page, encoding="utf-8")
+    return path
+
+
+def write_over(store: Store, name: str, path: Path, language: str = "en") -> Path:
+    """Write the page of a study over several data sets from the store."""
+    result = analyze_over(store, load_over(store, name))
+    path.write_text(over_page(result, language), encoding="utf-8")
     return path
 
 

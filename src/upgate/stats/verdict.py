@@ -76,6 +76,7 @@ class Verdict:
     times the test data would decide; None elsewhere. Both take effect and spread to be as
     observed: with fewer than 6 seeds they are rough. diverged: seeds whose difference is infinite.
     collapsed: seeds that the comparison of means leaves out. over: what the interval is about.
+    error: the standard error of the effect; nan where the test ranks.
     """
 
     label: str
@@ -92,6 +93,7 @@ class Verdict:
     more_data: float | None = None
     collapsed: int = 0
     over: str = "seeds"
+    error: float = np.nan
 
 
 def verdict(
@@ -133,6 +135,7 @@ def verdict(
         collapsed=int(failed.sum()),
         level=alpha,
         over="seeds and units" if both_ways else "seeds",
+        error=fit.error,
     )
 
 

@@ -159,6 +159,7 @@ def to_arm_verdict(name: str, one: Verdict, score: float) -> ArmVerdict:
         collapsed=one.collapsed,
         level=one.level,
         over=one.over,
+        error=one.error,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.console import declined, interrupted, show_failures
+from upgate.console import declined, interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.parents import open_parents
@@ -92,10 +92,12 @@ def run_study(
     store: Store,
     session: Session,
     tags: Mapping[str, str] = NO_EXPERIMENT,
+    brief: bool = False,
 ) -> int:
     """Train what is not done, judge everything, and print it; the exit code.
 
-    tags: of the study's MLflow run, such as the experiment that it belongs to.
+    tags: of the study's MLflow run, such as the experiment that it belongs to. brief: print the
+    sentence alone, and what failed.
     """
     study, console = plan.study, session.console
     folder = study_folder(store, study.id)
@@ -119,7 +121,18 @@ def run_study(
         (folder / "result.json").write_text(result.json(), encoding="utf-8")
         parents.parent.artifact(folder / "result.json")
         log_result(parents, result)
+    if brief:
+        return print_study_briefly(console, result, results)
     return print_study_end(console, result, results, folder)
+
+
+def print_study_briefly(console: Console, result: StudyResult, results: Sequence[Result]) -> int:
+    """What failed, and the sentence; the exit code."""
+    failed = [run for run in results if run.status != "FINISHED"]
+    if failed:
+        show_failures(console, failed)
+    print_lines(console, [result.sentence])
+    return 0 if result.complete else 1
 
 
 def print_study_end(

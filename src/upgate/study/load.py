@@ -16,14 +16,14 @@ from upgate.study.analyze import analyze
 from upgate.study.result import Study, StudyResult
 from upgate.study.scores import Tables
 
-FILE, EXPERIMENT = "study.json", "experiment.json"
+FILE, EXPERIMENT, OVER = "study.json", "experiment.json", "over.json"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Several studies of one command. studies: setting -> the study's id."""
+    """Several studies of one command. studies: setting, or data set -> the study's id."""
 
-    id: str  # such as stock-article-1a2b3c4d
+    id: str  # such as stock-article-1a2b3c4d, stock-over-1a2b3c4d
     task: str
     overrides: list[str] = field(metadata=stored_as("words"))
     studies: dict[str, str]
@@ -48,6 +48,11 @@ def list_experiments(store: Store) -> dict[str, Row]:
     return _parents(store, "experiment")
 
 
+def list_overs(store: Store) -> dict[str, Row]:
+    """The parent runs of the studies over several data sets by id, the newest first."""
+    return _parents(store, "over")
+
+
 def _parents(store: Store, level: str) -> dict[str, Row]:
     rows = [row for row in store.rows() if row.is_parent and row.tags.get("upgate.level") == level]
     return {row.tags[f"upgate.{level}"]: row for row in rows}
@@ -62,6 +67,11 @@ def load_experiment(store: Store, name: str) -> Experiment:
             " upgate study experiment=article makes one"
         )
     return from_json(Experiment, read_or_fetch(store, available[name], name, EXPERIMENT))
+
+
+def load_over(store: Store, name: str) -> Experiment:
+    """The studies over several data sets of that id, which `list_overs` has."""
+    return from_json(Experiment, read_or_fetch(store, list_overs(store)[name], name, OVER))
 
 
 def newest_id(store: Store, experiment: bool = False) -> str:
@@ -89,10 +99,8 @@ def load_study(store: Store, study_id: str) -> Study:
     if study_id == "latest" and available:
         study_id = next(iter(available))
     if study_id not in available:
-        raise UserError(
-            f"there is no study {study_id} in {store.root}{did_you_mean(study_id, available)};"
-            " make study makes one"
-        )
+        hint = did_you_mean(study_id, {**available, **list_overs(store)})
+        raise UserError(f"there is no study {study_id} in {store.root}{hint}; make study makes one")
     return from_json(Study, read_or_fetch(store, available[study_id], study_id, FILE))
 
 

@@ -48,6 +48,8 @@ class StudyOptions:
     primary: str | None = None
     aa: bool = True  # train the baseline on as many other seeds: the noise floor
     zero: bool = True  # train one run with independent updates, which must change nothing
+    # Data sets, each with a study of its own: "data.path=a.csv, data.path=b.csv", and one answer.
+    over: list[str] | None = None
     experiment: Bundle | None = None  # a bundle of studies; also given as experiment=
     yes: bool = False  # go on after the plan without asking
 
@@ -55,7 +57,7 @@ class StudyOptions:
 def read_study_options(overrides: Sequence[str]) -> tuple[StudyOptions, list[str]]:
     """The study's options, checked, and the overrides of training. Raises UserError."""
     own, rest = separate(overrides, OWN, "a study", REFUSED)
-    given = parse_options(own, ALIASES, lists=("study.arms",))
+    given = parse_options(own, ALIASES, lists=("study.arms", "study.over"))
     values = {key.removeprefix("study."): value for key, value in given.items()}
     check_choice("study", values.get("design", "pair"), get_args(Design))
     options = build(StudyOptions, values, "study")
@@ -64,4 +66,7 @@ def read_study_options(overrides: Sequence[str]) -> tuple[StudyOptions, list[str
             "study=arms and study.arms go together, as in"
             ' study=arms study.arms="traditional, upgraded, upgraded clip=none"'
         )
+    if options.over is not None and (options.experiment or options.tune):
+        other = "experiment=article" if options.experiment else f"study.tune={options.tune}"
+        raise UserError(f"study.over and {other} do not go together; give one of them")
     return options, rest

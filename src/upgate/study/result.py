@@ -159,7 +159,8 @@ class ArmVerdict:
     more_data: float | None = None  # where seeds do not limit: how many times the test data
     collapsed: int = 0  # seeds that the comparison of means leaves out
     level: float = 0.05  # of the interval and the test
-    over: str = "seeds"  # what the interval is about: seeds, or seeds and units
+    over: str = "seeds"  # what the interval is about: seeds, seeds and units, or data sets
+    error: float = math.nan  # standard error of the effect; nan where the test ranks
 
 
 @dataclass(frozen=True)

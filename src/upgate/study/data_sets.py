@@ -1,0 +1,96 @@
+"""The data sets of `study.over`: from what the user types to the overrides of each.
+
+Imports nothing heavy: a typo is answered at once.
+"""
+
+from collections.abc import Sequence
+from glob import glob
+from itertools import combinations
+from pathlib import Path
+
+from upgate.config.choices import choices
+from upgate.errors import UserError, did_you_mean, nearest
+
+TICKERS = "tickers"  # in place of data sets: each ticker of the panel
+TICKER_KEY = "data.tickers"
+OWN = ("data", "split")  # groups that may differ between data sets; all else is common to them
+EXAMPLE = 'study.over="data.path=a.csv, data.path=b.csv"'
+
+
+def read_data_sets(
+    given: Sequence[str], config_dir: str | None, tickers: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """Name -> overrides of each data set.
+
+    given: overrides; short for data=NAME and data.path=FILE are the name and the file alone; a name
+    with * stands for all files that match. tickers: what the word `tickers` stands for. Raises
+    UserError for what is neither, and for fewer than two.
+    """
+    if list(given) == [TICKERS]:
+        words = [[f"{TICKER_KEY}=[{ticker}]"] for ticker in tickers]
+    else:
+        words = [one for item in given for one in read_item(item, config_dir)]
+    if len(words) < 2:
+        only = f" {' '.join(words[0])}" if words else ""
+        raise UserError(
+            f"study.over={','.join(given)} is one data set{only}; name at least two, as in"
+            f" {EXAMPLE}, or leave it out"
+        )
+    for one, other in combinations(words, 2):
+        if one == other:
+            raise UserError(f"study.over names {' '.join(one)} twice; name each data set once")
+    return dict(zip(name_data_sets(words), words, strict=True))
+
+
+def read_item(item: str, config_dir: str | None) -> list[list[str]]:
+    """The overrides of the data sets that one item of the list stands for. Raises UserError."""
+    words = item.split()
+    if "=" not in item:
+        return [[override] for override in read_short(item, config_dir)]
+    for word in words:
+        key, equals, _ = word.partition("=")
+        group = key.partition(".")[0]
+        if not equals or group not in OWN:
+            hint = f", did you mean '{near}'?" if (near := nearest(group, OWN)) else ";"
+            raise UserError(
+                f"study.over: {word} does not choose data{hint} a data set is given by data=...,"
+                " data.KEY=... or split.KEY=..., and all else once, outside study.over"
+            )
+    return [words]
+
+
+def read_short(item: str, config_dir: str | None) -> list[str]:
+    """The overrides that a name without `=` stands for. Raises UserError."""
+    known = choices("data", config_dir)
+    if item in known:
+        return [f"data={item}"]
+    if "*" in item or "?" in item:
+        paths = sorted(glob(item))  # noqa: PTH207 (a name may be absolute)
+        if not paths:
+            raise UserError(f"study.over={item}: no file has such a name")
+        return [f"data.path={path}" for path in paths]
+    if Path(item).exists():
+        return [f"data.path={item}"]
+    raise UserError(
+        f"study.over: {item} is neither a file nor a choice of data"
+        f"{did_you_mean(item, [*known, TICKERS])}"
+    )
+
+
+def name_data_sets(words: Sequence[Sequence[str]]) -> list[str]:
+    """A short name of each: what it does not share with all others, without the one common key."""
+    shared = set(words[0]).intersection(*words[1:])
+    own = [[word for word in one if word not in shared] for one in words]
+    names = [" ".join(one) or "the same" for one in own]
+    keys = {word.partition("=")[0] for one in own for word in one}
+    if len(keys) == 1 and all(len(one) == 1 for one in own):
+        names = [one[0].partition("=")[2].strip("[]\"'") for one in own]
+        short = [Path(name).name for name in names]
+        names = short if len(set(short)) == len(short) else names
+    return names if len(set(names)) == len(names) else [" ".join(one) for one in words]
+
+
+def common_overrides(overrides: Sequence[str], given: Sequence[str]) -> list[str]:
+    """The overrides that hold for every data set, options of the study among them."""
+    left_out = ["study.over", *([TICKER_KEY] if list(given) == [TICKERS] else [])]
+    return [one for one in overrides if one.partition("=")[0] not in left_out]

@@ -1,0 +1,203 @@
+"""`upgate study study.over=...`: an ordinary study on each of several data sets, and one answer.
+
+Each study has its own id, runs and result, and can also be run by itself; what is done is not done
+again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from upgate.config.run_config import compose_config
+from upgate.console import new_table, print_lines
+from upgate.errors import UserError
+from upgate.experiment.records import stored_rows
+from upgate.experiment.session import Session, job_store, proceed, repeat_commands
+from upgate.experiment.timing import format_duration
+from upgate.run.console_tables import show_data
+from upgate.run.datasets import Datasets
+from upgate.run.provenance import provenance
+from upgate.serialization import to_json
+from upgate.store.connect import redact
+from upgate.store.record import PARENT
+from upgate.store.run import Run
+from upgate.store.store import Store
+from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
+from upgate.study.command import run_study
+from upgate.study.data_sets import TICKERS, common_overrides, read_data_sets
+from upgate.study.load import OVER, Experiment, count_undeclared, study_folder
+from upgate.study.options import read_study_options
+from upgate.study.over_analyze import analyze_over
+from upgate.study.over_result import OverResult
+from upgate.study.over_text import over_rows, print_over
+from upgate.study.plan import Plan, plan_study
+
+RESULT, TABLE = "result.json", "data_sets.csv"
+
+
+def over_command(
+    overrides: Sequence[str], config_dir: str | None, yes: bool, console: Console
+) -> int:
+    """One plan for all data sets, then each study, then the answer over all; the exit code.
+
+    1 where a run failed in any study. Raises UserError.
+    """
+    session = Session(console, Datasets(), config_dir)
+    with console.status("planning"):
+        plans = plan_over(overrides, session)
+    for plan in plans.values():
+        show_data(console, plan.jobs[0], session.datasets)
+    first = next(iter(plans.values()))
+    store = job_store(first.jobs[0])
+    plans = {
+        name: replace(plan, study=count_undeclared(store, plan.study))
+        for name, plan in plans.items()
+    }
+    with console.status("trying every recipe out for two steps"):
+        rows = stored_rows(store, first.study.task)
+        budgets = {
+            name: estimate_study(plan, rows, session.datasets, console)
+            for name, plan in plans.items()
+        }
+    print_over_plan(console, plans, budgets)
+    nothing_to_do = not any(budget.seconds for budget in budgets.values())
+    experiment = name_over(overrides, config_dir, plans)
+    return proceed(
+        console,
+        "study",
+        store,
+        nothing_to_do or yes or first.options.yes,
+        lambda: run_over(experiment, plans, budgets, store, session),
+    )
+
+
+def plan_over(overrides: Sequence[str], session: Session) -> dict[str, Plan]:
+    """The study of each data set, by its name. Raises UserError for two that hold the same data."""
+    given = read_study_options(overrides)[0].over or []
+    common = common_overrides(overrides, given)
+    tickers = list_tickers(overrides, session) if given == [TICKERS] else []
+    words = read_data_sets(given, session.config_dir, tickers)
+    plans = {
+        name: plan_study([*common, *own], session.config_dir, session.datasets)
+        for name, own in words.items()
+    }
+    for (one, plan), (other, same) in combinations(plans.items(), 2):
+        if plan.study.id == same.study.id:
+            raise UserError(f"study.over: {one} and {other} hold the same data; name one of them")
+    return plans
+
+
+def list_tickers(overrides: Sequence[str], session: Session) -> list[str]:
+    """The tickers of the data that the overrides choose. Raises UserError where there are none."""
+    rest = read_study_options(overrides)[1]
+    config = compose_config(rest, session.config_dir)
+    table = session.datasets.table(config.task.name, config.data)
+    frame = getattr(table, "table", pd.DataFrame())
+    if "ticker" not in frame:
+        raise UserError(f"study.over={TICKERS}: {table.source} has no tickers; name the data sets")
+    return [str(ticker) for ticker in frame["ticker"].unique()]
+
+
+def print_over_plan(
+    console: Console, plans: Mapping[str, Plan], budgets: Mapping[str, StudyBudget]
+) -> None:
+    """The plan of the first study, which holds for all; then each data set's runs and time."""
+    name, first = next(iter(plans.items()))
+    print_lines(console, [f"on each of {len(plans)} data sets the same study; on {name}:"])
+    print_study_plan(console, first, budgets[name])
+    table = new_table("all data sets", "data set", "study", "runs", "to do", "about", left=2)
+    for name, plan in plans.items():
+        budget = budgets[name]
+        runs, left = len(plan.arm_of), len(budget.seconds)
+        duration = format_duration(sum(budget.seconds.values()))
+        table.add_row(Text(name), plan.study.id, str(runs), str(left), duration)
+    console.print(table)
+    runs = sum(len(plan.arm_of) for plan in plans.values())
+    left = sum(len(budget.seconds) for budget in budgets.values())
+    duration = format_duration(sum(sum(one.seconds.values()) for one in budgets.values()))
+    lines = [f"all data sets: {runs} runs, {runs - left} done and {left} to do; about {duration}"]
+    study = first.study
+    lines.append(
+        f"primary question: {study.primary_arm} against {study.baseline}, over the data sets and on"
+        " a new one, by random effects"
+    )
+    print_lines(console, lines)
+
+
+def name_over(
+    overrides: Sequence[str], config_dir: str | None, plans: Mapping[str, Plan]
+) -> Experiment:
+    """The record, its id a hash of its studies' ids."""
+    task = next(iter(plans.values())).study.task
+    studies = {name: plan.study.id for name, plan in plans.items()}
+    digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
+    name = f"{task}-over-{digest[:8]}"
+    return Experiment(
+        id=name,
+        task=task,
+        overrides=[redact(override) for override in overrides],
+        studies=studies,
+        commands=repeat_commands("study", overrides, config_dir, name),
+    )
+
+
+def run_over(
+    experiment: Experiment,
+    plans: Mapping[str, Plan],
+    budgets: Mapping[str, StudyBudget],
+    store: Store,
+    session: Session,
+) -> int:
+    """The studies below one MLflow run, and the answer over them; the exit code."""
+    console, folder = session.console, study_folder(store, experiment.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OVER).write_text(to_json(experiment), encoding="utf-8")
+    tags = {"upgate.level": "over", "upgate.over": experiment.id}
+    name = f"study over {len(plans)} data sets {experiment.id}"
+    with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
+        parent.artifact(folder / OVER)
+        below = {"upgate.experiment": experiment.id, PARENT: parent.id}
+        codes = []
+        for data_set, plan in plans.items():
+            print_lines(console, ["", f"{data_set}: {plan.study.id}"])
+            code = run_study(plan, budgets[data_set], store, session, below, brief=True)
+            if code == 130:
+                parent.finish("KILLED")
+                return code
+            codes.append(code)
+        result = analyze_over(store, experiment)
+        (folder / RESULT).write_text(result.json(), encoding="utf-8")
+        over_rows(result).to_csv(folder / TABLE, index=False)
+        log_over(parent, result)
+        for file in (RESULT, TABLE):
+            parent.artifact(folder / file)
+        parent.finish("FAILED" if any(codes) else "FINISHED")
+    print_over(console, result)
+    last = [
+        f"in {folder}: {OVER}, {RESULT}, {TABLE}",
+        f"next: {experiment.commands[-1]}, or make ui",
+    ]
+    print_lines(console, last)
+    return max(codes)
+
+
+def log_over(parent: Run, result: OverResult) -> None:
+    """The answer's numbers, sentence and verdict."""
+    question, one, new = result.question, result.together, result.new
+    numbers = {"data_sets": float(len(result.sets)), "seconds": result.seconds}
+    if one is not None:
+        for key in ("effect", "low", "high"):
+            name = key if key == "effect" else f"effect_{key}"
+            numbers[name] = question.shown(getattr(one, key))
+        numbers["p"] = one.p
+    if new is not None:
+        numbers |= {f"new/{key}": getattr(new, key) for key in ("better", "equivalent", "worse")}
+        numbers |= {f"new/{key}": question.shown(getattr(new, key)) for key in ("low", "high")}
+    parent.log(numbers)
+    parent.tag({"upgate.sentence": result.sentence, "upgate.verdict": one.verdict if one else ""})
