@@ -12,6 +12,7 @@ import pytest
 
 from helpers.store import free_port, fresh, points
 from upgate.errors import UserError
+from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate
 from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
@@ -48,6 +49,31 @@ def test_many_processes_make_one_store(tmp_path: Path) -> None:
     assert {(row.status, row.metrics["a"]) for row in rows} == {("FINISHED", 49)} and len(rows) == 3
     assert all(points(store, row.run_id, "a") == [(i, i) for i in range(50)] for row in rows)
     assert len(store.client.search_experiments()) == 2  # MLflow's default and ours
+
+
+def test_the_kept_tables_are_those_of_mlflows_migrations(tmp_path: Path) -> None:
+    """bench/mlflow_tables.py writes them again after MLflow was upgraded."""
+    from mlflow import __version__ as version
+
+    kept, migrated = tmp_path / "kept.db", tmp_path / "migrated.db"
+    migrate(migrated, tmp_path)
+    tables = TABLES.read_text(encoding="utf-8")
+    assert tables.startswith(f"-- MLflow {version}, ")
+    copy_tables(kept, tables, tmp_path)
+    assert statements(kept) == statements(migrated)
+    columns = "experiment_id, name, artifact_location, lifecycle_stage, workspace"
+    for table in (f"select {columns} from experiments", "select * from workspaces"):
+        assert query(kept, table) == query(migrated, table)
+
+
+def statements(path: Path) -> list[str]:
+    """The lines that make a database; MLflow orders the constraints of a table by chance."""
+    return sorted(line.strip().rstrip(",") for line in dump_tables(path).splitlines())
+
+
+def query(path: Path, text: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(text).fetchall()
 
 
 def test_an_older_schema_is_brought_up_to_date_and_kept(tmp_path: Path) -> None:

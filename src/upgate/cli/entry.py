@@ -1,6 +1,7 @@
 """The `upgate` command. Imports nothing heavy: help and every typo answer at once."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,7 @@ def main(argv: Arguments | None = None) -> int:
         print(HELP, end="")
         return 0
     command, *rest = arguments
+    gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage
     try:
         if command not in COMMANDS:
             raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
@@ -32,6 +34,8 @@ def main(argv: Arguments | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    finally:
+        gc.enable()
 
 
 def main_train(arguments: Arguments) -> int:

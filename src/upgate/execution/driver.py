@@ -4,6 +4,7 @@ Stored results are taken over; the other jobs are submitted as slots come free, 
 runs that are compared with it. Each start and end of a run is reported to a listener, if any.
 """
 
+import gc
 import signal
 import threading
 from collections import Counter
@@ -56,6 +57,8 @@ def execute(
     """
     if not jobs:
         return []
+    gc.freeze()  # what is imported stays; a collection need not look at it
+    gc.enable()  # the command line imports without it
     with ExitStack() as stack:
         if executor is None:
             executor = stack.enter_context(_open_configured(jobs, fetch, store, console))

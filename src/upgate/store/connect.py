@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ SETTINGS = {
 }
 # credentials in a URI, also in the middle of a sentence
 SECRET = re.compile(r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+")
+TABLES = Path(__file__).with_name("mlflow_tables.sql")  # bench/mlflow_tables.py writes it
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
@@ -139,6 +141,7 @@ def connect_sqlite(path: Path, artifacts: Path) -> Any:
     with FileLock(f"{path}.lock"):
         if not path.exists():
             make_sqlite(path, artifacts)
+            made_by.write_text(version)
         check_sqlite(path)
         if not made_by.exists() or made_by.read_text() != version:
             upgrade_sqlite(path)
@@ -147,15 +150,46 @@ def connect_sqlite(path: Path, artifacts: Path) -> Any:
 
 
 def make_sqlite(path: Path, artifacts: Path) -> None:
-    """Create the database under another name first: a kill meanwhile leaves no incomplete file."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    """Create the database under another name first: a kill meanwhile leaves no incomplete file.
+
+    The tables of the version for which they are kept are copied: to migrate takes two CPU seconds.
+    """
+    from mlflow import __version__ as version
 
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    # this makes the default experiment too
-    store = SqlAlchemyStore(f"sqlite:///{new}", str(artifacts))  # type: ignore[no-untyped-call]
-    store.engine.dispose()
+    tables = TABLES.read_text(encoding="utf-8")
+    if tables.startswith(f"-- MLflow {version},"):
+        copy_tables(new, tables, artifacts)
+    else:
+        migrate(new, artifacts)
     new.replace(path)
+
+
+def copy_tables(path: Path, tables: str, artifacts: Path) -> None:
+    """A new database of these tables, with the default experiment that MLflow makes too."""
+    now = int(1000 * time.time())
+    place = f"{artifacts}/0"
+    row = (0, "Default", place, "active", now, now, "default")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(tables)
+        connection.execute("insert into experiments values (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.commit()
+
+
+def migrate(path: Path, artifacts: Path) -> None:
+    """A new database by MLflow's own migrations, with the default experiment."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"sqlite:///{path}", str(artifacts))  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+
+
+def dump_tables(path: Path) -> str:
+    """A database as SQL text, without its experiments."""
+    with closing(sqlite3.connect(path)) as connection:
+        lines = list(connection.iterdump())
+    return "\n".join(one for one in lines if not one.startswith('INSERT INTO "experiments"')) + "\n"
 
 
 def check_sqlite(path: Path) -> None:
