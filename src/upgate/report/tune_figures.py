@@ -82,7 +82,9 @@ def _curve(search: Search, arm: ArmResult, kind: str) -> Line:
     def metric(losses: Sequence[float]) -> Floats:
         return np.array([search.metric_of(x) if x < math.inf else math.nan for x in losses])
 
-    mean, low, high = metric(arm.curve.mean), metric(arm.curve.low), metric(arm.curve.high)
+    mean = metric(arm.curve.mean)
+    ends = (metric(arm.curve.low), metric(arm.curve.high))  # the band is shorter than the line
+    low, high = (np.append(end, np.full(len(mean) - len(end), np.nan)) for end in ends)
     trials = np.arange(1.0, len(mean) + 1)
     return Line(arm.name, kind, trials, mean, np.fmin(low, high), np.fmax(low, high))
 
