@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -17,7 +18,8 @@ from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
 from upgate.experiment.progress import RunProgress
-from upgate.experiment.records import looks_lines
+from upgate.experiment.records import finished_runs, looks_lines
+from upgate.experiment.session import Session
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.console_tables import show_data, show_run, show_runs
 from upgate.run.datasets import Datasets
@@ -28,6 +30,17 @@ from upgate.run.train import dry_run
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
+from upgate.tune.find_rates import (
+    count_done,
+    describe_plan,
+    plan_rates,
+    search_rates,
+    wants_search,
+    without_auto,
+)
+
+# Overrides that no search of a learning rate depends on.
+NO_QUESTION = re.compile(r"(seed|fold|twin|root|cache)=|executor[.=]")
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,8 @@ def train_command(
     Raises UserError for every fault of data or configuration before the first training.
     """
     datasets = Datasets()
-    plan = plan_training(overrides, multirun, config_dir, datasets)
+    singles = expand(overrides, multirun, config_dir)
+    plan = plan_training([without_auto(single) for single in singles], config_dir, datasets)
     first = plan.requested[0].config
     check_shared_settings(plan.requested)
     for job in plan.jobs:
@@ -57,15 +71,64 @@ def train_command(
     store = Store(Path(first.root).resolve())
     store.prepare()
     store.reconcile()
+    session = Session(console, datasets, config_dir)
+    try:
+        plan = search_first(singles, plan, store, session)
+    except Interrupted:
+        return interrupted(console)
     return _train(plan, datasets, store, console)
 
 
-def plan_training(
-    overrides: Sequence[str], multirun: bool, config_dir: str | None, datasets: Datasets
+def search_first(
+    singles: Sequence[list[str]], plan: TrainPlan, store: Store, session: Session
 ) -> TrainPlan:
-    """The jobs of a command line. A twin that is requested itself counts as requested."""
-    singles = expand(overrides, multirun, config_dir)
+    """The plan with the learning rates that optimizer.lr=auto finds; as it is without any.
+
+    A twin keeps the traditional recipe's own rate. Raises Interrupted and UserError.
+    """
+    names = name_recipes(singles, plan.requested)
+    wanting = {
+        name: without_auto(single)
+        for name, single in zip(names, singles, strict=True)
+        if wants_search(single)
+    }
+    if not wanting:
+        return plan
+    rates = plan_rates(list(wanting.items()), (job.spec.seed for job in plan.requested), session)
+    rows = store.rows(task=plan.requested[0].spec.task.name)
+    done = count_done(rates, finished_runs(rows), session)
+    print_lines(session.console, describe_plan(rates, done))
+    found = search_rates(rates, store, session)
+    resolved, notes = [], []
+    for name, single in zip(names, singles, strict=True):
+        rate = found[name] if wants_search(single) else None
+        resolved.append([*without_auto(single), rate.override] if rate else list(single))
+        notes.append(rate.text() if rate else "")
+    return plan_training(resolved, session.config_dir, session.datasets, notes)
+
+
+def name_recipes(singles: Sequence[Sequence[str]], jobs: Sequence[Job]) -> list[str]:
+    """A name for each run's recipe; all overrides where recipe and parts alone are ambiguous."""
+    texts = []
+    for single in singles:
+        texts.append(" ".join(one for one in single if not NO_QUESTION.match(one)))
+    short = [" ".join([job.recipe, *job.changes]) for job in jobs]
+    return short if len(set(short)) == len(set(texts)) else texts
+
+
+def plan_training(
+    singles: Sequence[Sequence[str]],
+    config_dir: str | None,
+    datasets: Datasets,
+    rate_searches: Sequence[str] = (),
+) -> TrainPlan:
+    """The jobs of the overrides of each run. A twin that is requested itself counts as requested.
+
+    rate_searches: for each run the record of its learning rate's search, empty for none.
+    """
     pairs = [make_pair(single, datasets, config_dir) for single in singles]
+    for i, note in enumerate(rate_searches):
+        pairs[i] = replace(pairs[i][0], rate_search=note), pairs[i][1]
     requested = [job for job, _ in pairs]
     by_key = {job.spec.key: job for job in requested}
     jobs: list[Job] = []

@@ -26,8 +26,9 @@ class Job:
     changes: tuple[str, ...]  # the overrides that changed the recipe's parts
     config: RunConfig
     twin: str = ""  # key of the twin, if one is wanted
-    role: str = "run"  # run, or twin: trained for another run's sake
+    role: str = "run"  # run; twin: trained for another run's sake; rate: a trial of its search
     parent: str = ""  # id of the MLflow run above it; else the command's
+    rate_search: str = ""  # JSON of the search that found its learning rate, if one did
 
     @property
     def name(self) -> str:
@@ -88,7 +89,9 @@ def _prefixed(prefix: str, knobs: Knobs) -> dict[str, Value]:
 
 def make_tags(job: Job, table: Table) -> dict[str, str]:
     """The tags of a job's run in MLflow."""
+    searched = {"upgate.rate_search": job.rate_search} if job.rate_search else {}
     return {
+        **searched,
         "upgate.recipe": job.recipe,
         "upgate.changes": json.dumps(job.changes, ensure_ascii=False),
         "upgate.seed": str(job.spec.seed),

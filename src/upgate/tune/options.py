@@ -66,6 +66,11 @@ class TuneOptions:
 def read_tune_options(overrides: Sequence[str]) -> tuple[TuneOptions, list[str]]:
     """The search's options, checked, and the overrides of training. Raises UserError."""
     own, rest = separate(overrides, OWN, "a search", REFUSED)
+    if "optimizer.lr=auto" in rest:
+        raise UserError(
+            "optimizer.lr=auto is for train and study; a search has a range for it, and"
+            " tune.only=[optimizer.lr] searches that alone"
+        )
     for option in own:
         key = option.partition("=")[0]
         if key in EXAMPLE:
