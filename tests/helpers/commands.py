@@ -19,7 +19,7 @@ NOT_RUN = {
 }
 TRAINS = {  # commands that take the small budget, and what makes them short
     "train": [],
-    "study": ["study.seeds=1", "study.aa=false", "study.zero=false"],
+    "study": ["study.seeds=1", "study.aa=false", "study.zero=false", "study.rates=given"],
     "tune": ["tune.trials=2", "tune.folds=2", "tune.top=0"],
 }
 SMALL = [

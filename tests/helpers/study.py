@@ -25,6 +25,8 @@ def tiny(root: Path, *words: str) -> list[str]:
         if any(word.startswith("trainer.max_epochs") for word in words)
         else ["trainer.max_epochs=1"]
     )
+    if not any(word.startswith(("study.rates", "experiment=")) for word in words):
+        more.append("study.rates=given")  # tests that count runs; test_study_rates.py searches them
     return small(*words, *more, *places(root))
 
 

@@ -154,7 +154,7 @@ def test_the_words_reach_every_study_and_the_split_those_that_have_one() -> None
     assert {"split=walk_forward", "split.folds=2", "study.folds=[1]"} <= set(asked["return"])
     assert "split=walk_forward" in settings(["experiment=article"], None)["volatility"]
     assert settings(["experiment=article", "task=sentiment", "split.test=0.3"], None) == {
-        "reviews": ["task=sentiment", "split.test=0.3"]
+        "reviews": ["task=sentiment", "split.test=0.3", "study.rates=given"]
     }
 
 
@@ -269,6 +269,10 @@ def test_reviews_end_to_end(tmp_path: Path) -> None:
         (
             ["experiment=article", "study=parts"],
             "study=parts cannot be given to experiment=article",
+        ),
+        (
+            ["experiment=article", "study.rates=auto"],
+            "study.rates=auto cannot be given to experiment=article",
         ),
         (["experiment=article", "optimizer.lrr=1"], "unknown key optimizer.lrr"),
     ],

@@ -31,8 +31,8 @@ from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 from upgate.tune.find_rates import (
-    count_done,
     describe_plan,
+    known_rates,
     plan_rates,
     search_rates,
     wants_search,
@@ -96,9 +96,9 @@ def search_first(
         return plan
     rates = plan_rates(list(wanting.items()), (job.spec.seed for job in plan.requested), session)
     rows = store.rows(task=plan.requested[0].spec.task.name)
-    done = count_done(rates, finished_runs(rows), session)
-    print_lines(session.console, describe_plan(rates, done))
-    found = search_rates(rates, store, session)
+    known = known_rates(rates, finished_runs(rows), session)
+    print_lines(session.console, describe_plan(rates, len(known)))
+    found = search_rates(rates, known, store, session)
     resolved, notes = [], []
     for name, single in zip(names, singles, strict=True):
         rate = found[name] if wants_search(single) else None

@@ -9,6 +9,7 @@ from upgate.report import figures
 from upgate.report.attribution import interactions, shares
 from upgate.report.cost import cost
 from upgate.report.curves import curves
+from upgate.report.rates import learning_rates
 from upgate.report.reliability import reliability
 from upgate.report.sections import commands, controls, engagement, frozen, significance
 from upgate.report.summary import chosen_arm, summary
@@ -44,6 +45,7 @@ def study_sections(result: StudyResult, tables: Tables, w: Translator, title: Ht
         engagement(result, w),
         cost(result, w),
         controls(result, w),
+        learning_rates(result, w),
         frozen(result, w),
         commands(result, w),
     ]

@@ -31,19 +31,26 @@ from upgate.study.load import EXPERIMENT, Experiment, analyze_stored, study_fold
 from upgate.study.options import read_study_options
 from upgate.study.plan import Plan, plan_study
 
-REFUSED = ("study", "study.design", "study.arms", "task.target")  # the experiment sets these
+# The experiment sets these.
+REFUSED = ("study", "study.design", "study.arms", "study.rates", "task.target")
+# The article's claim is about recipes at fixed rates: those of the task, one search for all.
+RATES = "study.rates=given"
 
 
 def settings(overrides: Sequence[str], config_dir: str | None) -> dict[str, list[str]]:
-    """The overrides of each study, as the task arranges the user's. Raises UserError."""
+    """The overrides of each study, as the task arranges the user's. Raises UserError.
+
+    No rate is searched: those of `conf/` were, on development data, with equal effort.
+    """
     kept = _without_own(overrides)
     task = compose(read_study_options(kept)[1], config_dir)["task"]["name"]
-    return article_claim(task).overrides(kept)
+    return {name: [*own, RATES] for name, own in article_claim(task).overrides(kept).items()}
 
 
 def _without_own(overrides: Sequence[str]) -> list[str]:
     """Without experiment=. Raises UserError for what the experiment sets itself."""
-    kept = [override for override in overrides if not override.startswith("experiment=")]
+    own = ("experiment=", RATES)
+    kept = [override for override in overrides if not override.startswith(own)]
     for override in kept:
         if override.partition("=")[0] in REFUSED:
             raise UserError(

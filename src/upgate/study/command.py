@@ -23,7 +23,8 @@ from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
 from upgate.study.load import FILE, analyze_stored, count_undeclared, study_folder
 from upgate.study.options import StudyOptions, read_study_options
-from upgate.study.plan import Plan, make_study_arms, plan_study
+from upgate.study.plan import NO_RATES, Plan, make_study_arms, plan_study
+from upgate.study.rates import plan_arm_rates, search_arm_rates
 from upgate.study.record import NO_EXPERIMENT, log_result, study_tags
 from upgate.study.result import StudyResult
 from upgate.study.text import print_study
@@ -45,7 +46,7 @@ def study_command(
     session = Session(console, Datasets(), config_dir)
     options, rest = read_study_options(overrides)
     agreed = yes or options.yes
-    tuned = None
+    tuned, rates = None, NO_RATES
     if options.tune:
         search = plan_tuning(overrides, options, rest, session)
         action = f"tune every recipe first, with {options.tune} trials each"
@@ -53,8 +54,16 @@ def study_command(
             return declined(console, "study")
         if (tuned := tune_first(search, session, render)) is None:
             return interrupted(console)
+    elif search_arms := plan_arm_rates(overrides, options, rest, session):
+        try:
+            found = search_arm_rates(search_arms, session, agreed)
+        except Interrupted:
+            return interrupted(console)
+        if found is None:
+            return declined(console, "study")
+        agreed, tuned, rates = True, search_arms.overrides(found), found
     with console.status("planning"):  # equal wall time measures each recipe's steps
-        plan = plan_study(overrides, config_dir, session.datasets, tuned)
+        plan = plan_study(overrides, config_dir, session.datasets, tuned, rates)
     show_data(console, plan.jobs[0], session.datasets)
     store = job_store(plan.jobs[0])
     plan = replace(plan, study=count_undeclared(store, plan.study))

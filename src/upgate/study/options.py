@@ -13,6 +13,7 @@ Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x
 Design = Literal["pair", "parts", "factorial", "arms"]
 Equal = Literal["steps", "wall"]
 Bundle = Literal["article"]
+Rates = Literal["auto", "given"]
 
 OWN = re.compile(r"study[.=]|experiment=|(study|experiment)$")
 ALIASES = {"study": "study.design", "experiment": "study.experiment"}
@@ -38,6 +39,9 @@ class StudyOptions:
     budget: Equal = "steps"
     # Tune every arm's parts first, with so many trials each on validation data; null: do not.
     tune: PositiveInt | None = None
+    # auto: where arms differ in optimizer, schedule, init or regularization, each arm's learning
+    # rate is searched first, with equal effort; given: as the recipes and overrides have it.
+    rates: Rates = "auto"
     # Of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point.
     smallest_effect: Positive | None = None
     alpha: Level = 0.05

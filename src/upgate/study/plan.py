@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -26,7 +26,10 @@ from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
 from upgate.study.wall import equal_wall
 from upgate.tasks.registry import get_task
+from upgate.tune.find_rates import AUTO, wants_search
+from upgate.tune.rates import FoundRate
 
+NO_RATES: Mapping[str, FoundRate] = {}
 LARGE_TEST = 10_000  # test items from which on a smaller difference of accuracy is of interest
 ZERO_OVERRIDE = "layerwise=independent"  # the same weights as joint updates, bit for bit
 FROZEN = ("task", "split", "model", "budget", "batch_size", "precision", "threads", "numerics")
@@ -59,6 +62,7 @@ class Arms:
     zero: Arm | None
     wall: Wall | None
     jobs: dict[str, Job]  # by name, controls too
+    rates: dict[str, FoundRate] = field(default_factory=dict)  # by name, of those searched
 
     @property
     def baseline(self) -> Job:
@@ -70,19 +74,22 @@ def plan_study(
     config_dir: str | None,
     datasets: Datasets,
     tuned: Mapping[str, list[str]] | None = None,
+    rates: Mapping[str, FoundRate] = NO_RATES,
 ) -> Plan:
     """Everything about a study that is known before its first run.
 
-    tuned: arm -> its overrides after the search that study.tune asks for. Raises UserError for what
-    cannot be done.
+    tuned: arm -> its overrides after the search that study.tune or a rate asks for. rates: arm ->
+    the learning rate that a search found. Raises UserError for what cannot be done.
     """
     options, rest = read_study_options(overrides)
     if options.tune and tuned is None:
         raise UserError(f"study.tune={options.tune} goes with a study of its own; leave it out")
     arms = make_study_arms(options, rest, config_dir)
+    if tuned is None and any(wants_search(arm.overrides) for arm in arms):
+        raise UserError(f"{AUTO} goes with a study of its own; leave it out")
     if tuned:
         arms = [replace(arm, overrides=tuned.get(arm.name, arm.overrides)) for arm in arms]
-    all_arms = add_controls(options, arms, config_dir, datasets)
+    all_arms = note_rates(add_controls(options, arms, config_dir, datasets), arms, rates)
     seeds, folds = list_numbers(options.seeds, "seeds"), list_folds(options, all_arms.baseline)
     for job, fold in product(all_arms.jobs.values(), folds):
         check_batches(job.at(seeds[0], fold), datasets)
@@ -133,6 +140,7 @@ def make_study(
         frozen=freeze_study(base, arms.wall),
         commands=[],
         wall=arms.wall,
+        rates=arms.rates,
     )
 
 
@@ -165,6 +173,24 @@ def add_controls(
     if aa is not None:
         jobs[aa.name] = jobs[base.name]
     return Arms(arms, aa, zero, wall, jobs)
+
+
+def note_rates(arms: Arms, named: Sequence[Arm], rates: Mapping[str, FoundRate]) -> Arms:
+    """The arms with the searches of their rates. named: those that `rates` names, in order."""
+    own = {
+        arm.name: rates[before.name]
+        for before, arm in zip(named, arms.arms, strict=True)
+        if before.name in rates
+    }
+    of_jobs = dict(own)
+    for control in (arms.aa, arms.zero):
+        if control is not None and arms.arms[0].name in own:
+            of_jobs[control.name] = own[arms.arms[0].name]
+    jobs = {
+        name: replace(job, rate_search=of_jobs[name].text()) if name in of_jobs else job
+        for name, job in arms.jobs.items()
+    }
+    return replace(arms, jobs=jobs, rates=own)
 
 
 def zero_arm(base: Arm, datasets: Datasets, config_dir: str | None) -> Arm | None:

@@ -16,6 +16,7 @@ from upgate.stats.looks import look_level, undeclared_level
 from upgate.stats.paired import Estimate, Interval
 from upgate.stats.reliability import Reliability
 from upgate.tasks.significance import Significance
+from upgate.tune.rates import FoundRate
 
 LOG, PLAIN = "log", "plain"
 
@@ -65,6 +66,7 @@ class Study:
     commands: list[str]  # how to repeat and to report it
     wall: Wall | None = None  # equal wall time; None: equal steps
     looks: list[int] = field(default_factory=list)  # declared numbers of seeds; empty: one look
+    rates: dict[str, FoundRate] = field(default_factory=dict)  # arm -> its rate, if searched
     primary: str = ""  # the arm of the primary question; empty: the rule of `primary_arm`
     # numbers of seeds at which the store's earlier studies looked, outside this study's plan
     undeclared: list[int] = field(default_factory=list)

@@ -274,7 +274,7 @@ def study_notes(result: StudyResult) -> list[str]:
             f"references {names}: {result.study.primary_arm} minus the reference; beaten, equalled,"
             " not reached or undecided"
         )
-    lines += look_notes(result.study)
+    lines += [*look_notes(result.study), *rate_notes(result.study)]
     if len(judged) > 1:
         lines.append(
             "arms and parts that are judged are one family under Holm: the interval of each is at"
@@ -324,6 +324,14 @@ def look_notes(study: Study) -> list[str]:
         f"look {study.look} of {len(study.looks)} at {plan} seeds, each at p {study.level:.4f}:"
         f" together {100 * study.alpha:g}%"
     ]
+
+
+def rate_notes(study: Study) -> list[str]:
+    """The learning rates, where the study searched them."""
+    if not study.rates:
+        return []
+    found = ", ".join(f"{name} {one.rate:g}" for name, one in study.rates.items())
+    return [f"learning rates, searched on validation data with equal effort: {found}"]
 
 
 def confidence(level: float) -> str:

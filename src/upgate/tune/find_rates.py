@@ -8,10 +8,8 @@ recipe and budget, and one that was cut off goes on.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-from rich.console import Console
 
 from upgate.config.run_config import compose_config
 from upgate.console import print_lines
@@ -24,7 +22,6 @@ from upgate.experiment.parents import Parents, open_parents
 from upgate.experiment.progress import RunProgress
 from upgate.experiment.session import Session
 from upgate.run.job import Job
-from upgate.run.result import Result
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.base import Metric
@@ -47,7 +44,8 @@ from upgate.tune.trial import loss_of
 KEY, AUTO = "optimizer.lr", "optimizer.lr=auto"
 ROLE = "rate"  # of a trial's run
 
-Cell = tuple["RateQuestion", int]  # a recipe, and half decades above its default rate
+Asked = tuple["RateQuestion", Job]  # a trial
+LossesOf = Callable[[list[Asked]], dict[str, float]]  # by run key
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,6 @@ class RatePlan:
         keys = sorted(question.base.spec.key for question in self.questions)
         digest = hashlib.sha256("".join(keys).encode()).hexdigest()
         return f"{self.questions[0].base.spec.task.name}-rates-{digest[:8]}"
-
-    @property
-    def runs(self) -> int:
-        """Trials at most."""
-        return len(self.questions) * most_trials()
 
 
 def wants_search(overrides: Sequence[str]) -> bool:
@@ -141,15 +134,27 @@ def make_question(name: str, overrides: Sequence[str], seed: int, session: Sessi
     return RateQuestion(name, tuple(own), default, base)
 
 
-def count_done(plan: RatePlan, finished: Iterable[Row], session: Session) -> int:
-    """Searches of which the store holds every trial of the grid."""
-    keys = {row.key for row in finished}
-    done = 0
+def known_rates(plan: RatePlan, finished: Iterable[Row], session: Session) -> dict[str, FoundRate]:
+    """The rates whose every trial the store holds, by the key of the search's base run."""
+    rows = {row.key: row for row in finished}
+    known: dict[str, FoundRate] = {}
     for question in plan.questions:
-        halving = Halving(question.default)
-        jobs = [question.trial(halving.rate(n), True, session) for n in halving.grid()]
-        done += all(job.spec.key in keys for job in jobs)
-    return done
+        metric = metric_of(question)
+
+        def losses(asked: list[Asked], metric: Metric = metric) -> dict[str, float]:
+            found = [rows[job.spec.key] for _, job in asked]
+            return {row.key: row_loss(row, metric) for row in found}
+
+        try:
+            known |= find([question], plan.seed, session, losses)
+        except KeyError:  # a trial that is not stored
+            continue
+    return known
+
+
+def row_loss(row: Row, metric: Metric) -> float:
+    """A stored trial's loss; inf for one that diverged."""
+    return math.inf if row.diverged else metric.loss(row.metrics.get(metric.validation_key))
 
 
 def describe_plan(plan: RatePlan, done: int) -> list[str]:
@@ -178,109 +183,128 @@ def describe_found(name: str, found: FoundRate) -> str:
     )
 
 
-def search_rates(plan: RatePlan, store: Store, session: Session) -> dict[str, FoundRate]:
-    """The rate of every recipe by its name. Prints them.
+def search_rates(
+    plan: RatePlan, known: Mapping[str, FoundRate], store: Store, session: Session
+) -> dict[str, FoundRate]:
+    """The rate of every recipe by its name; prints what was tried. known: of `known_rates`.
 
     Raises UserError where all rates of a recipe diverge or runs are missing, and Interrupted.
     """
-    first = plan.questions[0].base
-    names = [question.name for question in plan.questions]
-    tags = {"upgate.data": first.spec.data, "upgate.runs": str(plan.runs)}
-    key = ("rates", plan.id)
-    with open_parents(store, "rates", first.spec.task.name, key, tags, names) as parents:
-        work = make_work(session.datasets.fetch, store, session.console)
-        threads = max(question.base.spec.threads for question in plan.questions)
-        accelerator = first.spec.budget.accelerator
-        with open_executor(first.config, threads, accelerator, work) as executor:
-            search = RateSearch(plan, store, session, parents, executor)
-            found = search.run()
-        for name, rate in found.items():
-            parents.arms[name].log({KEY: rate.rate})
-            parents.arms[name].tag({"upgate.rate_search": rate.text()})
+    found = dict(known)
+    left = [one for one in plan.questions if one.base.spec.key not in known]
+    if left:
+        found |= train_trials(plan, left, store, session)
+    by_name = {name: found[one.base.spec.key] for name, one in plan.question_of.items()}
+    print_lines(session.console, [describe_found(name, one) for name, one in by_name.items()])
+    return by_name
+
+
+def train_trials(
+    plan: RatePlan, questions: Sequence[RateQuestion], store: Store, session: Session
+) -> dict[str, FoundRate]:
+    """The searches in their MLflow runs."""
+    first, most = questions[0].base, len(questions) * most_trials()
+    names = [question.name for question in questions]
+    tags = {"upgate.data": first.spec.data, "upgate.runs": str(most)}
+    task, key = first.spec.task.name, ("rates", plan.id)
+    progress = RunProgress(session.console, f"at most {most}")
+    with open_parents(store, "rates", task, key, tags, names) as parents:
+        with open_rate_executor(questions, store, session) as executor:
+            runner = RateRunner(session, store, parents, executor, progress)
+            found = find(questions, plan.seed, session, runner)
+        for question in questions:
+            rate = found[question.base.spec.key]
+            parents.arms[question.name].log({KEY: rate.rate})
+            parents.arms[question.name].tag({"upgate.rate_search": rate.text()})
         parents.finish("FINISHED")
-    lines = {name: found[question.name] for name, question in plan.question_of.items()}
-    print_found(session.console, lines)
-    return lines
+    return found
 
 
-def print_found(console: Console, found: dict[str, FoundRate]) -> None:
-    print_lines(console, [describe_found(name, one) for name, one in found.items()])
+def open_rate_executor(
+    questions: Sequence[RateQuestion], store: Store, session: Session
+) -> Executor:
+    """The configured executor, with threads enough for every trial."""
+    first = questions[0].base
+    work = make_work(session.datasets.fetch, store, session.console)
+    threads = max(question.base.spec.threads for question in questions)
+    return open_executor(first.config, threads, first.spec.budget.accelerator, work)
 
 
-class RateSearch:
-    """The rounds of all searches, each round's runs together."""
+@dataclass(frozen=True)
+class RateRunner:
+    """Trials in, their losses by run key out."""
 
-    def __init__(
-        self, plan: RatePlan, store: Store, session: Session, parents: Parents, executor: Executor
-    ) -> None:
-        self.plan, self.store, self.session = plan, store, session
-        self.parents, self.executor = parents, executor
-        self.halving = {q.base.spec.key: Halving(q.default) for q in plan.questions}
-        self.progress = RunProgress(session.console, f"at most {plan.runs}")
+    session: Session
+    store: Store
+    parents: Parents
+    executor: Executor
+    progress: RunProgress
 
-    def of(self, question: RateQuestion) -> Halving:
-        return self.halving[question.base.spec.key]
-
-    def run(self) -> dict[str, FoundRate]:
-        """By the name of the recipe."""
-        for short, due in (
-            (True, Halving.grid),
-            (True, Halving.beyond),
-            (False, Halving.finalists),
-        ):
-            cells = [(q, n) for q in self.plan.questions for n in due(self.of(q))]
-            self.round(cells, short)
-        return {question.name: self.found(question) for question in self.plan.questions}
-
-    def round(self, cells: Sequence[Cell], short: bool) -> None:
-        """Train one rate of some recipes each, and note the losses."""
-        jobs = []
-        for question, step in cells:
-            job = question.trial(self.of(question).rate(step), short, self.session)
-            jobs.append(replace(job, parent=self.parents.arms[question.name].id))
-        results = self.execute(jobs)
-        for (question, step), job in zip(cells, jobs, strict=True):
-            halving = self.of(question)
-            losses = halving.short if short else halving.full
-            losses[step] = loss_of(results[job.spec.key], metric_of(question))
-
-    def execute(self, jobs: list[Job]) -> dict[str, Result]:
-        """Results by run key. Raises UserError where some are missing."""
-        fetch, console = self.session.datasets.fetch, self.session.console
-        parent = self.parents.parent
+    def __call__(self, asked: list[Asked]) -> dict[str, float]:
+        """Raises UserError where trials are missing, for the same failure ends all."""
+        arms = self.parents.arms
+        jobs = [replace(job, parent=arms[question.name].id) for question, job in asked]
         before = self.progress.ended
-        ended = execute(jobs, fetch, self.store, parent, console, self.progress, self.executor)
-        results = {result.key: result for result in ended}
+        results = execute(
+            jobs,
+            self.session.datasets.fetch,
+            self.store,
+            self.parents.parent,
+            self.session.console,
+            self.progress,
+            self.executor,
+        )
         self.progress.ended = before + len(results)
-        if any(job.spec.key not in results for job in jobs):
+        metrics = {job.spec.key: metric_of(question) for question, job in asked}
+        losses = {one.key: loss_of(one, metrics[one.key]) for one in results}
+        if any(job.spec.key not in losses for job in jobs):
             raise UserError(
                 "the search of the learning rate stopped, for its runs fail; repair what failed,"
                 " then the same command continues"
             )
-        return results
+        return losses
 
-    def found(self, question: RateQuestion) -> FoundRate:
-        """The choice. Raises UserError where no rate trains."""
-        halving, metric = self.of(question), metric_of(question)
-        step = halving.choose()
-        if step is None:
-            low, high = (halving.rate(end) for end in (min(halving.short), max(halving.short)))
-            raise UserError(
-                f"{question.name}: no learning rate from {low:g} to {high:g} trains, all runs"
-                f" diverged or failed; give one yourself, as in {KEY}={question.default:g}"
-            )
-        trials = []
-        for share, losses in ((SHARE, halving.short), (1.0, halving.full)):
-            for n, loss in sorted(losses.items()):
-                trials.append(RateTrial(halving.rate(n), share, score_of(loss, metric)))
-        return FoundRate(
-            halving.rate(step),
-            question.default,
-            metric.validation_key,
-            self.plan.seed,
-            trials,
-            halving.edge(step),
+
+def find(
+    questions: Sequence[RateQuestion], seed: int, session: Session, losses_of: LossesOf
+) -> dict[str, FoundRate]:
+    """All rounds of these searches, each round's trials together; by the key of the base run."""
+    halvings = [Halving(question.default) for question in questions]
+    searches = list(zip(questions, halvings, strict=True))
+    for short, due in ((True, Halving.grid), (True, Halving.beyond), (False, Halving.finalists)):
+        asked, losses, steps = [], [], []
+        for question, halving in searches:
+            for step in due(halving):
+                asked.append((question, question.trial(halving.rate(step), short, session)))
+                losses.append(halving.short if short else halving.full)
+                steps.append(step)
+        known = losses_of(asked) if asked else {}
+        for (_, job), own, step in zip(asked, losses, steps, strict=True):
+            own[step] = known[job.spec.key]
+    return {question.base.spec.key: to_found(question, one, seed) for question, one in searches}
+
+
+def to_found(question: RateQuestion, halving: Halving, seed: int) -> FoundRate:
+    """The choice. Raises UserError where no rate trains."""
+    metric, step = metric_of(question), halving.choose()
+    if step is None:
+        low, high = (halving.rate(end) for end in (min(halving.short), max(halving.short)))
+        raise UserError(
+            f"{question.name}: no learning rate from {low:g} to {high:g} trains, all runs"
+            f" diverged or failed; give one yourself, as in {KEY}={question.default:g}"
         )
+    trials = []
+    for share, losses in ((SHARE, halving.short), (1.0, halving.full)):
+        for n, loss in sorted(losses.items()):
+            trials.append(RateTrial(halving.rate(n), share, score_of(loss, metric)))
+    return FoundRate(
+        rate=halving.rate(step),
+        default=question.default,
+        metric=metric.validation_key,
+        seed=seed,
+        trials=trials,
+        edge=halving.edge(step),
+    )
 
 
 def metric_of(question: RateQuestion) -> Metric:
