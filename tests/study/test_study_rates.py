@@ -75,6 +75,14 @@ def test_given_rates_are_todays_study(tmp_path: Path) -> None:
         assert not any("optimizer.lr" in override for override in arm.overrides)
 
 
+def test_a_study_that_is_stored_at_given_rates_goes_on_with_them(tmp_path: Path) -> None:
+    root, words = tmp_path / "runs", ("data.start=2016", "study.seeds=1", "study.aa=false")
+    code, _ = study(root, "study.rates=given", "study.zero=false", *words)
+    assert code == 0 and searched(root, "study.zero=false", *words) is None
+    assert searched(root, "study.zero=false", "study.rates=auto", *words) is not None
+    assert searched(root, *words) is not None  # another study
+
+
 def test_arms_that_differ_in_nothing_that_matters_are_not_searched(tmp_path: Path) -> None:
     words = ["study=arms", "study.arms=upgraded, upgraded clip=none, upgraded optimizer.lr=0.01"]
     assert searched(tmp_path / "runs", *words) is None

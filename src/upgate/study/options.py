@@ -40,8 +40,9 @@ class StudyOptions:
     # Tune every arm's parts first, with so many trials each on validation data; null: do not.
     tune: PositiveInt | None = None
     # auto: where arms differ in optimizer, schedule, init or regularization, each arm's learning
-    # rate is searched first, with equal effort; given: as the recipes and overrides have it.
-    rates: Rates = "auto"
+    # rate is searched first, with equal effort; given: as the recipes and overrides have it; null:
+    # auto, but a study that the store has at the rates as given goes on with these.
+    rates: Rates | None = None
     # Of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point.
     smallest_effect: Positive | None = None
     alpha: Level = 0.05

@@ -37,6 +37,10 @@ from upgate.tune.find_rates import (
 from upgate.tune.rates import FoundRate, least_cost, most_cost
 from upgate.tune.space import override_all
 
+GOES_ON = (
+    "this study is in the store at the learning rates that the recipes have, and goes on with"
+    " these; study.rates=auto searches them"
+)
 GROUPS = ("optimizer", "schedule", "init", REGULARIZATION)
 
 
@@ -69,7 +73,7 @@ def plan_arm_rates(
     """
     arms, config_dir = make_study_arms(options, rest, session.config_dir), session.config_dir
     given = [arm.name for arm in arms if gives_rate(arm, options, rest)]
-    differing = differing_groups(arms, config_dir) if options.rates == "auto" else []
+    differing = differing_groups(arms, config_dir) if options.rates != "given" else []
     searched = []
     for arm in arms:
         by_rule = differing and arm.name not in given and has_rate(arm.overrides, config_dir)
@@ -80,9 +84,19 @@ def plan_arm_rates(
     with session.console.status("planning"):
         plain = {arm.name: without_auto(arm.overrides) for arm in arms}
         untuned = plan_study(overrides, config_dir, session.datasets, plain)
+        asked = any(wants_search(arm.overrides) for arm in arms)
+        if options.rates is None and not asked and is_stored(untuned):
+            print_lines(session.console, [GOES_ON])
+            return None
         seeds = [*untuned.study.seeds, *untuned.study.aa_seeds]
         plan = plan_rates([(arm.name, arm.overrides) for arm in searched], seeds, session)
     return ArmRates(arms, searched, given, differing, plan, untuned)
+
+
+def is_stored(plan: Plan) -> bool:
+    """Whether the store has this study, such as one that a version without searches began."""
+    rows = stored_rows(job_store(plan.jobs[0]), plan.study.task)
+    return any(row.is_parent and row.tags.get("upgate.study") == plan.study.id for row in rows)
 
 
 def gives_rate(arm: Arm, options: StudyOptions, rest: Sequence[str]) -> bool:
