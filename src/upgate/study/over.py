@@ -79,7 +79,13 @@ def over_command(
 
 def plan_over(overrides: Sequence[str], session: Session) -> dict[str, Plan]:
     """The study of each data set, by its name. Raises UserError for two that hold the same data."""
-    given = read_study_options(overrides)[0].over or []
+    options, _ = read_study_options(overrides)
+    if options.rates == "auto":
+        raise UserError(
+            "study.rates=auto is not for study.over, whose studies take the rates as given;"
+            " run a study of one data set by itself to search them"
+        )
+    given = options.over or []
     common = common_overrides(overrides, given)
     tickers = list_tickers(overrides, session) if given == [TICKERS] else []
     words = read_data_sets(given, session.config_dir, tickers)
@@ -123,6 +129,7 @@ def print_over_plan(
     duration = format_duration(sum(sum(one.seconds.values()) for one in budgets.values()))
     lines = [f"all data sets: {runs} runs, {runs - left} done and {left} to do; about {duration}"]
     study = first.study
+    lines.append("learning rates: as the recipes and overrides have them")
     lines.append(
         f"primary question: {study.primary_arm} against {study.baseline}, over the data sets and on"
         " a new one, by random effects"
