@@ -152,3 +152,18 @@ def test_an_undeclared_look_rejects_where_the_always_valid_p_does():
         assert always_valid_p(t, n - 1) == pytest.approx(0.05)
     assert undeclared_level(6) < look_level(LOOKS)
     assert undeclared_level(3) < 1e-6  # no difference of three seeds would do
+
+
+def test_errors_that_data_sets_share_are_in_the_interval():
+    """Simulated: 12 data sets without an effect whose errors are correlated by .5."""
+    rng = np.random.default_rng(3)
+    correlations = np.full((12, 12), 0.5) + 0.5 * np.eye(12)
+    root = np.linalg.cholesky(correlations)
+    alone = together = 0
+    for _ in range(400):
+        y = root @ rng.normal(size=12)
+        alone += random_effects(y, np.ones(12)).p < 0.05
+        together += random_effects(y, np.ones(12), correlations=correlations).p < 0.05
+    assert together / 400 <= 0.05 and alone / 400 > 0.20
+    apart = random_effects(np.arange(3.0), np.ones(3), correlations=np.eye(3))
+    assert apart == random_effects(np.arange(3.0), np.ones(3))

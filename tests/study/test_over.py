@@ -1,6 +1,7 @@
 """study.over: the words for data sets, and real tiny studies of three with one answer over them."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,21 @@ from helpers.study import tiny
 from upgate import cli
 from upgate.errors import UserError
 from upgate.report.over import over_page
+from upgate.report.over_ranks import ranks
+from upgate.report.texts import report_translator
 from upgate.run.datasets import Datasets
 from upgate.serialization import from_json, to_json
 from upgate.stats.random_effects import outlook, random_effects
 from upgate.store.store import Store
 from upgate.study.data_sets import read_data_sets
-from upgate.study.load import Experiment, list_overs, load_over, load_study
+from upgate.study.load import Experiment, analyze_stored, list_overs, load_over, load_study
 from upgate.study.options import read_study_options
 from upgate.study.over import over_command
 from upgate.study.over_analyze import analyze_over, combine_studies
 from upgate.study.over_result import OverResult
 from upgate.study.over_text import over_table
 from upgate.study.plan import plan_study
+from upgate.study.result import StudyResult
 
 NAMES = ["AAA", "BBB", "CCC"]
 OPTIONS = ["data=prices", "study.seeds=2", "study.aa=false", "study.zero=false"]
@@ -83,13 +87,19 @@ def test_each_data_set_has_the_study_that_one_runs_by_itself(
 
 
 def test_the_answer_is_random_effects_over_the_studies(done: tuple[Path, str, OverResult]) -> None:
-    _, said, found = done
+    root, said, found = done
     verdicts = [one.verdict for one in found.sets if one.verdict is not None]
     assert [one.name for one in found.sets] == [f"{name}.csv" for name in NAMES]
     assert all(one.over == "seeds and units" and one.error > 0 for one in verdicts)
     effects = np.array([one.effect for one in verdicts])
     errors = np.array([one.error for one in verdicts])
-    expected = random_effects(effects, errors**2, found.question.level)
+    losses = []
+    for study_id in found.experiment.studies.values():
+        own = analyze_stored(Store(root), load_study(Store(root), study_id)).losses
+        losses.append(np.subtract(own["upgraded"], own["traditional"]))
+    correlations = np.corrcoef(losses)  # the files have the same days
+    assert found.correlation == pytest.approx(correlations[np.triu_indices(3, 1)].mean())
+    expected = random_effects(effects, errors**2, found.question.level, correlations)
     assert found.together is not None and found.new is not None
     one = found.together
     assert (one.effect, one.low, one.high, one.n) == pytest.approx(
@@ -150,10 +160,13 @@ def test_the_store_alone_reports_it(done: tuple[Path, str, OverResult], tmp_path
     assert rows["effect"][3] == pytest.approx(shown)
 
 
-def made_over(**counts: dict[str, bool]) -> OverResult:
+def made_over(task: str = "stock", design: str = "pair", **counts: dict[str, bool]) -> OverResult:
     """Made-up studies. counts: name -> the arguments of the result."""
-    results = {name: made_up(design="pair", **more) for name, more in counts.items()}
-    record = Experiment("stock-over-1a2b3c4d", "stock", [], dict.fromkeys(results, "x"), ["a", "b"])
+    results = {name: made_up(task, design=design, **more) for name, more in counts.items()}
+    for name, one in results.items():
+        known = [replace(verdict, error=0.01) for verdict in one.verdicts]
+        results[name] = replace(one, verdicts=known)
+    record = Experiment(f"{task}-over-1a2b3c4d", task, [], dict.fromkeys(results, "x"), ["a", "b"])
     return combine_studies(record, results)
 
 
@@ -165,6 +178,50 @@ def test_a_diverged_run_or_two_data_sets_leave_it_undecided() -> None:
     for found in (two, bad):
         assert over_table(found).row_count >= len(found.sets) + 1
         assert "<h1>" in over_page(found, "zh")
+
+
+@pytest.mark.parametrize("task", ["stock", "sentiment"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_many_recipes_have_ranks_and_profiles_on_the_page(task: str, language: str) -> None:
+    found = made_over(task, "parts", a={}, b={}, c={})
+    arms = [arm.name for arm in found.question.arms]
+    assert found.losses.shape == (3, len(arms)) and len(found.others) == len(arms) - 2
+    assert all(not one.verdict for one in found.others)  # parts' arms serve the attribution
+    w = report_translator(language)
+    figure = ranks(found, w)
+    assert figure is not None and [row[0] for row in figure.rows] == arms
+    order = np.argsort([float(str(row[1])) for row in figure.rows], kind="stable")
+    assert found.losses[0, order].tolist() == sorted(found.losses[0].tolist())
+    costs = found.costs
+    assert costs is not None and (costs > 0).all()
+    page = over_page(found, language)
+    assert w("profiles") in page and w("ranks") in page and w("over_others") in page
+    few = made_over(task, "parts", a={}, b={})
+    assert ranks(few, w) is None and w("profiles") not in over_page(few, language)
+
+
+def test_days_that_data_sets_share_widen_the_answer() -> None:
+    made = made_up(design="pair")
+    arm = made.verdicts[0].arm
+    rng = np.random.default_rng(0)
+    days = [f"{day:%Y-%m-%d}" for day in pd.bdate_range("2020-01-01", periods=200)]
+
+    def moved(own: np.ndarray, days: list[str]) -> StudyResult:
+        losses = {arm: own.tolist(), made.study.baseline: np.zeros(len(own)).tolist()}
+        judged = [replace(made.verdicts[0], error=0.01)]
+        return replace(made, dates=days, losses=losses, verdicts=judged)
+
+    common = rng.normal(size=200)
+    alike = {name: moved(common + rng.normal(size=200), days) for name in "abc"}
+    apart = {name: moved(rng.normal(size=200), [f"{name}{day}" for day in days]) for name in "abc"}
+    record = Experiment("stock-over-1a2b3c4d", "stock", [], dict.fromkeys("abc", "x"), ["a", "b"])
+    wide, plain = combine_studies(record, alike), combine_studies(record, apart)
+    assert wide.correlation == pytest.approx(0.5, abs=0.15) and np.isnan(plain.correlation)
+    assert wide.together is not None and plain.together is not None
+    expected = 0.01 / np.sqrt(3) * np.sqrt(1 + 2 * wide.correlation)
+    assert wide.together.error == pytest.approx(expected, rel=1e-6)
+    assert plain.together.error == pytest.approx(0.01 / np.sqrt(3), rel=1e-6)
+    assert f"{wide.correlation:.2f}" in over_page(wide) and "independent" in over_page(plain)
 
 
 @pytest.mark.parametrize(

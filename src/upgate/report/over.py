@@ -9,6 +9,7 @@ from upgate.page.forest_plot import Row, forest_plot
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
+from upgate.report.over_ranks import profiles, ranks
 from upgate.report.phrases import (
     axis_ends,
     better_direction,
@@ -34,6 +35,9 @@ def over_page(result: OverResult, language: str = "en") -> str:
     sections = [
         summary(result, w, title),
         figure_section(over_figure(result, w), w),
+        figure_section(others_figure(result, w), w),
+        figure_section(ranks(result, w), w),
+        profiles(result, w),
         studies(result, w),
         section(w("commands"), code_block(*result.experiment.commands)),
     ]
@@ -127,9 +131,28 @@ def over_figure(result: OverResult, w: Translator) -> Figure | None:
     )
 
 
+def others_figure(result: OverResult, w: Translator) -> Figure | None:
+    """The recipes that are not primary, over all data sets; None where there are none."""
+    question = result.question
+    known = [one for one in result.others if not math.isnan(one.effect)]
+    if not known:
+        return None
+    rows = [effect_row(one.arm, one, result, w) for one in known]
+    texts = [f"{one.arm}: {effect_text(question, one)}" for one in known]
+    margin = question.shown(question.margin)
+    return Figure(
+        w("over_others"),
+        forest_plot(rows, 0.0, (-margin, margin), axis_ends(question, w)),
+        w("over_label", said="; ".join(texts)),
+        [*map(w, ("recipe", "verdict", "effect", "interval")), "p", w("dataset")],
+        [effect_cells(one.arm, one, result, w)[:-2] for one in known],
+        w("over_others_note", baseline=question.baseline),
+    )
+
+
 def over_note(result: OverResult, w: Translator) -> str:
     question = result.question
-    return w(
+    text = w(
         "over_note",
         metric=metric_heading(question, w),
         direction=better_direction(question, w),
@@ -140,6 +163,9 @@ def over_note(result: OverResult, w: Translator) -> str:
         spread=f"{question.shown(result.spread):.2f}" if math.isfinite(result.spread) else NONE,
         unit=w("unit_percent" if question.unit == "%" else "unit_points"),
     )
+    if math.isnan(result.correlation):
+        return w.sentences(text, w("over_independent"))
+    return w.sentences(text, w("over_shared", correlation=f"{result.correlation:.2f}"))
 
 
 def effect_row(
@@ -151,7 +177,7 @@ def effect_row(
         value=question.shown(one.effect),
         text=effect_text(question, one),
         interval=(question.shown(one.low), question.shown(one.high)),
-        hollow=one.verdict == "undecided",
+        hollow=one.verdict in ("undecided", ""),
         kind=kind,
     )
 
@@ -180,7 +206,8 @@ def effect_cells(name: str, one: ArmVerdict, result: OverResult, w: Translator) 
     question = result.question
     effect = format_effect(question, one.effect)
     interval = format_interval(question, one.low, one.high)
-    return [name, w(one.verdict), effect, interval, format_p(one.p), one.n, NONE, NONE]
+    verdict = w(one.verdict) if one.verdict else NONE
+    return [name, verdict, effect, interval, format_p(one.p), one.n, NONE, NONE]
 
 
 def new_cells(new: NewDataSet, result: OverResult, w: Translator) -> list[Child]:

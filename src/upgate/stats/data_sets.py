@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from upgate.stats.paired import Estimate
+from upgate.stats.paired import Estimate, Floats
 from upgate.stats.power import holm
 from upgate.stats.random_effects import Outlook, RandomEffects, outlook, random_effects
 from upgate.stats.two_way import equivalence_p
@@ -48,8 +48,10 @@ class Combined:
     new: Outlook
 
 
-def combine(effects: Sequence[Effect], terms: Terms) -> tuple[Verdict, Combined | None]:
-    """One verdict over data sets.
+def combine(
+    effects: Sequence[Effect], terms: Terms, correlations: Floats | None = None
+) -> tuple[Verdict, Combined | None]:
+    """One verdict over data sets. correlations: of the effects' errors, as `random_effects` says.
 
     Undecided, and not combined, where a run diverged, for fewer than two data sets, and where an
     error is not known. Fewer than three are undecided; where runs collapsed, the label is never
@@ -62,7 +64,7 @@ def combine(effects: Sequence[Effect], terms: Terms) -> tuple[Verdict, Combined 
         nothing = Estimate(float("nan"), -np.inf, np.inf, 1.0, len(effects))
         one = to_verdict("undecided", nothing, None, 1.0, diverged, terms.alpha)
         return replace(one, over=OVER_SETS), None
-    found = random_effects(y, v, terms.alpha)
+    found = random_effects(y, v, terms.alpha, correlations)
     estimate = Estimate(found.effect, found.low, found.high, found.p, found.n)
     collapsed = sum(effect.collapsed for effect in effects)
     equal = not collapsed and is_equal(found.effect, found.error, found.n - 1, terms)

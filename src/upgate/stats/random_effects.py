@@ -35,11 +35,16 @@ class RandomEffects(NamedTuple):
     prediction_high: float
 
 
-def random_effects(effects: Floats, variances: Floats, alpha: float = 0.05) -> RandomEffects:
+def random_effects(
+    effects: Floats, variances: Floats, alpha: float = 0.05, correlations: Floats | None = None
+) -> RandomEffects:
     """Combine the effects, (data sets,), with the variances of their estimates.
 
     The interval's error is at least the one without Hartung and Knapp's factor, which can be too
-    small for few data sets. Raises UserError for fewer than two, or numbers that are not finite.
+    small for few data sets. correlations: (data sets, data sets), of the estimates' errors, such as
+    those of data sets that share days; what is common to all does not show in the differences
+    between data sets, so its variance is added. None: independent. Raises UserError for fewer than
+    two, or numbers that are not finite.
     """
     y, v = np.asarray(effects, float), np.asarray(variances, float)
     n = len(y)
@@ -52,7 +57,8 @@ def random_effects(effects: Floats, variances: Floats, alpha: float = 0.05) -> R
     weights = 1 / (v + tau2)
     mean = float(weights @ y / weights.sum())
     plain = 1 / weights.sum()
-    error = float(np.sqrt(plain * max(1.0, weights @ (y - mean) ** 2 / (n - 1))))
+    own = plain * max(1.0, weights @ (y - mean) ** 2 / (n - 1))
+    error = float(np.sqrt(own + common_variance(weights, v, correlations)))
     quantile = float(stats.t.isf(alpha / 2, n - 1))
     p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
     half, reach = quantile * error, np.inf
@@ -70,6 +76,14 @@ def random_effects(effects: Floats, variances: Floats, alpha: float = 0.05) -> R
         prediction_low=mean - reach,
         prediction_high=mean + reach,
     )
+
+
+def common_variance(weights: Floats, variances: Floats, correlations: Floats | None) -> float:
+    """The variance of the weighted mean that correlated errors add; never below 0."""
+    if correlations is None:
+        return 0.0
+    parts = weights / weights.sum() * np.sqrt(variances)
+    return float(max(0.0, parts @ (correlations - np.eye(len(parts))) @ parts))
 
 
 def new_spread(y: Floats, tau2: float, error: float) -> float:

@@ -1,13 +1,15 @@
 """One answer over the studies of several data sets: a pure function of their results."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 from scipy.stats import norm
 
 from upgate.stats.data_sets import Combined, Effect, Terms, as_family, combine
-from upgate.stats.paired import Estimate
+from upgate.stats.paired import Estimate, Floats
 from upgate.stats.verdict import Verdict, without_word
 from upgate.store.store import Store
 from upgate.study.analyze import analyze, to_arm_verdict
@@ -16,6 +18,8 @@ from upgate.study.over_result import DataSet, NewDataSet, OverResult
 from upgate.study.over_text import summarize_over
 from upgate.study.result import ArmVerdict, Study, StudyResult
 from upgate.study.text import main_verdict
+
+FEWEST_DAYS = 20  # shared by two data sets, from which on their correlation is estimated
 
 
 def analyze_over(store: Store, experiment: Experiment) -> OverResult:
@@ -42,6 +46,7 @@ def combine_studies(experiment: Experiment, results: Mapping[str, StudyResult]) 
         new=expect_new(found),
         spread=math.sqrt(found.random.tau2) if found else math.nan,
         others=combine_others(question, results, one),
+        correlation=mean_correlation(primary, list(results.values())),
         complete=all(result.complete for result in results.values()),
         seconds=sum(result.seconds for result in results.values()),
     )
@@ -94,7 +99,40 @@ def combine_arm(
         one = next((verdict for verdict in result.verdicts if verdict.arm == arm), None)
         if one is not None:
             effects.append(to_effect(name, one))
-    return combine(effects, terms) if effects else (None, None)
+    if not effects:
+        return None, None
+    names = [effect.dataset for effect in effects]
+    return combine(effects, terms, error_correlations(arm, [results[name] for name in names]))
+
+
+def error_correlations(arm: str, results: Sequence[StudyResult]) -> Floats | None:
+    """(data sets, data sets): how the losses of data sets move together, day by day.
+
+    Of the arm's loss minus the baseline's on the days that two data sets share, times the share of
+    their days that these are. None where no days are shared, and for data without dates. The
+    errors have a part that stems from seeds too, which is not correlated: so this is an upper
+    bound.
+    """
+    series = []
+    for i, result in enumerate(results):
+        own, base = result.losses.get(arm), result.losses.get(result.study.baseline)
+        if own is None or base is None or not len(own) == len(base) == len(result.dates):
+            return None
+        d = pd.Series(np.subtract(own, base), index=list(result.dates), name=str(i))
+        series.append(d.groupby(level=0).mean())
+    frame = pd.concat(series, axis=1)
+    known = frame.notna().to_numpy(float)
+    shared, days = known.T @ known, known.sum(axis=0)
+    share = shared / np.sqrt(np.outer(days, days))
+    found = frame.corr(min_periods=FEWEST_DAYS).fillna(0.0).to_numpy() * share
+    np.fill_diagonal(found, 1.0)
+    return found if (found != np.eye(len(found))).any() else None
+
+
+def mean_correlation(arm: str, results: Sequence[StudyResult]) -> float:
+    """Of all pairs of data sets; nan where they share no days."""
+    found = error_correlations(arm, results)
+    return math.nan if found is None else float(found[np.triu_indices(len(found), 1)].mean())
 
 
 def to_effect(name: str, one: ArmVerdict) -> Effect:

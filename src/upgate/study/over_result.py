@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from upgate.serialization import to_json
+from upgate.stats.paired import Floats
 from upgate.study.load import Experiment
 from upgate.study.result import ArmVerdict, Study
 
@@ -55,8 +58,27 @@ class OverResult:
     new: NewDataSet | None
     spread: float  # standard deviation of the true effect between data sets; nan if not combined
     others: list[ArmVerdict]
+    correlation: float  # of the data sets' losses on days that they share, mean; nan for none
     complete: bool
     seconds: float  # of training, all runs together
+
+    @property
+    def losses(self) -> Floats:
+        """(data sets, arms): mean scores, signed so that lower is better; nan where one lacks."""
+        names = [arm.name for arm in self.question.arms]
+        table = np.array([[one.scores.get(name, np.nan) for name in names] for one in self.sets])
+        return -table if self.question.higher_is_better else table
+
+    @property
+    def costs(self) -> Floats | None:
+        """(data sets, arms): above 0, lower is better: the metric, or the error rate of a share.
+
+        None where the metric is neither.
+        """
+        losses = self.losses
+        if self.question.higher_is_better and ((-losses >= 0) & (-losses < 1)).all():
+            return 1 + losses
+        return losses if (losses > 0).all() else None
 
     def json(self) -> str:
         return to_json(self)

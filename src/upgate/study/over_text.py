@@ -124,8 +124,8 @@ def over_notes(result: OverResult) -> list[str]:
     margin = f"{question.shown(question.margin):.3g}{'%' if question.unit == '%' else ' points'}"
     lines = [
         "a data set's verdict is that of its own study; the answer is the row of all together, by"
-        " random effects: the data sets are taken to be independent, and a sample of those that"
-        " the answer is about",
+        " random effects: about data sets of which these are a sample",
+        describe_dependence(result),
         f"equivalent: within {margin}, the smallest effect of interest",
     ]
     if not math.isnan(result.spread):
@@ -143,6 +143,16 @@ def over_notes(result: OverResult) -> list[str]:
     if missing:
         lines.append(f"missing runs: {missing}; a seed counts where all its runs are finished")
     return lines
+
+
+def describe_dependence(result: OverResult) -> str:
+    """Whether the data sets share days, and what follows."""
+    if math.isnan(result.correlation):
+        return "the data sets are taken to be independent of each other"
+    return (
+        "the data sets share test dates: the mean correlation of their losses there is"
+        f" {result.correlation:.2f}, and the interval of all together allows for it"
+    )
 
 
 def over_rows(result: OverResult) -> pd.DataFrame:
