@@ -14,6 +14,7 @@ import pytest
 from upgate.experiment.designs import Arm
 from upgate.serialization import from_json
 from upgate.stats.looks import look_level
+from upgate.stats.shapley import draw_orders, prefixes
 from upgate.store.record import Row
 from upgate.study.analyze import analyze
 from upgate.study.result import Study, StudyResult
@@ -327,6 +328,33 @@ def test_parts_that_saturate_are_not_judged() -> None:
     assert "what they do not add up to is not shown to be small" in found.sentence
     shares = {one.arm: one.effect for one in found.parts}
     assert shares["c"] == pytest.approx(0, abs=0.02) and shares["d"] == pytest.approx(0, abs=0.02)
+
+
+def test_sampled_orders_share_out_what_saturates() -> None:
+    """a or b alone brings all of five parts: each half of it, judged beside the orders' error."""
+    orders = draw_orders(5, 12)
+    have = [set(), *map(set, "abcde"), *(set("abcde") - {one} for one in "abcde"), set("abcde")]
+    have += [{"abcde"[i] for i in one} for one in prefixes(orders)]
+    on = list(dict.fromkeys(tuple(sorted(one)) for one in have))
+    arms = [Arm("+".join(one) or "none", [], list(one)) for one in on]
+    plain = study_of("stock", arms, list("abcde"))
+    rows = rows_of(plain, {arm.name: 0.8 if {"a", "b"} & set(arm.on) else 1.0 for arm in arms})
+    study = replace(plain, orders=[["abcde"[i] for i in order] for order in orders])
+    before, found = judged(plain, rows), judged(study, rows)
+    assert before.attribution is not None and before.attribution.method == "main"
+    assert any("study.shapley=8 shares it out" in line for line in study_notes(before))
+    assert found.attribution is not None and found.attribution.method == "sampled"
+    assert not found.attribution.exact and len(arms) < 2**5
+    half = math.log(0.8) / 2
+    shares = {one.arm: one for one in found.parts}
+    for part in "ab":
+        assert shares[part].low < half < shares[part].high < 0
+        assert shares[part].verdict == "helps"
+    assert all(abs(shares[part].effect) < 0.02 for part in "cde")
+    assert found.attribution.remainder.effect == pytest.approx(0, abs=1e-12)
+    total = sum(one.share.effect for one in found.attribution.shares.values())
+    assert total == pytest.approx(found.attribution.full.effect)
+    assert any("12 sampled orders" in line for line in study_notes(found))
 
 
 def test_parts_that_add_up_are_judged() -> None:

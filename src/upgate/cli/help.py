@@ -34,6 +34,7 @@ after the plan), and its own:
   study.seeds=6   study.folds=[0,1]   study.smallest_effect=0.01   study.alpha=0.05
   study.aa=true   study.zero=true   study.yes=false   study.tune=20
   study.over="data.path=a.csv, data.path=b.csv" (one answer over data sets; files/*.csv; tickers)
+  study.shapley=8 (study=parts: shares from so many orders of the parts)
   study.rates=auto|given (each recipe's learning rate searched first, or as it is)
   study.budget=steps|wall (equal for all: steps, or wall time)
   experiment=article (the article's claim, fact-checked)

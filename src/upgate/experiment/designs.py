@@ -109,15 +109,20 @@ def pair_arms(overrides: Sequence[str], config_dir: str | None = None) -> list[A
     return [both.low, both.high]
 
 
-def parts_arms(overrides: Sequence[str], config_dir: str | None = None) -> list[Arm]:
+def parts_arms(
+    overrides: Sequence[str],
+    config_dir: str | None = None,
+    orders: Sequence[Sequence[str]] = (),
+) -> list[Arm]:
     """Both recipes, each part added to the low one, each part left out of the high one.
 
-    2k + 2 arms for k > 2 parts.
+    2k + 2 arms for k > 2 parts; and the recipes that `orders` of the parts pass through.
     """
     both = contrast(overrides, config_dir)
     added = [{part} for part in both.parts]
     left_out = [set(both.parts) - {part} for part in both.parts]
-    arms = map(both.arm, [set(), *added, *left_out, set(both.parts)])
+    passed = [set(order[:size]) for order in orders for size in range(1, len(order))]
+    arms = map(both.arm, [set(), *added, *left_out, set(both.parts), *passed])
     return list({tuple(arm.on): arm for arm in arms}.values())
 
 

@@ -14,6 +14,7 @@ from upgate.stats.paired import Estimate
 from upgate.study.result import Attributed, Study, StudyResult
 
 NONE = "–"
+NOTES = {"exact": "shapley_note", "sampled": "sampled_note", "main": "attribution_note"}
 COLUMNS = ("part", "share", "interval", "add_one", "leave_one_out", "interaction", "seconds_ratio")
 
 
@@ -27,15 +28,18 @@ def shares(result: StudyResult, w: Translator) -> Figure | None:
     verdicts = {verdict.arm: verdict.verdict for verdict in result.parts}
     rows = [_share_row(part, effects[part], verdicts, study, w) for part in order]
     body = [_share_cells(part, attributed, study) for part in order]
-    body.append(_total_cells(w("remainder"), attributed.remainder, study))
+    if attributed.method == "main":
+        body.append(_total_cells(w("remainder"), attributed.remainder, study))
     body.append(_total_cells(w("difference"), attributed.full, study))
     texts = [f"{part} {row.text}" for part, row in zip(order, rows, strict=True)]
-    rows.append(_remainder_row(attributed, study, w))
+    if attributed.method == "main":
+        rows.append(_remainder_row(attributed, study, w))
     note = w(
-        "shapley_note" if attributed.exact else "attribution_note",
+        NOTES[attributed.method],
         level=confidence_level(study),
         whole=effect_with_unit(study, attributed.full.effect, w),
         scale=w(f"scale_{study.scale}"),
+        orders=str(len(study.orders)),
     )
     return Figure(
         w("attribution"),

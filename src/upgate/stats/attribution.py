@@ -1,6 +1,7 @@
 """How much of the full difference each part brings.
 
-Where all 2^k recipes ran, the Shapley values: exact, and their sum is that difference. Elsewhere a
+Where all 2^k recipes ran, the Shapley values: exact, and their sum is that difference. Where the
+arms of sampled orders ran, Shapley values of these orders (`shapley.py`). Elsewhere a
 part's share is its main effect, halfway between what it adds alone and what is lost without it,
 which is exact where no three parts interact. What the shares do not sum to is the remainder, a row
 of its own: spread over the parts, it would make parts look useful that do nothing.
@@ -14,15 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from upgate.errors import UserError
 from upgate.stats.paired import Estimate, Floats, paired
+from upgate.stats.shapley import Order, order_weights, sampled_estimate, share_sampling
 
 Levels = NDArray[np.bool_]  # (arms, parts): which parts are at the upgraded choice
 Pairs = tuple[tuple[str, str], ...]
+Method = Literal["main", "exact", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ class Attribution:
     """full: upgraded minus traditional, the sum of the shares and the remainder.
 
     remainder: what interactions of three parts and more add; shares are to be believed where it is
-    equivalent to nothing. exact: Shapley values, which assume nothing. interactions: of
+    equivalent to nothing. exact: Shapley values of all arms, which assume nothing. method: how the
+    shares were obtained: exact, sampled (Shapley values of sampled orders, whose intervals cover
+    the choice of the orders too), or main (main effects). interactions: of
     two parts, +-1 coded, from a factorial; several pairs in one key are confounded, and the value
     is their sum. diverged: how many runs did; each counts as the worst finite score of the study,
     so the shares understate what it cost.
@@ -57,6 +63,7 @@ class Attribution:
     exact: bool
     interactions: dict[Pairs, Estimate]
     diverged: int
+    method: Method = "main"
 
 
 def attribute(
@@ -65,15 +72,20 @@ def attribute(
     scores: ArrayLike,
     better: str = "lower",
     alpha: float = 0.05,
+    orders: Sequence[Order] = (),
 ) -> Attribution:
     """Attribute the scores (arms, seeds) of the arms that have these parts on.
 
-    The arms are those of a `parts` or `factorial` design. Scores are on a scale that adds up: log
-    MSE ratio, accuracy. Raises UserError for nan, and for arms that do not identify the parts.
+    The arms are those of a `parts` or `factorial` design, and those that `orders` pass through:
+    then the shares are Shapley values of these orders of the parts. Scores are on a scale that
+    adds up: log MSE ratio, accuracy. Raises UserError for nan, and for arms that do not identify
+    the parts.
     """
     values, diverged = bounded(np.asarray(scores, float), better)
     levels = levels_of(parts, on)
-    weights, full = share_weights(levels), full_weights(levels)
+    weights, full = share_weights(levels, orders), full_weights(levels)
+    method = share_method(levels, orders)
+    errors = share_sampling(levels, orders, values) if method == "sampled" else []
 
     def estimate(contrast: Floats) -> Estimate:
         return paired(contrast @ values, alpha)
@@ -82,7 +94,9 @@ def attribute(
         add, leave = single_weights(levels, i), single_weights(levels, i, left_out=True)
         both = None if add is None or leave is None else (leave - add) / 4
         return Share(
-            share=estimate(weights[i]),
+            share=sampled_estimate(weights[i] @ values, errors[i], alpha)
+            if errors
+            else estimate(weights[i]),
             add_one=None if add is None else estimate(add),
             leave_one_out=None if leave is None else estimate(leave),
             interaction=None if both is None else estimate(both),
@@ -95,7 +109,15 @@ def attribute(
         exact=is_full(levels),
         interactions={key: estimate(row) for key, row in pair_weights(parts, levels).items()},
         diverged=diverged,
+        method=method,
     )
+
+
+def share_method(levels: Levels, orders: Sequence[Order] = ()) -> Method:
+    """How `share_weights` obtains the shares."""
+    if is_full(levels):
+        return "exact"
+    return "sampled" if orders else "main"
 
 
 def levels_of(parts: Sequence[str], on: Sequence[frozenset[str]]) -> Levels:
@@ -124,14 +146,19 @@ def bounded(scores: Floats, better: str) -> tuple[Floats, int]:
     return np.where(diverged, bound, scores), int(diverged.sum())
 
 
-def share_weights(levels: Levels) -> Floats:
+def share_weights(levels: Levels, orders: Sequence[Order] = ()) -> Floats:
     """Contrasts (parts, arms) of the shares. Raises UserError where the arms do not give them."""
     _check(levels)
-    return shapley_weights(levels) if is_full(levels) else main_weights(levels)
+    method = share_method(levels, orders)
+    if method == "exact":
+        return shapley_weights(levels)
+    if method == "sampled":
+        return np.asarray(order_weights(levels, orders).mean(axis=0))
+    return main_weights(levels)
 
 
 def remainder_weights(levels: Levels) -> Floats:
-    """The contrast (arms,) of what the shares do not sum to; 0 in all arms of a full factorial."""
+    """The contrast (arms,) of what main effects do not sum to; 0 in all of a full factorial."""
     return np.asarray(full_weights(levels) - share_weights(levels).sum(axis=0))
 
 

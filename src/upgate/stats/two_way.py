@@ -5,6 +5,7 @@ Seeds are one way, the units of the test part (dates or items) the other. Source
 degrees of freedom of Satterthwaite 1946.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ def two_way(d: Floats, lags: int, alpha: float = 0.05) -> TwoWay:
     v_cells = float((cells**2).sum()) / ((seeds - 1) * (units - 1) * seeds * units)
     variance = max(v_units + v_seeds - v_cells, v_units, v_seeds)
     unit_df = 1.5 * units / (lags + 1) if lags else units - 1.0
-    df = _satterthwaite(variance, {seeds - 1.0: v_seeds, unit_df: v_units})
+    df = satterthwaite(variance, [(seeds - 1.0, v_seeds), (unit_df, v_units)])
     error = float(np.sqrt(variance))
     low, high, p = t_test(mean, error, df, alpha)
     errors = float(np.sqrt(v_seeds)), float(np.sqrt(v_units))
@@ -93,9 +94,9 @@ def equivalence_p(effect: float, error: float, df: float, margin: float) -> floa
     return float(stats.t.sf((margin - abs(effect)) / error, df))
 
 
-def _satterthwaite(variance: float, parts: dict[float, float]) -> float:
-    """Degrees of freedom of a sum of variances; parts: degrees of freedom -> variance."""
-    spread = sum(part**2 / df for df, part in parts.items())
+def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances; parts: degrees of freedom and variance of each."""
+    spread = sum(part**2 / df for df, part in parts)
     if spread == 0:
-        return max(parts)
-    return float(min(variance**2 / spread, sum(parts)))
+        return max(df for df, _ in parts)
+    return float(min(variance**2 / spread, sum(df for df, _ in parts)))

@@ -28,7 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 from upgate.errors import UserError
 from upgate.stats.paired import Floats, paired, ranked, sign_flip
 from upgate.stats.power import equivalence_seeds, fewest, holm, power, seeds_needed, tost_power
-from upgate.stats.two_way import equivalence_p, two_way
+from upgate.stats.shapley import Sampling
+from upgate.stats.two_way import equivalence_p, satterthwaite, t_test, two_way
 
 FEWEST = 6  # seeds: with 5 the two-sided p of an exact test cannot fall below .0625
 FEWEST_EQUIVALENT = 12  # seeds: fewer say too little about how often an arm fails
@@ -103,11 +104,13 @@ def verdict(
     better: str = "lower",
     units: Units | None = None,
     collapsed: NDArray[np.bool_] | None = None,
+    sampled: Sampling | None = None,
 ) -> Verdict:
     """Judge one arm.
 
     differences: (seeds,), as `paired.differences` makes them. smallest_effect: in their units,
-    above 0. collapsed: (seeds,), where either arm's run failed. Raises UserError for an empty
+    above 0. collapsed: (seeds,), where either arm's run failed. sampled: what a choice of orders
+    adds to the variance of a part's share. Raises UserError for an empty
     array, nan, or a wrong `better`.
     """
     d = _check_differences(differences, smallest_effect, better)
@@ -115,6 +118,8 @@ def verdict(
     failed = np.zeros(len(d), bool) if collapsed is None else collapsed & ~infinite
     both_ways = units is not None and not infinite.any() and len(d) > 1
     fit = _fit(d, units if both_ways else None, failed, alpha)
+    if sampled is not None:
+        fit = _widen(fit, sampled, alpha)
     label = _label(d, fit, bool(failed.any()), smallest_effect, alpha, better)
     more: int | None = 0
     data: float | None = None
@@ -146,6 +151,7 @@ def verdicts(
     better: str = "lower",
     units: Mapping[str, Units] | None = None,
     collapsed: Mapping[str, NDArray[np.bool_]] | None = None,
+    sampled: Mapping[str, Sampling] | None = None,
 ) -> dict[str, Verdict]:
     """Judge several arms as one family.
 
@@ -153,11 +159,12 @@ def verdicts(
     until one fails; equivalent at alpha/m. An arm's interval is at the level of its step, or of
     the step that failed.
     """
-    units, collapsed = units or {}, collapsed or {}
+    units, collapsed, sampled = units or {}, collapsed or {}, sampled or {}
 
     def judge(name: str, level: float) -> Verdict:
         d, own = differences[name], collapsed.get(name)
-        return verdict(d, smallest_effect, level, better, units.get(name), own)
+        extra = sampled.get(name)
+        return verdict(d, smallest_effect, level, better, units.get(name), own, extra)
 
     alone = {name: judge(name, alpha / len(differences)) for name in differences}
     if len(alone) < 2:
@@ -213,6 +220,19 @@ def _means(d: Floats, units: Units | None, alpha: float) -> Fit:
     both = two_way(d[:, None] + units.deviations, units.lags, alpha)
     rest = float(np.sqrt(max(0.0, both.error**2 - both.seed_error**2)))
     return Fit(both.effect, both.low, both.high, both.p, both.error, both.df, spread, rest)
+
+
+def _widen(fit: Fit, sampled: Sampling, alpha: float) -> Fit:
+    """The fit with the error of sampled orders added, which more seeds do not reduce."""
+    own = fit.error**2
+    total = own + sampled.variance
+    if sampled.variance == 0 or np.isnan(total):
+        return fit
+    error = float(np.sqrt(total))
+    df = satterthwaite(total, [(fit.df, own), (sampled.df, sampled.variance)])
+    low, high, p = t_test(fit.effect, error, df, alpha)
+    rest = float(np.hypot(fit.unit_error, np.sqrt(sampled.variance)))
+    return fit._replace(low=low, high=high, p=p, error=error, df=df, unit_error=rest)
 
 
 def _check_differences(differences: ArrayLike, smallest_effect: float, better: str) -> Floats:

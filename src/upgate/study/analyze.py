@@ -178,8 +178,9 @@ def attribute_parts(
     if not study.parts or not np.isfinite(values).any():
         return None, []
     on = [frozenset(arm.on) for arm in study.arms]
-    effects = attribute(study.parts, on, values, study.better, study.level)
-    seconds = attribute(study.parts, on, log_seconds(study, runs, seeds), "lower", study.alpha)
+    orders, times = study.part_orders, log_seconds(study, runs, seeds)
+    effects = attribute(study.parts, on, values, study.better, study.level, orders)
+    seconds = attribute(study.parts, on, times, "lower", study.alpha, orders)
     attributed = Attributed(
         full=effects.full,
         shares=effects.shares,
@@ -190,7 +191,8 @@ def attribute_parts(
         ],
         diverged=effects.diverged,
         exact=effects.exact,
-        small_remainder=effects.exact or judge.small_remainder(seeds),
+        small_remainder=effects.method != "main" or judge.small_remainder(seeds),
+        method=effects.method,
         seconds={part: share.share for part, share in seconds.shares.items()},
     )
     judged = judge.parts(effects, seeds, primary)

@@ -120,6 +120,7 @@ def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
             f"detectable with 80% power: {describe_detectable(study, budget)}"
         ),
         *describe_questions(study),
+        *describe_orders(study),
     ]
     if len(study.seeds) < 6:
         lines.append(
@@ -144,6 +145,18 @@ def describe_wall(study: Study) -> list[str]:
     return [
         f"equal wall time: about {format_duration(wall.seconds)} of training each;"
         f" a step takes {ratios} of the baseline's"
+    ]
+
+
+def describe_orders(study: Study) -> list[str]:
+    """The sampled orders, and what they cost."""
+    if not study.orders:
+        return []
+    count = len(study.arms) - 2 * len(study.parts) - 2
+    runs = count * len(study.seeds) * len(study.folds)
+    return [
+        f"Shapley values from {len(study.orders)} orders of the parts, half of them the others'"
+        f" reverse: {count} recipes and {runs} runs more than study=parts alone"
     ]
 
 

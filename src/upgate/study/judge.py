@@ -20,6 +20,7 @@ from upgate.stats.attribution import (
 )
 from upgate.stats.paired import Floats, differences
 from upgate.stats.reliability import Reliability, either_collapsed, reliability
+from upgate.stats.shapley import Sampling, share_sampling
 from upgate.stats.two_way import equivalence_p, two_way
 from upgate.stats.verdict import FEWEST, Units, Verdict, verdict, verdicts, without_word
 from upgate.study.result import Study
@@ -63,16 +64,22 @@ class Judge:
     ) -> dict[str, Verdict]:
         """The verdicts of the parts' shares, one family."""
         levels, values, deviations = self._design(seeds)
-        shares = share_weights(levels) @ bounded(values, self.study.better)[0]
+        orders, scores = self.study.part_orders, bounded(values, self.study.better)[0]
+        weights = share_weights(levels, orders)
+        shares = weights @ scores
         units: dict[str, Units] = {}
         if deviations is not None:
-            of_parts = np.einsum("pa,asu->psu", share_weights(levels), deviations)
+            of_parts = np.einsum("pa,asu->psu", weights, deviations)
             lags = self.units.lags
             units = {p: Units(d, lags) for p, d in zip(self.study.parts, of_parts, strict=True)}
         per_part = dict(zip(self.study.parts, shares, strict=True))
         study = self.study
-        judged = verdicts(per_part, study.margin, study.level, study.better, units)
-        if not (attribution.exact or self.small_remainder(seeds)):
+        sampled: dict[str, Sampling] = {}
+        if attribution.method == "sampled":
+            errors = share_sampling(levels, orders, scores)
+            sampled = dict(zip(study.parts, errors, strict=True))
+        judged = verdicts(per_part, study.margin, study.level, study.better, units, sampled=sampled)
+        if attribution.method == "main" and not self.small_remainder(seeds):
             return {name: without_word(one) for name, one in judged.items()}
         return {name: self.gated(one, gate) for name, one in judged.items()}
 

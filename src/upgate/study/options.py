@@ -13,6 +13,7 @@ Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x
 Design = Literal["pair", "parts", "factorial", "arms"]
 Equal = Literal["steps", "wall"]
 Bundle = Literal["article"]
+Orders = Annotated[int, Range("an even number, 4 or more", lambda x: x >= 4 and x % 2 == 0)]
 Rates = Literal["auto", "given"]
 
 OWN = re.compile(r"study[.=]|experiment=|(study|experiment)$")
@@ -43,6 +44,9 @@ class StudyOptions:
     # rate is searched first, with equal effort; given: as the recipes and overrides have it; null:
     # auto, but a study that the store has at the rates as given goes on with these.
     rates: Rates | None = None
+    # study=parts: Shapley values from so many orders of the parts, each one and its reverse,
+    # in place of main effects, which assume that no three parts interact.
+    shapley: Orders | None = None
     # Of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point.
     smallest_effect: Positive | None = None
     alpha: Level = 0.05
@@ -71,6 +75,8 @@ def read_study_options(overrides: Sequence[str]) -> tuple[StudyOptions, list[str
             "study=arms and study.arms go together, as in"
             ' study=arms study.arms="traditional, upgraded, upgraded clip=none"'
         )
+    if options.shapley and options.design != "parts":
+        raise UserError(f"study.shapley={options.shapley} goes with study=parts")
     if options.over is not None and (options.experiment or options.tune):
         other = "experiment=article" if options.experiment else f"study.tune={options.tune}"
         raise UserError(f"study.over and {other} do not go together; give one of them")

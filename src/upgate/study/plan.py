@@ -21,6 +21,7 @@ from upgate.experiment.session import repeat_commands
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.stats.looks import LOOKS
+from upgate.stats.shapley import draw_orders
 from upgate.store.connect import redact
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
@@ -141,6 +142,7 @@ def make_study(
         commands=[],
         wall=arms.wall,
         rates=arms.rates,
+        orders=list_orders(options, parts),
     )
 
 
@@ -150,7 +152,16 @@ def make_study_arms(
     """The arms of the design, the baseline first."""
     if options.design == "arms":
         return designs.named_arms(options.arms or [], overrides, config_dir)
+    if options.shapley:
+        orders = list_orders(options, designs.contrast(overrides, config_dir).parts)
+        return designs.parts_arms(overrides, config_dir, orders)
     return DESIGNS[options.design](overrides, config_dir)
+
+
+def list_orders(options: StudyOptions, parts: Sequence[str]) -> list[list[str]]:
+    """The orders of the parts whose arms a study trains; empty where it samples none."""
+    orders = draw_orders(len(parts), options.shapley) if options.shapley else []
+    return [[parts[i] for i in order] for order in orders]
 
 
 def add_controls(
@@ -315,5 +326,7 @@ def name_study(study: Study) -> str:
     question = [study.keys, study.metric, study.smallest_effect, study.alpha, study.aa_seeds]
     if study.looks or study.primary:
         question += [study.looks, study.primary]
+    if study.orders:
+        question += [study.orders]
     digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
     return f"{study.task}-{study.design}-{digest[:8]}"

@@ -67,6 +67,8 @@ class Study:
     wall: Wall | None = None  # equal wall time; None: equal steps
     looks: list[int] = field(default_factory=list)  # declared numbers of seeds; empty: one look
     rates: dict[str, FoundRate] = field(default_factory=dict)  # arm -> its rate, if searched
+    # of the parts, each twice, forwards and backwards, for sampled Shapley values; else empty
+    orders: list[list[str]] = field(default_factory=list)
     primary: str = ""  # the arm of the primary question; empty: the rule of `primary_arm`
     # numbers of seeds at which the store's earlier studies looked, outside this study's plan
     undeclared: list[int] = field(default_factory=list)
@@ -83,6 +85,11 @@ class Study:
             return max(self.arms, key=lambda arm: len(arm.on)).name
         others = [arm.name for arm in self.arms[1:]]
         return next((name for name in others if name == "upgraded"), (others or [""])[0])
+
+    @property
+    def part_orders(self) -> list[tuple[int, ...]]:
+        """`orders` by the parts' positions."""
+        return [tuple(map(self.parts.index, order)) for order in self.orders]
 
     @property
     def look(self) -> int:
@@ -192,7 +199,8 @@ class Attributed:
     """How much of the full difference each part brings, in the study's scale.
 
     The shares and the remainder add up to the full difference. exact: the shares assume nothing.
-    small_remainder: it is equivalent to nothing, so that the shares may be believed.
+    small_remainder: it is equivalent to nothing, so that the shares may be believed. method: how
+    the shares were obtained: exact or sampled Shapley values, or main effects.
     """
 
     full: Estimate = field(metadata=stored_as("whole"))
@@ -203,6 +211,7 @@ class Attributed:
     exact: bool
     small_remainder: bool
     seconds: dict[str, Estimate]  # part -> log of the ratio of seconds with it to those without
+    method: str = "main"  # exact, sampled, main
 
 
 class Cost(NamedTuple):

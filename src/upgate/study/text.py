@@ -11,9 +11,11 @@ from upgate.console import new_table, number, print_lines
 from upgate.experiment.records import looks_line
 from upgate.stats.paired import Estimate
 from upgate.stats.reliability import Reliability
+from upgate.stats.shapley import draw_orders, prefixes
 from upgate.study.result import ArmVerdict, Control, Study, StudyResult
 from upgate.tasks.registry import get_task
 
+OFFERED = 8  # orders of the parts that a study with a remainder offers to sample
 HUGE = 1e5  # numbers from here on are short in powers of ten only
 VERBS = {  # verdict -> the verb of one arm, of several
     "helps": ("helps", "help"),
@@ -185,7 +187,7 @@ def study_table(result: StudyResult) -> Table:
         table.add_row(Text(name), *cells, end_section=i == last)
     for one in result.parts:
         table.add_row(Text(f"share of {one.arm}"), *verdict_cells(study, one))
-    if result.attribution is not None and not result.attribution.exact:
+    if result.attribution is not None and result.attribution.method == "main":
         rest = result.attribution.remainder
         small = "small" if result.attribution.small_remainder else "not shown small"
         table.add_row("remainder", "", effect_cell(study, rest), "", small)
@@ -274,7 +276,7 @@ def study_notes(result: StudyResult) -> list[str]:
             f"references {names}: {result.study.primary_arm} minus the reference; beaten, equalled,"
             " not reached or undecided"
         )
-    lines += [*look_notes(result.study), *rate_notes(result.study)]
+    lines += [*look_notes(result.study), *rate_notes(result.study), *share_notes(result)]
     if len(judged) > 1:
         lines.append(
             "arms and parts that are judged are one family under Holm: the interval of each is at"
@@ -324,6 +326,33 @@ def look_notes(study: Study) -> list[str]:
         f"look {study.look} of {len(study.looks)} at {plan} seeds, each at p {study.level:.4f}:"
         f" together {100 * study.alpha:g}%"
     ]
+
+
+def share_notes(result: StudyResult) -> list[str]:
+    """How the shares were obtained, or what sampled Shapley values would cost."""
+    study, attributed = result.study, result.attribution
+    if attributed is None:
+        return []
+    if attributed.method == "sampled":
+        return [
+            f"shares: Shapley values of {len(study.orders)} sampled orders of the parts; intervals"
+            " over seeds and orders; nothing remains"
+        ]
+    if attributed.small_remainder:
+        return []
+    runs = order_runs(study)
+    return [
+        "the shares leave a remainder that is not shown to be small;"
+        f" study.shapley={OFFERED} shares it out by sampled Shapley values, with {runs} more runs"
+    ]
+
+
+def order_runs(study: Study) -> int:
+    """How many runs the offered orders add to a study of parts."""
+    have = {frozenset(map(study.parts.index, arm.on)) for arm in study.arms}
+    passed = prefixes(draw_orders(len(study.parts), OFFERED))
+    more = sum(one not in have for one in passed)
+    return more * len(study.seeds) * len(study.folds)
 
 
 def rate_notes(study: Study) -> list[str]:
