@@ -15,13 +15,16 @@ class FoldDataModule(pl.LightningDataModule):
     A subclass gives `batches` and `sizes`. `with_batching` sets what differs between runs.
     """
 
-    batch_size, seed = 0, 0
+    batch_size, seed, skip = 0, 0, False
     evaluation_batch: ClassVar[int] = 1024  # results do not depend on it
 
-    def with_batching(self, batch_size: int, seed: int) -> Self:
-        """A view with a run's batch size and seed; it shares the tensors."""
+    def with_batching(self, batch_size: int, seed: int, skip: bool = False) -> Self:
+        """A view with a run's batch size and seed; it shares the tensors.
+
+        skip: batches hold the reference's forecast too, as "skip", in the network's units.
+        """
         view = copy(self)
-        view.batch_size, view.seed = batch_size, seed
+        view.batch_size, view.seed, view.skip = batch_size, seed, skip
         return view
 
     def batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:

@@ -10,11 +10,12 @@ from upgate.config.trainer import check_shares
 from upgate.config.values import Choice
 from upgate.errors import UserError
 from upgate.execution.executor import check_executor
-from upgate.model.backbone import Backbone
+from upgate.model.backbone import Backbone, SkipChoice
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.resolve import check_recipe, resolve_budget, resolve_precision
 from upgate.run.spec import ModelSpec, RecipeSpec, RunSpec, SplitSpec, TaskSpec
+from upgate.tasks.base import Task
 from upgate.tasks.registry import get_task
 
 
@@ -47,7 +48,7 @@ def build_job(config: RunConfig, changes: Sequence[str], datasets: Datasets) -> 
         data=datasets.table(task.name, config.data).hash(),
         split=SplitSpec.from_dict(task.split(config.split.to_dict(), knobs)),
         fold=config.fold,
-        model=check_model(config.model),
+        model=check_model(config.model, task),
         recipe=RecipeSpec.from_dict(check_recipe(config.to_dict())),
         budget=resolve_budget(config.trainer),
         batch_size=config.batch_size,
@@ -58,12 +59,21 @@ def build_job(config: RunConfig, changes: Sequence[str], datasets: Datasets) -> 
     return Job(spec, config.recipe, tuple(changes), config)
 
 
-def check_model(model: Choice) -> ModelSpec:
-    """The model of a spec, its knobs checked. Raises UserError for a wrong one."""
-    knobs = {key: value for key, value in model.knobs.items() if key != "search"}
+def check_model(model: Choice, task: Task) -> ModelSpec:
+    """The model of a spec, its knobs checked. Raises UserError for a wrong one.
+
+    `skip` is part of a spec only where it is on, so that other runs keep their keys.
+    """
+    knobs = {key: value for key, value in model.knobs.items() if key not in ("search", "skip")}
     # the input's size comes from the data
     known = check(Backbone, {"input_size": 1, **knobs}, "model")
-    return ModelSpec(model.name, {key: known[key] for key in knobs})
+    spec = {key: known[key] for key in knobs}
+    skip = check(SkipChoice, {"skip": model.knobs.get("skip", "none")}, "model")["skip"]
+    if skip == "none":
+        return ModelSpec(model.name, spec)
+    if not task.skips:
+        raise UserError(f"model.skip={skip}: task={task.name} has no reference to start from")
+    return ModelSpec(model.name, {**spec, "skip": skip})
 
 
 def check_batches(job: Job, datasets: Datasets) -> None:

@@ -4,6 +4,7 @@ They run on PyTorch's fused kernels.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,14 @@ from upgate.types import Layers
 Pooling = Literal["last", "max", "mean", "attention", "concat"]
 ActivationHook = Callable[[Tensor], Tensor]
 Runner = Callable[[nn.LSTM, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class SkipChoice:
+    """What the network's output starts from: nothing, or the forecast of a reference."""
+
+    skip: Literal["none", "reference"]
+
 
 HOOK_POSITIONS = ("input", "between", "output", "dropped", "head")
 
@@ -136,7 +145,7 @@ def build_backbone(input_size: int, model: Mapping[str, Any]) -> Backbone:
 
     Raises UserError for a wrong knob, by its full name.
     """
-    knobs = {key: value for key, value in model.items() if key != "name"}
+    knobs = {key: value for key, value in model.items() if key not in ("name", "skip")}
     return build(Backbone, {"input_size": input_size, **knobs}, "model")
 
 

@@ -58,6 +58,7 @@ def train(
     with warnings.catch_warnings():
         quiet()
         module = task.module(spec.to_dict(), data)
+        data = with_batching(data, spec)
         curves, checkpoint = EpochMetrics(log), BestCheckpoint(folder)
         callbacks = [curves, checkpoint, ProgressBar(console, name)]
         trainer = make_trainer(spec, options, folder, callbacks)
@@ -77,6 +78,11 @@ def train(
     return Outcome(metrics, {**tables, "curve": curve}, False, weights_hash(module.net))
 
 
+def with_batching(data: FoldDataModule, spec: RunSpec) -> FoldDataModule:
+    """The data as a run sees them."""
+    return data.with_batching(spec.batch_size, spec.seed, "skip" in spec.model.knobs)
+
+
 def _fit_module(
     trainer: pl.Trainer,
     module: RecipeModule,
@@ -88,9 +94,8 @@ def _fit_module(
     """Train; the steps made, and whether the run diverged."""
     last = checkpoint.last
     resume = last if last.exists() and can_resume(spec) else None
-    batches = data.with_batching(spec.batch_size, spec.seed)
     try:
-        trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except Diverged:
         return trainer.global_step, True
     except ProcessRaisedException as error:  # of a run that several processes share
@@ -120,7 +125,7 @@ def dry_run(
         quiet()
         module = get_task(spec.task.name).module(spec.to_dict(), data)
         trainer = make_trainer(spec, {"fast_dev_run": batches}, Path(folder), list(callbacks))
-        trainer.fit(module, datamodule=data.with_batching(spec.batch_size, spec.seed))
+        trainer.fit(module, datamodule=with_batching(data, spec))
 
 
 def can_resume(spec: RunSpec) -> bool:

@@ -141,6 +141,7 @@ class Task:
     columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
+    skips: ClassVar[bool] = False  # whether model.skip=reference has a reference to start from
     article: ClassVar[ArticleClaim | None] = None  # what experiment=article checks
     test_items: ClassVar[str] = "items"  # what the test part consists of: items or dates
     texts: ClassVar[Path | None] = None  # a translations.yaml for reports

@@ -29,6 +29,7 @@ from upgate.data.prices.features import (
     parkinson,
 )
 from upgate.data.prices.ridge import fit_ridge, window_moments
+from upgate.data.prices.skip import fit_skip, skip_forecasts
 from upgate.data.prices.windows import (
     ENOUGH,
     StockTensors,
@@ -166,6 +167,30 @@ def test_a_volatility_label_over_flat_bars_alone_is_missing_and_counted(
         made.notes["labels_flat"] == 8
         and not np.isin(made.origin["train"], np.arange(49, 57)).any()
     )
+
+
+def test_means_over_days_and_over_the_panel_by_brute_force(panel: Panel) -> None:
+    change = FEATURES["close_return"](panel)
+    week, market = FEATURES["close_return_5"](panel), FEATURES["market_return_1"](panel)
+    for t in range(0, len(change), 7):
+        first = panel.first[panel.ticker[t]]
+        own = change[max(first, t - 4) : t + 1]
+        day = change[(panel.date == panel.date[t]) & np.isfinite(change)]
+        for got, values in ((week[t], own[np.isfinite(own)]), (market[t], day)):
+            assert got == pytest.approx(values.mean()) if len(values) else np.isnan(got)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_network_may_start_from_the_forecast_of_the_reference(panel: Panel, target: str) -> None:
+    made = make(panel, target, the_fold(panel))
+    skip = fit_skip(made)
+    scaled = skip_forecasts(panel, json.loads(json.dumps(skip)), made.scaling)
+    known = np.flatnonzero(np.isfinite(scaled.numpy()))
+    name = {"return": "drift", "level": "persistence", "volatility": "har"}[target]
+    forecast = unscale(scaled.double().numpy()[known], known, panel, made.scaling)
+    np.testing.assert_allclose(forecast, references(panel, made)[name][known], rtol=1e-5, atol=1e-6)
+    batch = window_batches(made.x, made.y, WINDOW, scaled)(made.origin["train"])
+    assert torch.equal(batch["skip"], scaled[made.origin["train"]])
 
 
 def test_names_are_checked(panel: Panel) -> None:
@@ -416,7 +441,11 @@ def test_the_future_times_a_million_changes_no_bit_of_training(
         assert coefficients(panel, made).tobytes() == coefficients(changed, other).tobytes()
     slopes, loud_slopes = (fit_ridge(window_moments(one), 0.1)[0] for one in (made, other))
     assert slopes.tobytes() == loud_slopes.tobytes()
+    skip = fit_skip(made)
+    assert skip == fit_skip(other)
     row = made.origin["train"].numpy()
+    starts = [skip_forecasts(one, skip, made.scaling)[row] for one in (panel, changed)]
+    assert torch.equal(*starts)
     before, after = references(panel, made), references(changed, other)
     # the penalty of ridge is chosen on validation, which is changed here
     assert all((before[key][row] == after[key][row]).all() for key in before.keys() - {"ridge"})

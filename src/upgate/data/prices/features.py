@@ -98,6 +98,45 @@ def volume_change(p: Panel) -> Floats:
     return change
 
 
+def averages(values: Floats, p: Panel, days: int) -> Floats:
+    """The mean of the last `days` rows of the ticker, (N,); of fewer at its start, NaN of none.
+
+    A row without a value takes no part. Sums, not a running mean: that would carry what later or
+    other tickers' rows left in its last digits.
+    """
+    total, count = np.zeros_like(values), np.zeros_like(values)
+    for k in range(days):
+        past = p.past(values, k)
+        known = np.isfinite(past)
+        total[known] += past[known]
+        count += known
+    return np.divide(total, count, out=np.full_like(values, np.nan), where=count > 0)
+
+
+def market(values: Floats, p: Panel) -> Floats:
+    """The mean over the tickers that have a value on the row's date, (N,).
+
+    It looks at that date alone: a ticker whose row is missing takes no part, and no later row does.
+    """
+    known = np.isfinite(values)
+    days = len(p.dates)
+    total = np.bincount(p.date[known], weights=values[known], minlength=days)
+    count = np.bincount(p.date[known], minlength=days)
+    mean = np.divide(total, count, out=np.full(days, np.nan), where=count > 0)
+    return np.asarray(mean[p.date], np.float64)
+
+
+def lagged(feature: Callable[[Panel], Floats], days: int) -> Callable[[Panel], Floats]:
+    """A feature's mean over the last days of its ticker."""
+    return lambda p: averages(feature(p), p, days)
+
+
+def of_market(feature: Callable[[Panel], Floats], days: int) -> Callable[[Panel], Floats]:
+    """A feature's mean over the panel, averaged over the last days on which its ticker traded."""
+    return lambda p: averages(market(feature(p), p), p, days)
+
+
+LAGS = (1, 5, 22)  # a day, a week, a month of trading days, as in HAR (Corsi 2009)
 FEATURES: dict[str, Callable[[Panel], Floats]] = {
     "open_return": open_return,
     "high_return": high_return,
@@ -110,6 +149,10 @@ FEATURES: dict[str, Callable[[Panel], Floats]] = {
     "low": lambda p: p.low,
     "close": lambda p: p.close,
     "volume": lambda p: np.nan_to_num(p.volume),
+    **{f"range_volatility_{days}": lagged(range_volatility, days) for days in LAGS[1:]},
+    **{f"close_return_{days}": lagged(close_return, days) for days in LAGS[1:]},
+    **{f"market_volatility_{days}": of_market(range_volatility, days) for days in LAGS},
+    **{f"market_return_{days}": of_market(close_return, days) for days in LAGS},
 }
 _CHANGES = [
     "open_return",

@@ -134,8 +134,12 @@ def _notes(panel: Panel, scaling: Scaling, short: Mask, flat: Mask) -> dict[str,
     }
 
 
-def window_batches(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict[str, Tensor]]:
+def window_batches(
+    x: Tensor, y: Tensor, window: int, skip: Tensor | None = None
+) -> Callable[[Tensor], dict[str, Tensor]]:
     """A function of origins (B,) -> {"x": (B, W, F) contiguous, "y": (B,), "origin": (B,)}.
+
+    With a reference's forecasts, (N,), also {"skip": (B,)}.
 
     All windows are one strided view of x; `index_select` on it is the fastest way measured (64
     windows of 60 x 6 out of 600,000 rows, one thread: 9 us; indexing the view 18, rows by origin +
@@ -144,11 +148,12 @@ def window_batches(x: Tensor, y: Tensor, window: int) -> Callable[[Tensor], dict
     windows = x.unfold(0, window, 1).transpose(1, 2)  # (N - W + 1, W, F)
 
     def batch(origin: Tensor) -> dict[str, Tensor]:
-        return {
+        made = {
             "x": windows.index_select(0, origin - (window - 1)),
             "y": y.index_select(0, origin),
             "origin": origin,
         }
+        return made if skip is None else made | {"skip": skip.index_select(0, origin)}
 
     return batch
 
@@ -160,6 +165,7 @@ def apply_scaling(panel: Panel, scaling: Scaling, window: int) -> tuple[Tensor, 
     UserError.
     """
     values = inputs(panel, scaling["features"])
+    _check_market(panel, scaling)
     unknown = ~_known(panel, scaling)
     if unknown.any():
         raise UserError(
@@ -177,11 +183,27 @@ def apply_scaling(panel: Panel, scaling: Scaling, window: int) -> tuple[Tensor, 
     return x.nan_to_num(), torch.from_numpy(last)
 
 
+def _check_market(panel: Panel, scaling: Scaling) -> None:
+    """Raise UserError where means over a panel would be over fewer tickers than in training."""
+    absent = sorted(scaling["x"]["tickers"].keys() - set(panel.tickers))
+    if absent and any(name.startswith("market_") for name in scaling["features"]):
+        raise UserError(
+            f"the run's features are means over {len(scaling['x']['tickers'])} tickers, and"
+            f" {', '.join(absent[:3])}{' and more' * (len(absent) > 3)} are not in these prices;"
+            " give the prices of all"
+        )
+
+
 def unscale(scaled: Floats, row: Ints, panel: Panel, scaling: Scaling) -> Floats:
     """Predictions in target units, (n,) float64, from scaled ones at these origin rows."""
     centre, scale = _statistics(panel.tickers, scaling["y"], 1)
     ticker = panel.ticker[row]
     return np.asarray(scaled, np.float64) * scale[ticker, 0] + centre[ticker, 0]
+
+
+def scale_labels(panel: Panel, values: Floats, scaling: Scaling) -> Tensor:
+    """The inverse of `unscale`, of every row: (N,) float32; NaN for a ticker without a scale."""
+    return _scale(panel, values[:, None], scaling["y"])[:, 0]
 
 
 def to_price(prediction: Floats, row: Ints, panel: Panel, scaling: Scaling) -> Floats | None:

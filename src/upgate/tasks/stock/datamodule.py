@@ -1,7 +1,10 @@
 """The LightningDataModule of prices: a table, a task and a fold in; batches out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
+
+from torch import Tensor
 
 from upgate.config.schema import PositiveInt, build
 from upgate.data.datamodule import FoldDataModule
@@ -9,6 +12,7 @@ from upgate.data.loader import DeterministicLoader
 from upgate.data.prices import windows
 from upgate.data.prices.baselines import references
 from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Floats, Panel
+from upgate.data.prices.skip import Skip, fit_skip, skip_forecasts
 from upgate.data.prices.table import Prices
 from upgate.data.splits import chronological as splits
 from upgate.errors import UserError, did_you_mean
@@ -90,9 +94,16 @@ class StockDataModule(FoldDataModule):
             self._references |= references(self.tensors.panel, self.tensors)
         return self._references
 
+    @cached_property
+    def reference_skip(self) -> tuple[Skip, Tensor]:
+        """Where a network with model.skip=reference starts: fitted, and its forecasts (N,)."""
+        fitted = fit_skip(self.tensors)
+        return fitted, skip_forecasts(self.tensors.panel, fitted, self.tensors.scaling)
+
     def batches(self, part: str, batch_size: int, seed: int | None) -> DeterministicLoader:
         t = self.tensors
-        take = windows.window_batches(t.x, t.y, t.window)
+        skip = self.reference_skip[1] if self.skip else None
+        take = windows.window_batches(t.x, t.y, t.window, skip)
         return DeterministicLoader(take, t.origin[part], batch_size, seed)
 
     @property

@@ -11,6 +11,7 @@ import yaml
 from upgate.config import compose as config
 from upgate.config.values import Section
 from upgate.data.prices.features import Panel
+from upgate.data.prices.skip import skip_forecasts
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
 from upgate.tasks.base import Fetch
@@ -39,11 +40,13 @@ def forecast_next(checkpoint: Section, table: pd.DataFrame) -> pd.DataFrame:
     hyperparameters = checkpoint["hyper_parameters"]
     spec, scaling = hyperparameters["spec"], hyperparameters["scaling"]
     task = spec["task"]
-    module = StockModule(spec, scaling)
+    fitted = hyperparameters.get("skip")
+    module = StockModule(spec, scaling, fitted)
     module.load_state_dict(checkpoint["state_dict"])
     panel = Panel.of(table)
     x, origin = apply_scaling(panel, scaling, task["window"])
-    batch = window_batches(x, torch.zeros(len(x)), task["window"])(origin)
+    skip = None if fitted is None else skip_forecasts(panel, fitted, scaling)
+    batch = window_batches(x, torch.zeros(len(x)), task["window"], skip)(origin)
     with torch.inference_mode():
         scaled = module.eval().net(batch)
     row = origin.numpy()

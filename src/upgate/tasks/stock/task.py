@@ -54,6 +54,7 @@ class Stock(Task):
     references = REFERENCES
     pictures = ("forecast.png", "curves.png")
     test_items = "dates"
+    skips = True
     article = article.CLAIM
     texts = report.TEXTS
     test_texts = report.TEST_TEXTS
@@ -84,7 +85,8 @@ class Stock(Task):
         )
 
     def module(self, spec: SpecValues, data: StockDataModule) -> StockModule:
-        return StockModule(spec, data.tensors.scaling)
+        skip = data.reference_skip[0] if "skip" in spec["model"] else None
+        return StockModule(spec, data.tensors.scaling, skip)
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
         return evaluate_forecasts(data.tensors, data.references(), part, output)
