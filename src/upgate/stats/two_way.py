@@ -35,6 +35,14 @@ class TwoWay(NamedTuple):
     unit_error: float
 
 
+class Variances(NamedTuple):
+    """Of a mean: by unit, by seed, and what both count, the cells."""
+
+    units: float
+    seeds: float
+    cells: float
+
+
 def date_lags(dates: int, horizon: int = 1) -> int:
     """Lags for the losses of so many dates: 12, or horizon - 1; at most a quarter of the dates."""
     return max(0, min(max(DATE_LAGS, horizon - 1), dates // 4))
@@ -52,17 +60,30 @@ def two_way(d: Floats, lags: int, alpha: float = 0.05) -> TwoWay:
     if seeds < 2 or units < 2:
         return TwoWay(mean, nan, nan, nan, seeds, nan, nan, nan, nan)
     per_unit, per_seed = d.mean(axis=0), d.mean(axis=1)
-    cells = d - per_unit - per_seed[:, None] + mean
     v_units = newey_west(per_unit, lags)
     v_seeds = float(per_seed.var(ddof=1)) / seeds
-    v_cells = float((cells**2).sum()) / ((seeds - 1) * (units - 1) * seeds * units)
-    variance = max(v_units + v_seeds - v_cells, v_units, v_seeds)
+    v_cells = cell_variance(d)
+    return from_variances(mean, seeds, Variances(v_units, v_seeds, v_cells), units, lags, alpha)
+
+
+def from_variances(
+    effect: float, seeds: int, ways: Variances, units: int, lags: int, alpha: float
+) -> TwoWay:
+    """The interval of an effect whose variances by seed and by unit are known."""
+    variance = max(ways.units + ways.seeds - ways.cells, ways.units, ways.seeds)
     unit_df = 1.5 * units / (lags + 1) if lags else units - 1.0
-    df = satterthwaite(variance, [(seeds - 1.0, v_seeds), (unit_df, v_units)])
+    df = satterthwaite(variance, [(seeds - 1.0, ways.seeds), (unit_df, ways.units)])
     error = float(np.sqrt(variance))
-    low, high, p = t_test(mean, error, df, alpha)
-    errors = float(np.sqrt(v_seeds)), float(np.sqrt(v_units))
-    return TwoWay(mean, low, high, p, seeds, error, df, *errors)
+    low, high, p = t_test(effect, error, df, alpha)
+    errors = float(np.sqrt(ways.seeds)), float(np.sqrt(ways.units))
+    return TwoWay(effect, low, high, p, seeds, error, df, *errors)
+
+
+def cell_variance(d: Floats) -> float:
+    """The variance that stems from single cells of (seeds, units), and that both ways count."""
+    seeds, units = d.shape
+    cells = d - d.mean(axis=0) - d.mean(axis=1)[:, None] + d.mean()
+    return float((cells**2).sum() / ((seeds - 1) * (units - 1) * seeds * units))
 
 
 def newey_west(d: Floats, lags: int) -> float:

@@ -3,13 +3,12 @@
 Loss series, Diebold-Mariano, Clark-West, ratios by ticker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from upgate.data.prices.baselines import REFERENCES
-from upgate.stats.bootstrap import geometric_mean_ratio
 from upgate.stats.forecast import (
     clark_west,
     clark_west_gain,
@@ -17,11 +16,14 @@ from upgate.stats.forecast import (
     diebold_mariano,
     seeds_and_dates,
 )
-from upgate.stats.paired import Floats, t_interval
+from upgate.stats.paired import Floats, Interval, t_interval
+from upgate.stats.panel import Panel, ratio_over_tickers
+from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
 
 BOTH_WAYS, SEEDS_FIXED = "seeds and dates", "Diebold-Mariano, trained seeds as fixed"
 OVER_PERSISTENCE = "Clark-West, persistence"
+FEWEST_DATES = 8  # of a fold: two lags
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
@@ -55,12 +57,11 @@ def compare_forecasts(runs: StudyRuns) -> BeyondSeeds:
             if name in baseline and baseline[name].notna().all()
         }
     logs = ticker_logs_by_arm(runs)
-    ratios = {arm: geometric_mean_ratio(frame.to_numpy(float)) for arm, frame in logs.items()}
     return BeyondSeeds(
         second={arm: forecast_tests(runs, by_seed, arm) for arm in by_seed},
         confidence_set=_confidence(series),
         tickers={arm: ticker_ratios(frame) for arm, frame in logs.items()},
-        ticker_interval=ratios,
+        ticker_interval=ticker_intervals(runs, list(logs)),
         dates=dates,
         losses=losses_by_date,
     )
@@ -149,6 +150,57 @@ def ticker_logs_by_arm(runs: StudyRuns) -> dict[str, pd.DataFrame]:
         return {}
     logs = {arm: ticker_logs(runs, arm) for arm in runs.cells if arm != runs.baseline}
     return {arm: frame for arm, frame in logs.items() if not frame.empty}
+
+
+def ticker_intervals(runs: StudyRuns, arms: Sequence[str]) -> dict[str, Interval]:
+    """All tickers in one number, about new dates and seeds.
+
+    None of an arm with a diverged run or where the baseline has one; none below six seeds.
+    """
+    losses = {arm: fold_losses(runs, arm) for arm in (runs.baseline, *arms)}
+    base = losses[runs.baseline]
+    found = {}
+    for arm in arms:
+        panels = [pair_losses(own, other) for own, other in zip(losses[arm], base, strict=False)]
+        enough = [one is not None and one.arm.shape[0] >= FEWEST for one in panels]
+        if panels and all(enough):
+            pairs = [one for one in panels if one is not None]
+            found[arm] = ratio_over_tickers(pairs, int(runs.settings["horizon"]))
+    return found
+
+
+def fold_losses(runs: StudyRuns, arm: str) -> list[dict[int, pd.DataFrame]]:
+    """By fold, then by seed, `ticker_losses`; empty where a run diverged."""
+    if arm not in runs.cells:
+        return []
+    seeds = list(dict.fromkeys(seed for seed, _ in runs.cells[arm]))
+    folds = []
+    for fold in runs.folds:
+        tables = {seed: runs.table(arm, (seed, fold), "forecasts") for seed in seeds}
+        if any(table is None for table in tables.values()):
+            return []
+        folds.append({s: ticker_losses(table) for s, table in tables.items() if table is not None})
+    return folds
+
+
+def ticker_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Squared errors of one run: a row per ticker, a column per label date; 0 for no such date."""
+    error = (forecasts["forecast"] - forecasts["truth"]) ** 2
+    keyed = error.groupby([forecasts["ticker"], forecasts["label_date"]]).sum()
+    return keyed.unstack(fill_value=0).sort_index(axis=1)
+
+
+def pair_losses(arm: dict[int, pd.DataFrame], base: dict[int, pd.DataFrame]) -> Panel | None:
+    """The seeds and tickers that both have; None where the data say nothing about new dates."""
+    seeds = [seed for seed in arm if seed in base]
+    if not seeds:
+        return None
+    tickers = arm[seeds[0]].index.intersection(base[seeds[0]].index)
+    own, other = (
+        np.stack([losses[seed].loc[tickers].to_numpy(float) for seed in seeds])
+        for losses in (arm, base)
+    )
+    return Panel(own, other) if own.shape[-1] >= FEWEST_DATES else None
 
 
 def ticker_ratios(logs: pd.DataFrame) -> dict[str, float]:
