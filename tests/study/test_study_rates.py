@@ -80,7 +80,8 @@ def test_a_study_that_is_stored_at_given_rates_goes_on_with_them(tmp_path: Path)
     code, _ = study(root, "study.rates=given", "study.zero=false", *words)
     assert code == 0 and searched(root, "study.zero=false", *words) is None
     assert searched(root, "study.zero=false", "study.rates=auto", *words) is not None
-    assert searched(root, *words) is not None  # another study
+    assert searched(root, *words[:1], "study.seeds=2") is None  # the same with more seeds
+    assert searched(root, *words[:1], "study.seeds=[5]") is not None
 
 
 def test_arms_that_differ_in_nothing_that_matters_are_not_searched(tmp_path: Path) -> None:

@@ -134,17 +134,17 @@ def count_undeclared(store: Store, study: Study) -> Study:
     Earlier is a study whose runs of the primary question are some of this one's: the same recipes
     on the same data, on fewer seeds, but on enough for an answer. It makes no store.
     """
-    keys, looks = _question(study), []
+    keys, looks = question_keys(study), []
     for name in list_studies(store) if stored_rows(store, study.task) else ():
         other = load_study(store, name)
         declared = other.looks == study.looks and len(other.seeds) in study.looks
-        earlier = _question(other) < keys and len(other.seeds) >= FEWEST
+        earlier = question_keys(other) < keys and len(other.seeds) >= FEWEST
         if earlier and other.metric == study.metric and not declared:
             looks.append(len(other.seeds))
     return replace(study, undeclared=sorted(looks))
 
 
-def _question(study: Study) -> frozenset[str]:
+def question_keys(study: Study) -> frozenset[str]:
     """The keys of the runs that answer the primary question."""
     arms = (study.baseline, study.primary_arm)
     return frozenset(key for arm in arms for key in study.keys.get(arm, {}).values())

@@ -20,6 +20,7 @@ from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
+from upgate.study.load import list_studies, load_study, question_keys
 from upgate.study.options import StudyOptions
 from upgate.study.plan import Plan, make_study_arms, plan_study
 from upgate.tune.find_rates import (
@@ -94,9 +95,14 @@ def plan_arm_rates(
 
 
 def is_stored(plan: Plan) -> bool:
-    """Whether the store has this study, such as one that a version without searches began."""
-    rows = stored_rows(job_store(plan.jobs[0]), plan.study.task)
-    return any(row.is_parent and row.tags.get("upgate.study") == plan.study.id for row in rows)
+    """Whether the store has this study, or it with fewer seeds or arms, at the rates as given.
+
+    Such as one that a version without searches began.
+    """
+    store, keys = job_store(plan.jobs[0]), question_keys(plan.study)
+    names = list_studies(store) if stored_rows(store, plan.study.task) else ()
+    stored = (question_keys(load_study(store, name)) for name in names)
+    return any(own and own <= keys for own in stored)
 
 
 def gives_rate(arm: Arm, options: StudyOptions, rest: Sequence[str]) -> bool:
