@@ -13,11 +13,12 @@ from helpers.report import result as made_up
 from helpers.study import tiny
 from upgate import cli
 from upgate.errors import UserError
-from upgate.report.over import over_page
+from upgate.report.over import over_page, over_sentence
 from upgate.report.over_ranks import ranks
 from upgate.report.texts import report_translator
 from upgate.run.datasets import Datasets
 from upgate.serialization import from_json, to_json
+from upgate.stats.power import power
 from upgate.stats.random_effects import outlook, random_effects
 from upgate.store.store import Store
 from upgate.study.data_sets import read_data_sets
@@ -80,7 +81,7 @@ def test_each_data_set_has_the_study_that_one_runs_by_itself(
 ) -> None:
     root, _, found = done
     for name, study_id in found.experiment.studies.items():
-        own = words(root, f"data.path={root.parent / 'prices' / name}")
+        own = words(root, f"data.path={root.parent / 'prices' / name}.csv")
         plan = plan_study(own, None, Datasets())
         assert plan.study.id == study_id
         assert load_study(Store(root), study_id).keys == plan.study.keys
@@ -89,7 +90,7 @@ def test_each_data_set_has_the_study_that_one_runs_by_itself(
 def test_the_answer_is_random_effects_over_the_studies(done: tuple[Path, str, OverResult]) -> None:
     root, said, found = done
     verdicts = [one.verdict for one in found.sets if one.verdict is not None]
-    assert [one.name for one in found.sets] == [f"{name}.csv" for name in NAMES]
+    assert [one.name for one in found.sets] == NAMES
     assert all(one.over == "seeds and units" and one.error > 0 for one in verdicts)
     effects = np.array([one.effect for one in verdicts])
     errors = np.array([one.error for one in verdicts])
@@ -200,6 +201,27 @@ def test_many_recipes_have_ranks_and_profiles_on_the_page(task: str, language: s
     assert ranks(few, w) is None and w("profiles") not in over_page(few, language)
 
 
+def test_an_undecided_answer_says_how_many_more_data_sets_would_decide() -> None:
+    found = made_over(a={}, b={}, c={})
+    assert found.more_sets is None  # decided, so none is needed
+    results = {}
+    for i, name in enumerate("abcd"):
+        made = made_up(design="pair")
+        effect = (-0.05, 0.03, -0.04, 0.02)[i]
+        judged = [replace(made.verdicts[0], effect=effect, error=0.001)]
+        results[name] = replace(made, verdicts=judged, losses={})
+    record = Experiment("stock-over-1a2b3c4d", "stock", [], dict.fromkeys("abcd", "x"), ["a", "b"])
+    found = combine_studies(record, results)
+    assert found.together is not None and found.together.verdict == "undecided"
+    more = found.more_sets
+    assert more is not None
+    size = abs(found.together.effect) / (found.together.error * 2)
+    level = found.question.level
+    assert power(size, 4 + more, level) >= 0.8 > power(size, 3 + more, level)
+    assert f"about {more} more data sets like these would decide" in found.sentence
+    assert str(more) in over_sentence(found, report_translator("zh"))
+
+
 def test_days_that_data_sets_share_widen_the_answer() -> None:
     made = made_up(design="pair")
     arm = made.verdicts[0].arm
@@ -229,13 +251,18 @@ def test_days_that_data_sets_share_widen_the_answer() -> None:
     [
         (
             "data.path=x/a.csv, data.path=y/b.csv",
-            ["a.csv", "b.csv"],
+            ["a", "b"],
             [["data.path=x/a.csv"], ["data.path=y/b.csv"]],
         ),
         (
             "data.path=x/a.csv, data.path=y/a.csv",
             ["x/a.csv", "y/a.csv"],
             [["data.path=x/a.csv"], ["data.path=y/a.csv"]],
+        ),
+        (
+            "data.path=a.csv, data.path=a.tsv",
+            ["a.csv", "a.tsv"],
+            [["data.path=a.csv"], ["data.path=a.tsv"]],
         ),
         (
             "[data.tickers=[A,B],data.tickers=[C]]",

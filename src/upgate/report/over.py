@@ -91,6 +91,8 @@ def over_sentence(result: OverResult, w: Translator) -> str:
             n=one.n,
         )
     ]
+    if result.more_sets is not None:
+        clauses.append(w("over_more", more=result.more_sets))
     if new is not None and not math.isnan(new.better):
         clauses.append(w("over_new_said", **shares(new)))
     return w("then").join(clauses) + w("stop")

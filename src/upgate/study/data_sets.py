@@ -12,7 +12,7 @@ from upgate.config.choices import choices
 from upgate.errors import UserError, did_you_mean, nearest
 
 TICKERS = "tickers"  # in place of data sets: each ticker of the panel
-TICKER_KEY = "data.tickers"
+TICKER_KEY, FILE_KEY = "data.tickers", "data.path"
 OWN = ("data", "split")  # groups that may differ between data sets; all else is common to them
 EXAMPLE = 'study.over="data.path=a.csv, data.path=b.csv"'
 
@@ -85,9 +85,18 @@ def name_data_sets(words: Sequence[Sequence[str]]) -> list[str]:
     keys = {word.partition("=")[0] for one in own for word in one}
     if len(keys) == 1 and all(len(one) == 1 for one in own):
         names = [one[0].partition("=")[2].strip("[]\"'") for one in own]
-        short = [Path(name).name for name in names]
-        names = short if len(set(short)) == len(short) else names
+        if keys == {FILE_KEY}:
+            names = shorten(names)
     return names if len(set(names)) == len(names) else [" ".join(one) for one in words]
+
+
+def shorten(paths: Sequence[str]) -> list[str]:
+    """Files by their names without folder and ending, as far as these tell them apart."""
+    for part in ("stem", "name"):
+        short = [str(getattr(Path(path), part)) for path in paths]
+        if len(set(short)) == len(short):
+            return short
+    return list(paths)
 
 
 def common_overrides(overrides: Sequence[str], given: Sequence[str]) -> list[str]:

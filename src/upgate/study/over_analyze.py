@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from upgate.stats.data_sets import Combined, Effect, Terms, as_family, combine
+from upgate.stats.data_sets import FEWEST_SETS, Combined, Effect, Terms, as_family, combine
 from upgate.stats.paired import Estimate, Floats
+from upgate.stats.power import seeds_needed
 from upgate.stats.verdict import Verdict, without_word
 from upgate.store.store import Store
 from upgate.study.analyze import analyze, to_arm_verdict
@@ -47,6 +48,7 @@ def combine_studies(experiment: Experiment, results: Mapping[str, StudyResult]) 
         spread=math.sqrt(found.random.tau2) if found else math.nan,
         others=combine_others(question, results, one),
         correlation=mean_correlation(primary, list(results.values())),
+        more_sets=None if one is None else more_sets(one),
         complete=all(result.complete for result in results.values()),
         seconds=sum(result.seconds for result in results.values()),
     )
@@ -133,6 +135,18 @@ def mean_correlation(arm: str, results: Sequence[StudyResult]) -> float:
     """Of all pairs of data sets; nan where they share no days."""
     found = error_correlations(arm, results)
     return math.nan if found is None else float(found[np.triu_indices(len(found), 1)].mean())
+
+
+def more_sets(one: Verdict) -> int | None:
+    """Data sets to add for a decision with 80% power, if effect and spread stay as measured.
+
+    None for a decided answer, and where no number up to 10,000 would do.
+    """
+    if one.label != "undecided" or not math.isfinite(one.error):
+        return None
+    size = abs(one.effect) / max(one.error * math.sqrt(one.n), 1e-300)
+    needed = seeds_needed(size, alpha=one.level)
+    return None if needed is None else max(needed, FEWEST_SETS, one.n + 1) - one.n
 
 
 def to_effect(name: str, one: ArmVerdict) -> Effect:

@@ -59,6 +59,7 @@ class OverResult:
     spread: float  # standard deviation of the true effect between data sets; nan if not combined
     others: list[ArmVerdict]
     correlation: float  # of the data sets' losses on days that they share, mean; nan for none
+    more_sets: int | None  # that would decide an undecided answer; None: not known, or decided
     complete: bool
     seconds: float  # of training, all runs together
 

@@ -37,6 +37,8 @@ def summarize_over(result: OverResult) -> str:
         return "Nothing can be said yet: no data set has a seed with every run."
     label = LABELS[one.verdict].format(baseline=question.baseline)
     clauses = [f"{one.arm} {label}: {why_or_effect(question, one)}"]
+    if result.more_sets is not None:
+        clauses.append(f"about {result.more_sets} more data sets like these would decide")
     if result.new is not None:
         clauses.append(describe_new(question, result.new))
     judged = list_by_verdict([other for other in result.others if other.verdict])
