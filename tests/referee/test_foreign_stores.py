@@ -141,12 +141,14 @@ def test_losses_and_forecasts_in_artifacts_widen_the_interval_by_the_test_rows(
         assert "6 pairs by 32 items, over seeds and items" in found["sentence"]
 
 
-def test_items_that_no_run_has_leave_a_verdict_over_seeds_only(
+def test_what_no_artifact_has_is_answered_with_the_nearest(
     lightning: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = judged([*lightning, *MODELS, "items=review"], capsys)
-    assert "6 pairs, over seeds only" in found["sentence"]
-    assert "No run has an artifact table with the column review" in found["sentence"]
+    said = refused([*lightning, *MODELS, "items=exampel"], capsys)
+    assert "is not a column of the runs' artifact tables, did you mean 'example'?" in said
+    named = ["items=row", "mlflow.artifact=test/loses.csv"]
+    said = refused([*lightning, *MODELS, *named], capsys)
+    assert "is not an artifact of any run, did you mean 'test/losses.csv'?" in said
     words = [*lightning, *MODELS, "mlflow.artifact=test/losses.csv"]
     assert "mlflow.artifact needs items=COLUMN" in refused(words, capsys)
     assert "has no column rwo, did you mean 'row'?" in refused([*words, "items=rwo"], capsys)

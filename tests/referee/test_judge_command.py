@@ -125,6 +125,16 @@ def test_a_filter_that_nothing_matches_or_nobody_can_read_is_one_sentence(
         assert sentence in capsys.readouterr().err
 
 
+def test_items_of_runs_without_artifacts_leave_a_verdict_over_seeds_only(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = [f"mlflow.uri={store}", "mlflow.experiment=models"]
+    found = judged([*source, *WORDS, "items=review"], capsys)
+    assert found["verdicts"] == judged([*source, *WORDS], capsys)["verdicts"]
+    assert "6 pairs, over seeds only" in found["sentence"]
+    assert "No run has an artifact table with the column review" in found["sentence"]
+
+
 def test_a_store_is_only_read(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(store.removeprefix("sqlite:///"))
     before = path.read_bytes(), sorted(path.parent.iterdir())

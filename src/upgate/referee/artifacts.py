@@ -54,12 +54,7 @@ def join_items(runs: pd.DataFrame, question: Question, source: Source, items: st
     path = source.artifact or _find(asked, items, source.uri)
     tables = {} if path is None else _read_all(asked, path, question.metric, items, source.uri)
     if not tables:
-        if question.metric not in runs:
-            raise UserError(
-                f"metric={question.metric} is not a column, and no run has an artifact table "
-                f"with the column {items}"
-            )
-        return ItemTable(runs, question, [Note("note_no_items", {"column": items})])
+        return _without_tables(runs, asked, question, source, items)
     lacking = asked[~asked["run_id"].isin(tables)]
     finished = lacking[lacking["status"] != FAILED]
     if len(finished):
@@ -78,12 +73,34 @@ def join_items(runs: pd.DataFrame, question: Question, source: Source, items: st
     return ItemTable(frame, replace(question, metric=metric, items=items), [])
 
 
+def _without_tables(
+    runs: pd.DataFrame, asked: pd.DataFrame, question: Question, source: Source, items: str
+) -> ItemTable:
+    """The runs as they are. Raises UserError for a named artifact, and for a metric not there."""
+    if source.artifact:
+        paths = [Artifacts(one, source.uri).paths(SUFFIXES) for one in asked["artifact_uri"][:1]]
+        near = did_you_mean(source.artifact, paths[0] if paths else [])
+        raise UserError(f"mlflow.artifact={source.artifact} is not an artifact of any run{near}")
+    if question.metric not in runs:
+        raise UserError(
+            f"metric={question.metric} is not a column, and no run has an artifact table "
+            f"with the column {items}"
+        )
+    return ItemTable(runs, question, [Note("note_no_items", {"column": items})])
+
+
 def _find(runs: pd.DataFrame, items: str, store: str) -> str | None:
-    """The one table with the items' column of the first run that has any."""
+    """The one table with the items' column of the first run that has any; None without tables.
+
+    Raises UserError where there are tables, and none has the column.
+    """
+    seen: set[str] = set()
     for run, location in zip(runs["run_id"], runs["artifact_uri"], strict=True):
         artifacts = Artifacts(location, store)
         paths = artifacts.paths(SUFFIXES)
-        found = [path for path in paths if items in _columns(artifacts, path)]
+        columns = {path: _columns(artifacts, path) for path in paths}
+        found = [path for path in paths if items in columns[path]]
+        seen.update(*columns.values())
         if len(found) > 1:
             raise UserError(
                 f"run {run} has {len(found)} tables with the column {items} "
@@ -91,6 +108,9 @@ def _find(runs: pd.DataFrame, items: str, store: str) -> str | None:
             )
         if found:
             return found[0]
+    if seen:
+        near = did_you_mean(items, seen)
+        raise UserError(f"items={items} is not a column of the runs' artifact tables{near}")
     return None
 
 
