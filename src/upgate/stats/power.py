@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from upgate.stats.paired import Floats
@@ -21,13 +21,14 @@ def power(d: float, n: int, alpha: float = 0.05) -> float:
     """Probability that the paired two-sided t-test finds an effect d with n seeds.
 
     Two tails of the noncentral t. statsmodels' TTestPower gives the same where it gives a number:
-    the far tail of SciPy's nct, 0 there, is nan for some large effects.
+    the far tail, 0 there, is nan for some large effects. `scipy.special` is 30 times as fast as
+    `scipy.stats`, and every undecided verdict asks 14 times.
     """
     if n < 2:
         return 0.0
-    center, critical = min(abs(d), LARGE) * np.sqrt(n), stats.t.isf(alpha / 2, n - 1)
-    near, far = stats.nct.sf(critical, n - 1, center), stats.nct.cdf(-critical, n - 1, center)
-    return float(near + np.nan_to_num(far))
+    center, critical = min(abs(d), LARGE) * np.sqrt(n), special.stdtrit(n - 1, 1 - alpha / 2)
+    missed, far = special.nctdtr(n - 1, center, critical), special.nctdtr(n - 1, center, -critical)
+    return float(min(1.0, 1 - missed + np.nan_to_num(far)))
 
 
 def seeds_needed(d: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:

@@ -5,6 +5,7 @@ scores in, numbers out.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,6 +95,7 @@ def _robust_spread(x: Floats) -> float:
     return 1.4826 * float(np.median(np.abs(x - np.median(x))))
 
 
+@lru_cache(maxsize=4096)
 def binomial_interval(count: int, n: int, alpha: float = 0.05) -> Interval:
     """A share with its exact interval (Clopper & Pearson 1934).
 
