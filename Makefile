@@ -50,8 +50,8 @@ ui: $(READY) ## open the MLflow UI on the same store
 test: $(READY) lint ## lint, types and every test, in two processes
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
-selftest: $(READY) ## 10,000 simulated studies of each scenario into docs/results/selftest.md
-	@$(BIN)/python -m upgate.study.simulation 10000 docs/results/selftest.md
+selftest: $(READY) ## 1,000 simulated studies of most scenarios into docs/results/selftest.md
+	@$(BIN)/python -m upgate.study.simulation 1000 docs/results/selftest.md
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

@@ -325,7 +325,7 @@ def test_parts_that_saturate_are_not_judged() -> None:
     found = judged(study, rows)
     assert found.attribution is not None and not found.attribution.small_remainder
     assert {one.verdict for one in found.parts} == {""}
-    assert "what they do not add up to is not shown to be small" in found.sentence
+    assert "interactions between parts are not shown to be small" in found.sentence
     shares = {one.arm: one.effect for one in found.parts}
     assert shares["c"] == pytest.approx(0, abs=0.02) and shares["d"] == pytest.approx(0, abs=0.02)
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from upgate.stats.power import power
 from upgate.study import selftest as controls
+from upgate.study.scenarios import SCENARIOS
 from upgate.study.selftest import (
     PHI,
     Check,
@@ -18,16 +19,20 @@ from upgate.study.selftest import (
 )
 
 
-def test_controls_hold_and_what_the_t_test_does_not_bear_is_said() -> None:
-    console = Console(file=io.StringIO(), width=160)
+def test_controls_hold_and_what_the_t_test_does_not_bear_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controls, "SCENARIO_STUDIES", 30)
+    console = Console(file=io.StringIO(), width=80)
     assert selftest(console) == 1
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "all 5 controls hold; 2 scenarios fail" in said
-    failing = [line.strip() for line in said.splitlines() if "FAILS" in line]
-    assert [line.split(" (")[0] for line in failing] == [
-        "skewed differences",
-        "one arm collapses in 1 of 5",
-    ]
+    assert "all 5 controls hold; " in said and "`make selftest`" in said
+    shown = [line.strip() for line in said.split("simulated studies a scenario")[1].splitlines()]
+    rows = [line for line in shown if line.endswith(("holds", "FAILS"))]
+    assert len(rows) == len(SCENARIOS)
+    failing = [line for line in rows if line.endswith("FAILS")]
+    known = [one.name for one in SCENARIOS if one.reason]
+    assert failing and all(any(line[:12] == name[:12] for name in known) for line in failing)
 
 
 def test_a_judge_that_finds_too_much_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def sign_flip(d: Floats) -> float:
 def _sign_patterns(n: int) -> Floats:
     """(2^(n - 1), n) of -1 and 1, the last always 1: the opposite patterns reach as far."""
     on = np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1
-    return 1.0 - 2.0 * on
+    return np.asarray(1.0 - 2.0 * on, float)
 
 
 def _many_sign_flips(d: Floats) -> float:

@@ -105,12 +105,14 @@ def verdict(
     units: Units | None = None,
     collapsed: NDArray[np.bool_] | None = None,
     sampled: Sampling | None = None,
+    equivalence_alpha: float | None = None,
 ) -> Verdict:
     """Judge one arm.
 
     differences: (seeds,), as `paired.differences` makes them. smallest_effect: in their units,
     above 0. collapsed: (seeds,), where either arm's run failed. sampled: what a choice of orders
-    adds to the variance of a part's share. Raises UserError for an empty
+    adds to the variance of a part's share. equivalence_alpha: the level of the tests for
+    equivalence, where it is not alpha. Raises UserError for an empty
     array, nan, or a wrong `better`.
     """
     d = _check_differences(differences, smallest_effect, better)
@@ -120,7 +122,9 @@ def verdict(
     fit = _fit(d, units if both_ways else None, failed, alpha)
     if sampled is not None:
         fit = _widen(fit, sampled, alpha)
-    label = _label(d, fit, bool(failed.any()), smallest_effect, alpha, better)
+    trusted = not failed.any()
+    small = trusted and _small(fit, smallest_effect, equivalence_alpha or alpha)
+    label = _label(d, fit, small, alpha, better)
     more: int | None = 0
     data: float | None = None
     if label == "undecided":
@@ -164,9 +168,10 @@ def verdicts(
     def judge(name: str, level: float) -> Verdict:
         d, own = differences[name], collapsed.get(name)
         extra = sampled.get(name)
-        return verdict(d, smallest_effect, level, better, units.get(name), own, extra)
+        return verdict(d, smallest_effect, level, better, units.get(name), own, extra, lowest)
 
-    alone = {name: judge(name, alpha / len(differences)) for name in differences}
+    lowest = alpha / max(1, len(differences))
+    alone = {name: judge(name, lowest) for name in differences}
     if len(alone) < 2:
         return alone
     adjusted = holm([one.p for one in alone.values()]).tolist()
@@ -252,12 +257,10 @@ def _check_differences(differences: ArrayLike, smallest_effect: float, better: s
     return d
 
 
-def _label(
-    d: Floats, fit: Fit, failed: bool, smallest_effect: float, alpha: float, better: str
-) -> str:
+def _label(d: Floats, fit: Fit, small: bool, alpha: float, better: str) -> str:
     if len(d) < FEWEST:
         return "undecided"
-    if not failed and _small(fit, smallest_effect, alpha):
+    if small:
         enough = len(d) >= FEWEST_EQUIVALENT or not d.any()
         return "equivalent" if enough else "undecided"
     if fit.p > alpha:

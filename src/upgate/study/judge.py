@@ -15,6 +15,7 @@ from upgate.stats.attribution import (
     Attribution,
     bounded,
     levels_of,
+    pair_weights,
     remainder_weights,
     share_weights,
 )
@@ -84,15 +85,26 @@ class Judge:
         return {name: self.gated(one, gate) for name, one in judged.items()}
 
     def small_remainder(self, seeds: Sequence[int]) -> bool:
-        """Whether what the shares do not explain is within the smallest effect of interest."""
+        """Whether what the shares do not explain is within the smallest effect of interest.
+
+        In a fraction of a factorial a share also holds interactions of three parts, of which the
+        remainder need not show anything: any one of three saturating parts brings a fourth, that
+        does nothing, a quarter of the effect. Such parts interact in pairs too, so that there
+        every interaction of two must be small as well.
+        """
         if len(seeds) < FEWEST:
             return False
         levels, values, deviations = self._design(seeds)
-        weights = remainder_weights(levels)
-        d = (weights @ bounded(values, self.study.better)[0])[:, None]
+        pairs = pair_weights(self.study.parts, levels).values()
+        contrasts = [remainder_weights(levels), *(2 * row for row in pairs)]
+        values = bounded(values, self.study.better)[0]
+        return all(self._small(row, values, deviations) for row in contrasts)
+
+    def _small(self, weights: Floats, values: Floats, deviations: Floats | None) -> bool:
+        """Whether a contrast of the arms is equivalent to nothing."""
+        d, lags = (weights @ values)[:, None], 0
         if deviations is None:
             d = np.repeat(d, 2, axis=1)  # no noise between units
-            lags = 0
         else:
             d, lags = d + np.einsum("a,asu->su", weights, deviations), self.units.lags
         found = two_way(d, lags, self.study.level)

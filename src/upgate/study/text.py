@@ -110,7 +110,7 @@ def failed_text(one: Reliability) -> str:
 def why_no_words(result: StudyResult) -> str:
     attributed = result.attribution
     if attributed is not None and not attributed.small_remainder:
-        return "what they do not add up to is not shown to be small"
+        return "interactions between parts are not shown to be small"
     return "whether all together help is undecided"
 
 
