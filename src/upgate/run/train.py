@@ -19,6 +19,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from upgate.config.values import Knobs
 from upgate.data.datamodule import FoldDataModule
+from upgate.files import write_atomic
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradient_guard import Diverged
@@ -70,9 +71,13 @@ def train(
             return Outcome(metrics | worst, {"curve": curve}, True)
         restore(module, checkpoint.best)
         tables: dict[str, pd.DataFrame] = {}
+        finish: dict[str, Any] = {}
         for part, prefix in PARTS.items():
             output = predict_part(module, data, part, options, spec)
-            evaluation = task.evaluate(data, part, output)
+            if part == "validation":
+                finish = task.finish(spec.to_dict(), data, output)
+                add_to_checkpoint(checkpoint.best, finish)
+            evaluation = task.evaluate(data, part, task.finished(data, part, output, finish))
             metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
             tables = evaluation.tables  # in the end the test part's
     return Outcome(metrics, {**tables, "curve": curve}, False, weights_hash(module.net))
@@ -178,6 +183,13 @@ def predict_part(
 def restore(module: RecipeModule, path: Path) -> None:
     """Load the kept weights, and only those."""
     module.load_state_dict(_load_weights(path))
+
+
+def add_to_checkpoint(path: Path, finish: dict[str, Any]) -> None:
+    """Put what a task fitted last beside the weights; a kill leaves the file without it."""
+    if finish:
+        kept = torch.load(path, weights_only=True, map_location="cpu")
+        write_atomic(path, lambda file: torch.save({**kept, "finish": finish}, file))
 
 
 def is_finite(path: Path) -> bool:

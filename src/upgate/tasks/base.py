@@ -193,6 +193,17 @@ class Task:
         """The network with its recipe, initialised from the spec's seed."""
         raise NotImplementedError
 
+    def finish(self, spec: SpecValues, data: Any, validation: Tensor) -> dict[str, Any]:
+        """What is fitted to the kept weights' outputs for the validation part; here nothing.
+
+        Tensors and plain values; they stand in the checkpoint as `finish`.
+        """
+        return {}
+
+    def finished(self, data: Any, part: str, output: Tensor, finish: Section) -> Tensor:
+        """The outputs for a part with what `finish` fitted; here as they are."""
+        return output
+
     def evaluate(self, data: Any, part: str, output: Tensor) -> Evaluation:
         """Metrics and tables of the outputs for a part, which are in the order of its batches."""
         raise NotImplementedError

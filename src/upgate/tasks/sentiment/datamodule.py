@@ -1,11 +1,13 @@
 """The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor
 
 from upgate.config.schema import PositiveInt
@@ -13,6 +15,7 @@ from upgate.config.values import Section
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
+from upgate.data.reviews.nb_logistic import LogOdds, log_odds
 from upgate.data.reviews.table import Reviews, leaked
 from upgate.data.reviews.tokenizer import fit_tokenizer, token_batches, tokenize, vocabulary_size
 from upgate.data.splits.stratified import split_rows
@@ -92,8 +95,29 @@ class SentimentDataModule(FoldDataModule):
             both = linear(self.texts("train"), y, new, classes, self.cache)
             end = self.sizes["validation"]
             for name, p in (("validation", both[:end]), ("test", both[end:])):
-                self._references[name] = {"majority": majority(y, classes, len(p)), "linear": p}
+                self._references[name] = {
+                    "majority": majority(y, classes, len(p)),
+                    "linear": p,
+                    "nb_logistic": softmax(self.log_odds(name).astype(np.float64), axis=1),
+                }
         return self._references[part]
+
+    @cached_property
+    def _fitted(self) -> tuple[LogOdds, np.ndarray]:
+        """The naive-Bayes-weighted linear model, and its logits for validation, then test."""
+        y, classes = self.labels("train").numpy(), len(self.reviews.classes)
+        new = self.texts("validation") + self.texts("test")
+        return log_odds(self.texts("train"), y, new, classes, self.cache)
+
+    @property
+    def linear_model(self) -> LogOdds:
+        """Logistic regression on naive-Bayes-weighted n-grams of the training part."""
+        return self._fitted[0]
+
+    def log_odds(self, part: str) -> np.ndarray:
+        """Its logits for validation or test, (n, K) float32."""
+        end = self.sizes["validation"]
+        return self._fitted[1][:end] if part == "validation" else self._fitted[1][end:]
 
     @property
     def sizes(self) -> dict[str, int]:

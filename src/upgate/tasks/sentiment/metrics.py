@@ -51,9 +51,9 @@ def evaluate_classifier(
     if "linear" in references:
         metrics["accuracy_lead_linear"] = metrics["accuracy"] - metrics["linear/accuracy"]
     predictions = prediction_table(logits.softmax(dim=1), y, seen, classes, texts)
-    if "linear" in references:
-        names = np.array(classes, dtype=object)
-        predictions["predicted_linear"] = names[references["linear"].argmax(axis=1)]
+    names = np.array(classes, dtype=object)
+    for name in [name for name in references if name != "majority"]:
+        predictions[f"predicted_{name}"] = names[references[name].argmax(axis=1)]
     return Evaluation(metrics, {"predictions": predictions})
 
 

@@ -13,6 +13,7 @@ from upgate.data.reviews.reader import read_texts
 from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
+from upgate.tasks.sentiment.skip import combine, model_of
 
 BATCH = 256
 
@@ -43,7 +44,12 @@ def label(checkpoint: Section, cleaned: list[str]) -> pd.DataFrame:
     state = hyperparameters["state"]
     module = SentimentModule(hyperparameters["spec"], state)
     module.load_state_dict(checkpoint["state_dict"])
-    p = logits(module, state, cleaned).double().softmax(-1)
+    output = logits(module, state, cleaned).double()
+    if "finish" in checkpoint:  # model.skip=reference
+        fitted = checkpoint["finish"]
+        odds = torch.from_numpy(model_of(fitted)(cleaned))
+        output = combine(odds, output, fitted["weights"])
+    p = output.softmax(-1)
     names = pd.Series(state["classes"])
     best = names[p.argmax(-1).numpy()].to_numpy()
     frame = pd.DataFrame({"text": cleaned, "label": best, "probability": p.amax(-1).numpy()})

@@ -10,7 +10,7 @@ import numpy as np
 from upgate.stats.classification import item_bootstrap, mcnemar
 from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns, UnitScores
 
-LINEAR = "predicted_linear"  # column of predictions: the linear model's answers
+LINEAR = ("linear", "nb_logistic")  # references with a column of predictions each
 ITEMS = "item bootstrap"
 MCNEMAR = "McNemar, twice the median over runs"
 OLD_MCNEMAR = "McNemar, median over runs"  # in studies that an older version wrote
@@ -44,9 +44,10 @@ def item_scores(runs: StudyRuns) -> UnitScores:
             deviations[arm] = per_seed - per_seed.mean(axis=1, keepdims=True)
     if runs.baseline in deviations:
         table = runs.table(runs.baseline, runs.cells[runs.baseline][0], "predictions")
-        if table is not None and LINEAR in table:
-            right = (table[LINEAR] == table["truth"]).to_numpy(float)
-            deviations["linear"] = (right - right.mean())[None]
+        for name in LINEAR:
+            if table is not None and f"predicted_{name}" in table:
+                right = (table[f"predicted_{name}"] == table["truth"]).to_numpy(float)
+                deviations[name] = (right - right.mean())[None]
     return UnitScores(deviations)
 
 

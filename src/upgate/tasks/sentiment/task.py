@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from upgate.config.schema import build
@@ -18,7 +19,7 @@ from upgate.tasks import figures
 from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
-from upgate.tasks.sentiment import article, report
+from upgate.tasks.sentiment import article, report, skip
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
 from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
 from upgate.tasks.sentiment.metrics import evaluate_classifier
@@ -47,7 +48,8 @@ class Sentiment(Task):
         Column("loss", "loss", ".4f"),
         Column("ece", "calibration", ".4f"),
     )
-    references = ("majority", "linear")
+    references = ("majority", "linear", "nb_logistic")
+    skips = True
     pictures = ("confusion.png", "curves.png")
     article = article.CLAIM
     texts = report.TEXTS
@@ -74,6 +76,26 @@ class Sentiment(Task):
 
     def module(self, spec: SpecValues, data: SentimentDataModule) -> SentimentModule:
         return SentimentModule(spec, data.state)
+
+    def finish(
+        self, spec: SpecValues, data: SentimentDataModule, validation: Tensor
+    ) -> dict[str, Any]:
+        """With model.skip=reference: the weights of the linear model's log-odds and the LSTM's."""
+        if "skip" not in spec["model"]:
+            return {}
+        logits = validation[data.part("validation").inverse()]
+        odds = torch.from_numpy(data.log_odds("validation"))
+        weights = skip.fit_weights(odds, logits, data.labels("validation"))
+        return {**skip.keep(data.linear_model, weights)}
+
+    def finished(
+        self, data: SentimentDataModule, part: str, output: Tensor, finish: Section
+    ) -> Tensor:
+        if not finish:
+            return output
+        order = data.part(part).inverse().argsort()  # the batches'
+        odds = torch.from_numpy(data.log_odds(part))[order]
+        return skip.combine(odds, output, finish["weights"])
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
         evaluation = evaluate_classifier(
