@@ -26,8 +26,8 @@ is said to be that of the other seeds and does not count as the mean's. *Power*:
 finds a planted effect, beside the plan's.
 
 A row **holds** where its level is not above the 99.9% bound of the nominal one for so many studies,
-its coverage not below that of {LEAST_COVERAGE:.0%}, and its power within
-{100 * POWER_GAP:.0f} points of the plan's."""
+its coverage not below that of {LEAST_COVERAGE:.0%}, and its power not outside those of
+{100 * POWER_GAP:.0f} points about the plan's."""
 REMEDIES = """### What would mend skewed differences, and what it costs
 
 Level of other tests of the mean, and their power for a planted effect of normal differences. A
@@ -64,8 +64,8 @@ class Row:
     def faults(self) -> list[str]:
         """What does not hold, in words.
 
-        A level above the 99.9% bound of the nominal one, a coverage below that of 93%, a power not
-        within 5 points of the plan's.
+        A level above the 99.9% bound of the nominal one, a coverage below that of 93%, a power
+        outside those of 5 points about the plan's.
         """
         bound = float(stats.binom.isf(0.001, self.studies, self.nominal)) / self.studies
         faults = ["level"] if self.level > bound else []
@@ -73,7 +73,10 @@ class Row:
         if self.coverage is not None and self.coverage * self.intervals < least - 0.5:
             faults.append("coverage")
         if self.power is not None and self.planned is not None:
-            faults += ["power"] if abs(self.power - self.planned) > POWER_GAP else []
+            low, high = max(0, self.planned - POWER_GAP), min(1, self.planned + POWER_GAP)
+            least = float(stats.binom.ppf(0.001, self.studies, low)) / self.studies
+            most = float(stats.binom.isf(0.001, self.studies, high)) / self.studies
+            faults += [] if least <= self.power <= most else ["power"]
         return faults
 
     @property
