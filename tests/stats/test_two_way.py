@@ -102,6 +102,9 @@ def test_the_variances_of_chnsenticorp_like_scores_differ():
 def test_an_arm_that_is_worse_on_every_seed_does_not_collapse() -> None:
     base = np.random.default_rng(9).normal(size=6)
     assert reliability(base + 50, base).collapsed == 0
+    steady = np.array([1.0, 1.0001, 0.9999, 1.0, 1.0002, 1.003])  # .3% worse, and no failure
+    assert reliability(steady, steady, margin=0.01).collapsed == 0
+    assert reliability(steady, steady).collapsed == 1
     draws = np.random.default_rng(10).normal(size=(3000, 2, 6))
     assert np.mean([collapsed(arm, base).any() for arm, base in draws]) < 0.01
 

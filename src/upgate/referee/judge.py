@@ -131,7 +131,7 @@ def _judge_pairs(
         design = "paired"
         arrays = {arm: effects.pair_differences(s[WHOLE]) for arm, s in found.items()}
         failed = {
-            arm: either_collapsed(s[WHOLE].arm, s[WHOLE].base, terms.better)
+            arm: either_collapsed(s[WHOLE].arm, s[WHOLE].base, terms.better, terms.margin)
             for arm, s in found.items()
         }
         units = {arm: items for arm, s in found.items() if (items := s[WHOLE].items)}
@@ -196,7 +196,7 @@ def _items(sets: dict[str, Pairs]) -> Items | None:
 
 
 def _reliability(pairs: Pairs, terms: Terms) -> tuple[Reliability, str]:
-    found = reliability(pairs.arm, pairs.base, terms.better, terms.alpha)
+    found = reliability(pairs.arm, pairs.base, terms.better, terms.alpha, terms.margin)
     return found, pairs.units[found.worst_at]
 
 

@@ -42,15 +42,19 @@ class Reliability:
 
 
 def reliability(
-    arm: ArrayLike, base: ArrayLike, better: str = "lower", alpha: float = 0.05
+    arm: ArrayLike,
+    base: ArrayLike,
+    better: str = "lower",
+    alpha: float = 0.05,
+    margin: float = 0.0,
 ) -> Reliability:
     """arm, base: (seeds,) scores paired by seed; a diverged run's is inf, or -inf where higher is
-    better. Raises UserError for nan or no seed."""
+    better. margin: see `collapsed`. Raises UserError for nan or no seed."""
     a, b = np.asarray(arm, float), np.asarray(base, float)
     if a.shape != b.shape or not len(a) or np.isnan([a, b]).any():
         raise UserError("reliability needs the scores of both arms on the same seeds, none nan")
     sign = -1.0 if better == "higher" else 1.0
-    failed = collapsed(a * sign, b * sign)
+    failed = collapsed(a * sign, b * sign, margin)
     finite = np.isfinite(a) & np.isfinite(b)
     ratio, p = pitman_morgan(a[finite], b[finite])
     own = a[np.isfinite(a)]
@@ -68,27 +72,31 @@ def reliability(
     )
 
 
-def collapsed(arm: Floats, base: Floats) -> NDArray[np.bool_]:
+def collapsed(arm: Floats, base: Floats, margin: float = 0.0) -> NDArray[np.bool_]:
     """Which seeds of an arm collapsed, (seeds,) bool; lower scores are better.
 
-    Infinite scores did, and those that lie COLLAPSE robust standard deviations above the arm's own
-    median: an arm that is worse on every seed does not collapse. The spread is the larger of both
-    arms' median absolute deviations times 1.4826, which one collapsed seed in three hardly moves.
+    Infinite scores did, and those that lie COLLAPSE robust standard deviations, and more than the
+    smallest effect of interest, `margin`, above the arm's own median: an arm that is worse on every
+    seed does not collapse, and a seed that is as good for any use does not either. The spread is
+    the larger of both arms' median absolute deviations times 1.4826, which one collapsed seed in
+    three hardly moves.
     """
     failed = np.isinf(arm)
     own, other = (x[np.isfinite(x)] for x in (arm, base))
     if len(own) < FEWEST:
         return np.asarray(failed)
     spread = max(_robust_spread(own), _robust_spread(other) if len(other) else 0.0)
-    limit = float(np.median(own)) + COLLAPSE * spread
+    limit = float(np.median(own)) + max(COLLAPSE * spread, margin)
     return np.asarray(failed | ((arm > limit) & (spread > 0)))
 
 
-def either_collapsed(arm: Floats, base: Floats, better: str) -> NDArray[np.bool_]:
+def either_collapsed(
+    arm: Floats, base: Floats, better: str, margin: float = 0.0
+) -> NDArray[np.bool_]:
     """(seeds,): where the arm's or the baseline's run failed; scores as `reliability` has them."""
     sign = -1.0 if better == "higher" else 1.0
     a, b = sign * np.asarray(arm, float), sign * np.asarray(base, float)
-    return np.asarray(collapsed(a, b) | collapsed(b, a))
+    return np.asarray(collapsed(a, b, margin) | collapsed(b, a, margin))
 
 
 def _robust_spread(x: Floats) -> float:

@@ -132,7 +132,7 @@ class Judge:
         for name in (study.baseline, *by_arm):
             own, base = self._paired(name, by_arm.get(name, self.scores.get(study.baseline, {})))
             if len(own):
-                found[name] = reliability(own, base, study.better, study.alpha)
+                found[name] = reliability(own, base, study.better, study.alpha, study.margin)
         return found
 
     def _alone(self, by_arm: Differences, name: str) -> Verdict:
@@ -162,7 +162,8 @@ class Judge:
 
     def _collapsed(self, name: str, seeds: Mapping[int, float]) -> NDArray[np.bool_]:
         """(seeds,): where the arm's or the baseline's run failed."""
-        return either_collapsed(*self._paired(name, seeds), self.study.better)
+        own, base = self._paired(name, seeds)
+        return either_collapsed(own, base, self.study.better, self.study.margin)
 
     def _units(self, name: str, other: str, seeds: int) -> Units | None:
         """The deviations of the difference of two arms; None where they are not of all seeds."""
