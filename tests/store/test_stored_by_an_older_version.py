@@ -213,6 +213,7 @@ def measured(study: dict[str, Any], like: dict[str, Any] | None = None) -> dict[
     then = like or study
     inferred = {"sentence", "parts", "attribution", "ticker_interval"}
     kept = {key: study[key] for key in then.keys() - inferred}
+    kept["references"] = {key: study["references"][key] for key in then["references"]}
     kept["study"] = {key: study["study"][key] for key in then["study"]}
     for key in ("verdicts", "aa"):
         kept[key] = estimates(study[key])
@@ -252,7 +253,7 @@ def alone(study: dict[str, Any]) -> dict[str, Any]:
 
 def without_new_references(run: dict[str, Any]) -> dict[str, float]:
     """A run's metrics but those of forecasts that the older version did not make."""
-    new = ("/ar1/", "/ridge/", "/ewma/")
+    new = ("/ar1/", "/ridge/", "/ewma/", "/nb_logistic/")
     return {key: x for key, x in run["metrics"].items() if not any(name in key for name in new)}
 
 

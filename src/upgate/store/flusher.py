@@ -46,6 +46,7 @@ class LogFlusher:
                 return False
             log.mark_delivered(offset)
             has_ended = ops[-1]["op"] == "status"
+        self._set_aside(log)
         if (
             not has_ended
         ):  # the last line stays with the file: it tells a finished run from a killed one
@@ -57,15 +58,39 @@ class LogFlusher:
 
         A run that it had not ended gets `status`, at the owner's last sign of life.
         """
-        if not log.header:
-            return True
         log.drop_torn_line()
+        if "run" not in log.header:
+            if log.size:  # its first line is damaged: nobody knows whose the others are
+                log.give_up()
+                self._set_aside(log)
+            return True
         if not has_ended(log):
             log.append({"op": "status", "status": status, "t": int(log.changed * 1000)})
         return self.flush(log)
 
+    def _check_inside(self, path: Path) -> None:
+        """Raise FileNotFoundError, a refusal, for an artifact from outside the store's folder."""
+        if not path.resolve().is_relative_to(self.root):
+            raise FileNotFoundError(f"{path} is not in {self.root}")
+
+    def _set_aside(self, log: WriteAheadLog) -> None:
+        """Keep damaged lines in a file of their own, and say so once."""
+        if not log.damaged:
+            return
+        path = self.root / "damaged.jsonl"
+        lines = b"".join(log.damaged.values()).count(b"\n")
+        message = "Damaged lines of the log %s, set aside in %s: %d; the others are delivered."
+        logger.warning(message, log.path.name, path, lines)
+        with path.open("ab") as file:
+            file.writelines(log.damaged.values())
+        log.damaged.clear()
+
     def _deliver(self, run_id: str, ops: list[Op]) -> bool:
         try:
+            if ops[0]["op"] not in SEND:
+                raise FileNotFoundError(f"nothing is known of {ops[0]['op']}")
+            if ops[0]["op"] == "artifact":
+                self._check_inside(Path(ops[0]["path"]))
             send(self.client, run_id, ops)
         except Exception as error:  # the boundary to a service: training must go on
             if not is_refusal(error):

@@ -1,12 +1,17 @@
 """A run as MLflow has it, and the filters that search for runs."""
 
 import math
+import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 PARENT = "mlflow.parentRunId"
+# What names a file or folder of the store: nothing that could lead out of it.
+KEY = re.compile(r"[0-9a-f]{64}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+NAMING_TAGS = ("upgate.study", "upgate.tune", "upgate.experiment", "upgate.over", "upgate.twin_key")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ def to_row(run: Any) -> Row:
         parent=tags.get(PARENT),
         is_parent=tags.get("upgate.kind") == "parent",
     )
+
+
+def is_safe(row: Row) -> bool:
+    """Whether a run's key and ids can name files; those of a run that others wrote may not."""
+    ids = [row.tags.get(name, "") for name in NAMING_TAGS]
+    return bool(KEY.fullmatch(row.key)) and all(not one or ID.fullmatch(one) for one in ids)
 
 
 def restore_infinity(value: float) -> float:

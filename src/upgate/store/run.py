@@ -138,6 +138,7 @@ class Run:
                 if self._closed:
                     return
                 self._log.touch()
+                self._log.sync()
                 left -= 1
                 if left < 0:
                     delivered = self._flusher.flush(self._log)

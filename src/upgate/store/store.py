@@ -6,6 +6,7 @@ MLFLOW_TRACKING_URI only `open/`.
 """
 
 import hashlib
+import logging
 import os
 import socket
 import time
@@ -27,11 +28,13 @@ from upgate.store.flusher import (
     send_status,
     send_tags,
 )
-from upgate.store.record import PARENT, Row, build_filter, to_row
+from upgate.store.record import KEY, PARENT, Row, build_filter, is_safe, to_row
 from upgate.store.run import Run, clean, now, to_float
 from upgate.store.ui import server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ParamValue = str | float | int | bool | None
@@ -58,6 +61,7 @@ class Store:
         self.host = socket.gethostname()
         self._client: Any = None
         self._experiments: dict[str, str] = {}
+        self._foreign: set[str] = set()  # runs that were named as left out
 
     @property
     def client(self) -> Any:
@@ -213,8 +217,8 @@ class Store:
         tags: dict[str, str],
         resume: bool,
     ) -> Run:
-        if not key.isalnum():
-            raise UserError(f"a run's key is letters and digits, not {key!r}")
+        if not KEY.fullmatch(key):
+            raise UserError(f"a run's key is 64 hexadecimal digits, not {key!r}")
         experiment, log = self.experiment(task), self._claim(name, key)
         with ExitStack() as undo:
             undo.callback(log.release)
@@ -334,7 +338,18 @@ class Store:
         return self._call(self.client.get_experiment_by_name, task)
 
     def _rows(self, filters: Iterable[str]) -> list[Row]:
-        return [to_row(run) for run in self._search(filters)]
+        """Without runs whose tags could name a file outside the store; those are named once."""
+        rows = [to_row(run) for run in self._search(filters)]
+        foreign = {row.run_id for row in rows if not is_safe(row)}
+        if new := foreign - self._foreign:
+            logger.warning(
+                "left out: %d run(s) of %s with a key or an id that is not Upgate's, such as %s",
+                len(new),
+                redact(self.uri),
+                min(new),
+            )
+            self._foreign |= new
+        return [row for row in rows if row.run_id not in foreign]
 
     def _search(self, filters: Iterable[str]) -> Iterator[Any]:
         """MLflow's runs that pass a filter, newest first, then those that pass the next one."""

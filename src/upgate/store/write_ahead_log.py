@@ -15,7 +15,9 @@ import errno
 import fcntl
 import json
 import os
+import re
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
 Op = dict[str, Any]
 Header = dict[str, Any]  # the first line: MLflow's run id, the run's name, host, pid and root
+
+SUM = re.compile(rb"(.*)\t([0-9a-f]{8})", re.DOTALL)  # a line's JSON and its checksum
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _held: dict[Path, "WriteAheadLog"] = {}
@@ -48,8 +52,11 @@ class WriteAheadLog:
         self.path, self._fd, self._lock = path, fd, threading.Lock()
         self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
         first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
-        # the previous owner's, {} for a new log
-        self.header: Header = json.loads(first) if end else {}
+        # the previous owner's, {} for a new log and for one whose header is damaged
+        self.header: Header = (decode(first) or {}) if end else {}
+        self.damaged: dict[
+            int, bytes
+        ] = {}  # by their end: lines that are not what their owner wrote
         self._start = self._sent = len(first) + 1 if end else 0
 
     @property
@@ -59,18 +66,22 @@ class WriteAheadLog:
     def begin(self, header: Header) -> None:
         """Empty the log and write its owner's header."""
         os.ftruncate(self._fd, 0)
-        self.header = header
-        self.append(header)
+        self.header = {**header, "sums": True}
+        self.append(self.header)
         self._start = self._sent = self.size
 
     def append(self, op: Op) -> None:
         """Write a line. Raises OSError where the disk is full."""
-        line = _json(op).encode() + b"\n"
+        line = encode(op)
         with self._lock:
             written = os.write(self._fd, line)
             if written < len(line):
                 os.ftruncate(self._fd, self.size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def give_up(self) -> None:
+        """Count the whole file as damaged."""
+        self.damaged = {self.size: os.pread(self._fd, self.size, 0)}
 
     def drop_torn_line(self) -> None:
         """Cut off a last line that a kill left incomplete."""
@@ -79,6 +90,10 @@ class WriteAheadLog:
     def touch(self) -> None:
         """Give a sign of life."""
         os.utime(self._fd)
+
+    def sync(self) -> None:
+        """Have the disk hold every line, also after a power cut."""
+        os.fsync(self._fd)
 
     def pending(self) -> Iterator[tuple[Op, int]]:
         """Undelivered lines, also those that come meanwhile, each with the offset of its end.
@@ -92,10 +107,15 @@ class WriteAheadLog:
             block = os.pread(self._fd, min(CHUNK, left), start)
             if b"\n" not in block:
                 block = os.pread(self._fd, left, start)
-            for line in block.splitlines(keepends=True):
-                if line.endswith(b"\n"):
-                    start += len(line)
-                    yield json.loads(line), start
+            for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", block):
+                if not line.endswith(b"\n"):
+                    continue
+                start += len(line)
+                op = decode(line[:-1], self.header.get("sums", False))
+                if op is not None and "op" in op:
+                    yield op, start
+                else:
+                    self.damaged[start] = line
 
     def mark_delivered(self, offset: int) -> None:
         """Everything before `offset` is in MLflow."""
@@ -118,6 +138,30 @@ class WriteAheadLog:
             _held.pop(self.path, None)
             os.close(self._fd)
             self._fd = -1  # a late line gets EBADF, not somebody else's file
+
+
+def encode(op: Op) -> bytes:
+    """A line: JSON, a tab, the checksum of the JSON in hexadecimal."""
+    text = _json(op).encode()
+    return b"%s\t%08x\n" % (text, zlib.crc32(text))
+
+
+def decode(line: bytes, has_sum: bool = False) -> Op | None:
+    """What a line says; None where it is damaged.
+
+    has_sum: a line without a checksum is damaged too. Logs of older versions have none.
+    """
+    found = SUM.fullmatch(line)
+    if found is None and has_sum:
+        return None
+    text, checksum = found.groups() if found else (line, None)
+    if checksum is not None and int(checksum, 16) != zlib.crc32(text):
+        return None
+    try:
+        op = json.loads(text)
+    except ValueError:
+        return None
+    return op if isinstance(op, dict) else None
 
 
 def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
@@ -146,8 +190,8 @@ def read_owner(path: Path) -> tuple[Header, float]:
     if path in _held:
         return _held[path].header, _held[path].changed
     try:
-        first, end, _ = path.read_text().partition("\n")
-        return (json.loads(first) if end else {}), path.stat().st_mtime
+        first, end, _ = path.read_bytes().partition(b"\n")
+        return (decode(first) or {}) if end else {}, path.stat().st_mtime
     except FileNotFoundError:  # removed just now
         return {}, 0.0
 
