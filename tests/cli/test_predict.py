@@ -1,6 +1,7 @@
 """What people do with a stored run: list it, forecast with it."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import yaml
 
 from helpers.run import train
 from upgate.cli.entry import main
+from upgate.cli.predict import write_csv
 from upgate.data.prices.sources import load_prices
+from upgate.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,23 @@ def results_with(root: Path, recipe: str) -> list[dict]:
 
 def yaml_target(path: Path) -> str:
     return yaml.safe_load(path.read_text())["task"]["target"]
+
+
+def test_a_csv_holds_no_formula_and_no_control_character(tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "a\rb\x07c", "plain"]
+    path = tmp_path / "out.csv"
+    write_csv(pd.DataFrame({"text": texts, "value": -1.5}), path)
+    written = pd.read_csv(path)
+    assert written["text"].tolist() == [
+        *("'=1+1", "'+1", "'-2", "'@SUM(A1)", "'\t=1", "a b c", "plain"),
+    ]
+    assert (written["value"] == -1.5).all()
+
+
+def test_a_csv_replaces_files_only(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path):
+        with pytest.raises(UserError, match="is no file"):
+            write_csv(pd.DataFrame({"a": [1]}), place)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

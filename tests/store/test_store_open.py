@@ -12,7 +12,7 @@ import pytest
 
 from helpers.store import free_port, fresh, points
 from upgate.errors import UserError
-from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate
+from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate, redact
 from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
@@ -149,3 +149,19 @@ def test_the_port_of_the_ui_is_free_and_a_port(store: Store) -> None:
     for wrong in (0, 65536):
         with pytest.raises(UserError, match=f"port={wrong} is not a port"):
             store.ui_command(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("https://s3cret@mlflow.example/api", "https://mlflow.example/api"),
+        ("https://x/y?token=s3cret&a=1", "https://x/y?token=&a=1"),
+        ("s3://b/k?access_key=s3cret", "s3://b/k?access_key="),
+        ("mssql://?odbc_connect=Driver=x;UID=me;PWD=my s3cret;Port=1", None),
+        ("Server=db;Password=s3cret with spaces;Database=d", "Server=db;Password=;Database=d"),
+        ("API_KEY=s3cret failed", "API_KEY= failed"),
+        ("postgresql://me@db/mlflow", "postgresql://me@db/mlflow"),
+    ],
+)
+def test_no_secret_is_shown(text: str, redacted: str | None) -> None:
+    assert "s3cret" not in redact(text) and (redacted is None or redact(text) == redacted)

@@ -1,5 +1,6 @@
 """`upgate predict`: a stored run's predictions for new data, preprocessing included."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,14 @@ from rich.console import Console
 
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
+from upgate.files import write_atomic
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 OPTIONS = ("run", "out", "root")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
 MAX_ROWS = 50  # of the table
 
@@ -93,13 +96,29 @@ def fetch_file(store: Store, row: Row, name: str) -> Path:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write the csv completely or not at all. Raises UserError where its folder is missing."""
-    if not path.parent.exists():
+    """Write the csv completely or not at all. Raises UserError for a place that takes no file."""
+    if not path.parent.is_dir():
         raise UserError(f"out={path}: there is no folder {path.parent}")
-    partial_path = path.with_name(path.name + ".partial")
-    frame.to_csv(partial_path, index=False, date_format="%Y-%m-%d")
-    partial_path.replace(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"out={path} is there, and is no file; give another name")
+    safe = frame.apply(lambda column: column.map(harmless_cell))
+    text = safe.to_csv(index=False, date_format="%Y-%m-%d")
+    try:
+        write_atomic(path, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise UserError(f"out={path} cannot be written: {error.strerror}") from None
     print(f"{len(frame)} predictions written to {path}")
+
+
+def harmless_cell(value: Any) -> Any:
+    """A text without control characters, and with ' before what a spreadsheet takes for a formula.
+
+    See CSV injection at OWASP; a number stays a number.
+    """
+    if not isinstance(value, str):
+        return value
+    text = CONTROL.sub(" ", value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def show_table(frame: pd.DataFrame, row: Row) -> None:

@@ -22,8 +22,15 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-# credentials in a URI, also in the middle of a sentence
-SECRET = re.compile(r"(?<=://)[^:/@\s]*:\S*@|(?<=password=)[^&\s]+")
+# Credentials in a URI, also in the middle of a sentence: user:password@ or a web
+# address's token@ before the host,
+# and the values of these names, also in ODBC's form, which may hold spaces up to its semicolon.
+SECRET = re.compile(
+    r"(?<=://)[^:/@\s]*:\S*@|(?<=http://)[^/@\s?#]+@|(?<=https://)[^/@\s?#]+@"
+    r"|(?P<name>\b(?:password|passwd|pwd|token|access_?key|secret|api_?key|accountkey|sig)=)"
+    r"(?:\{[^}]*\}|[^&;\s]*(?:[^&;\n]*(?=;))?)",
+    re.IGNORECASE,
+)
 TABLES = Path(__file__).with_name("mlflow_tables.sql")  # bench/mlflow_tables.py writes it
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
@@ -254,7 +261,7 @@ def make_client(uri: str) -> Any:
 
 def redact(uri: str) -> str:
     """A URI, or a sentence that holds URIs, without users and passwords."""
-    return SECRET.sub("", uri)
+    return SECRET.sub(lambda found: found["name"] or "", uri)
 
 
 def first_line(error: Exception) -> str:
