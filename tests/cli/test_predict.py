@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from helpers.run import train
 from upgate.cli.entry import main
-from upgate.cli.predict import write_csv
+from upgate.cli.predict import load_checkpoint, write_csv
 from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
 
@@ -148,3 +149,26 @@ def test_a_csv_replaces_files_only(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="is no file"):
             write_csv(pd.DataFrame({"a": [1]}), place)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+class Evil:
+    """Runs code where a reader unpickles it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_holds_code_or_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path, trace = tmp_path / "best.ckpt", tmp_path / "ran"
+    torch.save({"state_dict": {}, "hyper_parameters": Evil(trace)}, path)
+    with pytest.raises(UserError, match="is damaged"):
+        load_checkpoint(path)
+    assert not trace.exists()
+    torch.save({"state_dict": {"a": torch.zeros(1000)}}, path)
+    for content in (path.read_bytes()[:1000], b"", b"zip", path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="is damaged"):
+            load_checkpoint(path)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pandas as pd
@@ -37,7 +38,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     check_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
-    checkpoint = torch.load(fetch("best.ckpt"), map_location="cpu", weights_only=True)
+    checkpoint = load_checkpoint(fetch("best.ckpt"))
     task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
     frame = task.predict(data, checkpoint, fetch)
     if "out" in values:
@@ -45,6 +46,19 @@ def predict_command(overrides: Sequence[str]) -> int:
     else:
         show_table(frame, row)
     return 0
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Tensors and plain values, never code. Raises UserError for a file that is no checkpoint."""
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["hyper_parameters"]["spec"]["task"], checkpoint["state_dict"]
+    except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path} is damaged, or no checkpoint of Upgate; remove it to have it fetched from the"
+            " store, or train the run again"
+        ) from None
+    return checkpoint
 
 
 def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
