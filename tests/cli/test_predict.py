@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from upgate.cli.entry import main
 from upgate.cli.predict import load_checkpoint, write_csv
 from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
+from upgate.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +174,30 @@ def test_a_checkpoint_that_holds_code_or_is_cut_off_is_refused(tmp_path: Path) -
         path.write_bytes(content)
         with pytest.raises(UserError, match="is damaged"):
             load_checkpoint(path)
+
+
+def test_a_checkpoint_with_a_changed_bit_is_fetched_again_or_refused(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "runs"
+    shutil.copytree(root, copy)
+    (row, *_) = [one for one in Store(copy).rows() if one.tags.get("upgate.role") == "run"]
+    kept = copy / row.key[:16] / "best.ckpt"
+    whole = kept.read_bytes()
+    words = ["predict", f"root={copy}", f"run={row.run_id}"]
+    assert main(words) == 0
+    forecast = capsys.readouterr().out
+    for at in (len(whole) // 3, len(whole) // 2):
+        kept.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert main(words) == 0
+        out, err = capsys.readouterr()
+        assert out == forecast and "had changed" in err and kept.read_bytes() == whole
+    kept.write_bytes(whole[:-1])
+    stored = Path(Store(copy).client.get_run(row.run_id).info.artifact_uri) / "best.ckpt"
+    before = stored.read_bytes()
+    try:
+        stored.write_bytes(whole[:-2])
+        assert main(words) == 2
+        assert "damaged here and in the store" in capsys.readouterr().err
+    finally:
+        stored.write_bytes(before)

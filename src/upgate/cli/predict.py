@@ -1,10 +1,12 @@
 """`upgate predict`: a stored run's predictions for new data, preprocessing included."""
 
 import re
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -13,12 +15,13 @@ from rich.console import Console
 
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
-from upgate.files import write_atomic
+from upgate.files import hash_file, write_atomic
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
+CHECKPOINT = "best.ckpt"
 OPTIONS = ("run", "out", "root")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
@@ -38,7 +41,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     check_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
-    checkpoint = load_checkpoint(fetch("best.ckpt"))
+    checkpoint = load_checkpoint(fetch_checkpoint(store, row))
     task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
     frame = task.predict(data, checkpoint, fetch)
     if "out" in values:
@@ -46,6 +49,33 @@ def predict_command(overrides: Sequence[str]) -> int:
     else:
         show_table(frame, row)
     return 0
+
+
+def fetch_checkpoint(store: Store, row: Row) -> Path:
+    """The run's kept weights, as they were trained.
+
+    Where the folder's file has changed it is fetched again. Raises UserError where the store's has.
+    """
+    path = fetch_file(store, row, CHECKPOINT)
+    if is_intact(path, row):
+        return path
+    with TemporaryDirectory() as folder:
+        again = store.artifact(row.run_id, CHECKPOINT, Path(folder))
+        if not is_intact(again, row):
+            raise UserError(
+                f"{CHECKPOINT} of run {row.key[:16]} is not the file that was trained: it is"
+                " damaged here and in the store; train the run again"
+            )
+        content = again.read_bytes()
+    write_atomic(path, lambda file: file.write(content))
+    print(f"{path} had changed since the training; it was fetched again", file=sys.stderr)
+    return path
+
+
+def is_intact(path: Path, row: Row) -> bool:
+    """Whether a file is the run's checkpoint; not known of runs of older versions."""
+    wanted = row.tags.get("upgate.checkpoint")
+    return not wanted or hash_file(path) == wanted
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

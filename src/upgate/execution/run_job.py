@@ -9,6 +9,7 @@ from rich.console import Console
 
 from upgate.config.values import Knobs
 from upgate.execution.work import Interrupted
+from upgate.files import hash_file
 from upgate.run.job import Fetch, Job, flatten_spec, make_result, make_tags, read_result, run_folder
 from upgate.run.result import Result
 from upgate.run.train import Outcome, train
@@ -90,8 +91,10 @@ def record(
             run.artifact(folder / name)
     profile = get_task(job.spec.task.name).profile(table)
     run.dataset(table.source, job.spec.data[:36], table.source, "training", profile)
+    kept = folder / "best.ckpt"
     run.tag(
         {
+            "upgate.checkpoint": hash_file(kept) if kept.exists() else "",
             "upgate.diverged": str(outcome.diverged).lower(),
             "upgate.weights": outcome.weights,
             "upgate.twin": twin.run_id if twin else "",
