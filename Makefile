@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict ui test testlong selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,12 @@ predict: $(READY) ## forecast with a stored run: make predict run=latest data.pa
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)
 
-test: $(READY) lint ## lint, types and every test, in two processes
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+test: $(READY) lint ## lint, types and the tests, in two processes
+	$(PYTEST) -m "not long" $(ARGS)
+
+testlong: $(READY) ## the long tests: kills of studies and searches, databases, clusters, foreign tools
+	$(PYTEST) -m long $(ARGS)
 
 selftest: $(READY) ## 1,000 simulated studies of most scenarios into docs/results/selftest.md
 	@$(BIN)/python -m upgate.study.simulation 1000 docs/results/selftest.md

@@ -69,6 +69,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
     assert kept(root)["upgraded seed=0"] == kept(other)["upgraded seed=0"]
 
 
+@pytest.mark.long
 def test_a_worker_killed_twice_is_a_failure_and_the_rest_go_on(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     fresh(root)
@@ -101,6 +102,7 @@ def test_an_exception_in_a_run_is_recorded_and_not_tried_again(tmp_path: Path) -
     assert said.count("failed upgraded seed=0: ") == 1 and "tried once more" not in said
 
 
+@pytest.mark.long
 def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path) -> None:
     words = ["-m", "seed=0,1", "trainer.max_epochs=400", "data.start=2016", *LOCAL]
     drivers = {

@@ -40,6 +40,7 @@ def cluster() -> Iterator[str]:
     two.shutdown()
 
 
+@pytest.mark.long
 def test_two_nodes_answer_everything_and_tell_the_truth(
     cluster: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,7 @@ def difference(tree: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.mark.long
 def test_the_page_is_true(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     tree, report = copied(tmp_path_factory.mktemp("tree")), folder / "found.xml"
     for place, language, text in blocks():

@@ -242,6 +242,7 @@ def refused(task: str, choice: str) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_the_screen_measures_resumes_and_keeps_other_groups(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

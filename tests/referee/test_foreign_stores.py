@@ -107,6 +107,7 @@ def cells(uri: str, path: str) -> np.ndarray:
     return np.array(losses).reshape(2, 6, -1)
 
 
+@pytest.mark.long
 def test_lightnings_runs_are_judged_as_scipy_does(
     lightning: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +123,7 @@ def test_lightnings_runs_are_judged_as_scipy_does(
     assert "6 pairs, over seeds only" in found["sentence"]
 
 
+@pytest.mark.long
 def test_losses_and_forecasts_in_artifacts_widen_the_interval_by_the_test_rows(
     lightning: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +143,7 @@ def test_losses_and_forecasts_in_artifacts_widen_the_interval_by_the_test_rows(
         assert "6 pairs by 32 items, over seeds and items" in found["sentence"]
 
 
+@pytest.mark.long
 def test_what_no_artifact_has_is_answered_with_the_nearest(
     lightning: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +159,7 @@ def test_what_no_artifact_has_is_answered_with_the_nearest(
     assert "has no column test_f1, and no forecasts" in refused([*lightning, *other], capsys)
 
 
+@pytest.mark.long
 def test_one_run_without_its_table_is_named_and_a_failed_one_diverged(
     lightning: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -198,6 +198,7 @@ def test_a_store_that_takes_no_verdict_is_one_sentence(
 
 
 @pytest.mark.parametrize("more", [[], ["mlflow.filter=params.lr = '0.1'"]])
+@pytest.mark.long
 def test_twenty_thousand_runs_take_less_than_ten_seconds(tmp_path: Path, more: list[str]) -> None:
     """Its processor time, which other tests do not lengthen."""
     from mlflow import MlflowClient
@@ -263,6 +264,7 @@ def test_a_folder_of_runs_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(frame["params.seed"]) == ["0", "1"] and len(frame) == 2
 
 
+@pytest.mark.long
 def test_scikit_learns_autolog_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

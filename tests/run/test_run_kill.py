@@ -22,7 +22,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     return results(root)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+LONG = [pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, *LONG])
 def test_the_same_command_goes_on_where_it_was_killed(
     how: signal.Signals, undisturbed: dict[str, dict], tmp_path: Path
 ) -> None:

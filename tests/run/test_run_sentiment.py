@@ -124,6 +124,7 @@ def test_what_stands_in_test_reviews_reaches_nothing_that_trains(tmp_path: Path)
         assert np.array_equal(probabilities, after.references("validation")[name])
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     words = ["task=sentiment", "trainer.max_epochs=12"]
     root = tmp_path / "killed" / "runs"

@@ -41,6 +41,7 @@ def weights(root: Path, row: Row) -> dict[str, torch.Tensor]:
     return {name: w for name, w in state.items() if name.startswith("net.")}
 
 
+@pytest.mark.long
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     roots = tmp_path / "one", tmp_path / "two"
     one, two = (

@@ -111,6 +111,7 @@ def test_an_interaction_of_three_shows_in_the_remainder() -> None:
     assert shares["d"] == shares["e"] == 0  # the parts that do nothing get nothing of it
 
 
+@pytest.mark.long
 def test_a_factorials_interval_is_narrower_at_the_same_number_of_runs() -> None:
     """Seven parts, 16 arms each, 6 seeds, noise of one run 1; and 8 arms adding one part each on 12
     seeds: 96 runs all three.

@@ -104,6 +104,7 @@ def mlflow(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     found.kill()
 
 
+@pytest.mark.long
 def test_many_processes_make_the_tables_of_mlflow_and_optuna_once(
     server: Postgres, tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_many_processes_make_the_tables_of_mlflow_and_optuna_once(
     assert server.sql("many_optuna", "select count(*) from version_info") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_making_that_was_cut_off_is_made_good(server: Postgres, tmp_path: Path) -> None:
     from mlflow.store.tracking.dbmodels.initial_models import Base
     from sqlalchemy import create_engine
@@ -138,6 +140,7 @@ def test_a_making_that_was_cut_off_is_made_good(server: Postgres, tmp_path: Path
     assert Store(tmp_path, uri).rows() == []
 
 
+@pytest.mark.long
 def test_bad_databases_are_refused_in_one_sentence_without_the_password(
     server: Postgres, straight: str, tmp_path: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_bad_databases_are_refused_in_one_sentence_without_the_password(
         assert time.monotonic() - started < 5 and "s3cret" not in str(refused.value)
 
 
+@pytest.mark.long
 def test_the_tables_of_another_version_are_left_alone(
     server: Postgres, straight: str, tmp_path: Path
 ) -> None:
@@ -178,6 +182,7 @@ def test_the_tables_of_another_version_are_left_alone(
     server.sql("straight", f"update alembic_version set version_num = '{ours}'")
 
 
+@pytest.mark.long
 def test_a_database_may_restart_while_a_run_logs(
     server: Postgres, straight: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,6 +233,7 @@ def test_training_straight_on_the_database(
     assert len(Store(root).rows(task="stock")) == 3
 
 
+@pytest.mark.long
 def test_training_through_a_server_is_killed_and_goes_on(
     mlflow: Server,
     server: Postgres,
@@ -285,6 +291,7 @@ def test_training_through_a_server_is_killed_and_goes_on(
     assert {run["key"] for run in listed} == {rows["run"].key, rows["twin"].key}
 
 
+@pytest.mark.long
 def test_the_server_takes_no_foreign_host_and_shows_no_password(
     mlflow: Server, server: Postgres
 ) -> None:

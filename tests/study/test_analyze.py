@@ -330,6 +330,7 @@ def test_parts_that_saturate_are_not_judged() -> None:
     assert shares["c"] == pytest.approx(0, abs=0.02) and shares["d"] == pytest.approx(0, abs=0.02)
 
 
+@pytest.mark.long
 def test_sampled_orders_share_out_what_saturates() -> None:
     """a or b alone brings all of five parts: each half of it, judged beside the orders' error."""
     orders = draw_orders(5, 12)

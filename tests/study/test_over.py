@@ -122,6 +122,7 @@ def test_the_plan_sums_runs_and_names_every_study(done: tuple[Path, str, OverRes
     assert all(study_id in plan for study_id in found.experiment.studies.values())
 
 
+@pytest.mark.long
 def test_the_same_command_trains_nothing_and_gives_the_same(
     done: tuple[Path, str, OverResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:

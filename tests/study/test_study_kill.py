@@ -4,6 +4,8 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from helpers.execution import wait_for
 from helpers.study import numbers, results, study
 from upgate.execution.local import PRELOAD
@@ -45,6 +47,7 @@ def kill_twice(root: Path) -> None:
         assert {row.status for row in store.rows() if row.is_parent} == {"KILLED"}
 
 
+@pytest.mark.long
 def test_a_study_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     root, other = tmp_path / "killed" / "runs", tmp_path / "undisturbed" / "runs"
     for path in (root, other):

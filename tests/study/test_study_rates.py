@@ -35,6 +35,7 @@ def runs(root: Path) -> dict[str, Row]:
     return {row.key: row for row in Store(root).rows() if not row.is_parent}
 
 
+@pytest.mark.long
 def test_every_arm_is_searched_alike_and_trained_at_its_rate(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     code, said = study(root, *WORDS, yes=False)

@@ -18,6 +18,7 @@ PARTS = ["study=parts", "recipe=traditional", "optimizer=adam", "clip=norm", "in
 WORDS = [*PARTS, "schedule=cosine", "data.start=2016", "study.seeds=2"]
 
 
+@pytest.mark.long
 def test_the_recipes_of_the_orders_are_trained_and_shared_out(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     words = [*WORDS, "study.shapley=4", "study.aa=false", "study.zero=false"]

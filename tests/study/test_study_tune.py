@@ -16,6 +16,7 @@ from upgate.study.plan import plan_study
 WORDS = ("study.seeds=2", "study.tune=2", "study.aa=false", "study.zero=false", "data.start=2016")
 
 
+@pytest.mark.long
 def test_arms_are_tuned_first_and_the_same_command_trains_nothing_again(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     code, said = study(root, *WORDS)

@@ -74,6 +74,7 @@ def test_epochs_are_measured_once_and_named_and_the_same_command_keeps_them(tmp_
     assert code == 0 and "of which 2 are done and 0 to do" in said and len(results(root)) == 1
 
 
+@pytest.mark.long
 def test_where_all_get_the_same_it_is_the_study_of_equal_steps(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     steps = [word for word in WORDS if word != "study.budget=wall"]

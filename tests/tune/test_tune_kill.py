@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import optuna
+import pytest
 
 from helpers.tune import numbers, results, start, tune
 
@@ -23,6 +24,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     root, other = tmp_path / "killed" / "runs", tmp_path / "undisturbed" / "runs"
     for path in (root, other):
