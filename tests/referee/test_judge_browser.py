@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import upgate
-from upgate.referee.judgement import Judgement
+from upgate.referee.answer import Judgement
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

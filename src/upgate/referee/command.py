@@ -12,11 +12,12 @@ from upgate.errors import UserError
 from upgate.page.effects import format_p
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
+from upgate.referee.answer import Judgement
 from upgate.referee.artifacts import ItemTable, join_items, run_question
 from upgate.referee.columns import match_column, resolve
 from upgate.referee.files import read_file
 from upgate.referee.judge import judge_table
-from upgate.referee.judgement import TEXTS, Judgement
+from upgate.referee.judgement import TEXTS
 from upgate.referee.page import judgement_page
 from upgate.referee.question import Question, Source
 from upgate.referee.text import findings, remarks, signed

@@ -9,8 +9,9 @@ import pandas as pd
 
 from upgate.errors import UserError
 from upgate.referee import effects
+from upgate.referee.answer import Judgement
 from upgate.referee.columns import match_column, resolve, short_name
-from upgate.referee.judgement import Items, Judged, Judgement
+from upgate.referee.judgement import Items, Judged
 from upgate.referee.question import Question, ask
 from upgate.referee.scores import (
     SHOWN,

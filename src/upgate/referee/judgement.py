@@ -1,15 +1,13 @@
 """What the referee says: verdicts, reliability, a sentence, a picture, a page."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from upgate.page.translations import Translator
 from upgate.referee.question import Question
 from upgate.referee.scores import Note
-from upgate.serialization import to_json
 from upgate.stats.data_sets import Combined
 from upgate.stats.paired import Interval
 from upgate.stats.reliability import Reliability
@@ -50,8 +48,8 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The answer to a question. A notebook shows the sentence, the picture and the table."""
+class Findings:
+    """The answer to a question in numbers."""
 
     question: Question
     design: str  # paired, unpaired, folds or over
@@ -88,52 +86,6 @@ class Judgement:
             for dataset, (r, unit) in arm.reliability.items()
         ]
         return pd.DataFrame(rows, columns=columns)
-
-    @property
-    def sentence(self) -> str:
-        return self.say("en")
-
-    def say(self, language: str) -> str:
-        """The finding and what it stands on. Raises UserError for a language not there."""
-        from upgate.referee.text import sentence
-
-        return sentence(self, Translator(language, TEXTS))
-
-    @cached_property
-    def figure(self) -> str:
-        """The effects with their intervals and one dot per unit, as one SVG."""
-        from upgate.referee.picture import forest_svg
-
-        return forest_svg(self)
-
-    def page(self, language: str = "en") -> str:
-        """One HTML file, without network or script."""
-        from upgate.referee.page import judgement_page
-
-        return judgement_page(self, language)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        table = self.verdicts.to_html(index=False, float_format="{:.4g}".format)
-        return f"<p>{escape(self.sentence)}</p>{self.figure}{table}"
-
-    def to_json(self) -> str:
-        """Everything as JSON: question, sentence, verdicts, reliability, differences."""
-        return to_json(
-            {
-                "question": asdict(self.question),
-                "design": self.design,
-                "smallest_effect": self.smallest_effect,
-                "sentence": self.sentence,
-                "verdicts": json_records(self.verdicts),
-                "reliability": json_records(self.reliability),
-                "differences": {arm.name: arm.differences for arm in self.arms},
-                "datasets": {
-                    arm.name: combined_dict(arm.combined) for arm in self.arms if arm.combined
-                },
-            }
-        )
 
 
 def _reliability_cells(r: Reliability, unit: str) -> list[object]:

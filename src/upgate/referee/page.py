@@ -8,14 +8,14 @@ from upgate.page.html import Child, Html, el, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
-from upgate.referee.judgement import TEXTS, Judged, Judgement
+from upgate.referee.judgement import TEXTS, Findings, Judged
 from upgate.referee.text import findings, remarks, signed
 
 MARKS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 LONG = 140  # characters of a sentence that is set smaller
 
 
-def judgement_page(judgement: Judgement, language: str = "en", source: str = "") -> str:
+def judgement_page(judgement: Findings, language: str = "en", source: str = "") -> str:
     """The whole page. Raises UserError for a language that there is no column for."""
     w = Translator(language, TEXTS)
     question = judgement.question
@@ -31,7 +31,7 @@ def judgement_page(judgement: Judgement, language: str = "en", source: str = "")
     return document(title, sections, w)
 
 
-def _summary(judgement: Judgement, w: Translator, title: str, source: str) -> Html:
+def _summary(judgement: Findings, w: Translator, title: str, source: str) -> Html:
     said = findings(judgement, w)
     size = "sentence" if len(said) == 1 and len(said[0]) <= LONG else "sentence long"
     subtitle = w(
@@ -58,7 +58,7 @@ def _badge(label: str, w: Translator) -> Html:
     return el("span", f"{MARKS[label]} {w(label)}", class_=f"chip {label}")
 
 
-def _effects(judgement: Judgement, w: Translator) -> Figure:
+def _effects(judgement: Findings, w: Translator) -> Figure:
     question = judgement.question
     margin = judgement.smallest_effect
     sides = ("better_left", "worse_right")
@@ -116,7 +116,7 @@ def _interval(low: float, high: float) -> str:
     return f"[{format_number(low)}, {format_number(high)}]"
 
 
-def _reliability(judgement: Judgement, w: Translator) -> Html:
+def _reliability(judgement: Findings, w: Translator) -> Html:
     """A row per group and data set; nothing where nothing is paired."""
     body: list[list[Child]] = []
     for arm in judgement.arms:
@@ -144,7 +144,7 @@ def _percent(low: float, high: float) -> str:
     return f"[{100 * low:.0f}%, {100 * high:.0f}%]"
 
 
-def _datasets(judgement: Judgement, w: Translator) -> Html:
+def _datasets(judgement: Findings, w: Translator) -> Html:
     body: list[list[Child]] = []
     for arm in judgement.arms:
         for effect in arm.combined.effects if arm.combined else []:
@@ -157,7 +157,7 @@ def _datasets(judgement: Judgement, w: Translator) -> Html:
     return section(w("by_dataset"), table(columns, body, numbers_from=2))
 
 
-def _pairs(judgement: Judgement, w: Translator) -> Html:
+def _pairs(judgement: Findings, w: Translator) -> Html:
     """The differences, pair by pair, folded."""
     body: list[list[Child]] = [
         [arm.name, unit, signed(d)] for arm in judgement.arms for unit, d in arm.differences.items()

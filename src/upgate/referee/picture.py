@@ -5,8 +5,9 @@ import math
 from upgate.page.forest_plot import bounded_scale
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import Scale, format_number, ticks
-from upgate.referee.judgement import Judged, Judgement
-from upgate.referee.text import signed
+from upgate.page.translations import Translator
+from upgate.referee.judgement import TEXTS, Findings, Judged
+from upgate.referee.text import sentence, signed
 
 WIDTH, ROW, TOP = 720.0, 44.0, 14.0
 LEFT, RIGHT = 190.0, 560.0  # of the plot, between names and numbers
@@ -15,7 +16,7 @@ FONT = "system-ui, sans-serif"
 NAME = 24  # characters of a name that fit
 
 
-def forest_svg(judgement: Judgement) -> str:
+def forest_svg(judgement: Findings) -> str:
     """A row per group; shaded: the smallest effect of interest; dots: one per pair."""
     margin, arms = judgement.smallest_effect, judgement.arms
     values = [-margin, margin, 0.0]
@@ -34,7 +35,7 @@ def forest_svg(judgement: Judgement) -> str:
     rows = [_row(arm, x, TOP + ROW * (i + 0.5)) for i, arm in enumerate(arms)]
     return el(
         "svg",
-        el("title", judgement.sentence),
+        el("title", sentence(judgement, Translator("en", TEXTS))),
         back,
         rows,
         _axis(x, bottom),

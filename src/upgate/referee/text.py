@@ -6,7 +6,7 @@ from upgate.page.effects import format_p
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
-from upgate.referee.judgement import Judged, Judgement
+from upgate.referee.judgement import Findings, Judged
 from upgate.stats.reliability import Reliability
 from upgate.stats.verdict import FEWEST
 
@@ -17,12 +17,12 @@ DESIGNS = {  # a design without items, with items, with dates
 COLLAPSES = 1  # collapsed units from which a sentence says so
 
 
-def sentence(judgement: Judgement, w: Translator) -> str:
+def sentence(judgement: Findings, w: Translator) -> str:
     """The findings, and all that limits them."""
     return w.sentences(*findings(judgement, w), *remarks(judgement, w))
 
 
-def findings(judgement: Judgement, w: Translator) -> list[str]:
+def findings(judgement: Findings, w: Translator) -> list[str]:
     """A sentence per group."""
     question = judgement.question
     return [
@@ -42,7 +42,7 @@ def findings(judgement: Judgement, w: Translator) -> list[str]:
     ]
 
 
-def remarks(judgement: Judgement, w: Translator) -> list[str]:
+def remarks(judgement: Findings, w: Translator) -> list[str]:
     """What the findings stand on, what is unusual, what was left out."""
     said = [_family(judgement, w)]
     if judgement.design == "paired" and any(arm.verdict.n < FEWEST for arm in judgement.arms):
@@ -71,14 +71,14 @@ def _more(arm: Judged, w: Translator) -> list[str]:
     return []
 
 
-def _family(judgement: Judgement, w: Translator) -> str:
+def _family(judgement: Findings, w: Translator) -> str:
     if len(judgement.arms) == 1:
         return w("note_primary", alpha=f"{judgement.question.alpha:g}")
     key = "note_family" if judgement.design == "paired" else "note_family_alone"
     return w(key, count=len(judgement.arms))
 
 
-def _reliability(judgement: Judgement, arm: Judged, w: Translator) -> list[str]:
+def _reliability(judgement: Findings, arm: Judged, w: Translator) -> list[str]:
     """Collapses and unequal variances, where there are any."""
     said = []
     for dataset, (found, _) in arm.reliability.items():
@@ -116,7 +116,7 @@ def _new_dataset(arm: Judged, w: Translator) -> str:
     return w("note_outlook", arm=arm.name, low=low, high=high, **shares)
 
 
-def _pairing(judgement: Judgement, w: Translator) -> list[str]:
+def _pairing(judgement: Findings, w: Translator) -> list[str]:
     """What pairing would have bought."""
     said = []
     for arm in judgement.arms:
@@ -129,7 +129,7 @@ def _pairing(judgement: Judgement, w: Translator) -> list[str]:
     return said or [w("note_pairing_unknown")]
 
 
-def design_text(judgement: Judgement, arm: Judged, w: Translator) -> str:
+def design_text(judgement: Findings, arm: Judged, w: Translator) -> str:
     n, m = arm.runs
     if judgement.design == "unpaired":
         return w("design_unpaired", n=n, m=m)
@@ -143,7 +143,7 @@ def design_text(judgement: Judgement, arm: Judged, w: Translator) -> str:
     return w(keys[2 if arm.items.dates else 1], n=n, units=units, m=arm.items.count)
 
 
-def unit_names(judgement: Judgement, w: Translator) -> str:
+def unit_names(judgement: Findings, w: Translator) -> str:
     """seeds, folds, runs, or the column's name."""
     pair = judgement.question.pair
     unit = short_name(pair[0]) if pair else "run"

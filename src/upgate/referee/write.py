@@ -2,8 +2,8 @@
 
 import math
 
+from upgate.referee.answer import Judgement
 from upgate.referee.columns import short_name
-from upgate.referee.judgement import Judgement
 from upgate.referee.question import Source
 from upgate.store.foreign_write import write_run
 

@@ -70,17 +70,31 @@ def train(
             worst = {task.metric.key: task.metric.worst}
             return Outcome(metrics | worst, {"curve": curve}, True)
         restore(module, checkpoint.best)
-        tables: dict[str, pd.DataFrame] = {}
-        finish: dict[str, Any] = {}
-        for part, prefix in PARTS.items():
-            output = predict_part(module, data, part, options, spec)
-            if part == "validation":
-                finish = task.finish(spec.to_dict(), data, output)
-                add_to_checkpoint(checkpoint.best, finish)
-            evaluation = task.evaluate(data, part, task.finished(data, part, output, finish))
-            metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
-            tables = evaluation.tables  # in the end the test part's
-    return Outcome(metrics, {**tables, "curve": curve}, False, weights_hash(module.net))
+        scores, tables = evaluate_kept(module, data, spec, options, checkpoint.best)
+    tables = {**tables, "curve": curve}
+    return Outcome(metrics | scores, tables, False, weights_hash(module.net))
+
+
+def evaluate_kept(
+    module: RecipeModule, data: FoldDataModule, spec: RunSpec, options: Knobs, kept: Path
+) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
+    """The scores of the kept weights on validation and test, and the test part's tables.
+
+    What the task fits to the validation outputs joins the weights in their file.
+    """
+    task = get_task(spec.task.name)
+    metrics: dict[str, float] = {}
+    tables: dict[str, pd.DataFrame] = {}
+    finish: dict[str, Any] = {}
+    for part, prefix in PARTS.items():
+        output = predict_part(module, data, part, options, spec)
+        if part == "validation":
+            finish = task.finish(spec.to_dict(), data, output)
+            add_to_checkpoint(kept, finish)
+        evaluation = task.evaluate(data, part, task.finished(data, part, output, finish))
+        metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
+        tables = evaluation.tables
+    return metrics, tables
 
 
 def with_batching(data: FoldDataModule, spec: RunSpec) -> FoldDataModule:

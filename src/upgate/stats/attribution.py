@@ -93,14 +93,10 @@ def attribute(
     def share(i: int) -> Share:
         add, leave = single_weights(levels, i), single_weights(levels, i, left_out=True)
         both = None if add is None or leave is None else (leave - add) / 4
-        return Share(
-            share=sampled_estimate(weights[i] @ values, errors[i], alpha)
-            if errors
-            else estimate(weights[i]),
-            add_one=None if add is None else estimate(add),
-            leave_one_out=None if leave is None else estimate(leave),
-            interaction=None if both is None else estimate(both),
-        )
+        own = estimate(weights[i])
+        if errors:
+            own = sampled_estimate(weights[i] @ values, errors[i], alpha)
+        return Share(own, *(None if one is None else estimate(one) for one in (add, leave, both)))
 
     return Attribution(
         full=estimate(full),

@@ -51,9 +51,7 @@ def random_effects(
     if n < 2 or not np.isfinite([y, v]).all() or (v < 0).any():
         raise UserError("one answer over data sets needs at least two, with finite effects")
     v = np.maximum(v, np.finfo(float).tiny + 1e-12 * float(np.var(y)))
-    with np.errstate(divide="ignore", invalid="ignore"):  # equal effects: its I2 divides by 0
-        fitted = combine_effects(y, v, method_re="iterated", use_t=True)
-    tau2 = max(float(fitted.tau2), 0.0)
+    tau2 = variance_between(y, v)
     weights = 1 / (v + tau2)
     mean = float(weights @ y / weights.sum())
     plain = 1 / weights.sum()
@@ -76,6 +74,13 @@ def random_effects(
         prediction_low=mean - reach,
         prediction_high=mean + reach,
     )
+
+
+def variance_between(effects: Floats, variances: Floats) -> float:
+    """Of the data sets' true effects (Paule & Mandel 1982)."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # equal effects: its I2 divides by 0
+        fitted = combine_effects(effects, variances, method_re="iterated", use_t=True)
+    return max(float(fitted.tau2), 0.0)
 
 
 def common_variance(weights: Floats, variances: Floats, correlations: Floats | None) -> float:

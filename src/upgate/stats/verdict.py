@@ -112,8 +112,8 @@ def verdict(
     differences: (seeds,), as `paired.differences` makes them. smallest_effect: in their units,
     above 0. collapsed: (seeds,), where either arm's run failed. sampled: what a choice of orders
     adds to the variance of a part's share. equivalence_alpha: the level of the tests for
-    equivalence, where it is not alpha. Raises UserError for an empty
-    array, nan, or a wrong `better`.
+    equivalence, where it is not alpha. Raises UserError for an empty array, nan, or a wrong
+    `better`.
     """
     d = _check_differences(differences, smallest_effect, better)
     infinite = np.isinf(d)
@@ -125,25 +125,39 @@ def verdict(
     trusted = not failed.any()
     small = trusted and _small(fit, smallest_effect, equivalence_alpha or alpha)
     label = _label(d, fit, small, alpha, better)
-    more: int | None = 0
-    data: float | None = None
-    if label == "undecided":
-        more, data = _more(d, fit, smallest_effect, alpha)
+    more = _more(d, fit, smallest_effect, alpha) if label == "undecided" else (0, None)
+    exact = fit.p if infinite.any() else sign_flip(d)
+    over = "seeds and units" if both_ways else "seeds"
+    counts = int(infinite.sum()), int(failed.sum())
+    return _to_verdict(label, fit, len(d), more, exact, counts, alpha, over)
+
+
+def _to_verdict(
+    label: str,
+    fit: Fit,
+    n: int,
+    more: tuple[int | None, float | None],
+    exact: float,
+    counts: tuple[int, int],
+    alpha: float,
+    over: str,
+) -> Verdict:
+    """more: seeds, and times the data; counts: seeds that diverged, and that collapsed."""
     return Verdict(
         label=label,
         effect=fit.effect,
         low=fit.low,
         high=fit.high,
         p=fit.p,
-        n=len(d),
-        more_seeds=more,
-        more_data=data,
-        p_exact=fit.p if infinite.any() else sign_flip(d),
+        n=n,
+        more_seeds=more[0],
+        more_data=more[1],
+        p_exact=exact,
         p_holm=fit.p,
-        diverged=int(infinite.sum()),
-        collapsed=int(failed.sum()),
+        diverged=counts[0],
+        collapsed=counts[1],
         level=alpha,
-        over="seeds and units" if both_ways else "seeds",
+        over=over,
         error=fit.error,
     )
 

@@ -59,18 +59,12 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     runs = select_runs(study, finished)
     scores = seed_scores(study, runs)
     arms, aa = arm_differences(study, scores), aa_differences(study, scores)
-    task = get_task(study.task)
-    beyond = task.significance(complete_runs(study, runs, tables, study.arms))
-    controls = [study.aa] if study.aa is not None else []
-    everything = complete_runs(study, runs, tables, [*study.arms, *controls])
-    judge = Judge(study, scores, task.unit_scores(everything))
+    beyond = get_task(study.task).significance(complete_runs(study, runs, tables, study.arms))
+    judge = make_judge(study, runs, scores, tables)
     judged = judge.arms(arms)
     attribution, parts = attribute_parts(judge, runs, judged.get(study.primary_arm))
     references = reference_metrics(study, runs)
     trained = {name: cells for name, cells in runs.items() if cells}
-    costs = {
-        name: mean_cost(cells, runs.get(study.baseline, {})) for name, cells in trained.items()
-    }
     result = StudyResult(
         study=study,
         sentence="",
@@ -93,13 +87,20 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         dates=beyond.dates,
         losses=beyond.losses,
         engagement={name: mean_engagement(cells.values()) for name, cells in trained.items()},
-        cost=costs,
+        cost=mean_costs(trained, runs.get(study.baseline, {})),
         diverged={name: count_diverged(cells) for name, cells in runs.items()},
         missing={name: missing_cells(study, runs, name) for name in study.keys},
         looks=count_looks(finished, study.data, study.frozen["split"]),
         seconds=total_seconds(runs),
     )
     return replace(result, sentence=summarize_study(result))
+
+
+def make_judge(study: Study, runs: Runs, scores: Scores, tables: Tables) -> Judge:
+    """The judge of these scores, with what the test units say where every run has its tables."""
+    controls = [study.aa] if study.aa is not None else []
+    complete = complete_runs(study, runs, tables, [*study.arms, *controls])
+    return Judge(study, scores, get_task(study.task).unit_scores(complete))
 
 
 def arm_differences(study: Study, scores: Scores) -> Differences:
@@ -254,6 +255,11 @@ def mean_engagement(rows: Iterable[Row]) -> dict[str, float]:
             if name.startswith("engagement/"):
                 values.setdefault(name.removeprefix("engagement/"), []).append(value)
     return {name: fmean(values[name]) for name in sorted(values)}
+
+
+def mean_costs(trained: Runs, base: Cells) -> dict[str, Cost]:
+    """By arm."""
+    return {name: mean_cost(cells, base) for name, cells in trained.items()}
 
 
 def mean_cost(own: Cells, base: Cells) -> Cost:

@@ -28,6 +28,7 @@ from upgate.study.rates import plan_arm_rates, search_arm_rates
 from upgate.study.record import NO_EXPERIMENT, log_result, study_tags
 from upgate.study.result import StudyResult
 from upgate.study.text import print_study
+from upgate.tune.rates import FoundRate
 from upgate.tune.record import Renderer
 from upgate.tune.tune_arms import ArmSearch, plan_arm_search, tune_first
 
@@ -44,24 +45,13 @@ def study_command(
     render: draws the page of the search that study.tune asks for. Raises UserError.
     """
     session = Session(console, Datasets(), config_dir)
-    options, rest = read_study_options(overrides)
-    agreed = yes or options.yes
-    tuned, rates = None, NO_RATES
-    if options.tune:
-        search = plan_tuning(overrides, options, rest, session)
-        action = f"tune every recipe first, with {options.tune} trials each"
-        if not (agreed or confirm(console, action)):
-            return declined(console, "study")
-        if (tuned := tune_first(search, session, render)) is None:
-            return interrupted(console)
-    elif search_arms := plan_arm_rates(overrides, options, rest, session):
-        try:
-            found = search_arm_rates(search_arms, session, agreed)
-        except Interrupted:
-            return interrupted(console)
-        if found is None:
-            return declined(console, "study")
-        agreed, tuned, rates = True, search_arms.overrides(found), found
+    try:
+        settled = settle_arms(overrides, session, yes, render)
+    except Interrupted:
+        return interrupted(console)
+    if settled is None:
+        return declined(console, "study")
+    agreed, tuned, rates = settled
     with console.status("planning"):  # equal wall time measures each recipe's steps
         plan = plan_study(overrides, config_dir, session.datasets, tuned, rates)
     show_data(console, plan.jobs[0], session.datasets)
@@ -79,6 +69,30 @@ def study_command(
         nothing_to_do or agreed,
         lambda: run_study(plan, budget, store, session),
     )
+
+
+def settle_arms(
+    overrides: Sequence[str], session: Session, yes: bool, render: Renderer
+) -> tuple[bool, Mapping[str, list[str]] | None, Mapping[str, FoundRate]] | None:
+    """Search what the study searches before its runs: every arm's parts, or learning rates.
+
+    Whether the study may go on unasked, the arms' overrides, and their rates; None where the answer
+    was no. Raises Interrupted.
+    """
+    options, rest = read_study_options(overrides)
+    agreed = yes or options.yes
+    if options.tune:
+        search = plan_tuning(overrides, options, rest, session)
+        action = f"tune every recipe first, with {options.tune} trials each"
+        if not (agreed or confirm(session.console, action)):
+            return None
+        if (tuned := tune_first(search, session, render)) is None:
+            raise Interrupted
+        return agreed, tuned, NO_RATES
+    if search_arms := plan_arm_rates(overrides, options, rest, session):
+        found = search_arm_rates(search_arms, session, agreed)
+        return None if found is None else (True, search_arms.overrides(found), found)
+    return agreed, None, NO_RATES
 
 
 def plan_tuning(
