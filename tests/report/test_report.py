@@ -18,7 +18,7 @@ from helpers.study import study as run_study
 from upgate.cli.entry import main
 from upgate.page.effects import format_effect
 from upgate.page.figure import MAX_ROWS, Comparison, Figure, RunTables
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import el
 from upgate.page.svg import (
     Scale,
@@ -371,15 +371,20 @@ def test_scales_lines_and_thinning() -> None:
 
 
 def test_an_interval_far_out_is_cut_with_an_arrow() -> None:
-    near = forest_plot([Row("a", 1.0, "", interval=(0.5, 1.5), dots=[0.9, 1.1])], 0.0)
-    far = forest_plot([Row("a", 1.0, "", interval=(-900.0, math.inf), dots=[0.9, 1.1])], 0.0)
+    near = forest_plot([ForestRow("a", 1.0, "", interval=(0.5, 1.5), dots=[0.9, 1.1])], 0.0)
+    far = forest_plot([ForestRow("a", 1.0, "", interval=(-900.0, math.inf), dots=[0.9, 1.1])], 0.0)
     assert "◂" not in near and "▸" not in near
     assert "◂" in far and "▸" in far
 
 
 def test_ratios_are_drawn_on_a_log_axis_and_zero_does_not_break_it() -> None:
     drawn = forest_plot(
-        [Row("a", 0.5, ""), Row("b", 2.0, ""), Row("c", 0.0, ""), Row("d", math.inf, "")],
+        [
+            ForestRow("a", 0.5, ""),
+            ForestRow("b", 2.0, ""),
+            ForestRow("c", 0.0, ""),
+            ForestRow("d", math.inf, ""),
+        ],
         1.0,
         log=True,
     )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from upgate.stats.panel import Panel, block_counts, ratio_over_tickers
+from upgate.stats.panel import LossPanel, block_counts, ratio_over_tickers
 
 TICKERS, SEEDS = 8, 6
 WIDTH = 0.5  # of the log ratio of the losses of one date
 
 
-def market(rng: np.random.Generator, dates: int, common: float, by_seed: float) -> Panel:
+def market(rng: np.random.Generator, dates: int, common: float, by_seed: float) -> LossPanel:
     """Losses whose log ratio has mean zero, autocorrelation .4 and correlates between tickers."""
     noise = rng.normal(size=(TICKERS + 1, dates + 50))
     series = np.zeros_like(noise)
@@ -22,7 +22,7 @@ def market(rng: np.random.Generator, dates: int, common: float, by_seed: float) 
     level = rng.normal(0, 0.5, size=(TICKERS, dates))
     own = rng.normal(0, 0.3, size=(2, SEEDS, TICKERS, dates))
     seeds = rng.normal(0, by_seed, size=(SEEDS, 1, 1))
-    return Panel(np.exp(level + effect + seeds + own[0]), np.exp(level + own[1]))
+    return LossPanel(np.exp(level + effect + seeds + own[0]), np.exp(level + own[1]))
 
 
 def test_the_effect_is_the_geometric_mean_and_folds_count_alike() -> None:
@@ -37,7 +37,7 @@ def test_the_effect_is_the_geometric_mean_and_folds_count_alike() -> None:
 
 def test_a_ticker_without_some_dates_is_weighted_by_the_others() -> None:
     panel = market(np.random.default_rng(1), 100, 0.5, 0.02)
-    short = Panel(panel.arm.copy(), panel.base.copy())
+    short = LossPanel(panel.arm.copy(), panel.base.copy())
     for losses in short:
         losses[:, 3, :90] = 0
     found = ratio_over_tickers([short])
@@ -50,7 +50,7 @@ def test_a_ticker_without_some_dates_is_weighted_by_the_others() -> None:
 
 def test_equal_losses_have_no_width() -> None:
     panel = market(np.random.default_rng(2), 100, 0.5, 0.02)
-    assert ratio_over_tickers([Panel(panel.base, panel.base)]) == (1, 1, 1)
+    assert ratio_over_tickers([LossPanel(panel.base, panel.base)]) == (1, 1, 1)
 
 
 def test_blocks_draw_every_date_as_often_and_neighbours_together() -> None:

@@ -10,7 +10,7 @@ import pytest
 from helpers.store import fresh, points
 from upgate.cli import main
 from upgate.store.store import Store
-from upgate.store.write_ahead_log import Op, decode, encode
+from upgate.store.write_ahead_log import Op, decode_line, encode_line
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -30,7 +30,10 @@ def leave_log(store: Store, *ops: Op, damage: Callable[[list[bytes]], None] = li
     store.client.update_run(run.id, "RUNNING")
     store.client.set_tag(run.id, "upgate.pid", "999999999")  # no process has that number
     owner = {"upgate.host": socket.gethostname(), "upgate.pid": "999999999"}
-    lines = [encode({"run": run.id, "name": "one", "sums": True, **owner}), *map(encode, ops)]
+    lines = [
+        encode_line({"run": run.id, "name": "one", "sums": True, **owner}),
+        *map(encode_line, ops),
+    ]
     damage(lines)
     store.open.mkdir(parents=True, exist_ok=True)
     store.log_path(KEY).write_bytes(b"".join(lines))
@@ -95,13 +98,13 @@ def test_a_line_takes_no_file_from_outside_the_store(store: Store, tmp_path: Pat
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b"\xff", b'{"a":1}\t00000000'])
 def test_a_line_that_is_none_is_none(text: bytes) -> None:
-    assert decode(text) is None
+    assert decode_line(text) is None
 
 
 def test_lines_come_back_as_they_were_written() -> None:
     op = {"op": "text", "text": "tab\there, \u4e2d\u6587, \u2028", "name": "a"}
-    assert decode(encode(op)[:-1], has_sum=True) == op
-    assert decode(b'{"op":"old"}') == {"op": "old"}  # of a version without checksums
+    assert decode_line(encode_line(op)[:-1], has_sum=True) == op
+    assert decode_line(b'{"op":"old"}') == {"op": "old"}  # of a version without checksums
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from upgate.study import scenarios
-from upgate.study.scenarios import SCENARIOS, Outcome, Scenario
-from upgate.study.simulation import Row, markdown, measure, remedies
+from upgate.study.scenarios import SCENARIOS, Sample, Scenario
+from upgate.study.simulation import ScenarioRow, markdown, measure, remedies
 
 
 def test_a_row_names_what_is_off() -> None:
-    good = Row("good", 10_000, 0.05, 0.051, 0.949, 10_000, 0.83, 0.833)
-    bad = Row("bad", 10_000, 0.05, 0.06, 0.91, 10_000, 0.7, 0.833, "too few")
+    good = ScenarioRow("good", 10_000, 0.05, 0.051, 0.949, 10_000, 0.83, 0.833)
+    bad = ScenarioRow("bad", 10_000, 0.05, 0.06, 0.91, 10_000, 0.7, 0.833, "too few")
     assert good.faults == [] and bad.faults == ["level", "coverage", "power"]
     assert "| holds |" in markdown([good]) and "level, coverage, power**; too few" in markdown(
         [bad]
@@ -20,9 +20,9 @@ def test_a_row_names_what_is_off() -> None:
 
 
 def test_coverage_is_that_of_the_intervals_that_were_printed() -> None:
-    def study(rng: np.random.Generator) -> Outcome:
+    def study(rng: np.random.Generator) -> Sample:
         told = bool(rng.random() < 0.5)
-        return Outcome(False, bool(rng.random() < 0.9) if told else None)
+        return Sample(False, bool(rng.random() < 0.9) if told else None)
 
     row = measure(Scenario("x", study), 2000, (0,))
     assert 900 < row.intervals < 1100 and row.coverage == pytest.approx(0.9, abs=0.03)

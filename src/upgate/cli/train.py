@@ -31,7 +31,7 @@ from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 from upgate.tune.find_rates import (
-    describe_plan,
+    describe_rate_search,
     known_rates,
     plan_rates,
     search_rates,
@@ -97,7 +97,7 @@ def search_first(
     rates = plan_rates(list(wanting.items()), (job.spec.seed for job in plan.requested), session)
     rows = store.rows(task=plan.requested[0].spec.task.name)
     known = known_rates(rates, finished_runs(rows), session)
-    print_lines(session.console, describe_plan(rates, len(known)))
+    print_lines(session.console, describe_rate_search(rates, len(known)))
     found = search_rates(rates, known, store, session)
     resolved, notes = [], []
     for name, single in zip(names, singles, strict=True):

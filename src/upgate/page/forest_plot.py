@@ -19,7 +19,7 @@ EDGES = (("0%", "◂", "start"), ("100%", "▸", "end"))  # where an interval is
 
 
 @dataclass(frozen=True)
-class Row:
+class ForestRow:
     """One row. Values that are not finite are drawn at the edge of the plot."""
 
     label: Child
@@ -60,7 +60,7 @@ class Axis:
 
 
 def forest_plot(
-    rows: Sequence[Row],
+    rows: Sequence[ForestRow],
     reference: float | None,
     zone: tuple[float, float] | None = None,
     ends: tuple[str, str] = ("", ""),
@@ -88,7 +88,7 @@ def forest_plot(
 
 
 def common_scale(
-    rows: Sequence[Row], reference: float | None, zone: tuple[float, float] | None, log: bool
+    rows: Sequence[ForestRow], reference: float | None, zone: tuple[float, float] | None, log: bool
 ) -> Scale:
     """The scale of everything that is drawn; of logs for a logarithmic axis."""
     values: list[float | None] = [reference, *(zone or ())]
@@ -115,7 +115,7 @@ def bounded_scale(values: Sequence[float], bounds: Sequence[float]) -> Scale:
 
 
 def _picture(
-    row: Row, axis: Axis, reference: float | None, zone: tuple[float, float] | None
+    row: ForestRow, axis: Axis, reference: float | None, zone: tuple[float, float] | None
 ) -> Html:
     """A row's marks, in a picture that stretches with the page."""
     y = "40%" if row.dots else "50%"
@@ -145,7 +145,7 @@ def _reference(axis: Axis, reference: float | None) -> Child:
     return el("line", class_="zero", x1=x, x2=x, y1=0, y2="100%")
 
 
-def _interval(row: Row, axis: Axis, y: str) -> Child:
+def _interval(row: ForestRow, axis: Axis, y: str) -> Child:
     """The interval's line, with an arrow where it is cut off at an edge."""
     if row.interval is None:
         return None
@@ -158,7 +158,7 @@ def _interval(row: Row, axis: Axis, y: str) -> Child:
     return parts
 
 
-def _baseline(row: Row, axis: Axis, y: str) -> Child:
+def _baseline(row: ForestRow, axis: Axis, y: str) -> Child:
     if row.baseline is None:
         return None
     start, end = axis.position(row.baseline), axis.position(row.value)

@@ -8,7 +8,7 @@ from upgate.page.translations import Translator
 from upgate.referee.judgement import TEXTS, Findings, combined_dict, json_records
 from upgate.referee.page import judgement_page
 from upgate.referee.picture import forest_svg
-from upgate.referee.text import sentence
+from upgate.referee.text import judgement_sentence
 from upgate.serialization import to_json
 
 
@@ -21,7 +21,7 @@ class Judgement(Findings):
 
     def say(self, language: str) -> str:
         """The finding and what it stands on. Raises UserError for a language not there."""
-        return sentence(self, Translator(language, TEXTS))
+        return judgement_sentence(self, Translator(language, TEXTS))
 
     @cached_property
     def figure(self) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
 from upgate.referee.columns import match_column, resolve, short_name
-from upgate.referee.files import SUFFIXES, read_file
+from upgate.referee.files import SUFFIXES, read_score_file
 from upgate.referee.question import Question, Source
 from upgate.referee.scores import FAILED, RUNNING, Note
 from upgate.store.foreign_artifacts import Artifacts
@@ -51,7 +51,7 @@ def join_items(runs: pd.DataFrame, question: Question, source: Source, items: st
     over = [question.over] if question.over else []
     roles = [question.group, *(question.pair or []), *over]
     asked = runs[runs[roles].notna().all(axis=1) & ~runs["status"].isin(RUNNING)]
-    path = source.artifact or _find(asked, items, source.uri)
+    path = source.artifact or _find_table(asked, items, source.uri)
     tables = {} if path is None else _read_all(asked, path, question.metric, items, source.uri)
     if not tables:
         return _without_tables(runs, asked, question, source, items)
@@ -89,7 +89,7 @@ def _without_tables(
     return ItemTable(runs, question, [Note("note_no_items", {"column": items})])
 
 
-def _find(runs: pd.DataFrame, items: str, store: str) -> str | None:
+def _find_table(runs: pd.DataFrame, items: str, store: str) -> str | None:
     """The one table with the items' column of the first run that has any; None without tables.
 
     Raises UserError where there are tables, and none has the column.
@@ -118,7 +118,7 @@ def _columns(artifacts: Artifacts, path: str) -> list[str]:
     """The columns of a table; none where the file is something else."""
     with artifacts.local(path) as file:
         try:
-            return [str(column) for column in read_file(file, path).columns]
+            return [str(column) for column in read_score_file(file, path).columns]
         except UserError:
             return []
 
@@ -133,7 +133,7 @@ def _read_all(
         if artifacts.has(path):
             shown = f"artifact {path} of run {run}"
             with artifacts.local(path) as file:
-                tables[run] = item_losses(read_file(file, shown), metric, items, shown)
+                tables[run] = item_losses(read_score_file(file, shown), metric, items, shown)
     return tables
 
 

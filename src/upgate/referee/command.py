@@ -15,7 +15,7 @@ from upgate.page.translations import Translator
 from upgate.referee.answer import Judgement
 from upgate.referee.artifacts import ItemTable, join_items, run_question
 from upgate.referee.columns import match_column, resolve
-from upgate.referee.files import read_file
+from upgate.referee.files import read_score_file
 from upgate.referee.judge import judge_table
 from upgate.referee.judgement import TEXTS
 from upgate.referee.page import judgement_page
@@ -33,7 +33,7 @@ def judge_command(
     if source.write:
         check_writable(source.uri)
     path = None if out is None else _output(out)
-    read = read_table(source, question)
+    read = read_scores(source, question)
     judgement = judge_table(read.frame, read.question, read.notes)
     written = _write(judgement, source, read.location, language) if source.write else None
     if path is not None:
@@ -42,7 +42,7 @@ def judge_command(
     if as_json:
         print(judgement.to_json(), end="")
     else:
-        show(judgement, Console(), w)
+        show_judgement(judgement, Console(), w)
         if path is not None:
             print(path)
         if written is not None:
@@ -64,13 +64,13 @@ def _output(name: str) -> Path:
     return path
 
 
-def read_table(source: Source, question: Question) -> ItemTable:
+def read_scores(source: Source, question: Question) -> ItemTable:
     """The rows. Raises UserError for a file or store that cannot be read."""
     if source.path:
         path, shown = Path(source.path), f"data.path={source.path}"
         if not path.is_file():
             raise UserError(f"{shown} is not a file")
-        return ItemTable(read_file(path, shown), question, [])
+        return ItemTable(read_score_file(path, shown), question, [])
     from upgate.store.foreign import open_runs
 
     runs = open_runs(source.uri, source.experiment, source.filter_string)
@@ -99,7 +99,7 @@ def _wanted(found: Question, columns: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name in columns]
 
 
-def show(judgement: Judgement, console: Console, w: Translator) -> None:
+def show_judgement(judgement: Judgement, console: Console, w: Translator) -> None:
     """The verdicts, the reliability, and the sentences."""
     table = new_table("", "group", "verdict", "effect", "interval", "p", "p (Holm)", "n", left=2)
     for arm in judgement.arms:

@@ -17,7 +17,7 @@ def unpaired_verdict(arm: Floats, base: Floats, terms: Terms) -> Verdict:
     """Welch's test; Mann-Whitney's where a run diverged, which is never equivalent."""
     alpha = terms.alpha
     diverged = int(np.isinf(arm).sum() + np.isinf(base).sum())
-    estimate = unpaired.ranked(arm, base) if diverged else unpaired.welch(arm, base, alpha)
+    estimate = unpaired.ranked_groups(arm, base) if diverged else unpaired.welch(arm, base, alpha)
     fewest = min(len(arm), len(base))
     equal = diverged == 0 and fewest >= FEWEST_EQUIVALENT
     equal = equal and unpaired.equivalence(arm, base, terms.margin) <= alpha / terms.family
@@ -49,7 +49,7 @@ def fold_verdict(pairs: Pairs, test_share: float | None, terms: Terms) -> Verdic
     )
 
 
-def combine(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | None]:
+def combine_sets(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined | None]:
     """One verdict over data sets, by random effects; undecided where a run diverged.
 
     Raises UserError for a data set whose variance cannot be known.

@@ -11,7 +11,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".json")
 
 
-def read_file(path: Path, shown: str) -> pd.DataFrame:
+def read_score_file(path: Path, shown: str) -> pd.DataFrame:
     """A table. shown: the file's name in what is raised, UserError where it cannot be read."""
     kind = Path(path.name.removesuffix(".gz")).suffix.lower()
     if kind not in (*SEPARATORS, ".parquet", ".pq", ".json"):

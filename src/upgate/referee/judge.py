@@ -120,7 +120,7 @@ def _judge_pairs(
         design, each = "over", {}
         for arm, sets in found.items():
             one = [effects.paired_effect(d, pairs, terms.alpha) for d, pairs in sets.items()]
-            each[arm], combined[arm] = effects.combine(one, terms)
+            each[arm], combined[arm] = effects.combine_sets(one, terms)
         given = as_family(each, terms.alpha)
     elif folds and not question.items:
         design = "folds"
@@ -171,7 +171,7 @@ def _judged(arm: str, verdict: Verdict, sets: dict[str, Pairs], terms: Terms) ->
         d = effects.pair_differences(pairs).tolist()
         names = [f"{dataset} {unit}".strip() for unit in pairs.units]
         dots |= dict(zip(names, d, strict=True))
-    table = {dataset: _reliability(pairs, terms) for dataset, pairs in sets.items()}
+    table = {dataset: _judge_reliability(pairs, terms) for dataset, pairs in sets.items()}
     return Judged(
         name=arm,
         verdict=verdict,
@@ -196,7 +196,7 @@ def _items(sets: dict[str, Pairs]) -> Items | None:
     )
 
 
-def _reliability(pairs: Pairs, terms: Terms) -> tuple[Reliability, str]:
+def _judge_reliability(pairs: Pairs, terms: Terms) -> tuple[Reliability, str]:
     found = reliability(pairs.arm, pairs.base, terms.better, terms.alpha, terms.margin)
     return found, pairs.units[found.worst_at]
 
@@ -213,7 +213,7 @@ def _judge_unpaired(
                 for d in datasets(scores)
                 if all(map(len, _both(scores, arm, question, d)))
             ]
-            given[arm], combined[arm] = effects.combine(one, terms)
+            given[arm], combined[arm] = effects.combine_sets(one, terms)
         else:
             given[arm] = effects.unpaired_verdict(*_both(scores, arm, question, WHOLE), terms)
     judged = []

@@ -3,7 +3,7 @@
 from upgate.page.document import document
 from upgate.page.effects import format_p
 from upgate.page.figure import Figure, figure_section, folded, note, section
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -24,7 +24,7 @@ def judgement_page(judgement: Findings, language: str = "en", source: str = "") 
     sections = [
         _summary(judgement, w, title, source),
         figure_section(_effects(judgement, w), w),
-        _reliability(judgement, w),
+        _reliability_table(judgement, w),
         _datasets(judgement, w),
         _pairs(judgement, w),
     ]
@@ -64,7 +64,7 @@ def _effects(judgement: Findings, w: Translator) -> Figure:
     sides = ("better_left", "worse_right")
     if question.better == "higher":
         sides = ("worse_left", "better_right")
-    rows = [_effect_row(arm, w) for arm in judgement.arms]
+    rows = [_judged_row(arm, w) for arm in judgement.arms]
     said = "; ".join(f"{arm.name} {signed(arm.verdict.effect)}" for arm in judgement.arms)
     heads = ("group", "verdict", "effect", "interval")
     return Figure(
@@ -73,7 +73,7 @@ def _effects(judgement: Findings, w: Translator) -> Figure:
         w("effects_label", baseline=question.baseline, said=said),
         [*map(w, heads), "p", "p (Holm)", "p (exact)", "n"]
         + [w(key) for key in ("diverged", "mean", "baseline_mean")],
-        [_effect_cells(arm, w) for arm in judgement.arms],
+        [_judged_cells(arm, w) for arm in judgement.arms],
         w(
             "effects_note",
             metric=short_name(question.metric),
@@ -83,25 +83,25 @@ def _effects(judgement: Findings, w: Translator) -> Figure:
     )
 
 
-def _effect_row(arm: Judged, w: Translator) -> Row:
+def _judged_row(arm: Judged, w: Translator) -> ForestRow:
     verdict = arm.verdict
-    return Row(
+    return ForestRow(
         label=[arm.name, " ", _badge(verdict.label, w)],
         value=verdict.effect if verdict.effect == verdict.effect else 0.0,
-        text=f"{signed(verdict.effect)} {_interval(verdict.low, verdict.high)}",
+        text=f"{signed(verdict.effect)} {_interval_text(verdict.low, verdict.high)}",
         interval=(verdict.low, verdict.high),
         dots=list(arm.differences.values()),
         hollow=verdict.label == "undecided",
     )
 
 
-def _effect_cells(arm: Judged, w: Translator) -> list[Child]:
+def _judged_cells(arm: Judged, w: Translator) -> list[Child]:
     v = arm.verdict
     return [
         arm.name,
         w(v.label),
         signed(v.effect),
-        _interval(v.low, v.high),
+        _interval_text(v.low, v.high),
         format_p(v.p),
         format_p(v.p_holm),
         format_p(v.p_exact),
@@ -112,11 +112,11 @@ def _effect_cells(arm: Judged, w: Translator) -> list[Child]:
     ]
 
 
-def _interval(low: float, high: float) -> str:
+def _interval_text(low: float, high: float) -> str:
     return f"[{format_number(low)}, {format_number(high)}]"
 
 
-def _reliability(judgement: Findings, w: Translator) -> Html:
+def _reliability_table(judgement: Findings, w: Translator) -> Html:
     """A row per group and data set; nothing where nothing is paired."""
     body: list[list[Child]] = []
     for arm in judgement.arms:
@@ -149,7 +149,7 @@ def _datasets(judgement: Findings, w: Translator) -> Html:
     for arm in judgement.arms:
         for effect in arm.combined.effects if arm.combined else []:
             found = effect.estimate
-            interval = _interval(found.low, found.high)
+            interval = _interval_text(found.low, found.high)
             body.append([arm.name, effect.dataset, signed(found.effect), interval, found.n])
     if not body:
         return Html("")

@@ -7,7 +7,7 @@ from upgate.page.html import Child, Html, el
 from upgate.page.svg import Scale, format_number, ticks
 from upgate.page.translations import Translator
 from upgate.referee.judgement import TEXTS, Findings, Judged
-from upgate.referee.text import sentence, signed
+from upgate.referee.text import judgement_sentence, signed
 
 WIDTH, ROW, TOP = 720.0, 44.0, 14.0
 LEFT, RIGHT = 190.0, 560.0  # of the plot, between names and numbers
@@ -32,13 +32,13 @@ def forest_svg(judgement: Findings) -> str:
            height=bottom - TOP, fill="#8a94a0", fill_opacity="0.2"),
         el("line", x1=at(x, 0), x2=at(x, 0), y1=TOP, y2=bottom, stroke="currentColor"),
     ]  # fmt: skip
-    rows = [_row(arm, x, TOP + ROW * (i + 0.5)) for i, arm in enumerate(arms)]
+    rows = [_forest_row(arm, x, TOP + ROW * (i + 0.5)) for i, arm in enumerate(arms)]
     return el(
         "svg",
-        el("title", sentence(judgement, Translator("en", TEXTS))),
+        el("title", judgement_sentence(judgement, Translator("en", TEXTS))),
         back,
         rows,
-        _axis(x, bottom),
+        _forest_axis(x, bottom),
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {WIDTH:g} {bottom + 26:g}",
         width="100%",
@@ -49,7 +49,7 @@ def forest_svg(judgement: Findings) -> str:
     )
 
 
-def _row(arm: Judged, x: Scale, y: float) -> Html:
+def _forest_row(arm: Judged, x: Scale, y: float) -> Html:
     verdict = arm.verdict
     color = COLORS[verdict.label]
     line: dict[str, str] = {"stroke": color, "stroke_width": "2.5"}
@@ -72,7 +72,7 @@ def _row(arm: Judged, x: Scale, y: float) -> Html:
     )
 
 
-def _axis(x: Scale, bottom: float) -> list[Html]:
+def _forest_axis(x: Scale, bottom: float) -> list[Html]:
     names = [(at(x, t), format_number(t)) for t in ticks(x.low, x.high)]
     return [
         el("line", x1=LEFT, x2=RIGHT, y1=bottom, y2=bottom, stroke="#8a94a0"),

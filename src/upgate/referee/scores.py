@@ -210,7 +210,7 @@ def make_item_pairs(
 
     Items that a run of either group lacks are left out: every run is scored on the same ones.
     """
-    own, other = (_cells(scores.of(name), dataset) for name in (arm, baseline))
+    own, other = (_score_cells(scores.of(name), dataset) for name in (arm, baseline))
     alone = sort_naturally(set(own.index.symmetric_difference(other.index)))
     names = sort_naturally(own.index.intersection(other.index))
     if not names:
@@ -235,7 +235,7 @@ def make_item_pairs(
     return Pairs(names, arm_scores, base_scores, units, dates, left_out), alone
 
 
-def _cells(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def _score_cells(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """A row per unit, a column per cell within it; nan where there is none."""
     rows = rows[rows["over"] == dataset]
     return rows.pivot(index="unit", columns="within", values="score")

@@ -17,7 +17,7 @@ DESIGNS = {  # a design without items, with items, with dates
 COLLAPSES = 1  # collapsed units from which a sentence says so
 
 
-def sentence(judgement: Findings, w: Translator) -> str:
+def judgement_sentence(judgement: Findings, w: Translator) -> str:
     """The findings, and all that limits them."""
     return w.sentences(*findings(judgement, w), *remarks(judgement, w))
 
@@ -35,7 +35,7 @@ def findings(judgement: Findings, w: Translator) -> list[str]:
             low=format_number(arm.verdict.low),
             high=format_number(arm.verdict.high),
             margin=format_number(judgement.smallest_effect, 3),
-            level=confidence(arm.verdict.level),
+            level=confidence_text(arm.verdict.level),
             design=design_text(judgement, arm, w),
         )
         for arm in judgement.arms
@@ -48,7 +48,7 @@ def remarks(judgement: Findings, w: Translator) -> list[str]:
     if judgement.design == "paired" and any(arm.verdict.n < FEWEST for arm in judgement.arms):
         said.append(w("note_few", fewest=FEWEST))
     for arm in judgement.arms:
-        said += _more(arm, w)
+        said += _more_text(arm, w)
         if arm.items and arm.items.left_out:
             said.append(w("note_items", arm=arm.name, count=arm.items.left_out))
         said += _reliability(judgement, arm, w)
@@ -60,7 +60,7 @@ def remarks(judgement: Findings, w: Translator) -> list[str]:
     return said
 
 
-def _more(arm: Judged, w: Translator) -> list[str]:
+def _more_text(arm: Judged, w: Translator) -> list[str]:
     """What would decide an undecided arm."""
     if arm.verdict.label != "undecided":
         return []
@@ -86,7 +86,7 @@ def _reliability(judgement: Findings, arm: Judged, w: Translator) -> list[str]:
         if found.collapsed >= COLLAPSES:
             low, high = (f"{100 * bound:.0f}" for bound in (found.rate.low, found.rate.high))
             counts = {"count": found.collapsed, "n": found.n}
-            level = confidence(judgement.question.alpha)
+            level = confidence_text(judgement.question.alpha)
             said.append(w("note_collapsed", arm=name, low=low, high=high, level=level, **counts))
         if found.variance_p <= judgement.question.alpha:
             said.append(_variance(found, name, w))
@@ -157,6 +157,6 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 else text
 
 
-def confidence(level: float) -> str:
+def confidence_text(level: float) -> str:
     """The interval's percent: 95 at .05, 98.3 at a third of it."""
     return f"{100 * (1 - level):.3g}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from upgate.page.document import document
 from upgate.page.figure import TEXT_ONLY, Figure, Tables, code_block, figure_section, section
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -40,7 +40,7 @@ def article_page(
     w = get_task(experiment.task).translator(report_translator(language))
     title = w("fact_check", id=experiment.id)
     sections = [
-        summary(experiment, results, facts, w),
+        article_summary(experiment, results, facts, w),
         claims(experiment, results, facts, w),
         figure_section(claim_figure(facts, w), w),
         section(w("commands"), code_block(*experiment.commands)),
@@ -52,7 +52,7 @@ def article_page(
     return document(title, sections, w)
 
 
-def summary(
+def article_summary(
     experiment: Experiment,
     results: Mapping[str, StudyResult],
     facts: Sequence[Fact],
@@ -172,7 +172,9 @@ def claim_figure(facts: Sequence[Fact], w: Translator) -> Figure | None:
         texts.append(f"{setting} {text}")
         label: Child = [setting, " ", fact_badge(fact, w)]
         hollow = fact.verdict == "not shown"
-        rows.append(Row(label, fact.gain, text, interval=(fact.low, fact.high), hollow=hollow))
+        rows.append(
+            ForestRow(label, fact.gain, text, interval=(fact.low, fact.high), hollow=hollow)
+        )
         body.append([setting, text, claimed_size(fact, w), w(BADGES[fact.verdict][2]), fact.n])
     claimed = claimed_size(shown[0], w)
     ends = (w("worse_left"), w("better_right"))

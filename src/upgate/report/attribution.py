@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from upgate.page.effects import effect_with_unit, format_effect, format_interval
 from upgate.page.figure import Figure, folded
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -51,9 +51,9 @@ def shares(result: StudyResult, w: Translator) -> Figure | None:
     )
 
 
-def _remainder_row(attributed: Attributed, study: Study, w: Translator) -> Row:
+def _remainder_row(attributed: Attributed, study: Study, w: Translator) -> ForestRow:
     rest = attributed.remainder
-    return Row(
+    return ForestRow(
         label=w("remainder"),
         value=study.shown(rest.effect),
         text=effect_text(study, rest),
@@ -65,9 +65,9 @@ def _remainder_row(attributed: Attributed, study: Study, w: Translator) -> Row:
 
 def _share_row(
     part: str, estimate: Estimate, verdicts: Mapping[str, str], study: Study, w: Translator
-) -> Row:
+) -> ForestRow:
     verdict = verdicts.get(part)
-    return Row(
+    return ForestRow(
         label=[part, " ", verdict_badge(verdict, w)] if verdict else part,
         value=study.shown(estimate.effect),
         text=effect_text(study, estimate),
@@ -81,17 +81,17 @@ def _share_cells(part: str, attributed: Attributed, study: Study) -> list[Child]
     contrasts = (share.add_one, share.leave_one_out, share.interaction)
     return [
         part,
-        *_effect_cells(share.share, study),
+        *_part_cells(share.share, study),
         *(format_effect(study, c.effect) if c else NONE for c in contrasts),
         f"×{format_number(math.exp(seconds.effect), 3)}" if seconds else NONE,
     ]
 
 
 def _total_cells(name: str, estimate: Estimate, study: Study) -> list[Child]:
-    return [name, *_effect_cells(estimate, study), "", "", "", ""]
+    return [name, *_part_cells(estimate, study), "", "", "", ""]
 
 
-def _effect_cells(estimate: Estimate, study: Study) -> list[str]:
+def _part_cells(estimate: Estimate, study: Study) -> list[str]:
     interval = format_interval(study, estimate.low, estimate.high)
     return [format_effect(study, estimate.effect), interval]
 
@@ -103,6 +103,6 @@ def interactions(result: StudyResult, w: Translator) -> Html:
     body = []
     for interaction in result.attribution.interactions:
         name = " + ".join(" × ".join(pair) for pair in interaction.pairs)
-        body.append([name, *_effect_cells(interaction.effect, result.study)])
+        body.append([name, *_part_cells(interaction.effect, result.study)])
     columns = [w("part"), w("effect"), w("interval")]
     return folded(w("interactions"), table(columns, body))

@@ -4,7 +4,7 @@ import math
 import shlex
 
 from upgate.page.figure import Figure, code_block, note, render_figure, section
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -24,7 +24,7 @@ def cost(result: StudyResult, w: Translator) -> Html:
         text = f"{format_number(spent.seconds, 3)} s, ×{format_number(spent.ratio, 3)}"
         interval = (0.0, spent.seconds)
         kind = kinds.get(arm, "arm")
-        rows.append(Row(arm, spent.seconds, text, interval=interval, kind=kind))
+        rows.append(ForestRow(arm, spent.seconds, text, interval=interval, kind=kind))
         texts.append(f"{arm} {text}")
         body.append(_cost_cells(arm, spent, result.diverged.get(arm, 0)))
     figure = Figure(

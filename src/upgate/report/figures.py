@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from upgate.page.effects import format_effect, format_interval, format_p
 from upgate.page.figure import Figure
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -17,7 +17,7 @@ from upgate.report.phrases import (
     effect_text,
     margin_text,
     metric_heading,
-    over_text,
+    over_phrase,
     verdict_badge,
 )
 from upgate.study.result import ArmVerdict, StudyResult
@@ -55,18 +55,18 @@ def _effects_note(result: StudyResult, w: Translator) -> str:
         baseline=study.baseline,
         unit=w("unit_percent" if study.unit == "%" else "unit_points"),
         level=confidence_level(study),
-        over=over_text(study, main_verdict(result), w),
+        over=over_phrase(study, main_verdict(result), w),
         margin=margin_text(study, w),
     )
     return w.sentences(text, w("aa_note") if result.aa else "")
 
 
-def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> Row:
+def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> ForestRow:
     study = result.study
     is_control = verdict is result.aa
     differences = result.differences.get(verdict.arm, {})
     badge = None if is_control else verdict_badge(verdict.verdict, w)
-    return Row(
+    return ForestRow(
         label=[arm_name(verdict, result, w), " ", badge],
         value=study.shown(verdict.effect),
         text=effect_text(study, verdict),
@@ -98,14 +98,14 @@ def pairs(result: StudyResult, arm: str, w: Translator) -> Figure:
     study = result.study
     candidate, base = result.scores.get(arm, {}), result.scores.get(study.baseline, {})
     differences = result.differences.get(arm, {})
-    rows: list[Row] = []
+    rows: list[ForestRow] = []
     body: list[list[Child]] = []
     wins = 0
     for seed in (seed for seed in base if seed in candidate):
         first, second = base[seed], candidate[seed]
         wins += first != second and (second > first) == study.higher_is_better
         text = f"{_score(first, w)} → {_score(second, w)}"
-        rows.append(Row(f"{w('seed')} {seed}", second, text, first))
+        rows.append(ForestRow(f"{w('seed')} {seed}", second, text, first))
         difference = format_effect(study, differences.get(seed, math.nan))
         body.append([seed, format_number(first), format_number(second), difference])
     note = w(
@@ -152,19 +152,19 @@ def scores(result: StudyResult, w: Translator) -> Figure:
     )
 
 
-def _recipe_rows(result: StudyResult, w: Translator) -> list[Row]:
+def _recipe_rows(result: StudyResult, w: Translator) -> list[ForestRow]:
     values = {verdict.arm: verdict.score for verdict in result.verdicts}
     values = {result.study.baseline: result.baseline_score} | values
     kinds = {result.study.baseline: "base"}
     return [
-        Row(name, value, _score(value, w), kind=kinds.get(name, "arm"))
+        ForestRow(name, value, _score(value, w), kind=kinds.get(name, "arm"))
         for name, value in values.items()
         if not math.isnan(value)
     ]
 
 
-def _reference_rows(references: Mapping[str, float], w: Translator) -> list[Row]:
+def _reference_rows(references: Mapping[str, float], w: Translator) -> list[ForestRow]:
     return [
-        Row(w("reference", name=name), value, _score(value, w), kind="reference", hollow=True)
+        ForestRow(w("reference", name=name), value, _score(value, w), kind="reference", hollow=True)
         for name, value in references.items()
     ]

@@ -5,7 +5,7 @@ import math
 from upgate.page.document import document
 from upgate.page.effects import effect_with_unit, format_effect, format_interval, format_p
 from upgate.page.figure import Figure, code_block, figure_section, section
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -33,7 +33,7 @@ def over_page(result: OverResult, language: str = "en") -> str:
     w = report_translator(language)
     title = w("over_title", id=result.experiment.id)
     sections = [
-        summary(result, w, title),
+        over_summary(result, w, title),
         figure_section(over_figure(result, w), w),
         figure_section(others_figure(result, w), w),
         figure_section(ranks(result, w), w),
@@ -44,7 +44,7 @@ def over_page(result: OverResult, language: str = "en") -> str:
     return document(title, sections, w)
 
 
-def summary(result: OverResult, w: Translator, title: str) -> Html:
+def over_summary(result: OverResult, w: Translator, title: str) -> Html:
     """The answer in one sentence, and what limits it."""
     question, one = result.question, result.together
     sizes = {"sets": len(result.sets), "arms": len(question.arms), "seeds": len(question.seeds)}
@@ -57,11 +57,11 @@ def summary(result: OverResult, w: Translator, title: str) -> Html:
         el("h1", title),
         el("p", subtitle, class_="under"),
         el("p", badge, text, class_=size),
-        [el("p", warning, class_="warning") for warning in warnings(result, w)],
+        [el("p", warning, class_="warning") for warning in over_warnings(result, w)],
     )
 
 
-def warnings(result: OverResult, w: Translator) -> list[str]:
+def over_warnings(result: OverResult, w: Translator) -> list[str]:
     texts = []
     if missing := sum(one.missing for one in result.sets):
         texts.append(w("unfinished", count=missing))
@@ -94,11 +94,11 @@ def over_sentence(result: OverResult, w: Translator) -> str:
     if result.more_sets is not None:
         clauses.append(w("over_more", more=result.more_sets))
     if new is not None and not math.isnan(new.better):
-        clauses.append(w("over_new_said", **shares(new)))
+        clauses.append(w("over_new_said", **outlook_shares(new)))
     return w("then").join(clauses) + w("stop")
 
 
-def shares(new: NewDataSet) -> dict[str, str]:
+def outlook_shares(new: NewDataSet) -> dict[str, str]:
     """The probabilities in percent."""
     named = (("better", new.better), ("same", new.equivalent), ("worse", new.worse))
     return {key: f"{100 * share:.0f}" for key, share in named}
@@ -111,7 +111,7 @@ def over_figure(result: OverResult, w: Translator) -> Figure | None:
     if not known:
         return None
     rows = [effect_row(one.name, verdict, result, w) for one, verdict in known]
-    body = [set_cells(one, result, w) for one in result.sets]
+    body = [data_set_cells(one, result, w) for one in result.sets]
     texts = [f"{one.name}: {effect_text(question, verdict)}" for one, verdict in known]
     if result.together is not None and not math.isnan(result.together.effect):
         together = result.together
@@ -172,9 +172,9 @@ def over_note(result: OverResult, w: Translator) -> str:
 
 def effect_row(
     name: str, one: ArmVerdict, result: OverResult, w: Translator, kind: str = "arm"
-) -> Row:
+) -> ForestRow:
     question = result.question
-    return Row(
+    return ForestRow(
         label=[name, " ", verdict_badge(one.verdict, w)],
         value=question.shown(one.effect),
         text=effect_text(question, one),
@@ -184,10 +184,10 @@ def effect_row(
     )
 
 
-def new_row(new: NewDataSet, together: ArmVerdict, result: OverResult, w: Translator) -> Row:
+def new_row(new: NewDataSet, together: ArmVerdict, result: OverResult, w: Translator) -> ForestRow:
     """The prediction interval about the effect over all data sets."""
     question = result.question
-    return Row(
+    return ForestRow(
         label=w("over_new"),
         value=question.shown(together.effect),
         text=format_interval(question, new.low, new.high),
@@ -197,7 +197,7 @@ def new_row(new: NewDataSet, together: ArmVerdict, result: OverResult, w: Transl
     )
 
 
-def set_cells(one: DataSet, result: OverResult, w: Translator) -> list[Child]:
+def data_set_cells(one: DataSet, result: OverResult, w: Translator) -> list[Child]:
     if one.verdict is None:
         return [one.name, *[NONE] * 5, format_number(one.baseline_score), NONE]
     cells = effect_cells(one.name, one.verdict, result, w)
@@ -214,7 +214,7 @@ def effect_cells(name: str, one: ArmVerdict, result: OverResult, w: Translator) 
 
 def new_cells(new: NewDataSet, result: OverResult, w: Translator) -> list[Child]:
     interval = format_interval(result.question, new.low, new.high)
-    return [w("over_new"), w("over_shares", **shares(new)), NONE, interval, *[NONE] * 4]
+    return [w("over_new"), w("over_shares", **outlook_shares(new)), NONE, interval, *[NONE] * 4]
 
 
 def studies(result: OverResult, w: Translator) -> Html:

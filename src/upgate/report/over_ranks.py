@@ -4,7 +4,7 @@ import numpy as np
 
 from upgate.page.effects import format_p
 from upgate.page.figure import Figure, gallery
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html
 from upgate.page.svg import Floats, Line, format_number, line_figure, ticks
 from upgate.page.translations import Translator
@@ -37,7 +37,7 @@ def ranks(result: OverResult, w: Translator) -> Figure | None:
     for i, (name, rank) in enumerate(zip(names, found.mean.tolist(), strict=True)):
         kind = "base" if name == question.baseline else "arm"
         text = f"{rank:.2f}"
-        rows.append(Row(name, rank, text, interval=(rank - half, rank + half), kind=kind))
+        rows.append(ForestRow(name, rank, text, interval=(rank - half, rank + half), kind=kind))
         p = [format_p(p) if j != i else "–" for j, p in enumerate(found.pairs[i].tolist())]
         cells: list[Child] = [name, text, *p]
         body.append(cells)

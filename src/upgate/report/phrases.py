@@ -46,7 +46,7 @@ def confidence_level(study: Study) -> str:
     return f"{100 * (1 - study.level):.3g}"
 
 
-def over_text(study: Study, one: ArmVerdict | None, w: Translator) -> str:
+def over_phrase(study: Study, one: ArmVerdict | None, w: Translator) -> str:
     """What an interval is about."""
     if one is None or one.over == "seeds":
         return w("over_seeds")

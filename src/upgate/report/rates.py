@@ -8,7 +8,7 @@ from upgate.study.result import StudyResult
 from upgate.tune.rates import FoundRate
 
 
-def learning_rates(result: StudyResult, w: Translator) -> Html:
+def rates_section(result: StudyResult, w: Translator) -> Html:
     """A row per recipe, its trials folded; nothing for a study whose rates were given."""
     rates = result.study.rates
     if not rates:

@@ -1,7 +1,7 @@
 """The second verdict as a figure: how surely each recipe works on one new seed."""
 
 from upgate.page.figure import Figure
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -13,13 +13,13 @@ COLUMNS = ("recipe", "failed_seeds", "spread", "variance_ratio", "worst_seed", "
 NONE = "–"
 
 
-def reliability(result: StudyResult, w: Translator) -> Figure | None:
+def reliability_figure(result: StudyResult, w: Translator) -> Figure | None:
     """A row per recipe but the baseline; None before any has a seed."""
     study = result.study
     arms = {name: one for name, one in result.reliability.items() if name != study.baseline}
     if not arms:
         return None
-    rows = [_row(name, one) for name, one in arms.items()]
+    rows = [_reliability_row(name, one) for name, one in arms.items()]
     texts = [f"{row.label} {row.text}" for row in rows]
     level = f"{100 * (1 - study.alpha):g}"
     return Figure(
@@ -27,18 +27,18 @@ def reliability(result: StudyResult, w: Translator) -> Figure | None:
         forest_plot(rows, 50.0, None, (w("no_better"), w("better_new"))),
         w("reliability_label", said="; ".join(texts)),
         list(map(w, COLUMNS)),
-        [_cells(name, one, result) for name, one in result.reliability.items()],
+        [_arm_cells(name, one, result) for name, one in result.reliability.items()],
         w("reliability_note", baseline=study.baseline, level=level),
     )
 
 
-def _row(name: str, one: Reliability) -> Row:
+def _reliability_row(name: str, one: Reliability) -> ForestRow:
     middle, low, high = (100 * share for share in one.better)
     text = f"{middle:.0f}% [{low:.0f}, {high:.0f}]"
-    return Row(name, middle, text, interval=(low, high), hollow=low <= 50 <= high)
+    return ForestRow(name, middle, text, interval=(low, high), hollow=low <= 50 <= high)
 
 
-def _cells(name: str, one: Reliability, result: StudyResult) -> list[Child]:
+def _arm_cells(name: str, one: Reliability, result: StudyResult) -> list[Child]:
     study = result.study
     beside = name != study.baseline
     p = f" (p {format_number(one.variance_p, 2)})"

@@ -9,8 +9,8 @@ from upgate.report import figures
 from upgate.report.attribution import interactions, shares
 from upgate.report.cost import cost
 from upgate.report.curves import curves
-from upgate.report.rates import learning_rates
-from upgate.report.reliability import reliability
+from upgate.report.rates import rates_section
+from upgate.report.reliability import reliability_figure
 from upgate.report.sections import commands, controls, engagement, frozen, significance
 from upgate.report.summary import chosen_arm, summary
 from upgate.report.texts import report_translator
@@ -36,7 +36,7 @@ def study_sections(result: StudyResult, tables: Tables, w: Translator, title: Ht
         summary(result, w, title),
         figure_section(figures.effects(result, w), w),
         seeds(result, w),
-        figure_section(reliability(result, w), w),
+        figure_section(reliability_figure(result, w), w),
         figure_section(figures.scores(result, w), w),
         figure_section(shares(result, w), w, interactions(result, w)),
         learning_curves(result, tables, w),
@@ -45,7 +45,7 @@ def study_sections(result: StudyResult, tables: Tables, w: Translator, title: Ht
         engagement(result, w),
         cost(result, w),
         controls(result, w),
-        learning_rates(result, w),
+        rates_section(result, w),
         frozen(result, w),
         commands(result, w),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from upgate.page.effects import effect_with_unit, format_effect
 from upgate.page.html import Html, el
 from upgate.page.translations import Translator
-from upgate.report.phrases import margin_text, over_text, verdict_badge
+from upgate.report.phrases import margin_text, over_phrase, verdict_badge
 from upgate.study import text as study_text
 from upgate.study.result import ArmVerdict, Study, StudyResult
 
@@ -120,7 +120,7 @@ def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
         level=f"{100 * (1 - verdict.level):.3g}",
         margin=margin_text(study, w),
         n=verdict.n,
-        over=over_text(study, verdict, w),
+        over=over_phrase(study, verdict, w),
         look=look_phrase(study, w),
         more=more_text(verdict, w),
     )

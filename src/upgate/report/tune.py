@@ -44,18 +44,18 @@ def search_files(result: SearchResult) -> dict[str, str]:
 def tune_page(result: SearchResult, language: str = "en") -> str:
     """The whole page."""
     w, search = report_translator(language), result.search
-    sections = [summary(result, w), before_after(result, w)]
+    sections = [search_summary(result, w), before_after(result, w)]
     for block in result.blocks:
         sections += block_sections(result, block, w)
     sections += [
         space(result, w),
-        frozen(result, w),
+        frozen_search(result, w),
         section(w("commands"), code_block(*search.commands, tune_text.next_command(result))),
     ]
     return document(w("tune_title", id=search.id), sections, w)
 
 
-def summary(result: SearchResult, w: Translator) -> Html:
+def search_summary(result: SearchResult, w: Translator) -> Html:
     """The top of the page: what was searched, the result in a sentence, warnings."""
     search = result.search
     target = search.frozen.get("task", {}).get("target")
@@ -72,8 +72,8 @@ def summary(result: SearchResult, w: Translator) -> Html:
         "header",
         el("h1", w("tune_title", id=search.id)),
         el("p", subtitle, el("br"), search.source, class_="under"),
-        el("p", result_sentence(result, w), class_="sentence long"),
-        [el("p", warning, class_="warning") for warning in warnings(result, w)],
+        el("p", search_sentence(result, w), class_="sentence long"),
+        [el("p", warning, class_="warning") for warning in search_warnings(result, w)],
     )
 
 
@@ -81,7 +81,7 @@ def arm_title(arm: ArmResult, block: BlockResult) -> str:
     return f"{arm.name} {block.name}".strip()
 
 
-def warnings(result: SearchResult, w: Translator) -> list[str]:
+def search_warnings(result: SearchResult, w: Translator) -> list[str]:
     """How many trials of each arm were pruned, diverged or failed, where any were."""
     texts = []
     for block in result.blocks:
@@ -92,7 +92,7 @@ def warnings(result: SearchResult, w: Translator) -> list[str]:
     return texts
 
 
-def result_sentence(result: SearchResult, w: Translator) -> str:
+def search_sentence(result: SearchResult, w: Translator) -> str:
     """The search's own sentence, which is English; in other languages one of the same content."""
     if w.language == "en":
         return tune_text.summarize_search(result)
@@ -169,7 +169,7 @@ def space(result: SearchResult, w: Translator) -> Html:
     return section(w("tune_space"), table(columns, body, TEXT_ONLY))
 
 
-def frozen(result: SearchResult, w: Translator) -> Html:
+def frozen_search(result: SearchResult, w: Translator) -> Html:
     """What was fixed before the first run."""
     search = result.search
     body: list[list[Child]] = [

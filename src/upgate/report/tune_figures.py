@@ -8,7 +8,7 @@ import numpy as np
 
 from upgate.config.schema import format_value
 from upgate.page.figure import Figure
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import (
     BOTTOM,
@@ -109,7 +109,9 @@ def importance(arm: ArmResult, w: Translator) -> Figure | None:
     order = sorted(arm.importance.items(), key=lambda item: -item[1])
     if not order:
         return None
-    rows = [Row(key, share, f"{100 * share:.0f}%", interval=(0.0, share)) for key, share in order]
+    rows = [
+        ForestRow(key, share, f"{100 * share:.0f}%", interval=(0.0, share)) for key, share in order
+    ]
     return Figure(
         arm.name,
         forest_plot(rows, 0.0),

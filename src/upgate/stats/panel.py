@@ -17,7 +17,7 @@ from upgate.stats.two_way import Variances, cell_variance, date_lags, from_varia
 DRAWS = 1000
 
 
-class Panel(NamedTuple):
+class LossPanel(NamedTuple):
     """Losses of an arm and the baseline on the test dates of one fold.
 
     arm, base: (seeds, tickers, dates) squared errors; 0 in both where a ticker has no such date.
@@ -35,7 +35,7 @@ class _Fold(NamedTuple):
 
 
 def ratio_over_tickers(
-    folds: Sequence[Panel], horizon: int = 1, alpha: float = 0.05, seed: int = 0
+    folds: Sequence[LossPanel], horizon: int = 1, alpha: float = 0.05, seed: int = 0
 ) -> Interval:
     """Geometric mean of MSE ratios over tickers, seeds and folds; its two-way interval.
 
@@ -43,7 +43,7 @@ def ratio_over_tickers(
     dates. Needs two seeds and two dates.
     """
     rng = np.random.default_rng(seed)
-    found = [_fold(fold, horizon, rng) for fold in folds]
+    found = [_one_fold(fold, horizon, rng) for fold in folds]
     logs = np.mean([fold.logs for fold in found], axis=0)
     seeds, dates = len(logs), sum(fold.length for fold in found)
     ways = Variances(
@@ -56,7 +56,7 @@ def ratio_over_tickers(
     return Interval(*np.exp([both.effect, both.low, both.high]).tolist())
 
 
-def _fold(panel: Panel, horizon: int, rng: np.random.Generator) -> _Fold:
+def _one_fold(panel: LossPanel, horizon: int, rng: np.random.Generator) -> _Fold:
     T = panel.arm.shape[-1]
     block = date_lags(T, horizon) + 1
     times = block_counts(T, block, rng, DRAWS)  # (draws, T)
@@ -83,7 +83,7 @@ def _log_ratios(arm: Floats, base: Floats) -> Floats:
     return np.asarray(np.nanmean(logs, axis=1))
 
 
-def _influence(panel: Panel) -> Floats:
+def _influence(panel: LossPanel) -> Floats:
     """How much each date adds to the log ratio of a seed, (seeds, dates)."""
     T = panel.arm.shape[-1]
     parts = [losses / losses.sum(axis=-1, keepdims=True) for losses in panel]

@@ -71,7 +71,7 @@ def smallest_p(arm: int, base: int) -> float:
     return min(1.0, 2 / ways) if ways < EXACT else 1 / EXACT
 
 
-def ranked(arm: Floats, base: Floats) -> Estimate:
+def ranked_groups(arm: Floats, base: Floats) -> Estimate:
     """Mann-Whitney's p-value beside the Hodges-Lehmann shift, for scores of which some are inf.
 
     The shift is the median of all differences between two runs. It has no interval here.

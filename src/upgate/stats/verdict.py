@@ -119,7 +119,7 @@ def verdict(
     infinite = np.isinf(d)
     failed = np.zeros(len(d), bool) if collapsed is None else collapsed & ~infinite
     both_ways = units is not None and not infinite.any() and len(d) > 1
-    fit = _fit(d, units if both_ways else None, failed, alpha)
+    fit = _estimate(d, units if both_ways else None, failed, alpha)
     if sampled is not None:
         fit = _widen(fit, sampled, alpha)
     trusted = not failed.any()
@@ -213,7 +213,7 @@ def without_word(one: Verdict) -> Verdict:
     return replace(one, label=NO_WORD, more_seeds=0, more_data=None)
 
 
-def _fit(d: Floats, units: Units | None, failed: NDArray[np.bool_], alpha: float) -> Fit:
+def _estimate(d: Floats, units: Units | None, failed: NDArray[np.bool_], alpha: float) -> Fit:
     """The estimate of the comparison that the differences allow."""
     if np.isinf(d).any():
         estimate = ranked(d, alpha)

@@ -65,11 +65,11 @@ def _fill(
     files: Mapping[str, str],
 ) -> None:
     for key, value in texts["params"].items():
-        client.log_param(run, _name(key), value[:LONGEST])
+        client.log_param(run, _run_name(key), value[:LONGEST])
     for key, value in texts["tags"].items():
-        client.set_tag(run, _name(key), value[:LONGEST])
+        client.set_tag(run, _run_name(key), value[:LONGEST])
     for key, metric in metrics.items():
-        client.log_metric(run, _name(key), metric)
+        client.log_metric(run, _run_name(key), metric)
     for key, text in files.items():
         client.log_text(run, text, key)
 
@@ -84,5 +84,5 @@ def _experiment(client: Any, uri: str, name: str, near: str) -> str:
     return str(client.create_experiment(name, beside))
 
 
-def _name(text: str) -> str:
+def _run_name(text: str) -> str:
     return FORBIDDEN.sub("_", text)

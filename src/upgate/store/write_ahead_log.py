@@ -53,7 +53,7 @@ class WriteAheadLog:
         self.changed = os.fstat(fd).st_mtime  # the previous owner's last sign of life
         first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
         # the previous owner's, {} for a new log and for one whose header is damaged
-        self.header: Header = (decode(first) or {}) if end else {}
+        self.header: Header = (decode_line(first) or {}) if end else {}
         self.damaged: dict[
             int, bytes
         ] = {}  # by their end: lines that are not what their owner wrote
@@ -72,7 +72,7 @@ class WriteAheadLog:
 
     def append(self, op: Op) -> None:
         """Write a line. Raises OSError where the disk is full."""
-        line = encode(op)
+        line = encode_line(op)
         with self._lock:
             written = os.write(self._fd, line)
             if written < len(line):
@@ -111,7 +111,7 @@ class WriteAheadLog:
                 if not line.endswith(b"\n"):
                     continue
                 start += len(line)
-                op = decode(line[:-1], self.header.get("sums", False))
+                op = decode_line(line[:-1], self.header.get("sums", False))
                 if op is not None and "op" in op:
                     yield op, start
                 else:
@@ -140,13 +140,13 @@ class WriteAheadLog:
             self._fd = -1  # a late line gets EBADF, not somebody else's file
 
 
-def encode(op: Op) -> bytes:
+def encode_line(op: Op) -> bytes:
     """A line: JSON, a tab, the checksum of the JSON in hexadecimal."""
     text = _json(op).encode()
     return b"%s\t%08x\n" % (text, zlib.crc32(text))
 
 
-def decode(line: bytes, has_sum: bool = False) -> Op | None:
+def decode_line(line: bytes, has_sum: bool = False) -> Op | None:
     """What a line says; None where it is damaged.
 
     has_sum: a line without a checksum is damaged too. Logs of older versions have none.
@@ -191,7 +191,7 @@ def read_owner(path: Path) -> tuple[Header, float]:
         return _held[path].header, _held[path].changed
     try:
         first, end, _ = path.read_bytes().partition(b"\n")
-        return (decode(first) or {}) if end else {}, path.stat().st_mtime
+        return (decode_line(first) or {}) if end else {}, path.stat().st_mtime
     except FileNotFoundError:  # removed just now
         return {}, 0.0
 

@@ -86,11 +86,11 @@ def name_data_sets(words: Sequence[Sequence[str]]) -> list[str]:
     if len(keys) == 1 and all(len(one) == 1 for one in own):
         names = [one[0].partition("=")[2].strip("[]\"'") for one in own]
         if keys == {FILE_KEY}:
-            names = shorten(names)
+            names = shorten_names(names)
     return names if len(set(names)) == len(names) else [" ".join(one) for one in words]
 
 
-def shorten(paths: Sequence[str]) -> list[str]:
+def shorten_names(paths: Sequence[str]) -> list[str]:
     """Files by their names without folder and ending, as far as these tell them apart."""
     for part in ("stem", "name"):
         short = [str(getattr(Path(path), part)) for path in paths]

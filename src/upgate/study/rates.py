@@ -27,7 +27,7 @@ from upgate.tune.find_rates import (
     AUTO,
     KEY,
     RatePlan,
-    describe_plan,
+    describe_rate_search,
     has_rate,
     known_rates,
     plan_rates,
@@ -119,11 +119,11 @@ def differing_groups(arms: Sequence[Arm], config_dir: str | None) -> list[str]:
     return [
         group
         for group in GROUPS
-        if any(choice(one, group) != choice(configs[0], group) for one in configs)
+        if any(chosen_part(one, group) != chosen_part(configs[0], group) for one in configs)
     ]
 
 
-def choice(config: RunConfig, group: str) -> Mapping[str, Value]:
+def chosen_part(config: RunConfig, group: str) -> Mapping[str, Value]:
     """A group's choice with its knobs, without the learning rate and ranges of a search."""
     if group == REGULARIZATION:
         return config.regularization
@@ -158,7 +158,7 @@ def announce(rates: ArmRates, known: int, store: Store, session: Session) -> Non
         budget = estimate_study(untuned, rows, session.datasets, console)
     unnamed = replace(untuned.study, id="(it gets its id when its rates are found)")
     print_study_plan(console, replace(untuned, study=unnamed), budget)
-    print_lines(console, [*describe_plan(rates.plan, known), *describe_reason(rates)])
+    print_lines(console, [*describe_rate_search(rates.plan, known), *describe_reason(rates)])
     print_lines(console, minutes(rates, known, budget))
 
 

@@ -35,7 +35,7 @@ DATA_SETS, MOST_SEEDS = 6, 40
 Rng = np.random.Generator
 
 
-class Outcome(NamedTuple):
+class Sample(NamedTuple):
     """wrong: a label says what is not so. covered: the interval holds the truth; None: no interval
     of that truth is printed."""
 
@@ -52,7 +52,7 @@ class Scenario:
     """
 
     name: str
-    study: Callable[[Rng], Outcome]
+    study: Callable[[Rng], Sample]
     nominal: float = ALPHA
     planted: Callable[[Rng], bool] | None = None
     planned: float | None = None
@@ -71,19 +71,19 @@ def arm_verdict(arm: Floats, base: Floats) -> Verdict:
     return verdict(differences(arm, base), TINY, ALPHA, collapsed=failed)
 
 
-def about_mean(arm: Floats, base: Floats, truth: float = 0.0) -> Outcome:
+def about_mean(arm: Floats, base: Floats, truth: float = 0.0) -> Sample:
     """A label about the mean; where runs collapsed the interval is not said to be the mean's."""
     one = arm_verdict(arm, base)
     covered = None if one.collapsed else one.low <= truth <= one.high
-    return Outcome(has_word(one), covered)
+    return Sample(has_word(one), covered)
 
 
-def pair(draw: Callable[[Rng], Floats], rng: Rng) -> Outcome:
+def pair(draw: Callable[[Rng], Floats], rng: Rng) -> Sample:
     """Both arms draw their scores alike; differences have no mean."""
     return about_mean(draw(rng), draw(rng))
 
 
-def skewed(sigma: float, rng: Rng) -> Outcome:
+def skewed(sigma: float, rng: Rng) -> Sample:
     """The differences are lognormal about their mean, 0; the baseline's scores are all equal."""
     d = rng.lognormal(sigma=sigma, size=SEEDS) - np.exp(sigma**2 / 2)
     return about_mean(d / d_spread(sigma), np.zeros(SEEDS))
@@ -110,39 +110,39 @@ def collapsing(rng: Rng, loss: float = LOSS, better_by: float = 0.0) -> tuple[Fl
     return arm, rng.normal(size=SEEDS)
 
 
-def other_runs(rng: Rng) -> Outcome:
+def other_runs(rng: Rng) -> Sample:
     """The interval is about the runs that do not collapse, which are as good as the baseline's."""
     one = arm_verdict(*collapsing(rng))
-    return Outcome(has_word(one), one.low <= 0 <= one.high)
+    return Sample(has_word(one), one.low <= 0 <= one.high)
 
 
-def collapse_rate(rng: Rng, loss: float) -> Outcome:
+def collapse_rate(rng: Rng, loss: float) -> Sample:
     rate = reliability(*collapsing(rng, loss)).rate
     covered = rate.low <= RATE <= rate.high
-    return Outcome(not covered, covered)
+    return Sample(not covered, covered)
 
 
 def see_collapse(rng: Rng, loss: float) -> bool:
     return reliability(*collapsing(rng, loss)).collapsed > 0
 
 
-def false_collapse(rng: Rng) -> Outcome:
-    return Outcome(reliability(*rng.normal(size=(2, SEEDS))).collapsed > 0)
+def false_collapse(rng: Rng) -> Sample:
+    return Sample(reliability(*rng.normal(size=(2, SEEDS))).collapsed > 0)
 
 
-def variances(rng: Rng) -> Outcome:
+def variances(rng: Rng) -> Sample:
     """Correlated arms of equal variance; P(better) is a half."""
     arm, base = rng.normal(size=(2, SEEDS)) + rng.normal(size=SEEDS)
     found = reliability(arm, base)
-    return Outcome(found.variance_p <= ALPHA, found.better.low <= 0.5 <= found.better.high)
+    return Sample(found.variance_p <= ALPHA, found.better.low <= 0.5 <= found.better.high)
 
 
-def with_units(d: Floats, lags: int, truth: float = 0.0) -> Outcome:
+def with_units(d: Floats, lags: int, truth: float = 0.0) -> Sample:
     """d: (seeds, units)."""
     seeds = d.mean(axis=1)
     one = verdict(seeds, TINY, ALPHA, units=Units(d - seeds[:, None], lags))
     covered = one.low <= truth <= one.high
-    return Outcome(not covered if truth else has_word(one), covered)
+    return Sample(not covered if truth else has_word(one), covered)
 
 
 def series(rng: Rng, columns: int) -> Floats:
@@ -160,11 +160,11 @@ def price_losses(rng: Rng) -> Floats:
     return np.asarray(series(rng, 1)[:, 0] + seeds + rng.normal(size=(SEEDS, DATES)))
 
 
-def dates(rng: Rng) -> Outcome:
+def dates(rng: Rng) -> Sample:
     return with_units(price_losses(rng), DATE_LAGS)
 
 
-def tickers(rng: Rng) -> Outcome:
+def tickers(rng: Rng) -> Sample:
     """Averaged over tickers that share half of their variance, per date."""
     common, own = series(rng, 1)[:, 0], series(rng, TICKERS).mean(axis=1)
     shared = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own
@@ -172,7 +172,7 @@ def tickers(rng: Rng) -> Outcome:
     return with_units(shared + rng.normal(scale=0.05, size=(SEEDS, 1)) + cells, DATE_LAGS)
 
 
-def items(rng: Rng) -> Outcome:
+def items(rng: Rng) -> Sample:
     """Right or wrong: each item leans to either arm, the same for all seeds; none on average."""
     lean = rng.normal(scale=0.2, size=ITEMS)
     seeds = rng.normal(scale=0.01, size=(SEEDS, 1))
@@ -181,7 +181,7 @@ def items(rng: Rng) -> Outcome:
     return with_units(right[0].astype(float) - right[1], 0)
 
 
-def folds(rng: Rng, new_folds: bool) -> Outcome:
+def folds(rng: Rng, new_folds: bool) -> Sample:
     """Each fold of the dates has an effect of its own, the same for all seeds; 0 over all folds.
 
     As large as what the noise of a fold's dates adds to its mean.
@@ -231,10 +231,10 @@ def judge_parts(design: str, k: int, saturate: str, rng: Rng) -> dict[str, Verdi
     return judge.parts(attribute(study.parts, on, scores, alpha=ALPHA), study.seeds, gate)
 
 
-def saturating(design: str, k: int, saturate: str, rng: Rng) -> Outcome:
+def saturating(design: str, k: int, saturate: str, rng: Rng) -> Sample:
     """Does a part that does nothing get a word?"""
     judged = judge_parts(design, k, saturate, rng)
-    return Outcome(any(has_word(one) for p, one in judged.items() if p not in saturate))
+    return Sample(any(has_word(one) for p, one in judged.items() if p not in saturate))
 
 
 def gatekeeping(rng: Rng, primary: float, other: float = 0.0) -> dict[str, Verdict]:
@@ -248,22 +248,22 @@ def gatekeeping(rng: Rng, primary: float, other: float = 0.0) -> dict[str, Verdi
     return judge.arms(by_arm)
 
 
-def family(rng: Rng, primary: float) -> Outcome:
+def family(rng: Rng, primary: float) -> Sample:
     judged = gatekeeping(rng, primary)
     null = [one for name, one in judged.items() if name != "upgraded" or not primary]
-    return Outcome(any(map(has_word, null)))
+    return Sample(any(map(has_word, null)))
 
 
-def declared_looks(rng: Rng) -> Outcome:
+def declared_looks(rng: Rng) -> Sample:
     d, level = rng.normal(size=LOOKS[-1]), look_level(LOOKS, ALPHA)
-    return Outcome(any(has_word(verdict(d[:n], TINY, level)) for n in LOOKS))
+    return Sample(any(has_word(verdict(d[:n], TINY, level)) for n in LOOKS))
 
 
-def undeclared_looks(rng: Rng) -> Outcome:
+def undeclared_looks(rng: Rng) -> Sample:
     """After every seed from the sixth on."""
     d = rng.normal(size=MOST_SEEDS)
     t = [d[:n].mean() / (d[:n].std(ddof=1) / np.sqrt(n)) for n in range(SEEDS, MOST_SEEDS + 1)]
-    return Outcome(any(always_valid_p(one, SEEDS + i - 1.0) <= ALPHA for i, one in enumerate(t)))
+    return Sample(any(always_valid_p(one, SEEDS + i - 1.0) <= ALPHA for i, one in enumerate(t)))
 
 
 def is_equivalent(rng: Rng, effect: float) -> bool:
@@ -271,20 +271,20 @@ def is_equivalent(rng: Rng, effect: float) -> bool:
     return verdict(d, MARGIN, ALPHA).label == "equivalent"
 
 
-def equivalent_family(rng: Rng) -> Outcome:
+def equivalent_family(rng: Rng) -> Sample:
     d = dict(zip("abcd", rng.normal(size=(FAMILY, FEWEST_EQUIVALENT)) + MARGIN, strict=True))
-    return Outcome(any(v.label == "equivalent" for v in verdicts(d, MARGIN, ALPHA).values()))
+    return Sample(any(v.label == "equivalent" for v in verdicts(d, MARGIN, ALPHA).values()))
 
 
-def data_sets(rng: Rng, tau: float, new: bool = False) -> Outcome:
+def data_sets(rng: Rng, tau: float, new: bool = False) -> Sample:
     """Several data sets' mean effects from SEEDS differences each; of sets like these, or a new."""
     effects = rng.normal(scale=tau, size=DATA_SETS) if tau else np.zeros(DATA_SETS)
     d = rng.normal(size=(DATA_SETS, SEEDS)) + effects[:, None]
     found = random_effects(d.mean(axis=1), d.var(axis=1, ddof=1) / SEEDS, ALPHA)
     if new:
         covered = found.prediction_low <= rng.normal(scale=tau) <= found.prediction_high
-        return Outcome(not covered, covered)
-    return Outcome(found.p <= ALPHA, found.low <= 0 <= found.high)
+        return Sample(not covered, covered)
+    return Sample(found.p <= ALPHA, found.low <= 0 <= found.high)
 
 
 def normal(rng: Rng) -> Floats:
@@ -341,7 +341,7 @@ SCENARIOS = (
     Scenario(f"looks at {', '.join(map(str, LOOKS))} seeds", declared_looks, share=0.25),
     Scenario(f"undeclared looks, 6 to {MOST_SEEDS} seeds", undeclared_looks),
     Scenario("equivalent, at the margin, 12 seeds",
-             lambda rng: Outcome(is_equivalent(rng, MARGIN)),
+             lambda rng: Sample(is_equivalent(rng, MARGIN)),
              planted=lambda rng: is_equivalent(rng, 0.0),
              planned=tost_power(0.0, MARGIN, FEWEST_EQUIVALENT, ALPHA)),
     Scenario(f"the same, a family of {FAMILY}", equivalent_family),

@@ -38,7 +38,7 @@ rate beside the label, with its interval, says what six seeds leave open."""
 
 
 @dataclass(frozen=True)
-class Row:
+class ScenarioRow:
     """What one scenario measured; coverage and power are None where not asked.
 
     intervals: how many stand behind the coverage. reason: why it fails, where that is known."""
@@ -87,13 +87,13 @@ class Row:
         return f"**fails: {', '.join(self.faults)}**" + (f"; {self.reason}" if self.reason else "")
 
 
-def simulate(studies: int, seed: int = 0) -> Iterator[Row]:
+def simulate(studies: int, seed: int = 0) -> Iterator[ScenarioRow]:
     """Measure every scenario on so many studies, each with random numbers of its own."""
     for i, scenario in enumerate(SCENARIOS):
         yield measure(scenario, max(FEWEST_STUDIES, round(studies * scenario.share)), (seed, i))
 
 
-def measure(scenario: Scenario, studies: int, seed: tuple[int, ...]) -> Row:
+def measure(scenario: Scenario, studies: int, seed: tuple[int, ...]) -> ScenarioRow:
     """Simulate a scenario's studies: with its truth, and with its planted effect."""
     rng, found = np.random.default_rng((*seed, 1)), None
     outcomes = [scenario.study(rng) for _ in range(studies)]
@@ -101,7 +101,7 @@ def measure(scenario: Scenario, studies: int, seed: tuple[int, ...]) -> Row:
     if scenario.planted is not None:
         rng = np.random.default_rng((*seed, 2))
         found = float(np.mean([scenario.planted(rng) for _ in range(studies)]))
-    return Row(
+    return ScenarioRow(
         name=scenario.name,
         studies=studies,
         nominal=scenario.nominal,
@@ -114,7 +114,7 @@ def measure(scenario: Scenario, studies: int, seed: tuple[int, ...]) -> Row:
     )
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[ScenarioRow]) -> str:
     """The table of docs/results/selftest.md."""
     lines = [
         "| Scenario | Studies | Nominal | Level (95%) | Coverage | Power (planned) | |",

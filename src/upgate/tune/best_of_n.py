@@ -73,12 +73,12 @@ def best_of_n_curve(losses: Sequence[float], seed: int) -> Curve:
     rng = np.random.default_rng(derive(seed, "curve"))
     drawn = expected_best(x[rng.integers(N, size=(DRAWS, N))], most)
     low, high = zip(
-        *(_band(drawn[:, i], float(mean[i]), N / (i + 1)) for i in range(most)), strict=True
+        *(_loss_band(drawn[:, i], float(mean[i]), N / (i + 1)) for i in range(most)), strict=True
     )
     return Curve(mean.tolist(), list(low), list(high))
 
 
-def _band(drawn: NDArray[np.float64], mean: float, groups: float) -> tuple[float, float]:
+def _loss_band(drawn: NDArray[np.float64], mean: float, groups: float) -> tuple[float, float]:
     """The widened percentiles (Hesterberg 2015), around the mean; inf where it may be infinite."""
     t = stats.t.isf((1 - LEVEL) / 2, groups - 1)
     tail = float(stats.norm.sf(np.sqrt(groups / (groups - 1)) * t))

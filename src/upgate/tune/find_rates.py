@@ -157,7 +157,7 @@ def row_loss(row: Row, metric: Metric) -> float:
     return math.inf if row.diverged else metric.loss(row.metrics.get(metric.validation_key))
 
 
-def describe_plan(plan: RatePlan, done: int) -> list[str]:
+def describe_rate_search(plan: RatePlan, done: int) -> list[str]:
     """What the searches take, in runs."""
     count = len(plan.questions)
     recipes = "1 recipe" if count == 1 else f"{count} recipes"

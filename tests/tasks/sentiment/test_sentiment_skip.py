@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from helpers.run import results, train
 from upgate.cli import main
 from upgate.data.reviews.nb_logistic import LogOdds, count, fit_log_odds, log_odds
-from upgate.tasks.sentiment.skip import combine, fit_weights
+from upgate.tasks.sentiment.skip import add_log_odds, fit_weights
 
 TEXTS = ["good", "good film", "very good", "bad", "bad film", "not good at all, bad"]
 Y = np.array([1, 1, 1, 0, 0, 0])
@@ -24,10 +24,10 @@ def test_the_weights_have_the_lowest_loss() -> None:
         F.one_hot(y, 3) * scale + torch.randn(400, 3, generator=draws) for scale in (2.0, 1.0)
     )
     weights = fit_weights(odds, logits, y)
-    best = F.cross_entropy(combine(odds, logits, weights), y)
+    best = F.cross_entropy(add_log_odds(odds, logits, weights), y)
     for a, b in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01), (-1, 0), (0, -1)):
         moved = weights + torch.tensor([a, b])
-        assert best < F.cross_entropy(combine(odds, logits, moved), y)
+        assert best < F.cross_entropy(add_log_odds(odds, logits, moved), y)
 
 
 def test_an_lstm_that_knows_nothing_gets_no_weight() -> None:

@@ -13,7 +13,7 @@ from upgate.data.reviews.reader import read_texts
 from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
-from upgate.tasks.sentiment.skip import combine, model_of
+from upgate.tasks.sentiment.skip import add_log_odds, model_of
 
 BATCH = 256
 
@@ -48,7 +48,7 @@ def label(checkpoint: Section, cleaned: list[str]) -> pd.DataFrame:
     if "finish" in checkpoint:  # model.skip=reference
         fitted = checkpoint["finish"]
         odds = torch.from_numpy(model_of(fitted)(cleaned))
-        output = combine(odds, output, fitted["weights"])
+        output = add_log_odds(odds, output, fitted["weights"])
     p = output.softmax(-1)
     names = pd.Series(state["classes"])
     best = names[p.argmax(-1).numpy()].to_numpy()

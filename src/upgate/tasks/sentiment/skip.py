@@ -17,7 +17,7 @@ from upgate.data.reviews.nb_logistic import LogOdds
 STEPS = 100  # of L-BFGS, at most
 
 
-class Fitted(TypedDict):
+class SkipFit(TypedDict):
     """What a prediction needs beside the network. weights: of the log-odds and of the logits."""
 
     weights: Tensor  # (2,)
@@ -45,12 +45,12 @@ def fit_weights(odds: Tensor, logits: Tensor, y: Tensor) -> Tensor:
     return weights.detach()
 
 
-def combine(odds: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
+def add_log_odds(odds: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
     """(n, K) float64."""
     return weights[0] * odds.double() + weights[1] * logits.double()
 
 
-def keep(model: LogOdds, weights: Tensor) -> Fitted:
+def keep(model: LogOdds, weights: Tensor) -> SkipFit:
     """As tensors, for a checkpoint."""
     return {
         "weights": weights,
@@ -59,7 +59,7 @@ def keep(model: LogOdds, weights: Tensor) -> Fitted:
     }
 
 
-def model_of(fitted: Fitted) -> LogOdds:
+def model_of(fitted: SkipFit) -> LogOdds:
     """The linear model of a checkpoint."""
     kept = (fitted["coefficients"], fitted["intercept"])
     coefficients, intercept = (np.asarray(one.numpy(), np.float32) for one in kept)

@@ -95,7 +95,7 @@ class Sentiment(Task):
             return output
         order = data.part(part).inverse().argsort()  # the batches'
         odds = torch.from_numpy(data.log_odds(part))[order]
-        return skip.combine(odds, output, finish["weights"])
+        return skip.add_log_odds(odds, output, finish["weights"])
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
         evaluation = evaluate_classifier(

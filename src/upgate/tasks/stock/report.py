@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.page.figure import MAX_ROWS, Comparison, Figure, RunTables, figure_section
-from upgate.page.forest_plot import Row, forest_plot
+from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Html
 from upgate.page.svg import Line, date_ticks, epoch_days, format_number, line_figure, thin_indices
 from upgate.page.translations import Translator
@@ -146,7 +146,7 @@ def tickers(
     for i in thin_indices(len(names), MAX_ROWS):
         first, second = base[names[i]], candidate[names[i]]
         text = f"{format_number(first)} → {format_number(second)}"
-        rows.append(Row(names[i], second, text, first))
+        rows.append(ForestRow(names[i], second, text, first))
     body = []
     for name in names:
         direct = comparison.ratios.get(name, candidate[name] / base[name])

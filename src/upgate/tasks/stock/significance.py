@@ -17,7 +17,7 @@ from upgate.stats.forecast import (
     seeds_and_dates,
 )
 from upgate.stats.paired import Floats, Interval, t_interval
-from upgate.stats.panel import Panel, ratio_over_tickers
+from upgate.stats.panel import LossPanel, ratio_over_tickers
 from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
 
@@ -190,7 +190,7 @@ def ticker_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     return keyed.unstack(fill_value=0).sort_index(axis=1)
 
 
-def pair_losses(arm: dict[int, pd.DataFrame], base: dict[int, pd.DataFrame]) -> Panel | None:
+def pair_losses(arm: dict[int, pd.DataFrame], base: dict[int, pd.DataFrame]) -> LossPanel | None:
     """The seeds and tickers that both have; None where the data say nothing about new dates."""
     seeds = [seed for seed in arm if seed in base]
     if not seeds:
@@ -200,7 +200,7 @@ def pair_losses(arm: dict[int, pd.DataFrame], base: dict[int, pd.DataFrame]) -> 
         np.stack([losses[seed].loc[tickers].to_numpy(float) for seed in seeds])
         for losses in (arm, base)
     )
-    return Panel(own, other) if own.shape[-1] >= FEWEST_DATES else None
+    return LossPanel(own, other) if own.shape[-1] >= FEWEST_DATES else None
 
 
 def ticker_ratios(logs: pd.DataFrame) -> dict[str, float]:
