@@ -1,6 +1,5 @@
 """What goes on in a store's processes, seen from outside."""
 
-import json
 import os
 import signal
 import threading
@@ -10,16 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from upgate.store.write_ahead_log import read_owner
+
 
 def owners(root: Path) -> dict[str, tuple[int, str]]:
     """Name -> process and folder of each training that goes on."""
     found = {}
     for path in root.glob("open/*/*.jsonl"):
-        try:
-            header = json.loads(path.read_text().partition("\n")[0])
-        except (FileNotFoundError, json.JSONDecodeError):  # just removed, or not begun
-            continue
-        if header["name"].startswith(("traditional", "upgraded")):
+        header, _ = read_owner(path)  # {} where it was just removed, or has not begun
+        if header.get("name", "").startswith(("traditional", "upgraded")):
             found[header["name"]] = int(header["upgate.pid"]), path.stem[:16]
     return found
 
