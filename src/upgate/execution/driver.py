@@ -57,8 +57,9 @@ def execute(
     """
     if not jobs:
         return []
-    gc.freeze()  # what is imported stays; a collection need not look at it
-    gc.enable()  # the command line imports without it
+    if not gc.isenabled():  # the command line imports without it
+        gc.freeze()  # what is imported stays; but a model of an earlier call is to be collected
+        gc.enable()
     with ExitStack() as stack:
         if executor is None:
             executor = stack.enter_context(_open_configured(jobs, fetch, store, console))
