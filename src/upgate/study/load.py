@@ -104,6 +104,14 @@ def load_study(store: Store, study_id: str) -> Study:
     return from_json(Study, read_or_fetch(store, available[study_id], study_id, FILE))
 
 
+def load_studies(store: Store, task: str) -> list[Study]:
+    """Every study of the store, the newest first, by one look at it; it makes no store."""
+    if not stored_rows(store, task):
+        return []
+    available = list_studies(store).items()
+    return [from_json(Study, read_or_fetch(store, row, name, FILE)) for name, row in available]
+
+
 def read_or_fetch(store: Store, row: Row, name: str, file: str) -> str:
     """A text of a study's folder, else of its MLflow run."""
     folder = study_folder(store, name)
@@ -135,8 +143,7 @@ def count_undeclared(store: Store, study: Study) -> Study:
     on the same data, on fewer seeds, but on enough for an answer. It makes no store.
     """
     keys, looks = question_keys(study), []
-    for name in list_studies(store) if stored_rows(store, study.task) else ():
-        other = load_study(store, name)
+    for other in load_studies(store, study.task):
         declared = other.looks == study.looks and len(other.seeds) in study.looks
         earlier = question_keys(other) < keys and len(other.seeds) >= FEWEST
         if earlier and other.metric == study.metric and not declared:

@@ -20,7 +20,7 @@ from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
-from upgate.study.load import list_studies, load_study, question_keys
+from upgate.study.load import load_studies, question_keys
 from upgate.study.options import StudyOptions
 from upgate.study.plan import Plan, make_study_arms, plan_study
 from upgate.tune.find_rates import (
@@ -100,8 +100,7 @@ def is_stored(plan: Plan) -> bool:
     Such as one that a version without searches began.
     """
     store, keys = job_store(plan.jobs[0]), question_keys(plan.study)
-    names = list_studies(store) if stored_rows(store, plan.study.task) else ()
-    stored = (question_keys(load_study(store, name)) for name in names)
+    stored = map(question_keys, load_studies(store, plan.study.task))
     return any(own and own <= keys for own in stored)
 
 
