@@ -1,7 +1,6 @@
 """The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +68,9 @@ class SentimentDataModule(FoldDataModule):
             "classes": list(reviews.classes),
         }
         self.leaked = leaked(self.texts("train"), self.texts("test"))
+        # both are filled at the first need, and shared by the views of all runs
         self._references: dict[str, dict[str, np.ndarray]] = {}
+        self._linear: list[tuple[LogOdds, np.ndarray]] = []
 
     def texts(self, part: str) -> list[str]:
         return self.reviews.table["text"].to_numpy()[self.rows[part].numpy()].tolist()
@@ -102,12 +103,14 @@ class SentimentDataModule(FoldDataModule):
                 }
         return self._references[part]
 
-    @cached_property
+    @property
     def _fitted(self) -> tuple[LogOdds, np.ndarray]:
         """The naive-Bayes-weighted linear model, and its logits for validation, then test."""
-        y, classes = self.labels("train").numpy(), len(self.reviews.classes)
-        new = self.texts("validation") + self.texts("test")
-        return log_odds(self.texts("train"), y, new, classes, self.cache)
+        if not self._linear:
+            y, classes = self.labels("train").numpy(), len(self.reviews.classes)
+            new = self.texts("validation") + self.texts("test")
+            self._linear.append(log_odds(self.texts("train"), y, new, classes, self.cache))
+        return self._linear[0]
 
     @property
     def linear_model(self) -> LogOdds:
