@@ -4,8 +4,6 @@ A bundle of pair studies, one after the other, each of which one can also run by
 article claims of a task, and in which settings it is checked, is in tasks/<name>/article.py.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -13,19 +11,17 @@ from rich.console import Console
 from upgate.config.compose import compose
 from upgate.errors import UserError
 from upgate.experiment.records import stored_rows
-from upgate.experiment.session import Session, job_store, proceed, repeat_commands
+from upgate.experiment.session import Session, job_store, proceed
 from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import provenance
 from upgate.serialization import to_json
-from upgate.store.connect import redact
-from upgate.store.record import PARENT
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.study.article_text import print_claims
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
-from upgate.study.command import run_study
+from upgate.study.bundle import INTERRUPTED, name_bundle, run_bundle
 from upgate.study.facts import Fact, article_claim, check_claims
 from upgate.study.load import EXPERIMENT, Experiment, analyze_stored, study_folder
 from upgate.study.options import read_study_options
@@ -84,7 +80,7 @@ def article_command(
         }
     print_plans(console, plans, budgets)
     nothing_to_do = not any(budget.seconds for budget in budgets.values())
-    experiment = name_experiment(overrides, config_dir, plans)
+    experiment = name_bundle("article", overrides, config_dir, plans)
     return proceed(
         console,
         "study",
@@ -108,23 +104,6 @@ def print_plans(
     console.print(f"\n{line}", highlight=False)
 
 
-def name_experiment(
-    overrides: Sequence[str], config_dir: str | None, plans: Mapping[str, Plan]
-) -> Experiment:
-    """The experiment, its id a hash of its studies' ids."""
-    task = next(iter(plans.values())).study.task
-    studies = {name: plan.study.id for name, plan in plans.items()}
-    digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
-    name = f"{task}-article-{digest[:8]}"
-    return Experiment(
-        id=name,
-        task=task,
-        overrides=[redact(override) for override in overrides],
-        studies=studies,
-        commands=repeat_commands("study", overrides, config_dir, name),
-    )
-
-
 def run_all(
     experiment: Experiment,
     plans: Mapping[str, Plan],
@@ -140,14 +119,9 @@ def run_all(
     name = f"experiment {experiment.id}"
     with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
         parent.artifact(folder / EXPERIMENT)
-        below = {"upgate.experiment": experiment.id, PARENT: parent.id}
-        codes = []
-        for setting, plan in plans.items():
-            console.print(f"\n{setting}: {plan.study.id}", highlight=False)
-            codes.append(run_study(plan, budgets[setting], store, session, below))
-            if codes[-1] == 130:
-                parent.finish("KILLED")
-                return 130
+        codes = run_bundle(experiment, plans, budgets, parent, store, session)
+        if codes[-1] == INTERRUPTED:
+            return INTERRUPTED
         results = {name: analyze_stored(store, plan.study) for name, plan in plans.items()}
         facts = check_claims(results)
         log_facts(parent, facts)

@@ -4,8 +4,6 @@ Each study has its own id, runs and result, and can also be run by itself; what 
 again.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -18,18 +16,16 @@ from upgate.config.run_config import compose_config
 from upgate.console import new_table, print_lines
 from upgate.errors import UserError
 from upgate.experiment.records import stored_rows
-from upgate.experiment.session import Session, job_store, proceed, repeat_commands
+from upgate.experiment.session import Session, job_store, proceed
 from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import provenance
 from upgate.serialization import to_json
-from upgate.store.connect import redact
-from upgate.store.record import PARENT
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
-from upgate.study.command import run_study
+from upgate.study.bundle import INTERRUPTED, name_bundle, run_bundle
 from upgate.study.data_sets import TICKERS, common_overrides, read_data_sets
 from upgate.study.load import OVER, Experiment, count_undeclared, study_folder
 from upgate.study.options import read_study_options
@@ -67,7 +63,7 @@ def over_command(
         }
     print_over_plan(console, plans, budgets)
     nothing_to_do = not any(budget.seconds for budget in budgets.values())
-    experiment = name_over(overrides, config_dir, plans)
+    experiment = name_bundle("over", overrides, config_dir, plans)
     return proceed(
         console,
         "study",
@@ -137,23 +133,6 @@ def print_over_plan(
     print_lines(console, lines)
 
 
-def name_over(
-    overrides: Sequence[str], config_dir: str | None, plans: Mapping[str, Plan]
-) -> Experiment:
-    """The record, its id a hash of its studies' ids."""
-    task = next(iter(plans.values())).study.task
-    studies = {name: plan.study.id for name, plan in plans.items()}
-    digest = hashlib.sha256(json.dumps(studies, sort_keys=True).encode()).hexdigest()
-    name = f"{task}-over-{digest[:8]}"
-    return Experiment(
-        id=name,
-        task=task,
-        overrides=[redact(override) for override in overrides],
-        studies=studies,
-        commands=repeat_commands("study", overrides, config_dir, name),
-    )
-
-
 def run_over(
     experiment: Experiment,
     plans: Mapping[str, Plan],
@@ -169,15 +148,9 @@ def run_over(
     name = f"study over {len(plans)} data sets {experiment.id}"
     with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
         parent.artifact(folder / OVER)
-        below = {"upgate.experiment": experiment.id, PARENT: parent.id}
-        codes = []
-        for data_set, plan in plans.items():
-            print_lines(console, ["", f"{data_set}: {plan.study.id}"])
-            code = run_study(plan, budgets[data_set], store, session, below, brief=True)
-            if code == 130:
-                parent.finish("KILLED")
-                return code
-            codes.append(code)
+        codes = run_bundle(experiment, plans, budgets, parent, store, session, brief=True)
+        if codes[-1] == INTERRUPTED:
+            return INTERRUPTED
         result = analyze_over(store, experiment)
         (folder / RESULT).write_text(result.json(), encoding="utf-8")
         over_rows(result).to_csv(folder / TABLE, index=False)
