@@ -33,13 +33,13 @@ from torch.utils.data import DataLoader
 from upgate.cli.arguments import read_options
 from upgate.config.compose import choices
 from upgate.experiment.jobs import make_pair
+from upgate.generators import generator
 from upgate.recipe.layerwise.blocks import Blocks
 from upgate.recipe.layerwise.cost import cost_share
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
 from upgate.run.spec import RecipeSpec, RunSpec
 from upgate.run.train import make_trainer, quiet, train
-from upgate.seeds import generator
 from upgate.tasks.stock.module import StockModule
 
 OWN = {

@@ -62,3 +62,10 @@ def declined(console: Console, command: str) -> int:
     message = f"nothing was trained; go on with: upgate {command} --yes ..., or {command}.yes=true"
     console.print(message, highlight=False, soft_wrap=True)
     return 0
+
+
+def format_duration(seconds: float) -> str:
+    """12 seconds, 3 minutes, 1.5 hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

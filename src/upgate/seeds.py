@@ -2,8 +2,6 @@
 
 from hashlib import sha256
 
-import torch
-
 
 def derive(seed: int, *purpose: str | int) -> int:
     """Return 63 bits of sha256("seed/purpose/..."); seed 0 is a seed like any other."""
@@ -11,8 +9,3 @@ def derive(seed: int, *purpose: str | int) -> int:
     return (
         int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1
     )  # 63 bits: fits torch's and NumPy's int64
-
-
-def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A new CPU generator for this purpose; the global generator is neither read nor advanced."""
-    return torch.Generator().manual_seed(derive(seed, *purpose))

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from helpers.loader import EPOCHS, Recorder, Validating, trainer
 from upgate.data.loader import DeterministicLoader
-from upgate.seeds import derive, generator
+from upgate.generators import generator
+from upgate.seeds import derive
 
 # Lightning 2.6.6's CombinedLoader meets torch 2.13's pytree
 pytestmark = pytest.mark.filterwarnings(

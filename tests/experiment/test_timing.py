@@ -2,8 +2,8 @@
 
 import pytest
 
+from upgate.console import format_duration
 from upgate.experiment.session import repeat_commands
-from upgate.experiment.timing import format_duration
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 from upgate.experiment.designs import Arm
 from upgate.page.figure import RunTables
 from upgate.stats.attribution import Share
-from upgate.stats.paired import Estimate, Interval
+from upgate.stats.estimate import Estimate, Interval
 from upgate.stats.reliability import reliability
 from upgate.study.result import (
     ArmVerdict,

@@ -12,10 +12,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from helpers.parts import needs_bf16
 from upgate.errors import UserError
+from upgate.generators import generator
 from upgate.model.backbone import Backbone, Head, Pooling, build_backbone, layer_groups
 from upgate.model.pooling import reverse
 from upgate.recipe.param_groups import check_layers
-from upgate.seeds import generator
 from upgate.tasks.generic import SequenceNet
 
 B, T, I, H = 4, 7, 3, 5

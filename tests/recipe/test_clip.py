@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from helpers.parts import Loop, made, parts, poison, same, with_gradients
 from upgate.config.compose import choices
+from upgate.generators import generator
 from upgate.recipe.gradient_guard import GIVE_UP, Diverged, GradientGuard
-from upgate.seeds import generator
 
 EVERY = choices("clip")
 

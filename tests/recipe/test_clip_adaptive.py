@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from helpers.parts import TASKS, Loop, made, parts, same, with_gradients
+from upgate.generators import generator
 from upgate.recipe.clip.base import Clip
-from upgate.seeds import generator
 
 
 def pushed(clip: Clip, length: float) -> float:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from helpers.parts import TASKS, Loop, batch, learner, parts, same, texts
+from upgate.generators import generator
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import GATES, gate_numbers, gates, weights_hash
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.train import quiet
-from upgate.seeds import generator
 
 STACK = {"num_layers": 3, "bidirectional": True}
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from helpers.parts import Loop, knobs, made, parts
 from upgate.config.compose import choices, compose
 from upgate.errors import UserError
+from upgate.generators import generator
 from upgate.run.resolve import check_recipe
-from upgate.seeds import generator
 
 I, H = 192, 320  # large: a block's std is known to 1%; unequal: fan_in is told from fan_out
 EVERY = choices("init")

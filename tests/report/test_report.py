@@ -39,14 +39,16 @@ from upgate.report.summary import chosen_arm, result_sentence
 from upgate.report.texts import report_translator
 from upgate.study.result import StudyResult
 from upgate.tasks.sentiment import report as text
+from upgate.tasks.sentiment.texts import TEXTS as SENTIMENT_TEXTS
 from upgate.tasks.stock import report as stock
+from upgate.tasks.stock.texts import TEXTS as STOCK_TEXTS
 
 EN = report_translator("en")
-STOCK, SENTIMENT = EN.extended(stock.TEXTS), EN.extended(text.TEXTS)
+STOCK, SENTIMENT = EN.extended(STOCK_TEXTS), EN.extended(SENTIMENT_TEXTS)
 
 
 def texts(task: str, language: str) -> Translator:
-    paths = {"stock": stock.TEXTS, "sentiment": text.TEXTS}
+    paths = {"stock": STOCK_TEXTS, "sentiment": SENTIMENT_TEXTS}
     return report_translator(language).extended(paths[task])
 
 

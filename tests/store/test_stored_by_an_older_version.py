@@ -39,7 +39,8 @@ def cached_tables(digests: list[str]) -> list[Any]:
     import pyarrow.parquet as pq
 
     from upgate.run.table_cache import TableCache
-    from upgate.tasks.registry import get_task, packages
+    from upgate.tasks.names import packages
+    from upgate.tasks.registry import get_task
 
     types = {get_task(name).table_type.__name__: get_task(name).table_type for name in packages()}
     cache = TableCache.at("prepared")

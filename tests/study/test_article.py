@@ -17,7 +17,8 @@ from helpers.study import tiny
 from upgate import cli
 from upgate.report.article import article_page
 from upgate.report.tune import search_files
-from upgate.stats.paired import Interval, ratio_of_means
+from upgate.stats.estimate import Interval
+from upgate.stats.paired import ratio_of_means
 from upgate.store.store import Store
 from upgate.study.article import article_command, settings
 from upgate.study.command import study_command

@@ -19,7 +19,7 @@ from upgate.study.analyze import analyze
 from upgate.study.load import analyze_stored, load_study, table_reader
 from upgate.study.plan import plan_study
 from upgate.study.result import Study, StudyResult
-from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
+from upgate.tasks.stock.texts import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
 PAIR = ["study=pair", "study.seeds=6"]
 PARTS = [

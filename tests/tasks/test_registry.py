@@ -9,7 +9,8 @@ import pytest
 
 from upgate.errors import UserError
 from upgate.tasks.base import Metric, Task
-from upgate.tasks.registry import get_task, packages, register_task
+from upgate.tasks.names import find_facts, get_facts, packages
+from upgate.tasks.registry import get_task, register_task
 
 
 def test_each_package_is_a_task() -> None:
@@ -18,11 +19,16 @@ def test_each_package_is_a_task() -> None:
         task = get_task(name)
         assert task.name == name and get_task(name) is task
         assert task.metric.key.startswith("test/")
+        facts = get_facts(name)
+        assert isinstance(task, type(facts)) and not isinstance(facts, Task)
 
 
 def test_an_unknown_name_raises_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"task=stok is not a task, did you mean 'stock'\?"):
         get_task("stok")
+    with pytest.raises(UserError, match=r"task=stok is not a task, did you mean 'stock'\?"):
+        get_facts("stok")
+    assert find_facts("stok") is None
 
 
 def test_a_name_is_given_once() -> None:

@@ -10,12 +10,17 @@ from rich.text import Text
 
 from upgate.console import new_table, number
 from upgate.errors import UserError
-from upgate.run.job import run_folder
-from upgate.run.result import TwinResult, replace_non_finite, score_differences, scores
+from upgate.run.result import (
+    TwinResult,
+    replace_non_finite,
+    run_folder,
+    score_differences,
+    scores,
+)
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
-from upgate.tasks.registry import find_task
+from upgate.tasks.names import find_facts
 
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
@@ -100,7 +105,7 @@ def show(listed: Sequence[ListedRun], console: Console) -> None:
     """Print a row per run, and what the scores are."""
     headings = ("run", "name", "status", "task", "score", "twin", "difference")
     table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
-    tasks = {name: find_task(name) for name in sorted({run.task for run in listed})}
+    tasks = {name: find_facts(name) for name in sorted({run.task for run in listed})}
     for run in listed:
         task = tasks[run.task]
         key = task.metric.key if task else ""

@@ -29,7 +29,7 @@ from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
 from upgate.store.run import Run
 from upgate.store.store import Store
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 from upgate.tune.find_rates import (
     describe_rate_search,
     known_rates,
@@ -239,7 +239,7 @@ def show_results(console: Console, results: Sequence[Result], failed: Sequence[R
     if first is not None and len(results) == 1 and first.status == "FINISHED":
         show_run(console, first)
         if not first.diverged:
-            pictures = ", ".join(get_task(first.task).pictures)
+            pictures = ", ".join(get_facts(first.task).pictures)
             console.print(f"in {first.folder}: {pictures}", highlight=False, soft_wrap=True)
         more = f"make train ARGS=-m task={first.task} seed=0,1,2,3,4,5"
         message = f"next: make ui; or several seeds, as in {more}"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from upgate.data.loader import DeterministicLoader
-from upgate.seeds import generator
+from upgate.generators import generator
 
 # Batches that are sorted together: more saves padding, but makes the batches of two epochs more
 # alike.

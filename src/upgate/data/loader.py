@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from upgate.seeds import generator
+from upgate.generators import generator
 
 
 class DeterministicLoader:

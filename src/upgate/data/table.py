@@ -3,8 +3,19 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pandas as pd
+
+
+class Table(Protocol):
+    """What a task's reader returns."""
+
+    @property
+    def source(self) -> str: ...  # a phrase that says where the rows came from
+    @property
+    def dropped(self) -> Mapping[str, int]: ...  # reason -> number of rows left out
+    def hash(self) -> str: ...  # of the content, the same on every machine
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,9 @@ from upgate.execution.executor import Executor, open_executor
 from upgate.execution.run_job import complete_stored
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.execution.worker import make_work
-from upgate.run.job import Fetch, Job, make_result, run_folder
-from upgate.run.result import Result
+from upgate.run.datasets import Fetch
+from upgate.run.job import Job, make_result
+from upgate.run.result import Result, run_folder
 from upgate.run.table_cache import TableCache
 from upgate.store.run import Run
 from upgate.store.store import Store

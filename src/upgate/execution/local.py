@@ -18,7 +18,7 @@ from typing import Any
 
 from upgate.execution.executor import Executor, LocalOptions
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
-from upgate.tasks.registry import module_of, packages
+from upgate.tasks.names import module_of, packages
 
 PRELOAD = [
     "upgate.execution.worker",

@@ -8,16 +8,17 @@ import yaml
 from rich.console import Console
 
 from upgate.config.values import Knobs
+from upgate.data.table import Table
 from upgate.execution.work import Interrupted
 from upgate.files import hash_file
-from upgate.run.job import Fetch, Job, flatten_spec, make_result, make_tags, read_result, run_folder
-from upgate.run.result import Result
+from upgate.run.datasets import Fetch
+from upgate.run.job import Job, flatten_spec, make_result, make_tags
+from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
 from upgate.store.connect import redact
 from upgate.store.record import Row
 from upgate.store.run import Run
 from upgate.store.store import Store
-from upgate.tasks.base import Table
 from upgate.tasks.registry import get_task
 
 TITLE = 60  # characters of a run's name that a picture has room for

@@ -10,8 +10,7 @@ from upgate.config.extensions import use_folder
 from upgate.errors import UserError
 from upgate.execution.run_job import run_job
 from upgate.execution.work import Interrupted, Payload, Work, WorkRequest, WorkResponse
-from upgate.run.datasets import Datasets
-from upgate.run.job import Fetch
+from upgate.run.datasets import Datasets, Fetch
 from upgate.run.spec import NUMERICS
 from upgate.run.table_cache import TableCache
 from upgate.store.store import Store

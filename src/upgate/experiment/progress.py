@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from upgate.console import print_lines
+from upgate.console import format_duration, print_lines
 from upgate.execution.executor import Executor
-from upgate.experiment.timing import format_duration
 from upgate.run.job import Job
 from upgate.run.result import Result
 

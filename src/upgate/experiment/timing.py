@@ -62,10 +62,3 @@ def _extrapolate(job: Job, datasets: Datasets, tried: float, console: Console) -
     limits = (job.spec.budget.max_epochs * batches, job.spec.budget.max_steps)
     steps = min([limit for limit in limits if limit > 0], default=batches)
     return 1.0 + per_step * steps
-
-
-def format_duration(seconds: float) -> str:
-    """12 seconds, 3 minutes, 1.5 hours."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from upgate.page.html import Child, Html, el, join, table
 from upgate.page.translations import Translator
-from upgate.stats.paired import Interval
+from upgate.stats.estimate import Interval
 
 MAX_ROWS = 30  # of a picture; its table has all
 TEXT_ONLY = 9  # `numbers_from` of a table without numbers: a column beyond the last

@@ -15,9 +15,9 @@ from torch import Tensor
 from upgate.config.choices import REGULARIZATION
 from upgate.config.compose import compose
 from upgate.config.values import Section
+from upgate.generators import generator
 from upgate.model.module import RecipeModule
 from upgate.run.resolve import check_recipe
-from upgate.seeds import generator
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.stock.module import StockModule
 from upgate.types import Batch, StateDict

@@ -16,6 +16,7 @@ from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.schema import check
 from upgate.config.values import Section
 from upgate.errors import UserError
+from upgate.generators import generator
 from upgate.recipe.compatibility import check_allowed
 from upgate.recipe.effective import check_effective
 from upgate.recipe.gradient_guard import GradientGuard
@@ -25,7 +26,7 @@ from upgate.recipe.param_groups import ParamGroup, check_layers, penalized_weigh
 from upgate.recipe.registry import SOURCE, LocatedPart, locate
 from upgate.recipe.regularization.base import Regularizer, activation_hooks, missing_input
 from upgate.recipe.regularization.penalties import exact_zeros
-from upgate.seeds import derive, generator
+from upgate.seeds import derive
 from upgate.types import Batch, Layers, TrainedModule
 
 State = dict[str, Any]  # what a part keeps in a checkpoint

@@ -6,7 +6,8 @@ from upgate.errors import UserError
 from upgate.referee.scores import Pairs
 from upgate.stats import data_sets, folds, unpaired
 from upgate.stats.data_sets import Combined, Effect, Terms, is_equal, to_label, to_verdict
-from upgate.stats.paired import Estimate, Floats, differences, paired
+from upgate.stats.estimate import Estimate, Floats
+from upgate.stats.paired import differences, paired
 from upgate.stats.two_way import two_way
 from upgate.stats.verdict import Verdict
 

@@ -25,7 +25,8 @@ from upgate.referee.scores import (
     read_scores,
 )
 from upgate.stats.data_sets import Combined, Terms, as_family
-from upgate.stats.paired import Floats, paired
+from upgate.stats.estimate import Floats
+from upgate.stats.paired import paired
 from upgate.stats.reliability import Reliability, either_collapsed, reliability
 from upgate.stats.unpaired import welch
 from upgate.stats.verdict import Verdict, verdicts

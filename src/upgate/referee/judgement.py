@@ -9,7 +9,7 @@ import pandas as pd
 from upgate.referee.question import Question
 from upgate.referee.scores import Note
 from upgate.stats.data_sets import Combined
-from upgate.stats.paired import Interval
+from upgate.stats.estimate import Interval
 from upgate.stats.reliability import Reliability
 from upgate.stats.verdict import Verdict
 

@@ -10,7 +10,8 @@ import pandas as pd
 from upgate.errors import UserError, did_you_mean
 from upgate.referee.columns import as_text, short_name
 from upgate.referee.question import Question
-from upgate.stats.paired import Floats, differences
+from upgate.stats.estimate import Floats
+from upgate.stats.paired import differences
 from upgate.stats.two_way import date_lags
 from upgate.stats.verdict import Units
 

@@ -18,7 +18,7 @@ from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import main_verdict
 from upgate.tasks.article import ARTICLE, EXCESS, HONEST, LESS
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 BADGES = {  # of a fact: CSS class, glyph, key of the text
     "confirmed": ("helps", "✓", "confirmed"),
@@ -37,7 +37,7 @@ def article_page(
     language: str = "en",
 ) -> str:
     """The whole page; results and tables by setting."""
-    w = get_task(experiment.task).translator(report_translator(language))
+    w = get_facts(experiment.task).translator(report_translator(language))
     title = w("fact_check", id=experiment.id)
     sections = [
         article_summary(experiment, results, facts, w),

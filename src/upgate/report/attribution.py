@@ -10,7 +10,7 @@ from upgate.page.html import Child, Html, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.report.phrases import axis_ends, confidence_level, effect_text, verdict_badge
-from upgate.stats.paired import Estimate
+from upgate.stats.estimate import Estimate
 from upgate.study.result import Attributed, Study, StudyResult
 
 NONE = "–"

@@ -4,10 +4,10 @@ from upgate.page.effects import format_effect, format_interval, unit_suffix
 from upgate.page.html import Html, el
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
-from upgate.stats.paired import Estimate
+from upgate.stats.estimate import Estimate
 from upgate.study.result import ArmVerdict, Study, StudyResult
 from upgate.study.text import metric_name
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 GLYPHS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 
@@ -50,7 +50,7 @@ def over_phrase(study: Study, one: ArmVerdict | None, w: Translator) -> str:
     """What an interval is about."""
     if one is None or one.over == "seeds":
         return w("over_seeds")
-    return w(f"over_{get_task(study.task).test_items}")
+    return w(f"over_{get_facts(study.task).test_items}")
 
 
 def margin_text(study: Study, w: Translator) -> str:

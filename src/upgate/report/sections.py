@@ -14,7 +14,7 @@ from upgate.report.phrases import better_direction, margin_text
 from upgate.report.summary import chosen_arm
 from upgate.study.analyze import EXACTLY
 from upgate.study.result import Control, StudyResult
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 from upgate.tasks.significance import Significance
 
 ENGAGEMENT = "engagement/"
@@ -24,7 +24,7 @@ NONE = "–"
 
 def significance(result: StudyResult, w: Translator) -> Html:
     """Tests on other dates or items: of the baseline and the chosen arm; other arms folded."""
-    task = get_task(result.study.task)
+    task = get_facts(result.study.task)
     w = task.translator(w)
     rows: dict[str, list[list[Child]]] = {}
     for arm, tests in result.significance.items():

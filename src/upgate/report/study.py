@@ -15,7 +15,7 @@ from upgate.report.sections import commands, controls, engagement, frozen, signi
 from upgate.report.summary import chosen_arm, summary
 from upgate.report.texts import report_translator
 from upgate.study.result import StudyResult
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 MAX_CURVES = 8  # recipes beyond which only the chosen one's curves are drawn
 
@@ -96,4 +96,4 @@ def task_sections(result: StudyResult, tables: Tables, w: Translator) -> list[Ht
         ratios=result.tickers.get(arm, {}),
         ratio=result.ticker_interval.get(arm),
     )
-    return get_task(result.study.task).report_sections(comparison, w)
+    return get_facts(result.study.task).report_sections(comparison, w)

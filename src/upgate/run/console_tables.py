@@ -10,6 +10,7 @@ from upgate.console import new_table, number
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result
+from upgate.tasks.names import get_facts
 from upgate.tasks.registry import get_task
 
 Rows = dict[str, Mapping[str, float]]
@@ -17,7 +18,7 @@ Rows = dict[str, Mapping[str, float]]
 
 def show_run(console: Console, run: Result) -> None:
     """This run, its twin, the difference, and the baselines on the same samples."""
-    task = get_task(run.task)
+    task = get_facts(run.task)
     columns = task.table_columns(run.metrics)
     table = new_table(task.table_title(run.metrics), "", *(heading for _, heading, _ in columns))
     for name, metrics in _collect_rows(run).items():
@@ -33,7 +34,7 @@ def _collect_rows(run: Result) -> Rows:
     if run.twin is not None:
         rows["twin, traditional"] = run.twin.metrics
         rows["difference"] = run.difference
-    for name in get_task(run.task).references:
+    for name in get_facts(run.task).references:
         baseline = {
             key.replace(f"/{name}/", "/"): value
             for key, value in run.metrics.items()
@@ -51,7 +52,7 @@ def summarize(run: Result) -> str:
             "The run diverged: its gradients were no longer finite. "
             "Try a smaller optimizer.lr or clip=norm."
         )
-    task = get_task(run.task)
+    task = get_facts(run.task)
     sentence = task.result_sentence(run.metrics)
     if run.twin is None:
         return f"{sentence}."
@@ -70,7 +71,7 @@ def show_runs(console: Console, results: Sequence[Result]) -> None:
 
     Ordered by validation, task by task. Runs without a validation score keep their order, last.
     """
-    metrics = {run.task: get_task(run.task).metric for run in results}
+    metrics = {run.task: get_facts(run.task).metric for run in results}
     phrases = "; ".join(sorted(metric.phrase for metric in metrics.values()))
     labels = ", ".join(sorted({metric.label for metric in metrics.values()}))
     title = f"{len(results)} runs, ordered by validation {labels}, best first; score: {phrases}"

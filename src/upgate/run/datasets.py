@@ -1,14 +1,17 @@
 """The data of a command's jobs, each read and turned into tensors once in a process."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from upgate.config.values import DataChoice
 from upgate.data.datamodule import FoldDataModule
+from upgate.data.table import Table
 from upgate.run.job import Job
 from upgate.run.table_cache import TableCache
-from upgate.tasks.base import Table
 from upgate.tasks.registry import get_task
+
+Fetch = Callable[[Job], tuple[Table, FoldDataModule]]
 
 
 class Datasets:

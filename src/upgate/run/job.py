@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -10,11 +9,9 @@ from typing import Self
 from upgate.config.choices import REGULARIZATION
 from upgate.config.run_config import RunConfig
 from upgate.config.values import Knobs, Section, Value
-from upgate.data.datamodule import FoldDataModule
-from upgate.run.result import Result, own_metrics
+from upgate.data.table import Table
+from upgate.run.result import Result
 from upgate.run.spec import RunSpec
-from upgate.store.record import Row
-from upgate.tasks.base import Table
 
 
 @dataclass(frozen=True)
@@ -54,9 +51,6 @@ class Job:
             "changes": tuple(values["changes"]),
         }
         return cls(**{**values, **typed})
-
-
-Fetch = Callable[[Job], tuple[Table, FoldDataModule]]
 
 
 def flatten_spec(job: Job) -> dict[str, str | int | float | bool | None]:
@@ -104,11 +98,6 @@ def make_tags(job: Job, table: Table) -> dict[str, str]:
     }
 
 
-def run_folder(root: Path, key: str) -> Path:
-    """The folder of a run's files in a store."""
-    return root / key[:16]
-
-
 def make_result(
     job: Job,
     run_id: str,
@@ -136,23 +125,4 @@ def make_result(
         error=error,
         diverged=diverged,
         weights=weights,
-    )
-
-
-def read_result(row: Row, root: Path) -> Result:
-    """The result of a run that the store holds."""
-    return Result(
-        row.key,
-        row.run_id,
-        name=row.name,
-        task=row.task,
-        recipe=row.tags.get("upgate.recipe", ""),
-        changes=json.loads(row.tags.get("upgate.changes", "[]")),
-        seed=int(row.tags.get("upgate.seed", 0)),
-        fold=int(row.tags.get("upgate.fold", 0)),
-        status=row.status,
-        metrics=own_metrics(row.metrics),
-        folder=str(run_folder(root, row.key)),
-        diverged=row.diverged,
-        weights=row.tags.get("upgate.weights", ""),
     )

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from upgate.config.values import Section
 from upgate.files import write_atomic
+from upgate.store.record import Row
 
 LOSS_CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
 
@@ -70,6 +71,30 @@ class Result:
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         path = Path(self.folder) / "result.json"
         write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def run_folder(root: Path, key: str) -> Path:
+    """The folder of a run's files in a store."""
+    return root / key[:16]
+
+
+def read_result(row: Row, root: Path) -> Result:
+    """The result of a run that the store holds."""
+    return Result(
+        row.key,
+        row.run_id,
+        name=row.name,
+        task=row.task,
+        recipe=row.tags.get("upgate.recipe", ""),
+        changes=json.loads(row.tags.get("upgate.changes", "[]")),
+        seed=int(row.tags.get("upgate.seed", 0)),
+        fold=int(row.tags.get("upgate.fold", 0)),
+        status=row.status,
+        metrics=own_metrics(row.metrics),
+        folder=str(run_folder(root, row.key)),
+        diverged=row.diverged,
+        weights=row.tags.get("upgate.weights", ""),
+    )
 
 
 def scores(metrics: Mapping[str, float]) -> dict[str, float]:

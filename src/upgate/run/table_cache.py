@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from upgate.data.table import Table
 from upgate.errors import UserError
 from upgate.files import write_atomic
-from upgate.tasks.base import Table
 
 METADATA_KEY = b"upgate"
 

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from upgate.errors import UserError
-from upgate.stats.paired import Estimate, Floats, paired
+from upgate.stats.estimate import Estimate, Floats
+from upgate.stats.paired import paired
 from upgate.stats.shapley import Order, order_weights, sampled_estimate, share_sampling
 
 Levels = NDArray[np.bool_]  # (arms, parts): which parts are at the upgraded choice

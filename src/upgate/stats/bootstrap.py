@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 
 DRAWS = 10_000
 

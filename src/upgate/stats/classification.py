@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from upgate.stats.bootstrap import DRAWS, percentiles
-from upgate.stats.paired import Floats, Interval
+from upgate.stats.estimate import Floats, Interval
 
 
 def mcnemar(arm: NDArray[np.bool_], base: NDArray[np.bool_]) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from upgate.stats.paired import Estimate, Floats
+from upgate.stats.estimate import Estimate, Floats
 from upgate.stats.power import holm
 from upgate.stats.random_effects import Outlook, RandomEffects, outlook, random_effects
 from upgate.stats.two_way import equivalence_p

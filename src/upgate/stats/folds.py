@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from upgate.stats.paired import Estimate, Floats
+from upgate.stats.estimate import Estimate, Floats
 
 
 def corrected(d: Floats, test_share: float, alpha: float = 0.05) -> Estimate:

@@ -11,7 +11,7 @@ import numpy as np
 from arch.bootstrap import MCS
 from scipy import stats
 
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 
 
 class LossTest(NamedTuple):

@@ -5,34 +5,15 @@ in, numbers out. Differences are (n,) float64; no seed is dropped. Wrong shapes 
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from upgate.stats.estimate import Estimate, Floats, Interval
+
 MANY, FLIPS = 1024, 4999  # differences above which so many sign patterns are drawn
 EXACT = 16  # differences up to which all sign patterns are enumerated; above, 2^16 are drawn
-
-
-class Estimate(NamedTuple):
-    """An effect with its two-sided interval and its p-value against no effect.
-
-    A single number has no interval: (-inf, inf), p = 1.
-    """
-
-    effect: float
-    low: float
-    high: float
-    p: float
-    n: int
-
-
-class Interval(NamedTuple):
-    effect: float
-    low: float
-    high: float
 
 
 def differences(arm: ArrayLike, base: ArrayLike) -> Floats:

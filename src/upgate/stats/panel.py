@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from upgate.stats.paired import Floats, Interval
+from upgate.stats.estimate import Floats, Interval
 from upgate.stats.two_way import Variances, cell_variance, date_lags, from_variances
 
 DRAWS = 1000

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 
 MOST = 10_000  # seeds; more are not practical
 LARGE = 30.0  # the power of larger effects is taken as that of this one

@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 
 
 class RandomEffects(NamedTuple):

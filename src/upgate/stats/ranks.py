@@ -11,7 +11,8 @@ import numpy as np
 from scipy import stats
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, differences
+from upgate.stats.estimate import Floats
+from upgate.stats.paired import differences
 from upgate.stats.power import holm
 
 

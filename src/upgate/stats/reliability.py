@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, Interval
+from upgate.stats.estimate import Floats, Interval
 
 COLLAPSE = 5.0  # robust standard deviations: six normal scores have one there in .4% of arms
 FEWEST = 5  # finite scores: of fewer nothing can be said to lie apart

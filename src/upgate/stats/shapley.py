@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upgate.errors import UserError
-from upgate.stats.paired import Estimate, Floats, paired
+from upgate.stats.estimate import Estimate, Floats
+from upgate.stats.paired import paired
 from upgate.stats.two_way import satterthwaite, t_test
 
 Order = tuple[int, ...]

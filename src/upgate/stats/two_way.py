@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 
 DATE_LAGS = 12  # of daily losses: at autocorrelation .4 fewer reject a true null too often
 

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
-from upgate.stats.paired import EXACT, MANY, Estimate, Floats, differences
+from upgate.stats.estimate import Estimate, Floats
+from upgate.stats.paired import EXACT, MANY, differences
 
 FEW = 999  # draws for thousands of runs
 MOST = 10_000  # runs of a group; more are not practical

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, paired, ranked, sign_flip
+from upgate.stats.estimate import Floats
+from upgate.stats.paired import paired, ranked, sign_flip
 from upgate.stats.power import equivalence_seeds, fewest, holm, power, seeds_needed, tost_power
 from upgate.stats.shapley import Sampling
 from upgate.stats.two_way import equivalence_p, satterthwaite, t_test, two_way

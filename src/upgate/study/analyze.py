@@ -44,7 +44,7 @@ from upgate.study.scores import (
     select_runs,
 )
 from upgate.study.text import summarize_study
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 from upgate.tasks.significance import Cell, StudyRuns
 
 Cells = Mapping[Cell, Row]  # of an arm
@@ -59,7 +59,7 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     runs = select_runs(study, finished)
     scores = seed_scores(study, runs)
     arms, aa = arm_differences(study, scores), aa_differences(study, scores)
-    beyond = get_task(study.task).significance(complete_runs(study, runs, tables, study.arms))
+    beyond = get_facts(study.task).significance(complete_runs(study, runs, tables, study.arms))
     judge = make_judge(study, runs, scores, tables)
     judged = judge.arms(arms)
     attribution, parts = attribute_parts(judge, runs, judged.get(study.primary_arm))
@@ -100,7 +100,7 @@ def make_judge(study: Study, runs: Runs, scores: Scores, tables: Tables) -> Judg
     """The judge of these scores, with what the test units say where every run has its tables."""
     controls = [study.aa] if study.aa is not None else []
     complete = complete_runs(study, runs, tables, [*study.arms, *controls])
-    return Judge(study, scores, get_task(study.task).unit_scores(complete))
+    return Judge(study, scores, get_facts(study.task).unit_scores(complete))
 
 
 def arm_differences(study: Study, scores: Scores) -> Differences:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from upgate.config.compose import compose
+from upgate.console import format_duration
 from upgate.errors import UserError
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
-from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import provenance

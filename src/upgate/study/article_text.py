@@ -12,7 +12,7 @@ from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import format_score, main_verdict
 from upgate.tasks.article import ARTICLE, BEYOND, EXCESS, HONEST
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 ROLES = {ARTICLE: "article's setting", HONEST: "honest setting"}
 
@@ -32,7 +32,7 @@ def print_claims(
 def claims_table(task: str, results: Mapping[str, StudyResult], facts: Sequence[Fact]) -> Table:
     """Scores beside the yardsticks first; then each claim, and its facts in each setting."""
     claimed = article_claim(task)
-    unit = "percent" if get_task(task).metric.scale == "log" else "points"
+    unit = "percent" if get_facts(task).metric.scale == "log" else "points"
     title = f"the article's claim; gains in {unit}, with intervals over seeds"
     table = new_table(title, "claim", *ROLES.values(), left=3)
     for column in table.columns:

@@ -7,9 +7,9 @@ from statistics import median, variance
 
 from rich.console import Console
 
-from upgate.console import print_lines
+from upgate.console import format_duration, print_lines
 from upgate.experiment.records import finished_runs
-from upgate.experiment.timing import format_duration, time_run
+from upgate.experiment.timing import time_run
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.stats.power import detectable

@@ -13,12 +13,13 @@ from statistics import fmean
 import numpy as np
 
 from upgate.errors import UserError
-from upgate.stats.paired import Floats, Interval, ratio_of_means
+from upgate.stats.estimate import Floats, Interval
+from upgate.stats.paired import ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import main_verdict
 from upgate.tasks.article import BEYOND, EXCESS, HONEST, LESS, LINEAR, ArticleClaim
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 CLAIMS = (LESS, EXCESS, LINEAR, BEYOND)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -87,7 +88,7 @@ def check_study(setting: str, result: StudyResult) -> list[Fact]:
 
 def article_claim(task: str) -> ArticleClaim:
     """What the article claims of a task. Raises UserError where it claims nothing."""
-    claim = get_task(task).article
+    claim = get_facts(task).article
     if claim is None:
         raise UserError(f"the article claims nothing of task={task}; run study=pair instead")
     return claim

@@ -19,7 +19,8 @@ from upgate.stats.attribution import (
     remainder_weights,
     share_weights,
 )
-from upgate.stats.paired import Floats, differences
+from upgate.stats.estimate import Floats
+from upgate.stats.paired import differences
 from upgate.stats.reliability import Reliability, either_collapsed, reliability
 from upgate.stats.shapley import Sampling, share_sampling
 from upgate.stats.two_way import equivalence_p, two_way

@@ -13,11 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from upgate.config.run_config import compose_config
-from upgate.console import new_table, print_lines
+from upgate.console import format_duration, new_table, print_lines
 from upgate.errors import UserError
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
-from upgate.experiment.timing import format_duration
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import provenance

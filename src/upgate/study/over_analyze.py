@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from upgate.stats.data_sets import FEWEST_SETS, Combined, Effect, Terms, as_family, combine
-from upgate.stats.paired import Estimate, Floats
+from upgate.stats.estimate import Estimate, Floats
 from upgate.stats.power import seeds_needed
 from upgate.stats.verdict import Verdict, without_word
 from upgate.store.store import Store

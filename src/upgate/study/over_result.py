@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from upgate.serialization import to_json
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 from upgate.study.load import Experiment
 from upgate.study.result import ArmVerdict, Study
 

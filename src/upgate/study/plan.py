@@ -26,7 +26,7 @@ from upgate.store.connect import redact
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
 from upgate.study.wall import equal_wall
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 from upgate.tune.find_rates import AUTO, wants_search
 from upgate.tune.rates import FoundRate
 
@@ -114,7 +114,7 @@ def make_study(
     """The study before its runs are listed: without id, keys and commands."""
     base = arms.baseline
     table, data = datasets.fetch(base)
-    metric = get_task(base.spec.task.name).metric
+    metric = get_facts(base.spec.task.name).metric
     default = default_effect(metric.scale, data.sizes.get("test", 0))
     return Study(
         id="",

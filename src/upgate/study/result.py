@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from upgate.experiment.designs import Arm
 from upgate.serialization import stored_as, to_json
 from upgate.stats.attribution import Share
+from upgate.stats.estimate import Estimate, Interval
 from upgate.stats.looks import look_level, undeclared_level
-from upgate.stats.paired import Estimate, Interval
 from upgate.stats.reliability import Reliability
 from upgate.tasks.significance import Significance
 from upgate.tune.rates import FoundRate

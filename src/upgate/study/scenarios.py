@@ -14,8 +14,9 @@ import numpy as np
 
 from upgate.experiment.designs import Arm, two_level
 from upgate.stats.attribution import attribute
+from upgate.stats.estimate import Floats
 from upgate.stats.looks import LOOKS, always_valid_p, look_level
-from upgate.stats.paired import Floats, differences
+from upgate.stats.paired import differences
 from upgate.stats.power import power, tost_power
 from upgate.stats.random_effects import random_effects
 from upgate.stats.reliability import either_collapsed, reliability

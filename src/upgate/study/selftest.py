@@ -22,11 +22,11 @@ from upgate.console import new_table
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
 from upgate.run.train import train
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 from upgate.stats.power import power
 from upgate.stats.verdict import verdict
 from upgate.study.simulation import simulate
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 TASK = "stock"  # on simulated prices, whose predictable part is known
 STUDIES, SEEDS, ALPHA = 400, 6, 0.05
@@ -154,7 +154,7 @@ def zero_control() -> Check:
 
 def check_trainings(seed: int) -> list[Check]:
     """One training on a random walk and one on an AR(1): the MSE over persistence's, 600 days."""
-    metric = get_task(TASK).metric.key
+    metric = get_facts(TASK).metric.key
     with tempfile.TemporaryDirectory() as folder:
         walk, ar = Path(folder) / "walk.csv", Path(folder) / "ar.csv"
         simulate_prices(0.0, seed).to_csv(walk, index=False)

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from upgate.console import new_table, number, print_lines
 from upgate.experiment.records import looks_line
-from upgate.stats.paired import Estimate
+from upgate.stats.estimate import Estimate
 from upgate.stats.reliability import Reliability
 from upgate.stats.shapley import draw_orders, prefixes
 from upgate.study.result import ArmVerdict, Control, Study, StudyResult
-from upgate.tasks.registry import get_task
+from upgate.tasks.names import get_facts
 
 OFFERED = 8  # orders of the parts that a study with a remainder offers to sample
 HUGE = 1e5  # numbers from here on are short in powers of ten only
@@ -27,7 +27,7 @@ VERBS = {  # verdict -> the verb of one arm, of several
 
 def metric_name(study: Study, language: str = "en") -> str:
     """The metric's label; the key of a metric that the task does not have any more."""
-    metric = get_task(study.task).metric
+    metric = get_facts(study.task).metric
     return metric.label_in(language) if metric.key == study.metric else study.metric
 
 
@@ -142,7 +142,7 @@ def over_text(study: Study, one: ArmVerdict) -> str:
     """What the interval is about."""
     if one.over == "seeds":
         return "over seeds only"
-    return f"over seeds and test {get_task(study.task).test_items}"
+    return f"over seeds and test {get_facts(study.task).test_items}"
 
 
 def list_by_verdict(verdicts: Sequence[ArmVerdict]) -> str:
@@ -307,7 +307,7 @@ def beyond_seeds(arm: str, result: StudyResult) -> str:
         for test in result.significance[arm]
         if not math.isnan(test.p)
     ]
-    units = get_task(result.study.task).test_items
+    units = get_facts(result.study.task).test_items
     return f"{arm} on other test {units}, p of {'; '.join(tests)}"
 
 

@@ -10,19 +10,9 @@ from typing import Any
 from upgate.config.values import Section
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError
+from upgate.tasks.blocks import Block
 
 FOLDS = 3
-
-
-@dataclass(frozen=True)
-class Block:
-    """A search and the test that follows it."""
-
-    name: str  # empty where there is only one
-    search: list[str]  # overrides of the split during the search
-    folds: list[int]  # of that split
-    final: list[str]  # overrides of the split for the last runs
-    tests: list[int]  # folds of that split
 
 
 @dataclass(frozen=True)

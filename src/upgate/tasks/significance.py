@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from upgate.config.values import Section
-from upgate.stats.paired import Floats, Interval
+from upgate.stats.estimate import Floats, Interval
 
 Cell = tuple[int, int]  # a run of an arm: its seed and fold
 

@@ -19,7 +19,7 @@ from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
 from upgate.store.store import Store
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
 from upgate.tune.optuna_adapter import Record
 from upgate.tune.plan import SearchPlan, count_runs, plan_search
 from upgate.tune.record import FILE, Renderer, record_result, search_folder, search_tags

@@ -18,7 +18,7 @@ from upgate.experiment.jobs import make_job
 from upgate.recipe.stopping import EarlyStopping
 from upgate.run.job import Job
 from upgate.run.result import Result
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
 from upgate.tune.result import TUNED, UNTUNED, Tunable
 from upgate.tune.search import Context
 from upgate.tune.space import override_all

@@ -24,8 +24,8 @@ from upgate.experiment.session import Session
 from upgate.run.job import Job
 from upgate.store.record import Row
 from upgate.store.store import Store
-from upgate.tasks.base import Metric
-from upgate.tasks.registry import get_task
+from upgate.tasks.facts import Metric
+from upgate.tasks.names import get_facts
 from upgate.tune.folds import cut_blocks, without_split
 from upgate.tune.options import TuneOptions
 from upgate.tune.rates import (
@@ -308,7 +308,7 @@ def to_found(question: RateQuestion, halving: Halving, seed: int) -> FoundRate:
 
 
 def metric_of(question: RateQuestion) -> Metric:
-    return get_task(question.base.spec.task.name).metric
+    return get_facts(question.base.spec.task.name).metric
 
 
 def score_of(loss: float, metric: Metric) -> float:

@@ -7,8 +7,9 @@ from upgate.data.datamodule import FoldDataModule
 from upgate.experiment.jobs import make_job
 from upgate.experiment.session import Session
 from upgate.run.job import Job
+from upgate.tasks.blocks import Block
 from upgate.tasks.registry import get_task
-from upgate.tasks.search_blocks import Block, BlockRequest
+from upgate.tasks.search_blocks import BlockRequest
 from upgate.tune.options import TuneOptions
 
 

@@ -18,7 +18,7 @@ from upgate.experiment.session import Session, repeat_commands
 from upgate.run.job import Job
 from upgate.serialization import to_dict
 from upgate.store.connect import redact
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
 from upgate.tune.folds import cut_blocks, without_split
 from upgate.tune.options import TuneOptions, read_tune_options
 from upgate.tune.result import Search, Tunable

@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Any
 
 from upgate.serialization import stored_as, to_json
-from upgate.tasks.base import Metric
-from upgate.tasks.registry import get_task
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
+from upgate.tasks.facts import Metric
+from upgate.tasks.names import get_facts
 from upgate.tune.best_of_n import Curve
 from upgate.tune.space import Dimension, Values
 from upgate.tune.trial import DIVERGED, FAILED, PRUNED, Trial
@@ -59,7 +59,7 @@ class Search:
 
     @property
     def score(self) -> Metric:
-        return get_task(self.task).metric
+        return get_facts(self.task).metric
 
     @property
     def metric(self) -> str:

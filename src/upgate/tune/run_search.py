@@ -10,10 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from upgate.experiment.records import count_looks
-from upgate.run.job import read_result
-from upgate.run.result import Result
+from upgate.run.result import Result, read_result
 from upgate.store.store import Store
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
 from upgate.tune.best_of_n import best_of_n_curve
 from upgate.tune.final import candidates, final_jobs, final_overrides, mean_step
 from upgate.tune.optuna_adapter import axis_importance

@@ -12,7 +12,7 @@ from itertools import product
 from upgate.experiment.session import Session
 from upgate.run.job import Job
 from upgate.run.result import Result
-from upgate.tasks.search_blocks import Block
+from upgate.tasks.blocks import Block
 from upgate.tune.optuna_adapter import tpe_points
 from upgate.tune.plan import trial_job
 from upgate.tune.result import Search, Tunable

@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from upgate.config.schema import format_value
-from upgate.console import new_table, number, print_lines
+from upgate.console import format_duration, new_table, number, print_lines
 from upgate.experiment.records import looks_line
-from upgate.experiment.timing import format_duration
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult, mean_metric
 from upgate.tune.trial import FAILED
 

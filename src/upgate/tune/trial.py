@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 
 from upgate.run.result import Result
 from upgate.serialization import stored_as
-from upgate.tasks.base import Metric
+from upgate.tasks.facts import Metric
 from upgate.tune.space import Values
 
 COMPLETE, PRUNED, DIVERGED, FAILED = "complete", "pruned", "diverged", "failed"

@@ -26,8 +26,8 @@ from helpers.parts import (
 )
 from upgate.config.compose import choices
 from upgate.errors import UserError
+from upgate.generators import generator
 from upgate.model.backbone import Pooling
-from upgate.seeds import generator
 from upgate.tasks.sentiment.module import SentimentModule, SentimentNet
 
 every_shape = pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])

@@ -7,8 +7,8 @@ import pytest
 
 from upgate.page.translations import Translator
 from upgate.stats.classification import mcnemar
-from upgate.tasks.sentiment import report
-from upgate.tasks.sentiment.significance import ITEMS, MCNEMAR, OLD_MCNEMAR, item_tests
+from upgate.tasks.sentiment.significance import item_tests
+from upgate.tasks.sentiment.texts import ITEMS, MCNEMAR, OLD_MCNEMAR, TEST_TEXTS, TEXTS
 
 
 def runs(accuracy: list[float], items: int, seed: int) -> np.ndarray:
@@ -30,7 +30,7 @@ def test_mcnemar_of_equals_is_one_and_not_more() -> None:
 
 
 def test_every_test_has_a_name_in_both_languages_an_older_versions_too() -> None:
-    assert {ITEMS, MCNEMAR, OLD_MCNEMAR} == set(report.TEST_TEXTS)
+    assert {ITEMS, MCNEMAR, OLD_MCNEMAR} == set(TEST_TEXTS)
     for language in ("en", "zh"):
-        w = Translator(language, report.TEXTS)
-        assert len({w(key) for key in report.TEST_TEXTS.values()}) == 3
+        w = Translator(language, TEXTS)
+        assert len({w(key) for key in TEST_TEXTS.values()}) == 3

@@ -22,7 +22,6 @@ from upgate.data.prices.windows import ENOUGH, StockTensors
 MONTH = 22  # trading days
 HAR_ENOUGH = 3 * MONTH  # training samples from which a ticker has HAR coefficients of its own
 DECAY = 0.94  # RiskMetrics' for daily data (J.P. Morgan 1996, Technical Document, 4th edition)
-REFERENCES = ("persistence", "drift", "ar1", "ridge", "har", "ewma")
 
 
 def references(panel: Panel, tensors: StockTensors) -> dict[str, Floats]:

@@ -10,11 +10,11 @@ from torch.optim import Optimizer
 
 from upgate.config.schema import Fraction, PositiveInt
 from upgate.errors import UserError
+from upgate.generators import generator
 from upgate.recipe.layerwise.blocks import Blocks, too_many
 from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import OptimizerFactory, leaf_optimizers
 from upgate.recipe.registry import register
-from upgate.seeds import generator
 from upgate.types import Layers, StateDict
 
 

@@ -1,7 +1,6 @@
 """The report's sections of a study on reviews: confusion matrices and disagreements."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,14 +8,8 @@ import pandas as pd
 from upgate.page.figure import Comparison, Figure, RunTables, gallery, note, section
 from upgate.page.html import Html, el, join
 from upgate.page.translations import Translator
-from upgate.tasks.sentiment.significance import ITEMS, MCNEMAR, OLD_MCNEMAR
+from upgate.tasks.sentiment.texts import TEXTS
 
-TEXTS = Path(__file__).with_name("translations.yaml")
-TEST_TEXTS = {
-    ITEMS: "test_items",
-    MCNEMAR: "test_mcnemar",
-    OLD_MCNEMAR: "test_mcnemar_median",
-}
 REVIEWS = 8  # of each direction
 LONGEST_REVIEW = 400  # characters
 LONGEST_CLASS = 20

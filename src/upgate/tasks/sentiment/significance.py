@@ -8,12 +8,10 @@ from statistics import median
 import numpy as np
 
 from upgate.stats.classification import item_bootstrap, mcnemar
+from upgate.tasks.sentiment.texts import ITEMS, MCNEMAR
 from upgate.tasks.significance import BeyondSeeds, Significance, StudyRuns, UnitScores
 
 LINEAR = ("linear", "nb_logistic")  # references with a column of predictions each
-ITEMS = "item bootstrap"
-MCNEMAR = "McNemar, twice the median over runs"
-OLD_MCNEMAR = "McNemar, median over runs"  # in studies that an older version wrote
 
 
 def compare_answers(runs: StudyRuns) -> BeyondSeeds:

@@ -12,48 +12,23 @@ from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
-from upgate.page.figure import Comparison
-from upgate.page.html import Html
-from upgate.page.translations import Translator
 from upgate.tasks import figures
-from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
+from upgate.tasks.base import Evaluation, Fetch, Task, check_source
+from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
-from upgate.tasks.search_blocks import Block, BlockRequest, stratified_block
-from upgate.tasks.sentiment import article, report, skip
+from upgate.tasks.search_blocks import BlockRequest, stratified_block
+from upgate.tasks.sentiment import skip
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
+from upgate.tasks.sentiment.facts import SentimentFacts
 from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
 from upgate.tasks.sentiment.metrics import evaluate_classifier
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.predict import predict_labels
-from upgate.tasks.sentiment.significance import compare_answers, item_scores
-from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 
 
 @register_task
-class Sentiment(Task):
-    name = "sentiment"
-    metric = Metric(
-        key="test/accuracy",
-        label="accuracy",
-        phrase="accuracy on the test part, higher is better",
-        higher_is_better=True,
-        scale="plain",
-        labels={"zh": "准确率"},
-    )
-    columns = (
-        Column("accuracy", "accuracy", ".4f"),
-        Column("accuracy_unseen", "unseen", ".4f"),
-        Column("macro_f1", "macro F1", ".4f"),
-        Column("mcc", "Matthews", ".4f"),
-        Column("loss", "loss", ".4f"),
-        Column("ece", "calibration", ".4f"),
-    )
-    references = ("majority", "linear", "nb_logistic")
+class Sentiment(SentimentFacts, Task):
     skips = True
-    pictures = ("confusion.png", "curves.png")
-    article = article.CLAIM
-    texts = report.TEXTS
-    test_texts = report.TEST_TEXTS
     table_type = Reviews
     predict_keys = ("text", "data.path")
 
@@ -140,15 +115,6 @@ class Sentiment(Task):
         )
         return [stratified_block(request, limit, reason, refusal)]
 
-    def unit_scores(self, runs: StudyRuns) -> UnitScores:
-        return item_scores(runs)
-
-    def significance(self, runs: StudyRuns) -> BeyondSeeds:
-        return compare_answers(runs)
-
-    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
-        return report.review_sections(comparison, w)
-
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_labels(overrides, checkpoint)
 
@@ -165,19 +131,3 @@ class Sentiment(Task):
         classes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         best = "" if table.ceiling is None else f"; best attainable accuracy {table.ceiling:.4f}"
         return f"{total:,} reviews ({classes}){best}"
-
-    def table_title(self, metrics: Mapping[str, float]) -> str:
-        title = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
-        best, leaked = metrics.get("test/ceiling/accuracy"), int(metrics.get("test/leaked", 0))
-        if best is not None:
-            title += f"; best attainable accuracy {best:.4f}"
-        if leaked:
-            title += f"; unseen: without the {leaked:,} that are in the training part too"
-        return title
-
-    def result_sentence(self, metrics: Mapping[str, float]) -> str:
-        accuracy, linear = metrics["test/accuracy"], metrics["test/linear/accuracy"]
-        correct, lead = f"The run gets {100 * accuracy:.2f}% right", 100 * (accuracy - linear)
-        if lead > 0:
-            return f"{correct} and beats the linear model by {lead:.2f} points"
-        return f"{correct} and stays {-lead:.2f} points below the linear model"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from upgate.config.values import Section
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError
-from upgate.tasks.search_blocks import FOLDS, Block, BlockRequest, split_overrides
+from upgate.tasks.blocks import Block
+from upgate.tasks.search_blocks import FOLDS, BlockRequest, split_overrides
 from upgate.tasks.stock.datamodule import StockDataModule
 
 

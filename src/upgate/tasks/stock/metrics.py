@@ -9,8 +9,8 @@ from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 from torchmetrics.functional.classification import binary_accuracy
 
-from upgate.data.prices.baselines import REFERENCES
 from upgate.data.prices.features import Floats
+from upgate.data.prices.reference_names import REFERENCES
 from upgate.data.prices.windows import ENOUGH, StockTensors, to_price, unscale
 from upgate.tasks.base import Evaluation
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,14 +11,8 @@ from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Html
 from upgate.page.svg import Line, date_ticks, epoch_days, format_number, line_figure, thin_indices
 from upgate.page.translations import Translator
-from upgate.tasks.stock.significance import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
+from upgate.tasks.stock.texts import TEXTS
 
-TEXTS = Path(__file__).with_name("translations.yaml")
-TEST_TEXTS = {
-    BOTH_WAYS: "test_both",
-    SEEDS_FIXED: "test_fixed",
-    OVER_PERSISTENCE: "test_persistence",
-}
 FORECAST_DAYS = 90  # in the picture of a forecast: more cannot be told apart on a phone
 
 

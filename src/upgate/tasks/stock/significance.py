@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from upgate.data.prices.baselines import REFERENCES
+from upgate.data.prices.reference_names import REFERENCES
+from upgate.stats.estimate import Floats, Interval
 from upgate.stats.forecast import (
     clark_west,
     clark_west_gain,
@@ -16,13 +17,12 @@ from upgate.stats.forecast import (
     diebold_mariano,
     seeds_and_dates,
 )
-from upgate.stats.paired import Floats, Interval, t_interval
+from upgate.stats.paired import t_interval
 from upgate.stats.panel import LossPanel, ratio_over_tickers
 from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
+from upgate.tasks.stock.texts import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 
-BOTH_WAYS, SEEDS_FIXED = "seeds and dates", "Diebold-Mariano, trained seeds as fixed"
-OVER_PERSISTENCE = "Clark-West, persistence"
 FEWEST_DATES = 8  # of a fold: two lags
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 

@@ -9,56 +9,26 @@ from torch import Tensor
 
 from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
-from upgate.data.prices.baselines import REFERENCES
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import check_chronological
-from upgate.page.figure import Comparison
-from upgate.page.html import Html
-from upgate.page.translations import Translator
 from upgate.tasks import figures
-from upgate.tasks.base import Column, Evaluation, Fetch, Metric, Task, check_source
+from upgate.tasks.base import Evaluation, Fetch, Task, check_source
+from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
-from upgate.tasks.search_blocks import Block, BlockRequest
-from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
-from upgate.tasks.stock import article, report
+from upgate.tasks.search_blocks import BlockRequest
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
+from upgate.tasks.stock.facts import StockFacts
 from upgate.tasks.stock.figures import draw_forecast
 from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict_prices
-from upgate.tasks.stock.significance import compare_forecasts
-from upgate.tasks.stock.units import date_scores
 
 
 @register_task
-class Stock(Task):
-    name = "stock"
-    metric = Metric(
-        key="test/mse_ratio",
-        label="MSE ratio",
-        phrase="MSE over persistence's on the test part, lower is better",
-        higher_is_better=False,
-        scale="log",
-        labels={"zh": "MSE 比"},
-    )
-    columns = (
-        Column("mse_ratio", "MSE ratio", ".4f"),
-        Column("mse", "MSE", ".3g"),
-        Column("mae", "MAE", ".3g"),
-        Column("r2_oos", "R²", ".4f"),
-        Column("direction", "direction", ".3f"),
-        Column("price_mae", "price MAE", ".4g"),
-    )
-    references = REFERENCES
-    pictures = ("forecast.png", "curves.png")
-    test_items = "dates"
+class Stock(StockFacts, Task):
     skips = True
-    article = article.CLAIM
-    texts = report.TEXTS
-    test_texts = report.TEST_TEXTS
-    tests_note = "seeds_fixed"
     table_type = Prices
     predict_keys = ("data",)
 
@@ -107,15 +77,6 @@ class Stock(Task):
     def search_blocks(self, request: BlockRequest) -> list[Block]:
         return search_blocks(request)
 
-    def unit_scores(self, runs: StudyRuns) -> UnitScores:
-        return date_scores(runs)
-
-    def significance(self, runs: StudyRuns) -> BeyondSeeds:
-        return compare_forecasts(runs)
-
-    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
-        return report.price_sections(comparison, w)
-
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_prices(overrides, checkpoint, fetch)
 
@@ -133,17 +94,3 @@ class Stock(Task):
         about = self.profile(table)
         tickers = f"{about['tickers']} ticker{'s' * (about['tickers'] > 1)}"
         return f"{tickers}, {about['rows']:,} days, {about['from']} to {about['to']}; windows"
-
-    def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
-        """In price where there is one, for that is the error people look for."""
-        hidden = "mae" if "test/price_mae" in metrics else ""
-        return [column for column in super().table_columns(metrics) if column.key != hidden]
-
-    def table_title(self, metrics: Mapping[str, float]) -> str:
-        samples = int(metrics.get("test/samples", 0))
-        return f"test part, {samples:,} samples; MSE ratio: to persistence's, below 1 beats it"
-
-    def result_sentence(self, metrics: Mapping[str, float]) -> str:
-        ratio = metrics["test/mse_ratio"]
-        verb = "beats" if ratio < 1 else "does not beat"
-        return f"The run {verb} persistence ({ratio:.4f} of its MSE)"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from upgate.stats.paired import Floats
+from upgate.stats.estimate import Floats
 from upgate.stats.two_way import date_lags
 from upgate.tasks.significance import StudyRuns, UnitScores
 

@@ -1,0 +1,74 @@
+"""The stock task without its training.
+
+What takes seconds to import, SciPy and statsmodels, waits for the study that needs it.
+"""
+
+from collections.abc import Mapping
+
+from upgate.data.prices.reference_names import REFERENCES
+from upgate.page.figure import Comparison
+from upgate.page.html import Html
+from upgate.page.translations import Translator
+from upgate.tasks.facts import Column, Metric, TaskFacts
+from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
+from upgate.tasks.stock.article import CLAIM
+from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS
+
+
+class StockFacts(TaskFacts):
+    name = "stock"
+    metric = Metric(
+        key="test/mse_ratio",
+        label="MSE ratio",
+        phrase="MSE over persistence's on the test part, lower is better",
+        higher_is_better=False,
+        scale="log",
+        labels={"zh": "MSE 比"},
+    )
+    columns = (
+        Column("mse_ratio", "MSE ratio", ".4f"),
+        Column("mse", "MSE", ".3g"),
+        Column("mae", "MAE", ".3g"),
+        Column("r2_oos", "R²", ".4f"),
+        Column("direction", "direction", ".3f"),
+        Column("price_mae", "price MAE", ".4g"),
+    )
+    references = REFERENCES
+    pictures = ("forecast.png", "curves.png")
+    test_items = "dates"
+    article = CLAIM
+    texts = TEXTS
+    test_texts = TEST_TEXTS
+    tests_note = "seeds_fixed"
+
+    def unit_scores(self, runs: StudyRuns) -> UnitScores:
+        from upgate.tasks.stock.units import date_scores
+
+        return date_scores(runs)
+
+    def significance(self, runs: StudyRuns) -> BeyondSeeds:
+        from upgate.tasks.stock.significance import compare_forecasts
+
+        return compare_forecasts(runs)
+
+    def report_sections(self, comparison: Comparison, w: Translator) -> list[Html]:
+        from upgate.tasks.stock.report import price_sections
+
+        return price_sections(comparison, w)
+
+    def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
+        """In price where there is one, for that is the error people look for."""
+        hidden = "mae" if "test/price_mae" in metrics else ""
+        return [column for column in super().table_columns(metrics) if column.key != hidden]
+
+    def table_title(self, metrics: Mapping[str, float]) -> str:
+        samples = int(metrics.get("test/samples", 0))
+        return f"test part, {samples:,} samples; MSE ratio: to persistence's, below 1 beats it"
+
+    def result_sentence(self, metrics: Mapping[str, float]) -> str:
+        ratio = metrics["test/mse_ratio"]
+        verb = "beats" if ratio < 1 else "does not beat"
+        return f"The run {verb} persistence ({ratio:.4f} of its MSE)"
+
+
+FACTS = StockFacts()
