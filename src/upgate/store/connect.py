@@ -8,10 +8,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from upgate.errors import UserError
+from upgate.store.mlflow_tracking import MlflowTracking
+from upgate.store.sqlite_tracking import SqliteTracking
+from upgate.store.tracking import Tracking
 
 # Defaults, where the user set nothing. A call to a dead server then takes at most
 # (retries + 1) * timeout seconds, not 247.
@@ -36,23 +40,24 @@ LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
-def connect(uri: str, artifacts: Path) -> Any:
-    """An MlflowClient on a store with the current schema that answers. Raises UserError."""
+def connect(uri: str, artifacts: Path) -> Tracking:
+    """The tracking of a store with the current schema that answers. Raises UserError."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every retry
     if uri.startswith(("http://", "https://")):
-        return connect_server(uri)
+        return MlflowTracking(connect_server(uri))
     if uri.startswith("sqlite:"):
         return connect_sqlite(sqlite_path(uri), artifacts)
     if uri.startswith(("postgresql:", "postgresql+")):
-        return connect_postgres(uri, artifacts)
+        return MlflowTracking(connect_postgres(uri, artifacts))
     if "://" not in uri or uri.startswith("file:"):
         raise UserError(
             f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to "
             "sqlite:///<file>, to a server's http://..., or unset it"
         )
-    return connect_other(uri)  # another database, prepared by its owner with `mlflow db upgrade`
+    # another database, prepared by its owner with `mlflow db upgrade`
+    return MlflowTracking(connect_other(uri))
 
 
 def connect_other(uri: str) -> Any:
@@ -134,15 +139,16 @@ def connect_server(uri: str) -> Any:
     return client
 
 
-def connect_sqlite(path: Path, artifacts: Path) -> Any:
+def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
     """Create or upgrade the tables once per MLflow version, under a lock.
 
     MLflow takes no lock, and eight concurrent processes break the file for good. A file beside the
-    database names the version for which this was done.
+    database names the version for which this was done. Tables of the kept revision are read and
+    written without MLflow.
     """
     from filelock import FileLock
-    from mlflow import __version__ as version
 
+    version = installed("mlflow")
     path.parent.mkdir(parents=True, exist_ok=True)
     made_by = path.with_name(f"{path.name}.made-by")
     with FileLock(f"{path}.lock"):
@@ -153,7 +159,17 @@ def connect_sqlite(path: Path, artifacts: Path) -> Any:
         if not made_by.exists() or made_by.read_text() != version:
             upgrade_sqlite(path)
             made_by.write_text(version)
-    return make_client(f"sqlite:///{path}")
+    uri = f"sqlite:///{path}"
+    if revision(path) == kept_revision():
+        return SqliteTracking(path, lambda: MlflowTracking(make_client(uri)))
+    return MlflowTracking(make_client(uri))
+
+
+def kept_revision() -> str:
+    """The revision of the tables that are kept."""
+    found = re.search(r"""INTO "alembic_version" VALUES\('(\w+)'\)""", TABLES.read_text("utf-8"))
+    assert found is not None
+    return found[1]
 
 
 def make_sqlite(path: Path, artifacts: Path) -> None:
@@ -161,12 +177,10 @@ def make_sqlite(path: Path, artifacts: Path) -> None:
 
     The tables of the version for which they are kept are copied: to migrate takes two CPU seconds.
     """
-    from mlflow import __version__ as version
-
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     tables = TABLES.read_text(encoding="utf-8")
-    if tables.startswith(f"-- MLflow {version},"):
+    if tables.startswith(f"-- MLflow {installed('mlflow')},"):
         copy_tables(new, tables, artifacts)
     else:
         migrate(new, artifacts)

@@ -9,20 +9,16 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 from upgate.store.connect import first_line
+from upgate.store.tracking import POINTS, Dataset, Point, Tracking
 from upgate.store.write_ahead_log import Op, WriteAheadLog
 
-POINTS, PAIRS = 1000, 100  # metrics, and params or tags, in one log_batch: MLflow's limits
 TAG, DIGEST, DATASET_NAME = 8000, 36, 500  # characters, MLflow's limits
 TRIES, RACE = 5, re.compile("IntegrityError|UniqueViolation|database is locked")
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +29,9 @@ class LogFlusher:
     Lines that MLflow refuses for good are kept in `<root>/refused.jsonl`, with a warning.
     """
 
-    def __init__(self, client: Any, store: str, root: Path) -> None:
+    def __init__(self, tracking: Tracking, store: str, root: Path) -> None:
         """`store`: its URI without a password, for messages."""
-        self.client, self.store, self.root = client, store, root
+        self.tracking, self.store, self.root = tracking, store, root
         self._unreachable = False
 
     def flush(self, log: WriteAheadLog) -> bool:
@@ -91,7 +87,7 @@ class LogFlusher:
                 raise FileNotFoundError(f"nothing is known of {ops[0]['op']}")
             if ops[0]["op"] == "artifact":
                 self._check_inside(Path(ops[0]["path"]))
-            send(self.client, run_id, ops)
+            send(self.tracking, run_id, ops)
         except Exception as error:  # the boundary to a service: training must go on
             if not is_refusal(error):
                 self._warn_unreachable(error)
@@ -144,20 +140,14 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) or code in REFUSALS or status in (400, 404, 413)
 
 
-def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    left = iter(items)
-    while block := list(islice(left, size)):
-        yield block
-
-
-def send(client: Any, run_id: str, ops: list[Op]) -> None:
+def send(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
     """Send one batch; try again where two processes create the same thing, such as a dataset.
 
     MLflow fails the slower one, which finds it at the next try.
     """
     for tries_left in range(TRIES, 0, -1):
         try:
-            SEND[ops[0]["op"]](client, run_id, ops)
+            SEND[ops[0]["op"]](tracking, run_id, ops)
             return
         except Exception as error:
             if tries_left == 1 or not RACE.search(str(error)):
@@ -165,35 +155,25 @@ def send(client: Any, run_id: str, ops: list[Op]) -> None:
         time.sleep(0.1)
 
 
-def send_metrics(client: Any, run_id: str, ops: list[Op]) -> None:
-    from mlflow.entities import Metric
-
-    points = (
-        Metric(name, value, op["t"], op["s"]) for op in ops for name, value in op["m"].items()
-    )
-    for block in chunked(points, POINTS):  # one line may hold more than a call takes
-        client.log_batch(run_id, metrics=block)
+def send_metrics(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
+    points = [Point(name, value, op["t"], op["s"]) for op in ops for name, value in op["m"].items()]
+    tracking.log_points(run_id, points)
 
 
-def send_tags(client: Any, run_id: str, ops: list[Op]) -> None:
-    from mlflow.entities import RunTag
-
-    for block in chunked(ops[0]["tags"].items(), PAIRS):
-        client.log_batch(run_id, tags=[RunTag(name, value[:TAG]) for name, value in block])
+def send_tags(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
+    tags = {name: value[:TAG] for name, value in ops[0]["tags"].items()}
+    tracking.set_tags(run_id, tags)
 
 
-def send_artifact(client: Any, run_id: str, ops: list[Op]) -> None:
-    path, folder = ops[0]["path"], ops[0]["folder"] or None
-    (client.log_artifacts if Path(path).is_dir() else client.log_artifact)(run_id, path, folder)
+def send_artifact(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
+    tracking.log_artifact(run_id, Path(ops[0]["path"]), ops[0]["folder"])
 
 
-def send_text(client: Any, run_id: str, ops: list[Op]) -> None:
-    client.log_text(run_id, ops[0]["text"], ops[0]["name"])
+def send_text(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
+    tracking.log_text(run_id, ops[0]["text"], ops[0]["name"])
 
 
-def send_dataset(client: Any, run_id: str, ops: list[Op]) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
+def send_dataset(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
     op = ops[0]
     kind, key = ("http", "url") if op["source"].startswith("http") else ("local", "uri")
     dataset = Dataset(
@@ -202,14 +182,13 @@ def send_dataset(client: Any, run_id: str, ops: list[Op]) -> None:
         source_type=kind,
         source=json.dumps({key: op["source"]}),
         profile=json.dumps(op["profile"]),
+        context=op["context"],
     )
-    client.log_inputs(
-        run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", op["context"])])]
-    )
+    tracking.log_dataset(run_id, dataset)
 
 
-def send_status(client: Any, run_id: str, ops: list[Op]) -> None:
-    client.set_terminated(run_id, ops[0]["status"], ops[0]["t"])
+def send_status(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
+    tracking.set_status(run_id, ops[0]["status"], ops[0]["t"])
 
 
 SEND = {

@@ -3,11 +3,13 @@
 import math
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 PARENT = "mlflow.parentRunId"
+Conditions = Mapping[str, str | None]  # of `build_filter`
 # What names a file or folder of the store: nothing that could lead out of it.
 KEY = re.compile(r"[0-9a-f]{64}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -38,20 +40,37 @@ class Row:
 
 def to_row(run: Any) -> Row:
     """A row from an `mlflow.entities.Run`."""
-    info, tags = run.info, run.data.tags
-    start = datetime.fromtimestamp(info.start_time / 1000, UTC)
-    has_ended = info.status != "RUNNING" and info.end_time
-    end = datetime.fromtimestamp(info.end_time / 1000, UTC) if has_ended else datetime.now(UTC)
+    info, data = run.info, run.data
+    times = info.start_time, info.end_time
+    return make_row(
+        info.run_id, info.run_name, info.status, *times, data.params, data.metrics, data.tags
+    )
+
+
+def make_row(
+    run_id: str,
+    name: str,
+    status: str,
+    start_time: int,
+    end_time: int | None,
+    params: Mapping[str, str],
+    metrics: Mapping[str, float | None],
+    tags: Mapping[str, str],
+) -> Row:
+    """A row of what MLflow has; times in milliseconds, None for a metric that is not a number."""
+    start = datetime.fromtimestamp(start_time / 1000, UTC)
+    running = status == "RUNNING" or not end_time
+    end = datetime.now(UTC) if running else datetime.fromtimestamp((end_time or 0) / 1000, UTC)
     return Row(
-        run_id=info.run_id,
+        run_id=run_id,
         key=tags.get("upgate.key", ""),
-        name=info.run_name,
+        name=name,
         task=tags.get("upgate.task", ""),
-        status=info.status,
+        status=status,
         start=start,
         seconds=(end - start).total_seconds(),
-        params=dict(run.data.params),
-        metrics={name: restore_infinity(value) for name, value in run.data.metrics.items()},
+        params=dict(params),
+        metrics={name: restore_infinity(value) for name, value in metrics.items()},
         tags={name: value for name, value in tags.items() if not name.startswith("mlflow.")},
         parent=tags.get(PARENT),
         is_parent=tags.get("upgate.kind") == "parent",
@@ -64,8 +83,10 @@ def is_safe(row: Row) -> bool:
     return bool(KEY.fullmatch(row.key)) and all(not one or ID.fullmatch(one) for one in ids)
 
 
-def restore_infinity(value: float) -> float:
-    """MLflow keeps an infinity as the largest float."""
+def restore_infinity(value: float | None) -> float:
+    """MLflow keeps an infinity as the largest float, and its database a NaN as None here."""
+    if value is None:
+        return math.nan
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 

@@ -10,26 +10,18 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
-from upgate.store.connect import connect, redact
-from upgate.store.flusher import (
-    PAIRS,
-    TAG,
-    LogFlusher,
-    chunked,
-    has_ended,
-    send_metrics,
-    send_status,
-    send_tags,
-)
-from upgate.store.record import KEY, PARENT, Row, build_filter, is_safe, to_row
+from upgate.store.connect import connect, make_client, redact
+from upgate.store.flusher import TAG, LogFlusher, has_ended
+from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
 from upgate.store.run import Run, clean, now, to_float
+from upgate.store.tracking import Experiment, Point, Tracking
 from upgate.store.ui import server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
@@ -40,8 +32,6 @@ T = TypeVar("T")
 ParamValue = str | float | int | bool | None
 
 PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
-PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
-NEWEST = ["attributes.start_time DESC"]
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
 # seconds without a sign of life after which another machine's run counts as dead; a living one
 # gives a sign every 2 to 42 seconds
@@ -49,7 +39,10 @@ SILENCE = 60.0
 
 
 class Store:
-    """Cheap to make; `prepare`, or the first call that needs MLflow, imports and opens it."""
+    """Cheap to make; `prepare`, or the first call that needs the runs, opens it.
+
+    MLflow is imported where it is a server or a database of its own, not for a file.
+    """
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
         self.root = root.resolve()
@@ -59,17 +52,23 @@ class Store:
         digest = hashlib.sha256(redact(self.uri).encode()).hexdigest()
         self.open = self.root / "open" / digest[:8]
         self.host = socket.gethostname()
-        self._client: Any = None
+        self._tracking: Tracking | None = None
         self._experiments: dict[str, str] = {}
         self._foreign: set[str] = set()  # runs that were named as left out
 
     @property
-    def client(self) -> Any:
-        """The MlflowClient, for what this class does not offer."""
-        if self._client is None:
+    def tracking(self) -> Tracking:
+        """Where the runs are kept; opened at the first use. Raises UserError."""
+        if self._tracking is None:
             self.root.mkdir(parents=True, exist_ok=True)
-            self._client = connect(self.uri, self.root / "artifacts")
-        return self._client
+            self._tracking = connect(self.uri, self.root / "artifacts")
+        return self._tracking
+
+    @property
+    def client(self) -> Any:
+        """An MlflowClient, for what this class does not offer."""
+        _ = self.tracking
+        return make_client(self.uri)
 
     def prepare(self) -> None:
         """Open the store, and deliver what killed runs left.
@@ -81,15 +80,15 @@ class Store:
     def experiment(self, task: str) -> str:
         """MLflow's id of the task's experiment, created where it is missing; processes may race."""
         if task not in self._experiments:
-            experiment = self._call(self.client.get_experiment_by_name, task)
+            experiment = self._call(self.tracking.experiment, task)
             experiment = experiment or self._create_experiment(task)
-            if experiment.lifecycle_stage != "active":
+            if not experiment.is_active:
                 raise UserError(
                     f"the MLflow experiment '{task}' was deleted: take it back with `mlflow "
-                    f"experiments restore --experiment-id {experiment.experiment_id}`, or remove "
+                    f"experiments restore --experiment-id {experiment.id}`, or remove "
                     "it for good with `mlflow gc`"
                 )
-            self._experiments[task] = experiment.experiment_id
+            self._experiments[task] = experiment.id
         return self._experiments[task]
 
     def parent(self, task: str, name: str, key: str, tags: dict[str, str]) -> Run:
@@ -122,8 +121,8 @@ class Store:
         """FINISHED runs by key, the newest of each."""
         wanted = set(keys)
         searched = wanted if len(wanted) <= FEW else [None]
-        filters = [build_filter(status="FINISHED", kind="run", key=key) for key in searched]
-        return {row.key: row for row in reversed(self._rows(filters)) if row.key in wanted}
+        searches = [{"status": "FINISHED", "kind": "run", "key": key} for key in searched]
+        return {row.key: row for row in reversed(self._rows(*searches)) if row.key in wanted}
 
     def rows(
         self,
@@ -133,12 +132,16 @@ class Store:
         parent: str | None = None,
     ) -> list[Row]:
         """This package's runs, newest first; `parent` is the id of a parent run."""
-        return self._rows([build_filter(task=task, recipe=recipe, status=status, parent=parent)])
+        return self._rows({"task": task, "recipe": recipe, "status": status, "parent": parent})
 
     def annotate(self, run_id: str, metrics: dict[str, float]) -> None:
         """Add single numbers to a run that has ended."""
-        points = {clean(name): to_float(value) for name, value in metrics.items()}
-        self._call(send_metrics, self.client, run_id, [{"m": points, "s": 0, "t": now()}])
+        points = [Point(clean(name), to_float(one), now(), 0) for name, one in metrics.items()]
+        self._call(self.tracking.log_points, run_id, points)
+
+    def attach(self, run_id: str, path: Path) -> None:
+        """Add a file to the artifacts of a run that has ended."""
+        self._call(self.tracking.log_artifact, run_id, path, "")
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """Download an artifact of a run into a folder of this machine.
@@ -146,12 +149,12 @@ class Store:
         Raises UserError where the run has none of that name.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        if name not in [entry.path for entry in self._call(self.client.list_artifacts, run_id)]:
+        if name not in self._call(self.tracking.artifacts, run_id):
             raise UserError(
                 f"run {run_id} kept no {name}; choose another run with run=..., "
                 "upgate runs lists them"
             )
-        return Path(self._call(self.client.download_artifacts, run_id, name, str(folder)))
+        return self._call(self.tracking.download, run_id, name, folder)
 
     def reconcile(self) -> list[str]:
         """Deliver what killed runs left; set KILLED what is RUNNING here without a living owner.
@@ -159,8 +162,7 @@ class Store:
         Returns the ids of the runs that it set KILLED.
         """
         killed = self._recover_all()
-        running = build_filter(status="RUNNING", host=self.host, root=str(self.root))
-        for row in self._rows([running]):
+        for row in self._rows({"status": "RUNNING", "host": self.host, "root": str(self.root)}):
             log_removed = not self.log_path(row.key).exists()  # by hand
             if log_removed and not is_alive(int(row.tags["upgate.pid"])):
                 self._end(row.run_id, "KILLED")
@@ -179,10 +181,10 @@ class Store:
                 self._flusher().recover(log, status)
                 log.remove()
             time.sleep(0.05)
-        row = next(iter(self._rows([build_filter(key=key, kind="run")])), None)
+        row = next(iter(self._rows({"key": key, "kind": "run"})), None)
         if row is None or row.status == "FINISHED":
             return row
-        self._call(self.client.log_text, row.run_id, reason, "traceback.txt")
+        self._call(self.tracking.log_text, row.run_id, reason, "traceback.txt")
         if row.status != status:
             self._end(row.run_id, status)
         return row
@@ -231,40 +233,42 @@ class Store:
                 )
             tags = tags | {"upgate.key": key, "upgate.task": task} | self._owner()
             earlier = self._unfinished(key, tags["upgate.kind"]) if resume else None
-            run = earlier or self._create_run(experiment, name, tags)
-            log.begin({"run": run.info.run_id, "name": name, **self._owner()})
-            if earlier:
-                self._call(send_tags, self.client, run.info.run_id, [{"tags": tags}])
-                self._call(self.client.update_run, run.info.run_id, "RUNNING")
-            self._log_params(run, params)
+            short = {name: value[:TAG] for name, value in tags.items()}
+            run_id = earlier.run_id if earlier else self._create_run(experiment, name, short)
+            log.begin({"run": run_id, "name": name, **self._owner()})
+            last_steps = self._go_on(earlier, short) if earlier else {}
+            self._log_params(run_id, params, earlier.params if earlier else {})
             undo.pop_all()
-        last_steps = {metric.key: metric.step for metric in run.data.to_proto().metrics}
-        return Run(run.info.run_id, key, log, flusher, last_steps)
+        return Run(run_id, key, log, flusher, last_steps)
 
-    def _create_run(self, experiment: str, name: str, tags: dict[str, str]) -> Any:
-        short = {name: value[:TAG] for name, value in tags.items()}
-        return self._call(self.client.create_run, experiment, run_name=name[:NAME], tags=short)
+    def _create_run(self, experiment: str, name: str, tags: dict[str, str]) -> str:
+        return self._call(self.tracking.create_run, experiment, name[:NAME], tags)
 
-    def _unfinished(self, key: str, kind: str) -> Any:
+    def _go_on(self, earlier: Row, tags: dict[str, str]) -> dict[str, int]:
+        """Take an unfinished run over; the last step of each of its curves."""
+        self._call(self.tracking.set_tags, earlier.run_id, tags)
+        self._call(self.tracking.set_status, earlier.run_id, "RUNNING", None)
+        return self._call(self.tracking.last_steps, earlier.run_id)
+
+    def _unfinished(self, key: str, kind: str) -> Row | None:
         """The newest run of a key to go on in; a parent may go on even when it is FINISHED.
 
         Never a run that another machine is training.
         """
-        for run in self._search([build_filter(key=key, kind=kind)]):
-            status, host = run.info.status, run.data.tags.get("upgate.host")
-            trained_elsewhere = status == "RUNNING" and host != self.host
-            if kind == "parent" or not (status == "FINISHED" or trained_elsewhere):
-                return run
+        for row in self._call(self.tracking.rows, {"key": key, "kind": kind}):
+            trained_elsewhere = row.status == "RUNNING" and row.tags.get("upgate.host") != self.host
+            if kind == "parent" or not (row.status == "FINISHED" or trained_elsewhere):
+                return row
         return None
 
-    def _log_params(self, run: Any, params: Mapping[str, ParamValue]) -> None:
+    def _log_params(
+        self, run_id: str, params: Mapping[str, ParamValue], known: Mapping[str, str]
+    ) -> None:
         """Log the params that the run does not have: MLflow refuses to change one."""
-        from mlflow.entities import Param
-
         texts = {clean(name): str(value)[:PARAM] for name, value in params.items()}
-        missing = [Param(name, text) for name, text in texts.items() if name not in run.data.params]
-        for block in chunked(missing, PAIRS):
-            self._call(self.client.log_batch, run.info.run_id, params=block)
+        missing = {name: text for name, text in texts.items() if name not in known}
+        if missing:
+            self._call(self.tracking.log_params, run_id, missing)
 
     def _owner(self) -> dict[str, str]:
         return {
@@ -274,10 +278,10 @@ class Store:
         }
 
     def _flusher(self) -> LogFlusher:
-        return LogFlusher(self.client, redact(self.uri), self.root)
+        return LogFlusher(self.tracking, redact(self.uri), self.root)
 
     def _end(self, run_id: str, status: str) -> None:
-        self._call(send_status, self.client, run_id, [{"status": status, "t": now()}])
+        self._call(self.tracking.set_status, run_id, status, now())
 
     def _claim(self, name: str, key: str) -> WriteAheadLog:
         """Lock the key's write-ahead log.
@@ -325,21 +329,23 @@ class Store:
                 log.release()
         return killed
 
-    def _create_experiment(self, task: str) -> Any:
+    def _create_experiment(self, task: str) -> Experiment:
         """Create an experiment, unless another process is faster."""
-        from mlflow.exceptions import MlflowException
-
         artifacts = None if self.uri.startswith("http") else str(self.root / "artifacts")
-        try:
-            self.client.create_experiment(task, artifacts)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        return self._call(self.client.get_experiment_by_name, task)
+        self.tracking.create_experiment(task, artifacts)
+        experiment = self._call(self.tracking.experiment, task)
+        assert experiment is not None
+        return experiment
 
-    def _rows(self, filters: Iterable[str]) -> list[Row]:
-        """Without runs whose tags could name a file outside the store; those are named once."""
-        rows = [to_row(run) for run in self._search(filters)]
+    def _rows(self, *searches: Conditions) -> list[Row]:
+        """The runs that meet the conditions of a search, those of the first search first.
+
+        Without runs whose tags could name a file outside the store; those are named once.
+        """
+        rows: list[Row] = []
+        for conditions in searches:
+            with gc_paused():
+                rows += self._call(self.tracking.rows, conditions)
         foreign = {row.run_id for row in rows if not is_safe(row)}
         if new := foreign - self._foreign:
             logger.warning(
@@ -350,24 +356,6 @@ class Store:
             )
             self._foreign |= new
         return [row for row in rows if row.run_id not in foreign]
-
-    def _search(self, filters: Iterable[str]) -> Iterator[Any]:
-        """MLflow's runs that pass a filter, newest first, then those that pass the next one."""
-        experiments = [one.experiment_id for one in self._call(self.client.search_experiments)]
-        for text in filters:
-            token = None
-            while token != "":
-                with gc_paused():
-                    page = self._call(
-                        self.client.search_runs,
-                        experiments,
-                        text,
-                        max_results=PAGE,
-                        order_by=NEWEST,
-                        page_token=token,
-                    )
-                yield from page
-                token = page.token or ""
 
     def _call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return call_mlflow(self.uri, function, *args, **kwargs)
