@@ -86,8 +86,10 @@ def evaluate_kept(
     metrics: dict[str, float] = {}
     tables: dict[str, pd.DataFrame] = {}
     finish: dict[str, Any] = {}
+    trainer = prediction_trainer(options, spec)
     for part, prefix in PARTS.items():
-        output = predict_part(module, data, part, options, spec)
+        outputs: Any = trainer.predict(module, data.part(part))
+        output = torch.cat(outputs)  # the network's, (n, ...)
         if part == "validation":
             finish = task.finish(spec.to_dict(), data, output)
             add_to_checkpoint(kept, finish)
@@ -173,13 +175,8 @@ def make_trainer(
     return pl.Trainer(**arguments, callbacks=callbacks)
 
 
-def predict_part(
-    module: RecipeModule, data: FoldDataModule, part: str, options: Knobs, spec: RunSpec
-) -> Tensor:
-    """The network's outputs for a part, (n, ...).
-
-    By a Trainer without the limits that a user may have set on the training one.
-    """
+def prediction_trainer(options: Knobs, spec: RunSpec) -> pl.Trainer:
+    """A Trainer without the limits that a user may have set on the training one."""
     devices = 1 if spec.budget.shared else options.get("devices", "auto")
     arguments: Any = {
         "accelerator": options.get("accelerator", spec.budget.accelerator),
@@ -190,8 +187,7 @@ def predict_part(
         "enable_model_summary": False,
         "precision": spec.precision,
     }
-    outputs: Any = pl.Trainer(**arguments).predict(module, data.part(part))
-    return torch.cat(outputs)
+    return pl.Trainer(**arguments)
 
 
 def restore(module: RecipeModule, path: Path) -> None:

@@ -92,12 +92,11 @@ def attribute(
         return paired(contrast @ values, alpha)
 
     def share(i: int) -> Share:
-        add, leave = single_weights(levels, i), single_weights(levels, i, left_out=True)
-        both = None if add is None or leave is None else (leave - add) / 4
         own = estimate(weights[i])
         if errors:
             own = sampled_estimate(weights[i] @ values, errors[i], alpha)
-        return Share(own, *(None if one is None else estimate(one) for one in (add, leave, both)))
+        singles = (None if row is None else estimate(row) for row in single_weights(levels, i))
+        return Share(own, *singles)
 
     return Attribution(
         full=estimate(full),
@@ -199,16 +198,18 @@ def full_weights(levels: Levels) -> Floats:
     return levels.all(axis=1).astype(float) - (~levels.any(axis=1)).astype(float)
 
 
-def single_weights(levels: Levels, i: int, left_out: bool = False) -> Floats | None:
-    """Part i added alone to the traditional recipe, or its gain within the upgraded one.
+def single_weights(levels: Levels, i: int) -> tuple[Floats | None, Floats | None, Floats | None]:
+    """Part i added alone to the traditional recipe; its gain within the upgraded one; a quarter of
+    the second minus the first, their interaction.
 
     None where an arm is missing.
     """
     only = np.arange(levels.shape[1]) == i
-    arm = (levels == (~only if left_out else only)).all(axis=1).astype(float)
-    if not arm.any():
-        return None
-    return np.asarray(levels.all(axis=1) - arm if left_out else arm - (~levels.any(axis=1)))
+    added, left = ((levels == row).all(axis=1).astype(float) for row in (only, ~only))
+    add = added - ~levels.any(axis=1) if added.any() else None
+    leave = levels.all(axis=1) - left if left.any() else None
+    both = None if add is None or leave is None else (leave - add) / 4
+    return add, leave, both
 
 
 def main_weights(levels: Levels) -> Floats:
@@ -219,7 +220,7 @@ def main_weights(levels: Levels) -> Floats:
     """
     rows = []
     for i, column in enumerate(levels.T):
-        add, leave = single_weights(levels, i), single_weights(levels, i, left_out=True)
+        add, leave, _ = single_weights(levels, i)
         if add is None or leave is None:
             rows.append(column / column.sum() - ~column / (~column).sum())
         else:

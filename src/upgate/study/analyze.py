@@ -64,7 +64,6 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     judged = judge.arms(arms)
     attribution, parts = attribute_parts(judge, runs, judged.get(study.primary_arm))
     references = reference_metrics(study, runs)
-    trained = {name: cells for name, cells in runs.items() if cells}
     result = StudyResult(
         study=study,
         sentence="",
@@ -86,8 +85,8 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         ticker_interval=beyond.ticker_interval,
         dates=beyond.dates,
         losses=beyond.losses,
-        engagement={name: mean_engagement(cells.values()) for name, cells in trained.items()},
-        cost=mean_costs(trained, runs.get(study.baseline, {})),
+        engagement={name: mean_engagement(cells.values()) for name, cells in runs.items() if cells},
+        cost=mean_costs(runs, runs.get(study.baseline, {})),
         diverged={name: count_diverged(cells) for name, cells in runs.items()},
         missing={name: missing_cells(study, runs, name) for name in study.keys},
         looks=count_looks(finished, study.data, study.frozen["split"]),
@@ -257,9 +256,9 @@ def mean_engagement(rows: Iterable[Row]) -> dict[str, float]:
     return {name: fmean(values[name]) for name in sorted(values)}
 
 
-def mean_costs(trained: Runs, base: Cells) -> dict[str, Cost]:
-    """By arm."""
-    return {name: mean_cost(cells, base) for name, cells in trained.items()}
+def mean_costs(runs: Runs, base: Cells) -> dict[str, Cost]:
+    """By arm that has runs."""
+    return {name: mean_cost(cells, base) for name, cells in runs.items() if cells}
 
 
 def mean_cost(own: Cells, base: Cells) -> Cost:

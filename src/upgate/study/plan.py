@@ -112,13 +112,11 @@ def make_study(
     datasets: Datasets,
 ) -> Study:
     """The study before its runs are listed: without id, keys and commands."""
-    base = arms.baseline
-    table, data = datasets.fetch(base)
-    metric = get_facts(base.spec.task.name).metric
-    default = default_effect(metric.scale, data.sizes.get("test", 0))
+    table, data = datasets.fetch(arms.baseline)
+    metric = get_facts(arms.baseline.spec.task.name).metric
     return Study(
         id="",
-        task=base.spec.task.name,
+        task=arms.baseline.spec.task.name,
         design=options.design,
         overrides=overrides,
         arms=arms.arms,
@@ -132,13 +130,13 @@ def make_study(
         metric=metric.key,
         higher_is_better=metric.higher_is_better,
         scale=metric.scale,
-        smallest_effect=options.smallest_effect or default,
+        smallest_effect=options.smallest_effect or default_effect(metric.scale, data.sizes),
         alpha=options.alpha,
         looks=list_looks(options.looks, len(seeds)),
         primary=check_primary(options.primary, arms.arms),
-        data=base.spec.data,
+        data=arms.baseline.spec.data,
         source=table.source,
-        frozen=freeze_study(base, arms.wall),
+        frozen=freeze_study(arms.baseline, arms.wall),
         commands=[],
         wall=arms.wall,
         rates=arms.rates,
@@ -307,9 +305,9 @@ def list_folds(options: StudyOptions, base: Job) -> list[int]:
     return list_numbers(folds, "folds")
 
 
-def default_effect(scale: str, test_items: int) -> float:
+def default_effect(scale: str, sizes: Mapping[str, int]) -> float:
     """The smallest effect of interest: 1% of a ratio; .3 points on a large test part, else 1."""
-    return 0.003 if scale == PLAIN and test_items >= LARGE_TEST else 0.01
+    return 0.003 if scale == PLAIN and sizes.get("test", 0) >= LARGE_TEST else 0.01
 
 
 def freeze_study(base: Job, wall: Wall | None) -> dict[str, Any]:

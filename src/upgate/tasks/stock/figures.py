@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE
+from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure
 
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
 
@@ -21,7 +21,7 @@ def draw_forecast(forecasts: pd.DataFrame, target: str, name: str) -> Figure:
     shown = min(MAX_SAMPLES, len(samples))
     in_price = "price_truth" in samples
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 6), layout="constrained")
+        figure = new_figure(9, 6)
         top, bottom = figure.subplots(2, 1, height_ratios=[3, 2])
         _series(top, samples.tail(shown), "price_" if in_price else "")
         title = f"{ticker}: {target}, the last {shown} of {len(samples)} test days"
