@@ -1,0 +1,59 @@
+"""Parts are put into a composition in place of Hydra's own: they come to the same."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from upgate.config import choices as module
+from upgate.config.choices import PARTS, REGULARIZATION, choices, compose_choices, conf_dir
+
+MOST = max(len(choices(group)) for group in PARTS)
+
+
+@pytest.fixture
+def forget() -> Iterator[None]:
+    """Nothing is cached of another `conf/`."""
+    cached = (compose_choices, module._compose, module._read_yaml)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+def compose_by_hydra(picks: dict[str, str]) -> Any:
+    words = [
+        f"{group}=[{name}]" if group == REGULARIZATION else f"{group}={name}"
+        for group, name in picks.items()
+    ]
+    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return OmegaConf.to_container(hydra.compose("config", words), resolve=False)
+
+
+@pytest.mark.parametrize("i", range(MOST))
+def test_a_part_is_put_in_as_hydra_would_compose_it(i: int) -> None:
+    """Every choice is in one of these."""
+    picks = {"task": ("stock", "sentiment")[i % 2], "recipe": "traditional"}
+    picks |= {group: choices(group)[i % len(choices(group))] for group in PARTS}
+    found, _ = compose_choices(tuple((group, (name,)) for group, name in picks.items()), None)
+    expected = compose_by_hydra(picks)
+    assert found == expected and list(found) == list(expected)
+    assert all(list(found[group]) == list(expected[group]) for group in PARTS)
+
+
+def test_what_a_recipe_adds_to_a_part_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: None
+) -> None:
+    own = shutil.copytree(conf_dir(), tmp_path / "conf")
+    recipe = own / "recipe" / "traditional.yaml"
+    recipe.write_text(recipe.read_text(encoding="utf-8") + "\nclip: {max_norm: 7}\n", "utf-8")
+    monkeypatch.setattr(module, "conf_dir", lambda: own)
+    picks = (("recipe", ("traditional",)), ("clip", ("norm",)))
+    assert compose_choices(picks, None)[0]["clip"] == {"name": "norm", "max_norm": 7} | {
+        "search": compose_by_hydra({"clip": "norm"})["clip"]["search"]
+    }
