@@ -33,7 +33,10 @@ def statuses(root: Path) -> dict[str, str]:
     return {row.name: row.status for row in Store(root).rows() if not row.is_parent}
 
 
-@pytest.mark.parametrize("words", [[], ["task=sentiment"]], ids=["stock", "sentiment"])
+REVIEWS = pytest.param(["task=sentiment"], marks=pytest.mark.long, id="sentiment")
+
+
+@pytest.mark.parametrize("words", [pytest.param([], id="stock"), REVIEWS])
 def test_the_same_numbers_as_inline(words: list[str], tmp_path: Path) -> None:
     here, there = tmp_path / "inline" / "runs", tmp_path / "local" / "runs"
     for root, more in ((here, []), (there, LOCAL)):

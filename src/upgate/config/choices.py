@@ -105,8 +105,7 @@ def _read_yaml(group: str, name: str) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     section = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    plain: Any = OmegaConf.to_container(section, resolve=False)
-    return plain
+    return dict(OmegaConf.to_container(section, resolve=False))  # type: ignore[arg-type]
 
 
 @lru_cache

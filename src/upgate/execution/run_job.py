@@ -12,7 +12,7 @@ from upgate.data.table import Table
 from upgate.execution.work import Interrupted
 from upgate.files import hash_file
 from upgate.run.datasets import Fetch
-from upgate.run.job import Job, flatten_spec, make_result, make_tags
+from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
 from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
 from upgate.store.connect import redact
@@ -85,7 +85,8 @@ def record(
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     write_paired(result, twin)
     run.log(outcome.metrics | result.paired())
-    pictures = [] if outcome.diverged else _draw(job, result, twin, outcome)
+    drawn = job.role != RATE and not outcome.diverged
+    pictures = _draw(job, result, twin, outcome) if drawn else []
     tables = [f"{name}.parquet" for name in outcome.tables]
     for name in ["config.yaml", "best.ckpt", *tables, *pictures]:
         if (folder / name).exists():  # a diverged run may have kept no weights

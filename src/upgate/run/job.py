@@ -13,6 +13,8 @@ from upgate.data.table import Table
 from upgate.run.result import Result
 from upgate.run.spec import RunSpec
 
+RATE = "rate"  # role of a trial of a search for a learning rate
+
 
 @dataclass(frozen=True)
 class Job:

@@ -21,7 +21,7 @@ from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.parents import Parents, open_parents
 from upgate.experiment.progress import RunProgress
 from upgate.experiment.session import Session
-from upgate.run.job import Job
+from upgate.run.job import RATE, Job
 from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.facts import Metric
@@ -42,7 +42,6 @@ from upgate.tune.space import override_all
 from upgate.tune.trial import loss_of
 
 KEY, AUTO = "optimizer.lr", "optimizer.lr=auto"
-ROLE = "rate"  # of a trial's run
 
 Asked = tuple["RateQuestion", Job]  # a trial
 LossesOf = Callable[[list[Asked]], dict[str, float]]  # by run key
@@ -64,7 +63,7 @@ class RateQuestion:
             changes += short_budget(self.base.config.trainer)
         overrides = override_all(self.overrides, changes)
         job = make_job(overrides, session.datasets, session.config_dir)
-        return replace(job.at(self.base.spec.seed, self.base.spec.fold), role=ROLE)
+        return replace(job.at(self.base.spec.seed, self.base.spec.fold), role=RATE)
 
 
 @dataclass(frozen=True)
