@@ -32,7 +32,7 @@ def effects(result: StudyResult, w: Translator) -> Figure:
     verdicts = [*([result.aa] if result.aa else []), *result.verdicts]
     margin = study.shown(study.margin)
     rows = [_effect_row(verdict, result, w) for verdict in verdicts]
-    texts = [f"{arm_name(v, result, w)}: {effect_text(study, v)}" for v in verdicts]
+    texts = [f"{arm_name(v.arm, study, w)}: {effect_text(study, v)}" for v in verdicts]
     keys = ("recipe", "verdict", "effect", "interval")
     columns = [*map(w, keys), "p", "p (Holm)", "p (exact)"]
     columns += map(w, ("seeds", "diverged", "score"))
@@ -67,7 +67,7 @@ def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> Fore
     differences = result.differences.get(verdict.arm, {})
     badge = None if is_control else verdict_badge(verdict.verdict, w)
     return ForestRow(
-        label=[arm_name(verdict, result, w), " ", badge],
+        label=[arm_name(verdict.arm, result.study, w), " ", badge],
         value=study.shown(verdict.effect),
         text=effect_text(study, verdict),
         interval=(study.shown(verdict.low), study.shown(verdict.high)),
@@ -80,7 +80,7 @@ def _effect_row(verdict: ArmVerdict, result: StudyResult, w: Translator) -> Fore
 def _effect_cells(verdict: ArmVerdict, result: StudyResult, w: Translator) -> list[Child]:
     study = result.study
     return [
-        arm_name(verdict, result, w),
+        arm_name(verdict.arm, result.study, w),
         w(verdict.verdict) if verdict.verdict else NONE,
         format_effect(study, verdict.effect),
         format_interval(study, verdict.low, verdict.high),

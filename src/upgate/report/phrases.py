@@ -5,7 +5,7 @@ from upgate.page.html import Html, el
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.stats.estimate import Estimate
-from upgate.study.result import ArmVerdict, Study, StudyResult
+from upgate.study.result import ArmVerdict, Study
 from upgate.study.text import metric_name
 from upgate.tasks.names import get_facts
 
@@ -65,7 +65,7 @@ def effect_text(study: Study, estimate: Estimate | ArmVerdict) -> str:
     return f"{effect} {format_interval(study, estimate.low, estimate.high)}"
 
 
-def arm_name(verdict: ArmVerdict, result: StudyResult, w: Translator) -> str:
-    """The arm's name; the A/A control has one that says what it is."""
-    is_control = verdict is result.aa
-    return w("aa", name=result.study.baseline) if is_control else verdict.arm
+def arm_name(name: str, study: Study, w: Translator) -> str:
+    """An arm's name; the A/A control has one that says what it is."""
+    is_control = study.aa is not None and name == study.aa.name
+    return w("aa", name=study.baseline) if is_control else name
