@@ -63,8 +63,11 @@ def test_what_the_store_holds_is_not_trained_again(
     root, _ = trained
     before = {row.run_id for row in Store(root).rows()}
     stamps = {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")}
+    lost = root / runs["upgraded seed=0"]["key"][:16] / "forecast.png"
+    lost.unlink()  # as after a Ctrl-C between the table and the pictures
     code, said = train(root)
     assert code == 0
+    assert lost.stat().st_size > 10_000
     assert {row.run_id for row in Store(root).rows()} == before  # the parent too is the same one
     assert {path: path.stat().st_mtime_ns for path in root.glob("*/best.ckpt")} == stamps
     assert numbers(results(root)["upgraded seed=0"]) == numbers(runs["upgraded seed=0"])

@@ -15,6 +15,7 @@ from rich.markup import escape
 from upgate.config.compose import expand
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
+from upgate.execution.pictures import draw_missing
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
 from upgate.experiment.progress import RunProgress
@@ -152,7 +153,9 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     keys = {job.spec.key for job in plan.jobs}
     progress = RunProgress(console, str(len(keys - set(store.finished(keys)))), show_starts=False)
     try:
-        results = execute(plan.jobs, datasets.fetch, store, parent, console, progress)
+        results = execute(
+            plan.jobs, datasets.fetch, store, parent, console, progress, pictures=False
+        )
     except Interrupted:
         parent.finish("KILLED")
         return interrupted(console)
@@ -162,6 +165,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     code = _conclude(plan, results, parent, console)
     rows = store.rows(task=plan.requested[0].spec.task.name)
     print_lines(console, looks_lines(rows, plan.requested))
+    draw_missing(plan.jobs, results, store)
     return code
 
 

@@ -47,13 +47,15 @@ def execute(
     listener: RunListener | None = None,
     executor: Executor | None = None,
     tolerant: bool = False,
+    pictures: bool = True,
 ) -> list[Result]:
     """Return a result per job, in order; what the store holds is not trained again.
 
     A failure is printed at once and the other jobs go on.
 
     Args: executor, an open one that stays open; without it the configured one is opened and closed.
-    tolerant: go on however many runs fail alike.
+    tolerant: go on however many runs fail alike. pictures: False leaves those of runs that train
+    in this process to `draw_missing`.
     Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED.
     """
     if not jobs:
@@ -63,7 +65,7 @@ def execute(
         gc.enable()
     with ExitStack() as stack:
         if executor is None:
-            executor = stack.enter_context(_open_configured(jobs, fetch, store, console))
+            executor = stack.enter_context(_open_configured(jobs, fetch, store, console, pictures))
         driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant)
         with sigterm_as_ctrl_c():
             try:
@@ -76,10 +78,12 @@ def execute(
     return [driver.results[job.spec.key] for job in jobs if job.spec.key in driver.results]
 
 
-def _open_configured(jobs: Sequence[Job], fetch: Fetch, store: Store, console: Console) -> Executor:
+def _open_configured(
+    jobs: Sequence[Job], fetch: Fetch, store: Store, console: Console, pictures: bool
+) -> Executor:
     """The executor of the first job's configuration, with threads enough for every job."""
     first, threads = jobs[0], max(job.spec.threads for job in jobs)
-    work = make_work(fetch, store, console)
+    work = make_work(fetch, store, console, pictures)
     return open_executor(first.config, threads, first.spec.budget.accelerator, work)
 
 

@@ -1,14 +1,15 @@
 """Train one job and record it, in whatever process this is."""
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 import yaml
 from rich.console import Console
 
 from upgate.config.values import Knobs
 from upgate.data.table import Table
+from upgate.execution.pictures import draw
 from upgate.execution.work import Interrupted
 from upgate.files import hash_file
 from upgate.run.datasets import Fetch
@@ -21,13 +22,17 @@ from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
-TITLE = 60  # characters of a run's name that a picture has room for
-
 
 def run_job(
-    job: Job, twin: Result | None, fetch: Fetch, store: Store, parent: str, console: Console
+    job: Job,
+    twin: Result | None,
+    fetch: Fetch,
+    store: Store,
+    parent: str,
+    console: Console,
+    pictures: bool = True,
 ) -> Result:
-    """Train one job and record it in the run's folder and in the store.
+    """Train one job and record it in the run's folder and in the store, with pictures or without.
 
     The one boundary of the project where any exception becomes a recorded failure. Raises
     Interrupted after Ctrl-C; then the run is marked KILLED.
@@ -43,7 +48,7 @@ def run_job(
         arguments = _neutral_arguments(job)
         outcome = train(job.spec, data, folder, run.log, console, job.name, arguments)
         result = _finished_result(job, run, folder, outcome)
-        record(run, job, result, result if job.twin == key else twin, table, outcome)
+        record(run, job, result, result if job.twin == key else twin, table, outcome, pictures)
         run.finish("FINISHED")
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         run.finish("KILLED")
@@ -76,7 +81,13 @@ def _finished_result(job: Job, run: Run, folder: Path, outcome: Outcome) -> Resu
 
 
 def record(
-    run: Run, job: Job, result: Result, twin: Result | None, table: Table, outcome: Outcome
+    run: Run,
+    job: Job,
+    result: Result,
+    twin: Result | None,
+    table: Table,
+    outcome: Outcome,
+    pictures: bool,
 ) -> None:
     """Write a run's tables, pictures and configuration to its folder and hand them to the store."""
     folder = Path(result.folder)
@@ -85,10 +96,11 @@ def record(
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     write_paired(result, twin)
     run.log(outcome.metrics | result.paired())
-    drawn = job.role != RATE and not outcome.diverged
-    pictures = _draw(job, result, twin, outcome) if drawn else []
+    drawn: Sequence[str] = ()
+    if pictures and job.role != RATE and not outcome.diverged:
+        drawn = draw(job, result, Path(twin.folder) if twin else None, outcome.tables)
     tables = [f"{name}.parquet" for name in outcome.tables]
-    for name in ["config.yaml", "best.ckpt", *tables, *pictures]:
+    for name in ["config.yaml", "best.ckpt", *tables, *drawn]:
         if (folder / name).exists():  # a diverged run may have kept no weights
             run.artifact(folder / name)
     profile = get_task(job.spec.task.name).profile(table)
@@ -109,15 +121,6 @@ def _write_config(job: Job, folder: Path) -> None:
     config = {**job.config.to_dict(), "cache": redact(job.config.cache)}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
-
-
-def _draw(job: Job, result: Result, twin: Result | None, outcome: Outcome) -> list[str]:
-    """Draw the task's pictures of a run beside its twin; names of the files."""
-    task = get_task(job.spec.task.name)
-    twin_folder = Path(twin.folder) if twin else None
-    title = shorten(result.name, TITLE, placeholder=" …")
-    folder = Path(result.folder)
-    return list(task.draw(folder, outcome.tables, twin_folder, title, job.spec.to_dict()))
 
 
 def write_paired(result: Result, twin: Result | None) -> None:

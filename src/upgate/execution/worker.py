@@ -16,12 +16,12 @@ from upgate.run.table_cache import TableCache
 from upgate.store.store import Store
 
 
-def make_work(fetch: Fetch, store: Store, console: Console) -> Work:
+def make_work(fetch: Fetch, store: Store, console: Console, pictures: bool = True) -> Work:
     """A function that trains requests with this store, these data and this console."""
 
     def work(request: WorkRequest) -> WorkResponse:
         job, twin, parent = request.job, request.twin, request.parent
-        return WorkResponse(result=run_job(job, twin, fetch, store, parent, console))
+        return WorkResponse(result=run_job(job, twin, fetch, store, parent, console, pictures))
 
     return work
 
