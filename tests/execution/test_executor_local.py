@@ -13,6 +13,7 @@ import pytest
 from helpers.execution import alive, killer, owners, wait_for
 from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
+from upgate.execution.local import preload
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
@@ -142,3 +143,15 @@ def start(root: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_workers_load_what_the_command_has_loaded(
+    opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mlflow.tracking", "upgate.tasks.sentiment.task"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        if opened:
+            monkeypatch.setitem(sys.modules, name, sys)
+        assert (name in preload()) == opened
+    assert "upgate.execution.worker" in preload()

@@ -8,8 +8,8 @@ import pytest
 
 from helpers.execution import wait_for
 from helpers.study import numbers, results, study
-from upgate.execution.local import PRELOAD
 from upgate.store.store import Store
+from upgate.tasks.names import module_of
 
 WORDS = [
     "study=pair",
@@ -32,9 +32,8 @@ def kill_twice(root: Path) -> None:
     fourth.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        PRELOAD
-    )  # both are forked from one process that has imported everything
+    # both are forked from one process that has imported everything
+    context.set_forkserver_preload(["upgate.execution.worker", module_of("stock")])
     for runs in (1, 3):
         process = context.Process(target=study, args=(root, *WORDS))
         process.start()

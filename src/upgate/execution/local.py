@@ -3,6 +3,7 @@
 A process that dies loses its own run and nothing else; the next run in its slot gets a new one.
 """
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -20,12 +21,17 @@ from upgate.execution.executor import Executor, LocalOptions
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 from upgate.tasks.names import module_of, packages
 
-PRELOAD = [
-    "upgate.execution.worker",
-    *map(module_of, packages()),
-    "mlflow.store.tracking.sqlalchemy_store",
-]
+MLFLOW = ("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store")
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
+
+
+def preload() -> list[str]:
+    """What is imported once, before workers are forked: what the command itself has needed.
+
+    Not the other tasks, and MLflow only where the store is not a file.
+    """
+    needed = [name for name in (*map(module_of, packages()), *MLFLOW) if name in sys.modules]
+    return ["upgate.execution.no_collector", "upgate.execution.worker", *needed]
 
 
 class LocalExecutor(Executor):
@@ -101,7 +107,7 @@ class Slot:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
+        context.set_forkserver_preload(preload())
         self._pipe, worker_end = context.Pipe()
         arguments = (worker_end, self.threads, self.environment)
         with _starting:
@@ -172,6 +178,8 @@ def serve(pipe: Connection, threads: int, environment: Mapping[str, str]) -> Non
     It ends with the driver; the terminal's Ctrl-C does not reach it.
     """
     os.setsid()
+    gc.freeze()  # what was imported before the fork is shared with the other workers for good
+    gc.enable()
     handler = InterruptHandler()
     os.environ.update(environment)
     threading.Thread(target=end_with_driver, daemon=True).start()
