@@ -27,8 +27,29 @@ def test_runs_stand_in_the_order_of_validation_whatever_their_test_scores(
         for (name, value), test in zip(validation.items(), test_scores, strict=True)
     ]
     console = Console(file=io.StringIO(), width=120)
-    show_runs(console, runs)
+    show_runs(console, {run.name: [run] for run in runs})
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "ordered by validation MSE ratio" in said
     places = [said.index(f" {name} ") for name in ("first", "second", "unvalidated")]
     assert places == sorted(places) and said.index(" diverged ") > places[1]
+
+
+def test_a_setting_of_several_seeds_is_a_row_of_means() -> None:
+    def seeds(*scores: float) -> list[Result]:
+        found = [run("upgraded", score, 2 * score) for score in scores]
+        for one, score in zip(found, scores, strict=True):
+            one.difference = {"test/mse_ratio": score - 1}
+        return found
+
+    console = Console(file=io.StringIO(), width=80)
+    failed = Result("k", "k", "n", "stock", "upgraded", [], 0, 0, "FAILED", {}, "")
+    groups = {"clip=norm": seeds(1.0, 1.2), "clip=none": [*seeds(0.9, 1.1, 1.3), failed]}
+    show_runs(console, groups)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "6 runs of 2 settings, means" in said
+    rows = [line.split() for line in said.splitlines() if " clip=" in line]
+    # name, n, validation, score, sd, difference, its standard error
+    assert rows == [
+        ["clip=norm", "2", "1.1000", "2.2000", "0.2828", "+0.1000", "0.1000"],
+        ["clip=none", "3", "of", "4", "1.1000", "2.2000", "0.4000", "+0.1000", "0.1155"],
+    ]

@@ -41,7 +41,7 @@ def test_a_run_stands_beside_its_twin_and_the_references(
         "difference",
         "persistence",
         "drift",
-        "next:",
+        "next, for a verdict on more seeds: ",
     ):
         assert word in trained[1]
 
@@ -137,7 +137,9 @@ def test_a_sweep_trains_each_twin_once_and_twins_of_themselves_differ_by_zero(
     ]
     code, said = train(tmp_path / "runs", *words, sweep=True)
     rows = [row for row in Store(tmp_path / "runs").rows() if not row.is_parent]
-    assert code == 0 and "8 runs, ordered by validation MSE ratio" in " ".join(said.split())
+    assert code == 0 and "8 runs of 4 settings, means, ordered by validation MSE ratio" in " ".join(
+        said.split()
+    )
     assert "runs in this store that were evaluated on this test part: 8" in said
     assert len(rows) == 8  # the two twins are the two traditional runs without early stopping
     found = results(tmp_path / "runs")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from upgate.cli.next_step import command_line, study_of_run, study_of_sweep
 from upgate.config.compose import expand
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
@@ -41,15 +42,35 @@ from upgate.tune.find_rates import (
 )
 
 # Overrides that no search of a learning rate depends on.
+SAMPLE = re.compile(r"(seed|fold)=")
 NO_QUESTION = re.compile(r"(seed|fold|twin|root|cache)=|executor[.=]")
 
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """`requested`: the jobs of the command line; `jobs`: those with their twins, a twin first."""
+    """`requested`: the jobs of the command line; `jobs`: those with their twins, a twin first.
+
+    singles: the overrides of each requested job.
+    """
 
     requested: list[Job]
     jobs: list[Job]
+    singles: Sequence[Sequence[str]]
+
+    @property
+    def common(self) -> list[str]:
+        """The overrides that all requested jobs have."""
+        return [word for word in self.singles[0] if all(word in one for one in self.singles)]
+
+    @property
+    def settings(self) -> dict[str, list[Job]]:
+        """The requested jobs by what tells them apart beside seed and fold."""
+        common, settings = self.common, dict[str, list[Job]]()
+        for job, single in zip(self.requested, self.singles, strict=True):
+            own = [word for word in single if word not in common and not SAMPLE.match(word)]
+            name = " ".join(own or [job.recipe, *job.changes])
+            settings.setdefault(name, []).append(job)
+        return settings
 
 
 def train_command(
@@ -137,7 +158,7 @@ def plan_training(
         if twin is not None:
             jobs.append(by_key.get(twin.spec.key, twin))
         jobs.append(by_key[job.spec.key])
-    return TrainPlan(requested, jobs)
+    return TrainPlan(requested, jobs, singles)
 
 
 def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
@@ -175,12 +196,25 @@ def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Cons
     requested = [by_key[job.spec.key] for job in plan.requested if job.spec.key in by_key]
     failed = [result for result in results if result.status != "FINISHED"]
     complete = len(results) >= len({job.spec.key for job in plan.jobs})
-    parent.log(aggregate(requested))
+    settings = {
+        name: [by_key[job.spec.key] for job in jobs if job.spec.key in by_key]
+        for name, jobs in plan.settings.items()
+    }
+    for name, group in settings.items():
+        prefix = f"{name}/" if len(settings) > 1 else ""
+        parent.log({f"{prefix}{key}": value for key, value in aggregate(group).items()})
     parent.finish("FINISHED" if complete and not failed else "FAILED")
     warnings = no_effect(_collect_trained(plan.jobs, by_key))
     if warnings:
         parent.text("\n".join(warnings), "no_effect.txt")
-    show_results(console, requested, failed)
+    if len(requested) > 1:
+        show_runs(console, {name: group for name, group in settings.items() if group})
+    elif requested and requested[0].status == "FINISHED":
+        show_run(console, requested[0])
+    if requested:
+        print_lines(console, what_next(plan, requested))
+    if failed:
+        show_failures(console, failed)
     for warning in warnings:
         console.print(f"[bold red]no effect[/] {escape(warning)}", highlight=False)
     return 1 if failed else 0
@@ -237,19 +271,23 @@ def _collect(metrics: Sequence[dict[str, float]]) -> dict[str, list[float]]:
     return {key: [values[key] for values in metrics if key in values] for key in keys}
 
 
-def show_results(console: Console, results: Sequence[Result], failed: Sequence[Result]) -> None:
-    """The table at the end, where the pictures are, and what to type next."""
-    first = results[0] if results else None
-    if first is not None and len(results) == 1 and first.status == "FINISHED":
-        show_run(console, first)
-        if not first.diverged:
-            pictures = ", ".join(get_facts(first.task).pictures)
-            console.print(f"in {first.folder}: {pictures}", highlight=False, soft_wrap=True)
-        more = f"make train ARGS=-m task={first.task} seed=0,1,2,3,4,5"
-        message = f"next: make ui; or several seeds, as in {more}"
-        console.print(message, highlight=False, soft_wrap=True)
-    elif len(results) > 1:
-        show_runs(console, results)
-        console.print("next: make ui, or upgate runs", highlight=False)
-    if failed:
-        show_failures(console, failed)
+def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
+    """Where the pictures are, and what is worth typing next, in the words that were typed."""
+    folder = plan.requested[0].config.config_dir
+    see = command_line("ui", [word for word in plan.common if word.startswith("root=")])
+    if len(results) > 1:
+        if study := study_of_sweep(plan.common, list(plan.settings), folder):
+            yield f"next, for a verdict on these settings: {study}"
+        yield f"or see the runs: {see}"
+        return
+    (run,), (job,) = results, plan.requested
+    if run.status == "FINISHED" and not run.diverged:
+        task = get_facts(run.task)
+        yield f"in {run.folder}: {', '.join(task.pictures)}"
+        reason, word = task.worth_trying(run.metrics, job.spec.to_dict()["task"])
+        if reason:
+            key = word.partition("=")[0]
+            words = [one for one in plan.singles[0] if not one.startswith(f"{key}=")]
+            yield f"{reason}: {command_line('train', [*words, word], folder)}"
+    yield f"next, for a verdict on more seeds: {study_of_run(plan.singles[0], folder)}"
+    yield f"or see the runs: {see}"

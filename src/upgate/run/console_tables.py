@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from math import nan
+from statistics import fmean, stdev
 
 from rich.console import Console
 from rich.text import Text
@@ -10,6 +12,7 @@ from upgate.console import new_table, number
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result
+from upgate.tasks.facts import Metric
 from upgate.tasks.names import get_facts
 from upgate.tasks.registry import get_task
 
@@ -66,25 +69,67 @@ def summarize(run: Result) -> str:
     return f"{sentence}; {difference} its twin's. One seed is an anecdote."
 
 
-def show_runs(console: Console, results: Sequence[Result]) -> None:
-    """A row per run: its validation score, its test score, its twin's, and the difference.
+def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> None:
+    """A row per setting of a sweep: number and means of its runs, the standard deviation of their
+    test scores, the mean difference to the twins and its standard error.
 
-    Ordered by validation, task by task. Runs without a validation score keep their order, last.
+    Ordered by validation, never by test score. Settings without a validation score come last.
     """
-    metrics = {run.task: get_facts(run.task).metric for run in results}
-    phrases = "; ".join(sorted(metric.phrase for metric in metrics.values()))
-    labels = ", ".join(sorted({metric.label for metric in metrics.values()}))
-    title = f"{len(results)} runs, ordered by validation {labels}, best first; score: {phrases}"
-    table = new_table(title, "run", "validation", "score", "twin", "difference")
-    for run in sorted(results, key=lambda run: (run.task, metrics[run.task].rank(run.metrics))):
-        key, validation = metrics[run.task].key, metrics[run.task].validation_key
-        twin = run.twin.metrics.get(key) if run.twin else None
-        score = "FAILED" if run.status != "FINISHED" else number(run.metrics.get(key))
-        difference = run.difference.get(key)
-        shown = "" if difference is None else f"{difference:+.4f}"
-        chosen_by = number(run.metrics.get(validation))
-        table.add_row(Text(run.name), chosen_by, score, number(twin), shown)
+    runs = [run for group in settings.values() for run in group]
+    metric = get_facts(runs[0].task).metric
+    several = len(settings) < len(runs)
+    what = f"{len(runs)} runs" + (f" of {len(settings)} settings, means" if several else "")
+    title = f"{what}, ordered by validation {metric.label}, best first; score: {metric.phrase}"
+    headings = ["validation", "score", "twin", "difference"]
+    if several:
+        headings = ["n", "validation", "score", "sd", "twin", "difference", "±"]
+    table = new_table(title, "setting" if several else "run", *headings)
+    rows = [(name, group, _validation(group, metric)) for name, group in settings.items()]
+    for name, group, validation in sorted(rows, key=lambda row: _order(metric, row[2])):
+        scored = [run.metrics[metric.key] for run in group if metric.key in run.metrics]
+        twins = [run.twin.metrics for run in group if run.twin]
+        cells = {
+            "n": str(len(scored))
+            if len(scored) == len(group)
+            else f"{len(scored)} of {len(group)}",
+            "validation": number(validation),
+            "score": number(_mean(scored)) if scored else "FAILED",
+            "sd": number(_spread(scored)),
+            "twin": number(_mean([twin[metric.key] for twin in twins if metric.key in twin])),
+            **_difference([run.difference.get(metric.key, nan) for run in group]),
+        }
+        table.add_row(Text(name), *(cells[heading] for heading in headings))
     console.print(table)
+
+
+def _validation(group: Sequence[Result], metric: Metric) -> float | None:
+    key = metric.validation_key
+    return _mean([run.metrics[key] for run in group if key in run.metrics])
+
+
+def _order(metric: Metric, validation: float | None) -> float:
+    return metric.rank({} if validation is None else {metric.validation_key: validation})
+
+
+def _difference(values: Sequence[float]) -> dict[str, str]:
+    """The mean difference to the twins and its standard error, without runs that diverged."""
+    finite = [value for value in values if math.isfinite(value)]
+    mean, spread = _mean(finite), _spread(finite)
+    return {
+        "difference": "" if mean is None else f"{mean:+.4f}",
+        "±": "" if spread is None else number(spread / len(finite) ** 0.5),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The standard deviation; None of fewer than two, inf where one is not finite."""
+    if len(values) < 2:
+        return None
+    return stdev(values) if all(map(math.isfinite, values)) else math.inf
 
 
 def show_data(console: Console, job: Job, datasets: Datasets) -> None:

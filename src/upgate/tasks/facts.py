@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+from upgate.config.values import Section
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
@@ -139,6 +140,13 @@ class TaskFacts:
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         """A run's result, without the full stop."""
         return f"The run's {self.metric.label} is {metrics[self.metric.key]:.4f}"
+
+    def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
+        """Why something else is worth trying after this run, and the override for it; else empty.
+
+        settings: the run's own of `task`.
+        """
+        return "", ""
 
     def difference_sentence(self, candidate: float, baseline: float) -> str:
         """The run against its twin, up to "than". The two values differ."""

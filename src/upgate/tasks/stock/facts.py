@@ -5,6 +5,7 @@ What takes seconds to import, SciPy and statsmodels, waits for the study that ne
 
 from collections.abc import Mapping
 
+from upgate.config.values import Section
 from upgate.data.prices.reference_names import REFERENCES
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
@@ -13,6 +14,8 @@ from upgate.tasks.facts import Column, Metric, TaskFacts
 from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 from upgate.tasks.stock.article import CLAIM
 from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS
+
+SKILL = 0.99  # an MSE ratio below it is more than the noise of a test part of some hundred days
 
 
 class StockFacts(TaskFacts):
@@ -69,6 +72,14 @@ class StockFacts(TaskFacts):
         ratio = metrics["test/mse_ratio"]
         verb = "beats" if ratio < 1 else "does not beat"
         return f"The run {verb} persistence ({ratio:.4f} of its MSE)"
+
+    def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
+        if settings["target"] != "return" or metrics["test/mse_ratio"] < SKILL:
+            return "", ""
+        reason = (
+            "hardly anything forecasts daily returns; how much prices will move is another matter"
+        )
+        return reason, "task.target=volatility"
 
 
 FACTS = StockFacts()

@@ -1,0 +1,58 @@
+"""The next command worth typing after a training, in the user's own words."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from upgate.config.choices import PARTS
+
+OWN_OF_RUN = ("seed", "fold", "twin")  # a study chooses these itself
+RECIPE = (*PARTS, "recipe")
+MAX_ARMS = 6  # of a study that a sweep proposes
+
+
+def command_line(command: str, words: Sequence[str], config_dir: str | None = None) -> str:
+    """The command with these words, by make where this folder's Makefile knows it.
+
+    config_dir: the user's own folder of choices.
+    """
+    own = f"--config-dir {shlex.quote(config_dir)}" if config_dir else ""
+    makefile = Path("Makefile")
+    if makefile.is_file() and "upgate" in makefile.read_text(encoding="utf-8", errors="replace"):
+        return shlex.join(["make", command, *words, *([f"ARGS={own}"] if own else [])])
+    return " ".join(filter(None, ["upgate", command, own, shlex.join(words)]))
+
+
+def study_of_run(words: Sequence[str], config_dir: str | None = None) -> str:
+    """The study that asks whether a run's recipe helps on other seeds and dates or texts too."""
+    kept = [word for word in words if _group(word) not in OWN_OF_RUN]
+    return command_line("study", kept, config_dir)
+
+
+def study_of_sweep(
+    words: Sequence[str], settings: Sequence[str], config_dir: str | None = None
+) -> str | None:
+    """The study whose arms are a sweep's settings; None where these differ in more than recipes.
+
+    words: what all runs of the sweep have in common.
+    """
+    groups = {_group(word) for setting in settings for word in setting.split()}
+    if not groups or not groups <= set(RECIPE) or len(settings) > MAX_ARMS:
+        return None
+    names = [_arm(setting) for setting in settings]
+    arms = ["traditional", *(name for name in names if name != "traditional")]
+    kept = [word for word in words if _group(word) not in OWN_OF_RUN]
+    own = ["study=arms", f"study.arms={', '.join(arms)}"]
+    return command_line("study", [*kept, *own], config_dir)
+
+
+def _arm(setting: str) -> str:
+    """A setting as `study.arms` names it: the recipe's name first."""
+    words = setting.split()
+    recipe = [word.partition("=")[2] for word in words if word.startswith("recipe=")]
+    parts = [word for word in words if not word.startswith("recipe=")]
+    return " ".join([*(recipe or ["upgraded"]), *parts])
+
+
+def _group(word: str) -> str:
+    return word.partition("=")[0].partition(".")[0]
