@@ -64,7 +64,9 @@ def summarize(run: Result) -> str:
     if not math.isfinite(baseline):
         return f"{sentence}; its twin diverged."
     if candidate == baseline:
-        return f"{sentence}; its twin did exactly the same."
+        if all(run.metrics.get(name) == value for name, value in run.twin.metrics.items()):
+            return f"{sentence}; its twin did exactly the same."
+        return f"{sentence}; its {task.metric.label} is its twin's, by other forecasts."
     difference = task.difference_sentence(candidate, baseline)
     return f"{sentence}; {difference} its twin's. One seed is an anecdote."
 
@@ -144,3 +146,5 @@ def show_data(console: Console, job: Job, datasets: Datasets) -> None:
     if left_out:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
         console.print(f"left out: {counts}", highlight=False)
+    for warning in getattr(table, "warnings", ()):
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)

@@ -86,8 +86,10 @@ def _prefixed(prefix: str, knobs: Knobs) -> dict[str, Value]:
 def make_tags(job: Job, table: Table) -> dict[str, str]:
     """The tags of a job's run in MLflow."""
     searched = {"upgate.rate_search": job.rate_search} if job.rate_search else {}
+    suspicious = getattr(table, "suspicious", 0)
     return {
         **searched,
+        **({"upgate.suspicious": str(suspicious)} if suspicious else {}),
         "upgate.recipe": job.recipe,
         "upgate.changes": json.dumps(job.changes, ensure_ascii=False),
         "upgate.seed": str(job.spec.seed),

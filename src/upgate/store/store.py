@@ -84,9 +84,10 @@ class Store:
             experiment = experiment or self._create_experiment(task)
             if not experiment.is_active:
                 raise UserError(
-                    f"the MLflow experiment '{task}' was deleted: take it back with `mlflow "
-                    f"experiments restore --experiment-id {experiment.id}`, or remove "
-                    "it for good with `mlflow gc`"
+                    f"the MLflow experiment '{task}' was deleted: take it back with "
+                    f"`MLFLOW_TRACKING_URI={redact(self.uri)} mlflow experiments restore "
+                    f"--experiment-id {experiment.id}`, or remove it for good with "
+                    "`mlflow gc`"
                 )
             self._experiments[task] = experiment.id
         return self._experiments[task]

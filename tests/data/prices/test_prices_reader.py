@@ -251,7 +251,7 @@ WRONG = {
     ),
     "volume < 0": ("2020-01-03,10,12,9,11,-5,A", "the volume -5 is below 0"),
     "unreadable date": ("2020-13-03,10,12,9,11,5,A", "no date, or not in the form of the others"),
-    "unreadable number": ('2020-01-03,10,12,9,"11,5",5,A', "not a number: close '11,5'"),
+    "unreadable number": ('2020-01-03,10,12,9,"11,5,0",5,A', "not a number: close '11,5,0'"),
     "no ticker": ("2020-01-03,10,12,9,11,5,", "the row has no ticker"),
 }
 
@@ -349,7 +349,7 @@ UNREADABLE = {
     "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv or parquet"),
     "half a gzip": (gzip.compress(b"date,open" * 99)[:30], "cannot be read as csv or parquet"),
     "binary": (b"PK\x03\x04\0\0\0\0", "neither text nor parquet"),
-    "no known encoding": (b"\xff\xd8\xff\xe0date", "cannot be read as csv or parquet"),
+    "no known encoding": (b"\xff\xd8\xff\xe0date", "neither text nor parquet, but a picture"),
 }
 
 

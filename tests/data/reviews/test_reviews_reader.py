@@ -225,7 +225,7 @@ UNREADABLE = {
         "has no labels, only 'date,open,high,low,close",
     ),
     "no table": (b"Once upon a time\nthere was\n", "has no labels, only 'Once upon a time'"),
-    "json": (b'{"text": "fine", "label": 1}\n', "is json; save it as csv or parquet"),
+    "json": (b'{"rows": [1, 2]}\n', "is json, but no list of records; save it as csv or parquet"),
     "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv, parquet or an archive"),
     "half a gzip": (
         gzip.compress(b"text,label" * 99)[:30],

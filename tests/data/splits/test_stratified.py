@@ -54,7 +54,7 @@ def test_official_parts_are_kept() -> None:
 
 
 def test_a_class_that_a_part_lacks_is_told() -> None:
-    with pytest.raises(UserError, match="validation part holds 8 reviews and none of class 1"):
+    with pytest.raises(UserError, match="holds 8 reviews and none of the class 1, which has 3"):
         rows(labels=np.array([0] * 97 + [1] * 3))
 
 

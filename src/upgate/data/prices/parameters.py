@@ -23,5 +23,15 @@ def _are_tickers(value: Any) -> bool:
 
 
 Bad = Literal["refuse", "drop"]
+# Bars that jump as no market does are named (null), left out, or taken as real.
+Suspicious = Literal["drop", "accept"] | None
+Decimal = Literal["point", "comma"] | None
 Day = Annotated[Any, Range("a day, a month or a year, as in 2010-12-31", _is_day)]
-Tickers = Annotated[Any, Range("a ticker or a list of them, as in [AAPL,MSFT]", _are_tickers)]
+Tickers = Annotated[
+    Any,
+    Range(
+        "a ticker or a list of them, as in [AAPL,MSFT]; one that is a word of the language's own, "
+        "such as TRUE, NULL or NAN, stands in quotes: 'data.tickers=[\"TRUE\"]'",
+        _are_tickers,
+    ),
+]

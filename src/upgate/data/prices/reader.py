@@ -1,33 +1,54 @@
-"""Any file or folder of daily prices -> `Prices`: csv, tsv, txt, gzipped or not, and parquet."""
+"""Any file, folder or archive of daily prices -> `Prices`.
+
+csv, tsv, txt or json, compressed or not, and parquet.
+"""
 
 import csv
-import gzip
 import io
 import re
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from tarfile import TarError
+from zipfile import BadZipFile
 
 import pandas as pd
 import pyarrow as pa
 
-from upgate.data.prices.formats import normalize_name, stack_tickers
+from upgate.data.archives import (
+    LARGEST,
+    check_format,
+    check_parquet,
+    open_archive,
+    read_bounded,
+    unpack,
+)
+from upgate.data.encodings import MARKS, decode
+from upgate.data.json_records import is_json, read_json
+from upgate.data.prices.headers import (
+    is_price_header,
+    normalize_name,
+    stack_named,
+    stack_tickers,
+)
+from upgate.data.prices.parameters import Day, Decimal, Suspicious
+from upgate.data.prices.series import join_series
 from upgate.data.prices.table import Bars, Prices, check_bars, finish, name_rows
 from upgate.errors import UserError, did_you_mean
 
 # What is read in a folder; a single file may have any name.
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet")
-UTF16 = (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
+TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+SUFFIXES = (*TEXTS, *(f"{text}{gz}" for text in TEXTS for gz in (".gz", ".bz2", ".xz")), ".parquet")
+SEPARATORS = "\t;,|"
+ABOVE = 40  # lines that may stand above the header
 UNREADABLE = (
-    *(OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error),
+    *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, csv.Error, TarError),
+    *(BadZipFile, RuntimeError),  # the last of a zip with a password
     *(pa.ArrowException, pd.errors.ParserError, pd.errors.ParserWarning),
 )
-
-Day = str | int | date | None
 
 
 def read_prices(
@@ -37,37 +58,70 @@ def read_prices(
     bad: str = "refuse",
     start: Day = None,
     end: Day = None,
+    decimal: Decimal = None,
+    suspicious: Suspicious = None,
 ) -> Prices:
     """Read a file, or all price files of a folder; keep `tickers` from `start` to `end`, inclusive.
 
     None keeps all. A table without a ticker column is taken for one ticker, named as its file.
     `start` and `end` are days, months or years ("2018" as `end` is its last day). Where a file has
     a close and an adjusted close, the plain one is kept: it is on the same basis as open, high and
-    low. Only the kept rows are checked, as `clean_prices` says; a file that is missing, empty or
-    unreadable, or without the requested tickers or days, raises UserError.
+    low. `decimal`: the mark of decimals, where cells leave it open. `suspicious`: None, drop or
+    accept, as `finish` says. Only the kept rows are checked, as `clean_prices` says; a file that is
+    missing, empty or unreadable, or without the requested tickers or days, raises UserError.
     """
-    path = Path(path)
-    files = list_files(path)
-    names = [] if files == [path] else [file.name for file in files]
-    cleaners = [
-        name_rows(read_file(file), where=str(file), bad=bad, ticker=stem(file)) for file in files
-    ]
-    select_rows(cleaners, str(path), tickers, start, end)
-    for cleaner in cleaners:
+    path = Path(path).expanduser()
+    cleaners = {}
+    for name, content in list_contents(path).items():
+        where = f"{path}, {name}" if path.is_file() and name != path.name else str(path)
+        where = str(path / name) if path.is_dir() else where
+        raw = read_content(content, where)
+        cleaners[name] = name_rows(raw, where=where, bad=bad, ticker=stem(name), decimal=decimal)
+    said = join_series(cleaners, {name: stem(name) for name in cleaners}, path)
+    bars = list(cleaners.values())
+    select_rows(bars, str(path), tickers, start, end)
+    for cleaner in bars:
         check_bars(cleaner)
-    return finish(join_files(cleaners, names, str(path)))
+    joined = join_files(cleaners, str(path))
+    joined.warnings += said
+    joined.dubious = suspicious
+    return finish(joined)
 
 
-def list_files(path: Path) -> list[Path]:
-    """The file itself, or a folder's price files by name. Raises UserError where there is none."""
-    if path.is_dir():
-        visible = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
-        files = [file for file in visible if file.name.lower().endswith(SUFFIXES)]
-        if not files:
-            raise UserError(f"the folder {path} holds no price file ({', '.join(SUFFIXES)})")
-        return files
+def list_contents(path: Path) -> dict[str, bytes]:
+    """The content of a file, or of the price files of a folder or archive, by name.
+
+    Raises UserError where there is none.
+    """
     check_exists(path)
-    return [path]
+    try:
+        if path.is_dir():
+            members = {
+                file.name: file.read_bytes for file in sorted(path.iterdir()) if file.is_file()
+            }
+        else:
+            archive = open_archive(path)
+            if archive is None:
+                with path.open("rb") as file:
+                    return {path.name: read_bounded(file, LARGEST, str(path))}
+            members = dict(sorted(archive.items()))
+        wanted = {
+            name: read
+            for name, read in members.items()
+            if name.lower().endswith(SUFFIXES)
+            and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
+        }
+        if not wanted:
+            kind = "folder" if path.is_dir() else "archive"
+            raise UserError(f"the {kind} {path} holds no price file ({', '.join(TEXTS)}, .parquet)")
+        return {name: read() for name, read in wanted.items()}
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(where: object, error: Exception) -> UserError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return UserError(f"{where} cannot be read as csv or parquet: {reason}")
 
 
 def check_exists(path: Path) -> None:
@@ -79,12 +133,13 @@ def check_exists(path: Path) -> None:
     raise UserError(f"there is no file {path}{hint}")
 
 
-def stem(file: Path) -> str:
-    """The file's name without a suffix of `SUFFIXES`: a ticker such as BRK.B keeps its dot."""
+def stem(name: str) -> str:
+    """A file's name without a suffix of `SUFFIXES`: a ticker such as BRK.B keeps its dot."""
+    last = PurePosixPath(name).name
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if file.name.lower().endswith(suffix):
-            return file.name[: len(file.name) - len(suffix)]
-    return file.name
+        if last.lower().endswith(suffix):
+            return last[: len(last) - len(suffix)]
+    return last
 
 
 def select_rows(
@@ -138,60 +193,87 @@ def to_period(day: Day, name: str) -> pd.Period | None:
         ) from error
 
 
-def join_files(cleaners: list[Bars], names: Iterable[str], where: str) -> Bars:
+def join_files(cleaners: Mapping[str, Bars], where: str) -> Bars:
     """The tables of a folder together; a row is then named by its file's name and its number."""
-    if not names:
-        return cleaners[0]
-    frame = pd.concat([cleaner.frame for cleaner in cleaners], keys=names)
-    return Bars(
-        frame, where, cleaners[0].bad, sum((cleaner.dropped for cleaner in cleaners), Counter())
-    )
+    bars = list(cleaners.values())
+    if len(bars) == 1:
+        return bars[0]
+    joined = Bars(pd.concat([one.frame for one in bars], keys=list(cleaners)), where, bars[0].bad)
+    for one in bars:
+        joined.dropped.update(one.dropped)
+        joined.warnings += one.warnings
+    return joined
 
 
-def read_file(file: Path) -> pd.DataFrame:
-    """A file's table as it is; rows are named by their number in the file (the line, for text)."""
+def read_content(content: bytes, where: str) -> pd.DataFrame:
+    """A file's table as it is; rows are named by their number in the file (the line, for text).
+
+    Raises UserError.
+    """
     try:
-        content = file.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+        content = unpack(content, where)
         if content.startswith(b"PAR1"):
+            check_parquet(content, where)
             return _parquet(pd.read_parquet(io.BytesIO(content)))
         if not content.strip():
-            raise UserError(f"{file} is empty")
-        if b"\0" in content[:4096] and not content.startswith(UTF16):
-            raise UserError(f"{file} is neither text nor parquet; save it as csv")
-        return _table(_decode(content))
+            raise UserError(f"{where} is empty")
+        check_format(content, where)
+        if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
+            raise UserError(f"{where} is neither text nor parquet; save it as csv")
+        return read_text(decode(content, where), where)
     except UNREADABLE as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise UserError(f"{file} cannot be read as csv or parquet: {reason}") from error
+        raise _unreadable(where, error) from error
 
 
 def _parquet(frame: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()  # the dates, as yfinance and many others keep them
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return stack_tickers(frame) if frame.columns.nlevels == 2 else frame
+    return stack_tickers(frame) if frame.columns.nlevels == 2 else stack_named(frame)
 
 
-def _decode(content: bytes) -> str:
-    if content.startswith(UTF16):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # NetEase, and Excel on a Chinese machine; it includes GBK and GB2312.
-        return content.decode("gb18030")
+def read_text(text: str, where: str) -> pd.DataFrame:
+    """Parse text with one header row, or with the two or three of yfinance, in either order.
 
-
-def _table(text: str) -> pd.DataFrame:
-    """Parse text with one header row, or with the two or three of yfinance, in either order."""
-    separator = "\t" if "\t" in text.split("\n", 1)[0] else ","
-    top = islice(csv.reader(io.StringIO(text), delimiter=separator), 3)
+    Lines above the header are left out.
+    """
+    if is_json(text):
+        return stack_named(read_json(text, where))
+    if "\r" in text:  # of an old Mac alone, else beside \n
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    above, separator = find_header(text)
+    lines = text.split("\n", above)[above]
+    top = islice(csv.reader(io.StringIO(lines), delimiter=separator), 3)
     head = _header([_stripped(row) for row in top])
-    frame = _read_cells(text, separator, width=len(head[0]), skip=len(head))
+    frame = _read_cells(lines, separator, width=len(head[0]), skip=len(head))
+    frame.index += above
     if len(head) == 1:
-        return frame.set_axis(head[0], axis=1)
-    return stack_tickers(frame.set_axis(pd.MultiIndex.from_arrays(head[:2]), axis=1))
+        frame = stack_named(frame.set_axis(head[0], axis=1))
+    else:
+        frame = stack_tickers(frame.set_axis(pd.MultiIndex.from_arrays(head[:2]), axis=1))
+    frame.attrs["separator"] = separator
+    return frame
+
+
+def find_header(text: str) -> tuple[int, str]:
+    """The number of lines above the header, and the separator of its cells.
+
+    Where no line names the columns of daily prices: the first line, and the separator that cuts it
+    into most cells.
+    """
+    lines = text.split("\n", ABOVE)[:ABOVE]
+    for i in range(len(lines)):
+        for separator in SEPARATORS:
+            if separator in lines[i]:
+                top = [_cells(line, separator) for line in lines[i : i + 3]]
+                if is_price_header(top[0]) or len(_header(top)) > 1:
+                    return i, separator
+    filled = [line for line in lines if line.strip()]
+    return lines.index(filled[0]), max(SEPARATORS, key=filled[0].count)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return _stripped(next(csv.reader([line], delimiter=separator), []))
 
 
 def _stripped(row: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from upgate.config.schema import build
 from upgate.config.values import Section
-from upgate.data.prices.parameters import Bad, Day, Tickers, as_list
+from upgate.data.prices.parameters import Bad, Day, Decimal, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import Prices
 from upgate.data.prices.yahoo import load_yahoo
@@ -48,6 +48,8 @@ def load_files(
     start: Day = None,
     end: Day = None,
     bad: Bad = "refuse",
+    decimal: Decimal = None,
+    suspicious: Suspicious = None,
 ) -> Prices:
     """The prices of the user's file or folder; of all its tickers where none is named."""
     if path in (None, "", "???"):
@@ -60,6 +62,8 @@ def load_files(
         bad=bad,
         start=start,
         end=end,
+        decimal=decimal,
+        suspicious=suspicious,
     )
 
 

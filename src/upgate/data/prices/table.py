@@ -1,7 +1,7 @@
 """The canonical table of daily prices: what it holds, what is refused, and its identity."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,18 +9,24 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.cleaning import TableCleaner
-from upgate.data.prices.formats import (
-    EVENTS,
-    NUMBERS,
-    find_price_columns,
-    to_days,
+from upgate.data.prices import suspicious
+from upgate.data.prices.days import check_daily, exchange_days, read_days, to_text
+from upgate.data.prices.headers import ADJUSTED, find_price_columns, price_name
+from upgate.data.prices.numbers import (
+    COMMA,
+    MARKS,
+    POINT,
+    Ambiguous,
+    all_grouped,
+    find_mark,
     to_numbers,
-    to_text,
-    to_tickers,
 )
 from upgate.errors import UserError
 
 PRICES = ("open", "high", "low", "close")
+NUMBERS = (*PRICES, "volume")
+# Rows of Yahoo's web table that hold no price.
+EVENTS = {"dividend": "dividend|distribution|capital gain", "split": "split"}
 COLUMNS = ("ticker", "date", *NUMBERS)
 # Relative: adjusted prices are off by 1e-15, float32 ones by 1e-7, the least real fault seen by
 # 1.2e-5.
@@ -33,12 +39,15 @@ class Prices:
 
     `table`: ticker (str), date (datetime64[s], midnight), open high low close volume (float64;
     volume NaN where the source has none). `source`: a phrase that says where they came from.
-    `dropped`: reason -> rows left out, if any.
+    `dropped`: reason -> rows left out, if any. `warnings`: sentences on what may be read wrong.
+    `suspicious`: the number of bars that jump as no market does.
     """
 
     table: pd.DataFrame
     source: str
     dropped: dict[str, int]
+    warnings: tuple[str, ...] = ()
+    suspicious: int = 0
 
     def hash(self) -> str:
         """The sha256 of the values, in hex: the same on every machine and for every file format."""
@@ -57,8 +66,18 @@ class Prices:
         return digest.hexdigest()
 
 
+@dataclass
 class Bars(TableCleaner):
-    """Rows of prices, named by ticker and day too."""
+    """Rows of prices, named by ticker and day too.
+
+    `decimal`: point, comma, or None to find it; `separator`: of the file's cells; `dubious`: what
+    becomes of suspicious bars, None for naming them; `warnings`: what may be read wrong.
+    """
+
+    decimal: str | None = None
+    separator: str = ","
+    dubious: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def row_name(self, row: pd.Series) -> str:
         day = row["date"]
@@ -81,7 +100,9 @@ def clean_prices(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Price
     return finish(cleaner)
 
 
-def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> Bars:
+def name_rows(
+    raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "", decimal: str | None = None
+) -> Bars:
     """Name the columns and parse each row's day and ticker; numbers stay raw.
 
     ticker: for a table without a column of tickers.
@@ -94,23 +115,74 @@ def name_rows(raw: pd.DataFrame, *, where: str, bad: str, ticker: str = "") -> B
         frame["ticker"] = to_tickers(frame["ticker"])
     else:
         frame["ticker"] = pd.Series(ticker, index=frame.index, dtype=str)
-    frame = frame.assign(day=to_days(frame["date"])).reindex(columns=[*COLUMNS, "day"])
-    cleaner = Bars(frame, where, bad)
-    undated = frame["day"].isna().to_numpy()
-    if undated.any():
-        blank = undated.copy()
-        blank[undated] = (frame.loc[undated, ["date", *PRICES]].apply(to_text) == "").all(axis=1)
-        cleaner.drop(blank, "blank")
-        cleaner.reject(
-            undated[~blank],
-            "unreadable date",
-            lambda _: "no date, or not in the form of the others",
-        )
-    cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
+    days = read_days(frame["date"])
+    check_daily(frame["ticker"], days, where)
+    day, warning = exchange_days(days, where)
+    frame = frame.assign(day=day).reindex(columns=[*COLUMNS, "day"])
+    warnings = [warning, *_passed_over(raw, positions, where)]
+    cleaner = Bars(frame, where, bad, decimal=decimal)
+    cleaner.separator = raw.attrs.get("separator", ",")
+    cleaner.warnings += [text for text in warnings if text]
+    _name_days(cleaner)
     cleaner.reject(
         (cleaner.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker"
     )
     return cleaner
+
+
+def _passed_over(raw: pd.DataFrame, positions: dict[str, int], where: str) -> list[str]:
+    """Sentences on columns that a user would expect to be read."""
+    others = [str(name) for i, name in enumerate(raw.columns) if i not in positions.values()]
+    sentences = []
+    if "volume" not in positions:
+        left = f" (not read: {', '.join(others[:8])})" if others else ""
+        sentences.append(f"{where} has no column of volumes{left}: volume_change is 0 throughout")
+    adjusted = [name for name in others if price_name(name) in ADJUSTED]
+    if adjusted and _differs(raw, adjusted[0], positions["close"]):
+        sentences.append(
+            f"{where}: {adjusted[0].strip()} is not read: it is on another basis than open, high "
+            "and low"
+        )
+    return sentences
+
+
+def _differs(raw: pd.DataFrame, name: str, close: int) -> bool:
+    other = list(map(str, raw.columns)).index(name)
+    return not raw.iloc[:, other].astype(str).equals(raw.iloc[:, close].astype(str))
+
+
+def to_tickers(values: pd.Series) -> pd.Series:
+    """Codes as text with their leading zeros.
+
+    Without the apostrophe or the `="..."` that guards these in spreadsheets.
+    """
+    codes, distinct = pd.factorize(values)
+    names = (
+        pd.Series(distinct)
+        .astype(str)
+        .str.strip()
+        .str.strip("'\"=")
+        .str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    )
+    return pd.Series(np.append(names.to_numpy(object), "")[codes], index=values.index, dtype=str)
+
+
+def _name_days(cleaner: Bars) -> None:
+    """Leave out rows without a day: blank ones, comments, and those that cannot be read."""
+    undated = cleaner.frame["day"].isna().to_numpy()
+    if undated.any():
+        rows = cleaner.frame.loc[undated]
+        blank, comment = undated.copy(), undated.copy()
+        blank[undated] = (rows[["date", *PRICES]].apply(to_text) == "").all(axis=1)
+        comment[undated] = rows["date"].astype(str).str.lstrip().str.startswith("#")
+        cleaner.drop(blank, "blank")
+        cleaner.drop(comment[~blank], "comment")
+        cleaner.reject(
+            undated[~(blank | comment)],
+            "unreadable date",
+            lambda _: "no date, or not in the form of the others",
+        )
+    cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
 
 
 def check_bars(cleaner: Bars) -> None:
@@ -132,8 +204,9 @@ def read_numbers(cleaner: Bars) -> None:
     """Convert prices and volumes to float64; rows with text in them are events, or unreadable."""
     message = np.full(len(cleaner.frame), "", dtype=object)
     columns = {}
+    marks = find_marks(cleaner)
     for column in NUMBERS:
-        columns[column], unread = to_numbers(cleaner.frame[column])
+        columns[column], unread = to_numbers(cleaner.frame[column], marks[column])
         if unread.any():
             cells = cleaner.frame.loc[unread, column].astype(str).str.strip()
             message[unread] += (f" {column} '" + cells + "'").to_numpy(object)
@@ -150,6 +223,37 @@ def read_numbers(cleaner: Bars) -> None:
         lambda row: f"not a number:{row['message']}",
     )
     cleaner.frame = cleaner.frame.drop(columns="message")
+
+
+def find_marks(cleaner: Bars) -> dict[str, str]:
+    """The decimal mark of each column: the prices decide together, else the volume.
+
+    Raises UserError where nothing decides: a guess would be wrong by a factor of 1000.
+    """
+    prices = [cleaner.frame[column] for column in PRICES]
+    own = _mark_of_volume(cleaner.frame["volume"])
+    mark = None if cleaner.decimal is None else MARKS[cleaner.decimal]
+    cell = None
+    try:
+        mark = mark or find_mark(prices)
+    except Ambiguous as error:
+        mark, cell = own, None if own else str(error)
+    if mark is None and cell is None and (own == COMMA or cleaner.separator == ";"):
+        cell = all_grouped(prices)
+    if cell is not None:
+        raise UserError(
+            f"{cleaner.where}: '{cell}' may be of decimals or of thousands; say which mark is of "
+            "decimals, by data.decimal=point or data.decimal=comma"
+        )
+    mark = mark or POINT
+    return {**dict.fromkeys(PRICES, mark), "volume": own or mark}
+
+
+def _mark_of_volume(volume: pd.Series) -> str | None:
+    try:
+        return find_mark([volume])
+    except Ambiguous:  # 9,000 beside prices like 12.5
+        return None
 
 
 def _impossible(frame: pd.DataFrame) -> np.ndarray:
@@ -175,10 +279,8 @@ def _describe_bar(row: pd.Series) -> str:
 
 
 def finish(cleaner: Bars) -> Prices:
-    """Sort, drop repeats, and make the `Prices`."""
-    codes, _ = pd.factorize(cleaner.frame["ticker"], sort=True)
-    order = np.lexsort((cleaner.frame["date"].to_numpy(), codes))
-    cleaner.frame = cleaner.frame.iloc[order]
+    """Sort, drop repeats, look for bars that jump, and make the `Prices`."""
+    cleaner.frame = _sorted(cleaner.frame)
     key: Any = ["ticker", "date"]
     if cleaner.frame.duplicated(key).any():
         cleaner.drop(cleaner.frame.duplicated(list(COLUMNS)).to_numpy(), "repeated")
@@ -191,4 +293,48 @@ def finish(cleaner: Bars) -> Prices:
         raise UserError(
             f"{cleaner.where} holds no row of prices" + (f" (dropped: {why})" if why else "")
         )
-    return Prices(cleaner.frame.reset_index(drop=True), cleaner.where, dict(cleaner.dropped))
+    _warn_of_copies(cleaner)
+    count = _judge_suspicious(cleaner)
+    table = cleaner.frame.reset_index(drop=True)
+    return Prices(table, cleaner.where, dict(cleaner.dropped), tuple(cleaner.warnings), count)
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    codes, _ = pd.factorize(frame["ticker"], sort=True)
+    return frame.iloc[np.lexsort((frame["date"].to_numpy(), codes))]
+
+
+def _warn_of_copies(cleaner: Bars) -> None:
+    """Say which tickers have the same bars: a file that was saved twice counts double."""
+    seen: dict[bytes, str] = {}
+    for ticker, bars in cleaner.frame.groupby("ticker", sort=True):
+        values = bars["date"].to_numpy().tobytes() + bars["close"].to_numpy().tobytes()
+        first = seen.setdefault(values, str(ticker))
+        if first != ticker and len(bars) > 1:
+            cleaner.warnings.append(
+                f"{cleaner.where}: {first} and {ticker} have the same {len(bars):,} days and closes"
+            )
+
+
+def _judge_suspicious(cleaner: Bars) -> int:
+    """Name, drop or accept the suspicious bars; the number of those that are kept.
+
+    bad="drop" leaves out only what no market does: a jump by half or more that is undone.
+    """
+    found = suspicious.find_suspicious(cleaner.frame)
+    if not found.any().any():
+        return 0
+    if cleaner.dubious == "drop":
+        before = suspicious.before_last_jump(cleaner.frame, found)
+        gone = (found.reversed | found.within)[~before]
+        cleaner.drop(before, "before a lasting jump")
+        cleaner.drop(gone, "suspicious")
+        found.lasting[:] = False  # nothing is left to jump from
+        found = found.of(~before).of(~gone)
+    elif cleaner.dubious is None and cleaner.bad == "drop":
+        gone = found.reversed & (np.abs(np.log(found.factor)) > suspicious.HALF)
+        cleaner.drop(gone, "suspicious")
+        found = found.of(~gone)
+    if cleaner.dubious != "accept":
+        cleaner.warnings += suspicious.describe(cleaner.frame, found)
+    return int(found.any().sum())

@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from upgate.data.prices.formats import stack_tickers
-from upgate.data.prices.parameters import Bad, Day, Tickers, as_list
+from upgate.data.prices.headers import stack_tickers
+from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices, to_period
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
@@ -40,6 +40,7 @@ def load_yahoo(
     folder: Path | str = "data",
     refresh: bool = False,
     bad: Bad = "refuse",
+    suspicious: Suspicious = None,
 ) -> Prices:
     """The prices of `tickers` from `start` to `end`, inclusive, of the snapshot in `folder`.
 
@@ -54,12 +55,12 @@ def load_yahoo(
     }
     if not request["tickers"]:
         raise UserError("data=yahoo needs data.tickers, such as data.tickers=[AAPL,MSFT]")
-    note = Path(folder) / f"{_name(request)}.json"
+    note = Path(folder).expanduser() / f"{_name(request)}.json"
     if refresh or not note.exists():
         save_snapshot(download_prices(request, note), note, request)
     path, day = verified(note)
     source = f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
-    return replace(read_prices(path, bad=bad), source=source)
+    return replace(read_prices(path, bad=bad, suspicious=suspicious), source=source)
 
 
 def _name(request: dict) -> str:

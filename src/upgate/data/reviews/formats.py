@@ -15,7 +15,7 @@ from typing import Literal
 
 import pandas as pd
 
-from upgate.data.prices.formats import normalize_name
+from upgate.data.prices.headers import normalize_name
 from upgate.errors import UserError, did_you_mean
 
 # The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's
@@ -23,12 +23,15 @@ from upgate.errors import UserError, did_you_mean
 ALIASES = {
     "text": (
         *("text", "texta", "review", "reviewtext", "reviewbody", "sentence", "content", "comment"),
-        *("tweet", "phrase", "document", "body", "reviews", "comments", "texts", "sentences"),
+        *("commenttext", "tweet", "phrase", "document", "body", "reviews", "comments", "texts"),
+        *("sentences", "cleantext", "tweettext", "message"),
         *("评论", "评论内容", "评价", "评价内容", "内容", "文本", "正文", "句子"),
+        *("評論", "評論內容", "評價", "內容", "文本內容", "レビュー", "本文", "리뷰", "댓글"),
     ),
     "label": (
         *("label", "labels", "sentiment", "polarity", "class", "target", "airlinesentiment"),
         *("标签", "情感", "情感标签", "情感倾向", "情感极性", "极性", "情绪", "类别"),
+        *("標籤", "情感標籤", "類別", "ラベル", "라벨"),
     ),
     "split": ("split", "partition"),
 }  # fmt: skip
@@ -183,6 +186,39 @@ def _rank(word: str) -> tuple[int, float, str]:
     return (1, WORDS.index(word), "") if word in WORDS else (2, 0.0, word)
 
 
+# ---- labels in front of texts
+
+FASTTEXT = re.compile(r"__label__(\S+)\s*(.*)")
+NUMBERED = re.compile(r"(-?\d+)\s+(\D.*)")
+
+
+def labels_in_front(content: str) -> list[tuple[int, str, str]] | None:
+    """(line, label, text) of lines such as `__label__1 text` or `1 text`; None for other files.
+
+    Raises UserError for lines with several labels.
+    """
+    lines = [(i, line) for i, line in enumerate(content.split("\n"), 1) if line.strip()]
+    for pattern in (FASTTEXT, NUMBERED):
+        head = [pattern.match(line) for _, line in lines[:200]]
+        labels = {match[1] for match in head if match}
+        if sum(map(bool, head)) <= 0.9 * len(head) or not _are_labels(labels, pattern):
+            continue
+        rows = []
+        for i, line in lines:
+            found = pattern.match(line)
+            label, text = (found[1], found[2]) if found else ("", line)
+            if text.startswith("__label__"):
+                second = text.split()[0].removeprefix("__label__")
+                raise UserError(f"line {i} has two labels ({label}, {second}); a text needs one")
+            rows.append((i, label, text))
+        return rows
+    return None
+
+
+def _are_labels(labels: set[str], pattern: re.Pattern[str]) -> bool:
+    return pattern is FASTTEXT or (len(labels) > 1 and labels <= KNOWN_LABELS)
+
+
 # ---- cells
 
 SEPARATORS = "\t,;|@"  # the last is Financial PhraseBank's
@@ -201,25 +237,63 @@ class Form:
 def find_form(content: str, requested: Iterable[object]) -> Form | None:
     """The form of a table, None if it is none.
 
-    The first line is a header if it holds a known name; else labels must stand at one end of most
-    of the first 200 lines.
+    The first line is a header if it holds a known name, or short names above a column of labels;
+    else labels must stand in a column of most of the first 200 lines, or columns be requested by
+    their numbers.
     """
     lines = [line for line in content.split("\n", 201)[:200] if line.strip()]
+    asked = [name for name in requested if name is not None]
+    named = [name for name in asked if not str(name).isdecimal()]
     for separator in SEPARATORS:
         cells = [cell.strip(' "') for cell in lines[0].split(separator)]
-        if is_header(cells, requested):
+        if is_header(cells, named) or (
+            len(cells) > 1
+            and set(map(str, asked)) <= set(cells)
+            and all(cell.isdecimal() or not cell for cell in cells)
+            and len(set(cells)) == len(cells)
+            and len(asked) > 0
+        ):
             return _header_form(cells, separator)
-    return _headerless_form(lines)
+    form = _headerless_form(lines)
+    if form is None and asked and not named:
+        separator = max(SEPARATORS, key=lambda mark: sum(mark in line for line in lines))
+        return Form(separator, False, "between")
+    return form
 
 
 def _headerless_form(lines: list[str]) -> Form | None:
-    """The form of lines that have labels at one end; None where most of them have none."""
+    """The form of lines that have labels in one column; None where most of them have none."""
     for separator in SEPARATORS:
         split = [line for line in lines if separator in line]
-        first = sum(_is_label(line.split(separator, 1)[0]) for line in split)
-        last = sum(_is_label(line.rsplit(separator, 1)[1]) for line in split)
-        if max(first, last) > len(lines) / 2:
-            return Form(separator, False, "last" if first > last else "first")
+        first = [_is_label(line.split(separator, 1)[0]) for line in split]
+        last = [_is_label(line.rsplit(separator, 1)[1]) for line in split]
+        if max(sum(first), sum(last)) > len(lines) / 2:
+            at_end = first if sum(first) > sum(last) else last
+            cells = lines[0].split(separator)
+            if not at_end[0] and all(at_end[1:]) and _are_names(cells):
+                return _header_form([cell.strip(' "') for cell in cells], separator)
+            return Form(separator, False, "last" if at_end is first else "first")
+    return _middle_form(lines)
+
+
+def _are_names(cells: list[str]) -> bool:
+    names = [cell.strip(' "') for cell in cells]
+    return len(names) > 1 and all(re.fullmatch(r"[^\W\d][\w .-]{0,29}", name) for name in names)
+
+
+def _middle_form(lines: list[str]) -> Form | None:
+    """The form of lines whose labels stand between other cells."""
+    for separator in SEPARATORS:
+        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        width = Counter(map(len, rows)).most_common(1)[0][0]
+        whole = [row for row in rows if len(row) == width]
+        if width < 3 or len(whole) < len(rows) / 2:
+            continue
+        for column in zip(*whole, strict=True):
+            labels = {cell for cell in column if _is_label(cell)}
+            share = sum(cell in labels for cell in column) / len(column)
+            if share > 0.5 and len(labels) > 1:
+                return Form(separator, False, "between")
     return None
 
 

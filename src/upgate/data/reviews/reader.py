@@ -4,19 +4,29 @@ csv, tsv or txt, each plain or gzipped, parquet, tar, zip, folders such as pos a
 """
 
 import csv
-import gzip
 import io
 import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pyarrow as pa
 
+from upgate.data.archives import (
+    LARGEST,
+    Members,
+    check_format,
+    check_parquet,
+    open_archive,
+    read_bounded,
+    unpack,
+)
+from upgate.data.encodings import MARKS, decode
+from upgate.data.json_records import is_json, read_json
 from upgate.data.prices.reader import check_exists
 from upgate.data.reviews.formats import (
     SPLITS,
@@ -27,24 +37,22 @@ from upgate.data.reviews.formats import (
     find_review_columns,
     find_rows,
     guess_columns,
+    labels_in_front,
     row_width,
 )
 from upgate.data.reviews.table import Reviews, clean_reviews
 from upgate.errors import UserError
 
 # In a folder; a single file may have any name.
-TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet")
+TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+TABLES = (*TEXTS, *(f"{text}.gz" for text in TEXTS), ".parquet")
 FAULT = "\0"  # the column that says what is wrong with a row: no other can have this name
 HINT = "put texts with separators or line breaks in quotes"
-UTF16 = (b"\xff\xfe", b"\xfe\xff")  # Excel's "Unicode text"
 UNREADABLE = (
-    *(OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException),
+    *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, pa.ArrowException),
     *(csv.Error, tarfile.TarError, zipfile.BadZipFile),
     RuntimeError,  # of a zip with a password
 )
-
-# The files of a folder or an archive, by path; each is read when called.
-Members = dict[str, Callable[[], bytes]]
 
 
 def read_reviews(
@@ -57,7 +65,7 @@ def read_reviews(
     label first or last. Files are UTF-8, GB18030, UTF-16 or Windows-1252. What is missing,
     unreadable or unlabelled raises UserError; rows are checked as `clean_reviews` says.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     return clean_reviews(_guarded(path, text, label, read_labelled), where=str(path), bad=bad)
 
 
@@ -66,7 +74,7 @@ def read_texts(path: str | Path, *, text: object = None) -> list[str]:
 
     Cleaned, without empty ones; labels are ignored.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     frame = _guarded(path, text, None, read_unlabelled)
     cleaned = map(clean_text, frame["text"].dropna().astype(str))
     texts = [text for text in cleaned if text]
@@ -95,8 +103,10 @@ def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
         where = f"{path}, {name}" if name else str(path)
         frame = to_frame(content, where, text, label)
         if "text" not in frame:
+            ask = "" if "label" in frame else ", and that of labels with data.label=..."
             raise UserError(
-                f"{where} has no column of texts, only {_names(frame)}; name it with data.text=..."
+                f"{where} has no column of texts, only {_names(frame)}; "
+                f"name it with data.text=...{ask}"
             )
         frames[name] = frame if split is None else frame.assign(split=split)
     if not any("label" in frame for frame in frames.values()):
@@ -151,7 +161,8 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
     """
     members = open_members(path)
     if members is None:
-        yield "", None, path.read_bytes()
+        with path.open("rb") as file:
+            yield "", None, read_bounded(file, LARGEST, str(path))
         return
     classes = class_folders(members)
     if classes:
@@ -180,13 +191,8 @@ def _check_tables(path: Path, chosen: Mapping[str, str | None]) -> None:
 
 def open_members(path: Path) -> Members | None:
     """The files of a folder, tar or zip in natural order, without hidden ones; None for others."""
-    if path.is_dir():
-        members = _folder_members(path)
-    elif zipfile.is_zipfile(path):
-        members = _zip_members(path)
-    elif tarfile.is_tarfile(path):
-        members = _tar_members(path)
-    else:
+    members = _folder_members(path) if path.is_dir() else open_archive(path)
+    if members is None:
         return None
     visible = [name for name in members if not _is_hidden(name)]
     return {name: members[name] for name in sorted(visible, key=_natural)}
@@ -195,19 +201,6 @@ def open_members(path: Path) -> Members | None:
 def _folder_members(path: Path) -> Members:
     files = [file for file in path.rglob("*") if file.is_file()]
     return {file.relative_to(path).as_posix(): file.read_bytes for file in files}
-
-
-def _zip_members(path: Path) -> Members:
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        return {name: partial(bytes, archive.read(name)) for name in names}
-
-
-def _tar_members(path: Path) -> Members:
-    """In one pass: seeking in a compressed file starts from its beginning each time."""
-    with tarfile.open(path) as tar:
-        items = ((item.name.removeprefix("./"), tar.extractfile(item)) for item in tar)
-        return {name: partial(bytes, file.read()) for name, file in items if file}
 
 
 def _is_hidden(name: str) -> bool:
@@ -280,39 +273,20 @@ def read_content(content: bytes, where: str, text: object, label: object) -> pd.
 
     Rows are named by their number in the file. Raises UserError.
     """
-    if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
+    content = unpack(content, where)
     if content.startswith(b"PAR1"):
+        check_parquet(content, where)
         frame = pd.read_parquet(io.BytesIO(content))
         return select_columns(frame.set_axis(pd.RangeIndex(1, len(frame) + 1)), where, text, label)
     if not content.strip():
         raise UserError(f"{where} is empty")
-    if b"\0" in content[:4096] and not content.startswith(UTF16):
+    check_format(content, where)
+    if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
         raise UserError(f"{where} is neither text nor parquet; save it as csv")
     string = decode(content, where).replace("\r\n", "\n")
-    if re.match(r'\s*[\[{]\s*["{]', string):
-        raise UserError(f"{where} is json; save it as csv or parquet")
+    if is_json(string):
+        return select_columns(read_json(string, where), where, text, label)
     return read_table(string.replace("\r", " " if "\n" in string else "\n"), where, text, label)
-
-
-def decode(content: bytes, where: str) -> str:
-    """Decode by evidence: Chinese bytes come in long runs above 127, Western accents singly."""
-    if content.startswith(UTF16):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        runs = re.findall(rb"[\x80-\xff]+", content)
-        wrong = len(content) - len(content.decode("utf-8", "ignore").encode())
-        if wrong < sum(map(len, runs)) / 4:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise UserError(
-                f"{where}, line {line}: byte {content[error.start]:#x} is no UTF-8, "
-                "though the rest is; mend the line"
-            ) from error
-        single = sum(len(run) == 1 for run in runs)
-        # `clean_text` makes Windows-1252 of Latin-1.
-        return content.decode("latin-1" if single > len(runs) / 2 else "gb18030")
 
 
 def select_columns(frame: pd.DataFrame, where: str, text: object, label: object) -> pd.DataFrame:
@@ -327,6 +301,9 @@ def select_columns(frame: pd.DataFrame, where: str, text: object, label: object)
 def read_table(content: str, where: str, text: object, label: object) -> pd.DataFrame:
     """Parse a table with a header, or with a label at an end of its lines; else lines are texts."""
     form = find_form(content, (text, label))
+    if form is None and (labelled := labels_in_front(content)):
+        frame = pd.DataFrame(labelled, columns=["line", "label", "text"], dtype=object)
+        return frame.set_index("line")
     if form is None:
         lines = pd.Series(content.split("\n"), dtype=object)
         frame = lines[lines.str.strip() != ""].to_frame("text")

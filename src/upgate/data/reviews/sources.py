@@ -78,7 +78,8 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
                 "leave out one of the two"
             )
         return read_reviews(path, bad=bad)
-    note, copy = Path(folder) / f"{name}.json", Path(folder) / f"{name}.parquet"
+    place = Path(folder).expanduser()
+    note, copy = place / f"{name}.json", place / f"{name}.parquet"
     if copy.exists() and not (refresh or note.exists()):
         return read_reviews(copy, bad=bad)
     if refresh or not note.exists():

@@ -3,6 +3,7 @@
 An official split is kept; what it lacks is drawn class by class.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -50,11 +51,16 @@ def check_stratified(config: Section) -> dict[str, Any]:
 
 
 def split_rows(
-    labels: Ints, official: NDArray[np.object_] | None, split: Section, fold: int
+    labels: Ints,
+    official: NDArray[np.object_] | None,
+    split: Section,
+    fold: int,
+    classes: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Rows of each part, (n,) int64.
 
-    official: the name of each row's part, or None. Raises UserError for a class that a part lacks.
+    official: the name of each row's part, or None. classes: their names, for the UserError that a
+    class which a part lacks raises.
     """
     if official is None:
         none = np.array([], int)
@@ -77,17 +83,21 @@ def split_rows(
     if split.get("closed"):
         rows["test"] = rows["validation"]
     for part, chosen in rows.items():
-        check_classes(labels, chosen, part)
+        check_classes(labels, chosen, part, classes)
     return {part: torch.from_numpy(chosen) for part, chosen in rows.items()}
 
 
-def check_classes(labels: Ints, rows: Ints, part: str) -> None:
+def check_classes(labels: Ints, rows: Ints, part: str, classes: Sequence[str]) -> None:
     """Raise UserError where a part has no row of some class."""
     missing = set(labels.tolist()) - set(labels[rows].tolist())
     if missing:
+        first = min(missing)
+        name = classes[first] if classes else first
+        share = "test" if part == "test" else "validation"
         raise UserError(
-            f"the {part} part holds {len(rows)} reviews and none of class {min(missing)}; "
-            "give more reviews"
+            f"the {part} part holds {len(rows)} reviews and none of the class {name}, which has "
+            f"{int((labels == first).sum())} in all; give more reviews of it, leave it out, or "
+            f"take another split.{share}"
         )
 
 

@@ -58,7 +58,10 @@ class SentimentDataModule(FoldDataModule):
         self.reviews, self.cache = reviews, cache
         labels = reviews.table["label"].to_numpy(copy=True)
         official = reviews.table["split"].to_numpy(object) if "split" in reviews.table else None
-        self.rows, self.y = split_rows(labels, official, split, fold), torch.from_numpy(labels)
+        self.rows, self.y = (
+            split_rows(labels, official, split, fold, reviews.classes),
+            torch.from_numpy(labels),
+        )
         tokenizer = fit_tokenizer(self.texts("train"), task["tokenizer"], task["vocabulary"])
         self.corpus = tokenize(tokenizer, reviews.table["text"].tolist(), task["max_tokens"], cache)
         self.state = {

@@ -65,6 +65,8 @@ class SentimentFacts(TaskFacts):
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         accuracy, linear = metrics["test/accuracy"], metrics["test/linear/accuracy"]
         correct, lead = f"The run gets {100 * accuracy:.2f}% right", 100 * (accuracy - linear)
+        if f"{abs(lead):.2f}" == "0.00":
+            return f"{correct} and is level with the linear model"
         if lead > 0:
             return f"{correct} and beats the linear model by {lead:.2f} points"
         return f"{correct} and stays {-lead:.2f} points below the linear model"

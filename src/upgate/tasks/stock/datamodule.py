@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor
 
 from upgate.config.schema import PositiveInt, build
@@ -83,6 +84,7 @@ class StockDataModule(FoldDataModule):
             bad=bad,
         )
 
+        self._flat = _flat_tickers(self.tensors, task["target"])
         self._references: dict[str, Floats] = {}
 
     def references(self) -> dict[str, Floats]:
@@ -112,4 +114,31 @@ class StockDataModule(FoldDataModule):
 
     @property
     def notes(self) -> dict[str, int]:
-        return {what.replace("_", " "): count for what, count in self.tensors.notes.items()}
+        notes = {what.replace("_", " "): count for what, count in self.tensors.notes.items()}
+        flat = "of the ratio: tickers that never move in the test part"
+        return notes | ({flat: self._flat} if self._flat else {})
+
+
+def _flat_tickers(tensors: windows.StockTensors, target: str) -> int:
+    """The tickers whose price never moves in the test part.
+
+    Raises UserError where in some part no ticker's does: persistence makes no error there, and
+    nothing can be compared with it.
+    """
+    if target == "volatility":
+        return 0
+    panel = tensors.panel
+    ahead = panel.ahead(panel.close, tensors.scaling["horizon"])
+    flat = 0
+    for part, origin in tensors.origin.items():
+        row = origin.numpy()
+        moves = np.bincount(panel.ticker[row], ahead[row] != panel.close[row])
+        samples = np.bincount(panel.ticker[row])
+        if len(row) and not moves.any():
+            first = panel.tickers[int(samples.argmax())]
+            raise UserError(
+                f"the price of {first} never moves in the {part} part: there is nothing to "
+                "forecast; take other tickers, or other days by data.start and data.end"
+            )
+        flat = int(((moves == 0) & (samples > 0)).sum())  # the test part is the last
+    return flat

@@ -22,10 +22,10 @@ def evaluate_forecasts(
 
     references: each one's forecast from every row, (N,), of `baselines.references`.
 
-    `mse_ratio` is MSE over persistence's, the geometric mean over tickers (the plain ratio for
-    one): below 1 beats persistence. `mse_ratio_har` is the same over HAR's. `r2_oos` is against the
-    training mean (drift), `mase` against persistence in training, ticker by ticker. Tables:
-    forecasts, a row per sample; tickers, a row per ticker.
+    `mse_ratio` is MSE over persistence's, the geometric mean over tickers that move (the plain
+    ratio for one): below 1 beats persistence. `mse_ratio_har` is the same over HAR's. `r2_oos` is
+    against the training mean (drift), `mase` against persistence in training, ticker by ticker.
+    Tables: forecasts, a row per sample; tickers, a row per ticker.
     """
     forecasts = forecast_table(tensors, references, part, scaled.double().cpu().numpy())
     available = [name for name in REFERENCES if name in forecasts]
@@ -36,11 +36,11 @@ def evaluate_forecasts(
     }
     for name in ("forecast", *available):
         errors = pooled(forecasts, name)
-        errors["mse_ratio"] = geometric_mean(tickers[name] / tickers["persistence"])
+        errors["mse_ratio"] = mean_ratio(tickers, name, "persistence")
         prefix = "" if name == "forecast" else f"{name}/"
         metrics |= {f"{prefix}{key}": value for key, value in errors.items()}
     if "har" in available:
-        metrics["mse_ratio_har"] = geometric_mean(tickers["forecast"] / tickers["har"])
+        metrics["mse_ratio_har"] = mean_ratio(tickers, "forecast", "har")
     metrics["mase"] = mean_scaled_error(forecasts, tensors, references["persistence"])
     return Evaluation(metrics, {"forecasts": forecasts, "tickers": tickers})
 
@@ -127,6 +127,16 @@ def naive_errors(tensors: StockTensors, persistence: Floats) -> Floats:
     samples = np.bincount(ticker, minlength=count)
     own = np.bincount(ticker, error, count) / np.maximum(samples, 1)
     return np.where((samples >= ENOUGH) & (own > 0), own, error.mean())
+
+
+def mean_ratio(tickers: pd.DataFrame, name: str, reference: str) -> float:
+    """The geometric mean over tickers of one MSE over the reference's.
+
+    A ticker whose price never moves is forecast without error by persistence: no ratio is defined,
+    and it is left out.
+    """
+    moving = tickers[tickers[reference] > 0]
+    return geometric_mean(moving[name] / moving[reference])
 
 
 def geometric_mean(ratios: pd.Series) -> float:

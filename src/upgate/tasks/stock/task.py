@@ -83,12 +83,13 @@ class Stock(StockFacts, Task):
     def profile(self, table: Prices) -> dict[str, Any]:
         days = table.table["date"]
         tickers = int(table.table["ticker"].nunique())
-        return {
+        about = {
             "rows": len(days),
             "tickers": tickers,
             "from": f"{days.min():%Y-%m-%d}",
             "to": f"{days.max():%Y-%m-%d}",
         }
+        return about | ({"suspicious": table.suspicious} if table.suspicious else {})
 
     def describe(self, table: Prices) -> str:
         about = self.profile(table)

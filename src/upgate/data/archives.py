@@ -1,0 +1,145 @@
+"""Files inside archives and compressed files, unpacked up to a bound.
+
+A file that unpacks to far more than any table does is refused before it fills the memory: a zip
+bomb of 42 kB holds petabytes. Links and devices in archives are refused: they name files of the
+machine that opens them.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow.parquet as pq
+
+from upgate.errors import UserError
+
+# The files of a folder or an archive, by path; each is read when called.
+Members = dict[str, Callable[[], bytes]]
+OPENERS: dict[bytes, Callable[[io.BytesIO], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+FREE = 64 << 20  # bytes that anything may unpack to
+RATIO = 100  # beyond it: prices shrink to a fifth, a column of zeros to a fiftieth
+LARGEST = 8 << 30
+# What people give instead of a table, by its first bytes.
+FORMATS = {
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel, or another file of Office",
+    b"%PDF": "a PDF",
+    b"\xff\xd8\xff": "a picture",
+    b"\x89PNG": "a picture",
+    b"SQLite format 3": "an SQLite database",
+    b"ARROW1": "a feather file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"7z\xbc\xaf": "an archive of 7-Zip",
+    b"Rar!": "an archive of RAR",
+    b"\x80\x04\x95": "a pickle, which may run code when it is read",
+    b"\x80\x05\x95": "a pickle, which may run code when it is read",
+}
+SHEETS = ("xl/workbook.xml", "xl/workbook.bin", "content.xml", "word/document.xml")
+
+
+def bound(packed: int) -> int:
+    """The bytes that a file of `packed` bytes may unpack to."""
+    return min(LARGEST, max(FREE, RATIO * packed))
+
+
+def read_bounded(file: IO[bytes], most: int, where: str) -> bytes:
+    """The rest of a stream. Raises UserError where it is longer than `most` bytes."""
+    content = file.read(most + 1)
+    _check_size(len(content), most, where)
+    return content
+
+
+def _check_size(size: int, most: int, where: str) -> None:
+    if size > most:
+        raise UserError(
+            f"{where} unpacks to more than {most >> 20:,} MiB, far more than a table of its size; "
+            "unpack it yourself if it is right"
+        )
+
+
+def unpack(content: bytes, where: str) -> bytes:
+    """The content without compression by gzip, bzip2 or xz."""
+    for magic, opener in OPENERS.items():
+        if content.startswith(magic):
+            with opener(io.BytesIO(content)) as file:
+                return read_bounded(file, bound(len(content)), where)
+    return content
+
+
+def check_format(content: bytes, where: str) -> None:
+    """Raise UserError for what is neither text nor parquet, by its name where it is known."""
+    form = next((name for magic, name in FORMATS.items() if content.startswith(magic)), None)
+    if content.startswith(b"PK\x03\x04"):
+        form = "an archive"
+    if form:
+        raise UserError(f"{where} is neither text nor parquet, but {form}; save it as csv")
+
+
+def check_parquet(content: bytes, where: str) -> None:
+    """Raise UserError for a parquet file whose columns unpack to far more than its size."""
+    metadata = pq.read_metadata(io.BytesIO(content))
+    groups = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    _check_size(sum(groups), bound(len(content)), where)
+
+
+def open_archive(path: Path) -> Members | None:
+    """The files in a zip or tar, without folders; None for a file that is neither.
+
+    Raises UserError for a workbook, for links and devices, and for a bomb.
+    """
+    if zipfile.is_zipfile(path):
+        return _zip_members(path)
+    return _tar_members(path) if tarfile.is_tarfile(path) else None
+
+
+def _zip_members(path: Path) -> Members:
+    most = bound(path.stat().st_size)
+    with zipfile.ZipFile(path) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        if any(entry.filename in SHEETS for entry in entries):
+            raise UserError(
+                f"{path} is a workbook of Excel, or another file of Office; save it as csv"
+            )
+        for entry in entries:
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise UserError(_link(path, entry.filename))
+    _check_size(sum(entry.file_size for entry in entries), most, str(path))
+    return {entry.filename: partial(_read_zip, path, entry.filename, most) for entry in entries}
+
+
+def _read_zip(path: Path, name: str, most: int) -> bytes:
+    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+        return read_bounded(file, most, f"{path}, {name}")
+
+
+def _tar_members(path: Path) -> Members:
+    """In one pass: seeking in a compressed file starts from its beginning each time."""
+    most, size = bound(path.stat().st_size), 0
+    members: Members = {}
+    with tarfile.open(path) as tar:
+        for item in tar:
+            if item.isdir():
+                continue
+            if not item.isreg():
+                raise UserError(_link(path, item.name))
+            _check_size(size := size + item.size, most, str(path))
+            file = tar.extractfile(item)
+            content = file.read() if file else b""
+            members[item.name.removeprefix("./")] = partial(bytes, content)
+    return members
+
+
+def _link(path: Path, name: str) -> str:
+    return f"{path} holds {name}, a link or a device; pack the file itself"
