@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,6 +103,7 @@ def scores(metrics: Mapping[str, float]) -> dict[str, float]:
     return {key: value for key, value in metrics.items() if _is_score(key)}
 
 
+@lru_cache(maxsize=4096)  # runs share their names
 def _is_score(key: str) -> bool:
     part, *rest = key.split("/")
     return part in ("test", "val") and len(rest) == 1 and key not in LOSS_CURVES
