@@ -106,7 +106,7 @@ class SqliteTracking:
             runs = found.fetchall()
             tags = _collect(connection, "value from tags", query, values)
             params = _collect(connection, "value from params", query, values)
-            last = "iif(is_nan, null, value) from latest_metrics"
+            last = "case when is_nan then null else value end from latest_metrics"
             metrics = _collect(connection, last, query, values)
         return [
             make_row(run, name, status, start, end, params[run], metrics[run], tags[run])
