@@ -186,7 +186,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     code = _conclude(plan, results, parent, console)
     rows = store.rows(task=plan.requested[0].spec.task.name)
     print_lines(console, looks_lines(rows, plan.requested))
-    draw_missing(plan.jobs, results, store)
+    draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
     return code
 
 
