@@ -2,8 +2,10 @@
 
 import argparse
 import gc
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.help import HELP
@@ -20,6 +22,7 @@ def main(argv: Arguments | None = None) -> int:
         print(HELP, end="")
         return 0
     command, *rest = arguments
+    rest = [expand_home(word) for word in rest]
     gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage
     try:
         if command not in COMMANDS:
@@ -36,6 +39,14 @@ def main(argv: Arguments | None = None) -> int:
         return 130
     finally:
         gc.enable()
+
+
+def expand_home(word: str) -> str:
+    """`root=~/runs` with the home folder in place of `~`, which a shell leaves behind a `=`."""
+    key, equals, value = word.partition("=")
+    if not key.startswith("-") and equals and re.match(r"~(/|$)", value):
+        return f"{key}={Path(value).expanduser()}"
+    return word
 
 
 def main_train(arguments: Arguments) -> int:

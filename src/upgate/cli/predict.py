@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import yaml
 from rich.console import Console
 
 from upgate.console import new_table, number
@@ -21,7 +22,8 @@ from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
-CHECKPOINT = "best.ckpt"
+CHECKPOINT, CONFIG = "best.ckpt", "config.yaml"
+LARGEST_CONFIG = 1 << 20  # bytes
 OPTIONS = ("run", "out", "root")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
@@ -42,6 +44,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     check_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
     checkpoint = load_checkpoint(fetch_checkpoint(store, row))
+    check_sizes(checkpoint)
     task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
     frame = task.predict(data, checkpoint, fetch)
     if "out" in values:
@@ -91,6 +94,31 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def check_sizes(checkpoint: dict[str, Any]) -> None:
+    """Raise UserError where a checkpoint asks for a larger network than its weights are.
+
+    It may come from elsewhere, and a number in it would decide how much memory is taken.
+    """
+    parameters = checkpoint["hyper_parameters"]
+    model, task = parameters["spec"].get("model", {}), parameters["spec"]["task"]
+    state = parameters.get("state", {})
+    hidden, layers = model.get("hidden_size", 1), model.get("num_layers", 1)
+    embedding, vocabulary = task.get("embedding", 1), state.get("vocabulary", 1)
+    sizes = (hidden, layers, embedding, vocabulary)
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise UserError("the checkpoint's sizes are no whole numbers: it is damaged")
+    wanted = 4 * hidden * (hidden + 1) * layers + embedding * vocabulary
+    there = sum(
+        min(value.numel(), value.untyped_storage().nbytes() // value.element_size())
+        for value in checkpoint["state_dict"].values()
+    )
+    if wanted > there:
+        raise UserError(
+            f"the checkpoint asks for a network of at least {wanted:,} weights and holds {there:,}:"
+            " it is damaged, or was made to take all memory"
+        )
+
+
 def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
     """Key -> value. Raises UserError for a word without `=`, and for a key that occurs twice."""
     values: dict[str, str] = {}
@@ -136,7 +164,33 @@ def fetch_file(store: Store, row: Row, name: str) -> Path:
     folder = store.root / row.key[:16]
     if (folder / name).exists():
         return folder / name
+    if name == CONFIG:
+        return fetch_foreign_config(store, row, folder)
     return store.artifact(row.run_id, name, folder)
+
+
+def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
+    """The configuration of a run that was trained elsewhere, under a name of its own.
+
+    Raises UserError where it names files: they were the other machine's, and what came from
+    elsewhere chooses no file of this one.
+    """
+    path = folder / f"elsewhere-{CONFIG}"
+    with TemporaryDirectory() as temporary:
+        fetched = store.artifact(row.run_id, CONFIG, Path(temporary))
+        if fetched.stat().st_size > LARGEST_CONFIG:
+            raise UserError(f"{CONFIG} of run {row.key[:16]} is no configuration: it is too large")
+        content = fetched.read_bytes()
+    stored = yaml.safe_load(content)
+    data = stored.get("data", {}) if isinstance(stored, dict) else {}
+    if data.get("path") or data.get("folder", "data") != "data":
+        raise UserError(
+            f"run {row.key[:16]} was trained elsewhere, on files that are not looked for here; "
+            "name yours, as in data.path=..."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, lambda file: file.write(content))
+    return path
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

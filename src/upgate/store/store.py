@@ -60,7 +60,11 @@ class Store:
     def tracking(self) -> Tracking:
         """Where the runs are kept; opened at the first use. Raises UserError."""
         if self._tracking is None:
-            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = "it is a file" if self.root.is_file() else error.strerror
+                raise UserError(f"root={self.root} cannot hold runs: {reason}") from None
             self._tracking = connect(self.uri, self.root / "artifacts")
         return self._tracking
 

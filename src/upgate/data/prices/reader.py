@@ -125,9 +125,11 @@ def _unreadable(where: object, error: Exception) -> UserError:
 
 
 def check_exists(path: Path) -> None:
-    """Raise UserError, with the nearest name in the folder, where there is no such file."""
-    if path.exists():
+    """Raise UserError where there is no such file, with the nearest name in the folder."""
+    if path.is_file() or path.is_dir():
         return
+    if path.exists():  # a device has no end
+        raise UserError(f"{path} is neither a file nor a folder")
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = did_you_mean(path.name, names) if names else ""
     raise UserError(f"there is no file {path}{hint}")

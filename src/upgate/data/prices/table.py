@@ -231,13 +231,14 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
     Raises UserError where nothing decides: a guess would be wrong by a factor of 1000.
     """
     prices = [cleaner.frame[column] for column in PRICES]
-    own = _mark_of_volume(cleaner.frame["volume"])
+    own = _mark_of([cleaner.frame["volume"]])
     mark = None if cleaner.decimal is None else MARKS[cleaner.decimal]
     cell = None
     try:
         mark = mark or find_mark(prices)
     except Ambiguous as error:
-        mark, cell = own, None if own else str(error)
+        mark = own or _mark_of([*prices, cleaner.frame["volume"]])
+        cell = None if mark else str(error)
     if mark is None and cell is None and (own == COMMA or cleaner.separator == ";"):
         cell = all_grouped(prices)
     if cell is not None:
@@ -249,10 +250,10 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
     return {**dict.fromkeys(PRICES, mark), "volume": own or mark}
 
 
-def _mark_of_volume(volume: pd.Series) -> str | None:
+def _mark_of(columns: list[pd.Series]) -> str | None:
     try:
-        return find_mark([volume])
-    except Ambiguous:  # 9,000 beside prices like 12.5
+        return find_mark(columns)
+    except Ambiguous:  # such as a volume of 9,000 beside prices like 12.5
         return None
 
 
