@@ -43,10 +43,8 @@ class TableCleaner:
         if rows.any() and self.bad == "refuse":
             first = self.frame.iloc[int(rows.argmax())]
             more = f" (and {rows.sum() - 1} more such rows)" if rows.sum() > 1 else ""
-            message = (
-                f"{self.where}, {self.row_name(first)}: {describe(first)}{more}; "
-                "data.bad=drop drops such rows"
-            )
+            message = f"{self.where}, {self.row_name(first)}: {describe(first)}{more}"
+            message += "" if rows.all() else "; data.bad=drop drops such rows"
             raise UserError(" ".join(message.split()))  # a cell may hold a line break
         self.drop(rows, reason)
 

@@ -12,7 +12,7 @@ from upgate.data.prices.features import DEFAULT_FEATURES, TARGETS, Floats, Panel
 from upgate.data.prices.windows import StockTensors, build_tensors
 from upgate.data.splits.chronological import holdout
 from upgate.tasks.base import Evaluation
-from upgate.tasks.stock.metrics import evaluate_forecasts
+from upgate.tasks.stock.metrics import evaluate_forecasts, mean_ratio
 
 HORIZON, DAYS = 3, 300
 every_target = pytest.mark.parametrize("target", TARGETS)
@@ -233,3 +233,9 @@ def test_the_tables_have_a_row_per_sample_and_per_ticker(panel: Panel, part: str
         got.tables["tickers"]["ticker"].tolist() == panel.tickers
         and got.tables["tickers"]["samples"].sum() == len(row) == got.metrics["samples"]
     )
+
+
+def test_a_ticker_that_never_moves_has_no_ratio_and_is_left_out() -> None:
+    tickers = pd.DataFrame({"forecast": [2.0, 8.0, 0.5], "persistence": [1.0, 2.0, 0.0]})
+    assert mean_ratio(tickers, "forecast", "persistence") == pytest.approx(8**0.5)
+    assert mean_ratio(tickers[2:], "forecast", "persistence") == float("inf")

@@ -8,7 +8,8 @@ import pytest
 
 from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import Cell, StudyRuns
-from upgate.tasks.stock.significance import ticker_intervals, ticker_losses
+from upgate.tasks.stock.significance import date_losses, ticker_intervals, ticker_losses
+from upgate.tasks.stock.units import fold_deviations
 
 TICKERS, FOLDS, DATES = ("AAPL", "KO", "XOM"), (0, 1), 60
 
@@ -51,3 +52,13 @@ def test_there_is_none_below_six_seeds_or_where_a_run_diverged() -> None:
     assert ticker_intervals(study(FEWEST - 1), ["upgraded"]) == {}
     for arm in ("traditional", "upgraded"):
         assert ticker_intervals(study(FEWEST, [(arm, (2, 1))]), ["upgraded"]) == {}
+
+
+def test_a_ticker_whose_price_never_moves_changes_no_score() -> None:
+    made = forecasts("upgraded", (0, 0)).assign(persistence=0.0)
+    dead = made[made["ticker"] == "KO"].assign(ticker="DEAD", truth=0.0, forecast=0.1)
+    both = pd.concat([made, dead])
+    pd.testing.assert_frame_equal(date_losses(both), date_losses(made))
+    names = ["forecast", "persistence"]
+    pd.testing.assert_frame_equal(fold_deviations(both, names), fold_deviations(made, names))
+    pd.testing.assert_frame_equal(ticker_losses(both), ticker_losses(made))

@@ -1,4 +1,4 @@
-"""Dates as people and programs write them: forms, words of nine languages, numbers, instants."""
+"""Dates as people and programs write them: forms, words of ten languages, numbers, instants."""
 
 import re
 from dataclasses import dataclass

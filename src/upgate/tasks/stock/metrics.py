@@ -136,7 +136,7 @@ def mean_ratio(tickers: pd.DataFrame, name: str, reference: str) -> float:
     and it is left out.
     """
     moving = tickers[tickers[reference] > 0]
-    return geometric_mean(moving[name] / moving[reference])
+    return geometric_mean(moving[name] / moving[reference]) if len(moving) else float("inf")
 
 
 def geometric_mean(ratios: pd.Series) -> float:

@@ -172,7 +172,8 @@ def ratios(runs: RunTables) -> Mapping[str, float]:
     """Ticker -> MSE over persistence's, the geometric mean over runs."""
     if not runs:
         return {}
-    frames = [frame.assign(log=_log_ratio(frame)) for frame in runs.values()]
+    moving = [frame[frame["persistence"] > 0] for frame in runs.values()]
+    frames = [frame.assign(log=_log_ratio(frame)) for frame in moving]
     means = pd.concat(frames).groupby("ticker")["log"].mean()
     return {str(name): math.exp(value) for name, value in means.items()}
 

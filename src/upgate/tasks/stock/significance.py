@@ -22,6 +22,7 @@ from upgate.stats.panel import LossPanel, ratio_over_tickers
 from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import BeyondSeeds, Cell, Significance, StudyRuns
 from upgate.tasks.stock.texts import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
+from upgate.tasks.stock.units import moving_tickers
 
 FEWEST_DATES = 8  # of a fold: two lags
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
@@ -84,6 +85,7 @@ def date_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
 
     A row per label date, a column per forecast.
     """
+    forecasts = moving_tickers(forecasts)
     error = {
         name: (forecasts[name] - forecasts["truth"]) ** 2
         for name in ("forecast", *REFERENCES)
@@ -185,6 +187,7 @@ def fold_losses(runs: StudyRuns, arm: str) -> list[dict[int, pd.DataFrame]]:
 
 def ticker_losses(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Squared errors of one run: a row per ticker, a column per label date; 0 for no such date."""
+    forecasts = moving_tickers(forecasts)
     error = (forecasts["forecast"] - forecasts["truth"]) ** 2
     keyed = error.groupby([forecasts["ticker"], forecasts["label_date"]]).sum()
     return keyed.unstack(fill_value=0).sort_index(axis=1)

@@ -54,11 +54,20 @@ def _seed_deviations(
     return pd.concat([fold * (total / len(folds)) for fold in folds])
 
 
+def moving_tickers(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tickers whose price moves: at others persistence has no error to compare with."""
+    if "persistence" not in forecasts:
+        return forecasts
+    moves = forecasts["truth"] != forecasts["persistence"]
+    return forecasts[moves.groupby(forecasts["ticker"]).transform("any")]
+
+
 def fold_deviations(forecasts: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Each label date's part of the mean over tickers of log MSE; the sum over dates is 0.
 
     A forecaster without an error at some ticker has no log, and is left out.
     """
+    forecasts = moving_tickers(forecasts)
     ticker = forecasts["ticker"]
     sizes = ticker.groupby(ticker).transform("size") * ticker.nunique()
     columns = {}
