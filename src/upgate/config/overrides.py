@@ -97,10 +97,17 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     return [parse_override(text) for text in texts]
 
 
-@lru_cache(maxsize=1024)
-def parse_override(text: str) -> Override:
-    """Parse one override; cached, so that a sweep over seeds parses its other overrides once."""
+@lru_cache
+def hydra_parser() -> Any:
+    """Hydra's parser, which keeps nothing of what it parses; to make one takes longer than that."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create()
+
+
+@lru_cache(maxsize=1 << 15)
+def parse_override(text: str) -> Override:
+    """Parse one override; cached: a sweep is parsed when it is expanded, checked and planned."""
     from hydra.errors import HydraException
 
     key, equals, value = text.partition("=")
@@ -110,7 +117,7 @@ def parse_override(text: str) -> Override:
         )
     quoted = key + equals + _TEXTS.sub(_quote, value)
     try:
-        parsed = OverridesParser.create().parse_override(quoted)
+        parsed = hydra_parser().parse_override(quoted)
     except HydraException:
         if not equals:
             raise UserError(f"{text} cannot be read; write key=value, as in {key}=...") from None
