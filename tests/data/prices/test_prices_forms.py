@@ -193,6 +193,9 @@ MARKS = {
     ("1,234", "12.5M"): 1234,
     ("1,234", "12,5M"): 1.234,
     (",5", "0"): 0.5,
+    ("110.551", "12345678"): 110.551,
+    ("1,234", "12 345"): 1.234,
+    ("1.234,5", "9.786"): 1234.5,
     ("1.5e3", "0"): 1500,
 }
 
@@ -204,7 +207,11 @@ def test_which_mark_is_of_decimals(number, volume, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "volume"), [("1,234", "0"), ("1.234", "0"), ("1.234", "1.234.567")]
+    ("number", "volume"),
+    [
+        *(("1,234", "0"), ("1.234", "0"), ("1.234", "1.234.567"), ("1.234", "9.786")),
+        *(("1,234", "567"), ("1,234", "9,000")),
+    ],
 )
 def test_what_may_be_a_thousand_times_more_is_refused(number, volume, tmp_path):
     (tmp_path / "x.csv").write_text(bars_of(number, volume))
@@ -213,6 +220,13 @@ def test_what_may_be_a_thousand_times_more_is_refused(number, volume, tmp_path):
     comma = read_prices(tmp_path / "x.csv", decimal="comma").table["close"][0]
     point = read_prices(tmp_path / "x.csv", decimal="point").table["close"][0]
     assert (comma, point) == ((1.234, 1234.0) if "," in number else (1234.0, 1.234))
+
+
+def test_a_volume_of_three_places_beside_whole_prices_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text(bars_of("567", "9.786"))
+    with pytest.raises(UserError, match=r"'9.786' may be of decimals or of thousands"):
+        read_prices(tmp_path / "x.csv")
+    assert read_prices(tmp_path / "x.csv", decimal="comma").table["volume"][0] == 9786
 
 
 @pytest.mark.parametrize("number", ["1,23.5", "1.2.3", "12,3,4", "1,2345,678", "0,123,456", "5x"])

@@ -10,8 +10,8 @@ from upgate.data.prices.numbers import MISSING
 from upgate.errors import UserError
 
 # After `/`, `.` and 年月 have become `-`. Of several forms that fit all values the one in whose
-# order the rows stand is right, then the one with the fewest weekends, then the first: most such
-# files are American.
+# order the rows stand is right, then the one with the fewest weekends, then the one of the shortest
+# time, then the first: most such files are American.
 FORMS = (
     *("%Y-%m-%d", "%Y%m%d", "%m-%d-%Y", "%d-%m-%Y", "%y%m%d", "%m-%d-%y", "%d-%m-%y", "%y-%m-%d"),
     *("%d-%b-%Y", "%d-%b-%y", "%b-%d-%Y", "%Y-%b-%d"),
@@ -158,7 +158,7 @@ def _is_weekday(word: str) -> bool:
 def _by_form(text: pd.Series) -> pd.Series:
     """Days by the form that fits most values; of equal ones by order, then by weekends."""
     best = pd.Series(pd.NaT, index=text.index, dtype="datetime64[s]")
-    least = (len(text) + 1, 0, 0)
+    least = (len(text) + 1, 0, 0, 0)
     for form in FORMS:
         days = _parse(text, form)
         misses = int(days[text != ""].isna().sum())
@@ -172,12 +172,13 @@ def _by_form(text: pd.Series) -> pd.Series:
     return best
 
 
-def _disorder(days: pd.Series) -> tuple[int, int]:
-    """How often the rows' order breaks, and how many days are at a weekend."""
+def _disorder(days: pd.Series) -> tuple[int, int, int]:
+    """How often the rows' order breaks, how many days are at weekends, the days they span."""
     known = days.dropna()
     steps = np.diff(known.to_numpy().astype("datetime64[D]").astype(np.int64))
     breaks = min(int((steps < 0).sum()), int((steps > 0).sum()))
-    return breaks, int((known.dt.day_of_week >= 5).sum())
+    span = (known.max() - known.min()).days if len(known) else 0
+    return breaks, int((known.dt.day_of_week >= 5).sum()), span
 
 
 def _parse(text: pd.Series, form: str) -> pd.Series:

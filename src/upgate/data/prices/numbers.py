@@ -57,17 +57,22 @@ def find_mark(columns: list[pd.Series]) -> str | None:
         return found.pop() if len(found) == 1 else POINT
     if not any(COMMA in cell for cell in cells):
         return None
-    if _has_small_integer(columns):
+    if any(map(groups_by_blanks, columns)):
+        return COMMA
+    if any(map(has_small_integer, columns)):
         return POINT
     raise Ambiguous(next(cell for cell in cells if COMMA in cell))
 
 
 def all_grouped(columns: list[pd.Series]) -> str | None:
     """One of the cells, if all with a point are like 1.234, which may be of thousands."""
-    cells = [cell for column in columns for cell in _texts(column, r"\.")]
-    if cells and all(_evidence(cell) is None for cell in cells):
-        return cells[0]
-    return None
+    first = None
+    for column in columns:
+        cells = _texts(column, r"\.")
+        if not all(_evidence(cell) is None for cell in cells):
+            return None
+        first = first or next(iter(cells), None)
+    return first
 
 
 def _marked(columns: list[pd.Series]) -> list[str]:
@@ -103,13 +108,24 @@ def _evidence(cell: str) -> str | None:
     return None if is_group else mark
 
 
-def _has_small_integer(columns: list[pd.Series]) -> bool:
+def has_small_integer(column: pd.Series) -> bool:
     """Whether a cell is like 999: then its neighbours' 1,001 are not written to three places."""
-    for column in columns:
-        text = column.dropna().astype(str).str.strip()
-        if text.str.fullmatch(r"[1-9]\d{0,2}").any():
-            return True
-    return False
+    return bool(_texts(column, r"^\s*[1-9]\d{0,2}\s*$"))
+
+
+def proves_point(column: pd.Series) -> bool:
+    """Whether a cell is like 12.5M, whose point is of decimals."""
+    return any(_evidence(cell) == POINT for cell in _texts(column, r"\."))
+
+
+def groups_by_blanks(column: pd.Series) -> bool:
+    """Whether a cell is like 1 234: then its program's commas are of decimals."""
+    return bool(_texts(column, rf"\d{BLANK}\d{{3}}"))
+
+
+def has_large_integer(column: pd.Series) -> bool:
+    """Whether a cell is like 82293600: its program puts no mark between thousands."""
+    return column.dtype.kind in "iuf" or bool(_texts(column, r"^\s*\d{4,}\s*$"))
 
 
 def to_numbers(values: pd.Series, mark: str = POINT) -> tuple[np.ndarray, np.ndarray]:

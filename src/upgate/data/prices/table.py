@@ -19,6 +19,10 @@ from upgate.data.prices.numbers import (
     Ambiguous,
     all_grouped,
     find_mark,
+    groups_by_blanks,
+    has_large_integer,
+    has_small_integer,
+    proves_point,
     to_numbers,
 )
 from upgate.errors import UserError
@@ -230,17 +234,17 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
 
     Raises UserError where nothing decides: a guess would be wrong by a factor of 1000.
     """
-    prices = [cleaner.frame[column] for column in PRICES]
-    own = _mark_of([cleaner.frame["volume"]])
-    mark = None if cleaner.decimal is None else MARKS[cleaner.decimal]
-    cell = None
+    prices, volume = [cleaner.frame[column] for column in PRICES], cleaner.frame["volume"]
+    own = _mark_of_volume(volume)
+    mark, cell = (MARKS[cleaner.decimal] if cleaner.decimal else None), None
     try:
         mark = mark or find_mark(prices)
     except Ambiguous as error:
-        mark = own or _mark_of([*prices, cleaner.frame["volume"]])
+        mark = own or (POINT if proves_point(volume) else None)
+        mark = COMMA if groups_by_blanks(volume) else mark
         cell = None if mark else str(error)
-    if mark is None and cell is None and (own == COMMA or cleaner.separator == ";"):
-        cell = all_grouped(prices)
+    if mark is None and cell is None:
+        cell = _doubtful_points(prices, volume, own, cleaner.separator)
     if cell is not None:
         raise UserError(
             f"{cleaner.where}: '{cell}' may be of decimals or of thousands; say which mark is of "
@@ -250,11 +254,26 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
     return {**dict.fromkeys(PRICES, mark), "volume": own or mark}
 
 
-def _mark_of(columns: list[pd.Series]) -> str | None:
+def _mark_of_volume(volume: pd.Series) -> str | None:
+    """What the volume proves: by its own marks, or by 1.234 beside 567, as volumes are whole."""
     try:
-        return find_mark(columns)
-    except Ambiguous:  # such as a volume of 9,000 beside prices like 12.5
+        mark = find_mark([volume])
+    except Ambiguous:  # 9,000 beside prices like 12.5
         return None
+    if mark is None and all_grouped([volume]) and has_small_integer(volume):
+        return COMMA
+    return mark
+
+
+def _doubtful_points(
+    prices: list[pd.Series], volume: pd.Series, own: str | None, separator: str
+) -> str | None:
+    """A cell like 1.234 if all are so, in a file that may be of a country of decimal commas."""
+    cell = all_grouped(prices)
+    if cell is None:
+        return None if own else all_grouped([volume])
+    grouped = own == COMMA or all_grouped([volume]) is not None
+    return cell if grouped or (separator != "," and not has_large_integer(volume)) else None
 
 
 def _impossible(frame: pd.DataFrame) -> np.ndarray:
