@@ -1,6 +1,7 @@
 """What every command prints alike: tables that fit a terminal, failures, and how to go on."""
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -49,6 +50,13 @@ def show_failures(console: Console, failed: Sequence[Failure]) -> None:
     for run in failed:
         table.add_row(Text(run.name), Text(run.error))
     console.print(table)
+
+
+def confirm(console: Console, action: str = "go on") -> bool:
+    """The user's answer to `action? [y/N]`; no where there is no terminal to ask at."""
+    if not (console.is_terminal and sys.stdin.isatty()):
+        return False
+    return console.input(f"{action}? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def interrupted(console: Console) -> int:

@@ -29,12 +29,15 @@ def parse_flags(
     return known, rest
 
 
-def read_pairs(arguments: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
-    """key=value pairs as a mapping. Raises UserError for an unknown, empty or repeated key."""
+def read_pairs(arguments: Sequence[str], keys: Sequence[str] | None) -> dict[str, str]:
+    """key=value pairs as a mapping. keys: those that there are; None where they show later.
+
+    Raises UserError for an unknown, empty or repeated key.
+    """
     pairs: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if key not in keys:
+        if keys is not None and key not in keys:
             raise UserError(f"unknown key {key}{did_you_mean(key, keys)}")
         if not equals or not value:
             raise UserError(f"{key} needs a value, as in {key}=...")

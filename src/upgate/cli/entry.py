@@ -2,7 +2,9 @@
 
 import argparse
 import gc
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,10 +32,15 @@ def main(argv: Arguments | None = None) -> int:
         if "-h" in rest or "--help" in rest:
             print(HELP, end="")
             return 0
-        return COMMANDS[command](rest)
+        code = COMMANDS[command](rest)
+        sys.stdout.flush()  # here, where a reader that has gone is no traceback
+        return code
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of `upgate runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -175,7 +182,7 @@ def main_runs(arguments: Arguments) -> int:
     use_folder(known.config_dir)
     from upgate.cli.runs import runs_command
 
-    return runs_command(read_pairs(rest, ("task", "recipe", "status", "root")), known.json)
+    return runs_command(read_pairs(rest, None), known.json)
 
 
 def main_judge(arguments: Arguments) -> int:
@@ -210,10 +217,18 @@ def main_check_part(arguments: Arguments) -> int:
     return check_part_command(choice, known.config_dir, Console())
 
 
+def main_delete(arguments: Arguments) -> int:
+    """`upgate delete`."""
+    known, rest = parse_flags(arguments, ["yes"])
+    from upgate.cli.runs import delete_command
+
+    return delete_command(read_pairs(rest, ("run", "root")), known.yes)
+
+
 def main_ui(arguments: Arguments) -> int:
     """`upgate ui`."""
     _, rest = parse_flags(arguments, [])
-    from upgate.cli.runs import ui_command
+    from upgate.cli.ui import ui_command
 
     return ui_command(read_pairs(rest, ("root", "port")))
 
@@ -226,6 +241,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "runs": main_runs,
     "judge": main_judge,
     "predict": main_predict,
+    "delete": main_delete,
     "ui": main_ui,
     "check-part": main_check_part,
 }

@@ -12,7 +12,8 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
   upgate tune task=stock search=random       the plan; trials by cross-validation; the winner,
                                              tested once beside the recipe as it is
   upgate report study=latest [out=report.html] [report.language=en|zh]    one HTML page; tune=latest
-  upgate runs [task=stock] [recipe=upgraded] [status=FINISHED] [--json]
+  upgate runs [task=stock] [optimizer=adam] [status=FINISHED] [limit=all] [--json]   any parameter
+  upgate delete run=KEY [--yes]              a run, from the lists and from this disk
   upgate judge data.path=runs.csv metric=accuracy group=model baseline=lstm [pair=[seed,fold]]
                                              verdicts on anybody's runs: a table or an MLflow store
   upgate predict run=latest data.path=prices.csv [out=forecast.csv]

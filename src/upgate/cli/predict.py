@@ -20,6 +20,7 @@ from upgate.files import hash_file, write_atomic
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
+from upgate.tasks.names import find_facts, get_facts
 from upgate.tasks.registry import get_task
 
 CHECKPOINT, CONFIG = "best.ckpt", "config.yaml"
@@ -38,9 +39,9 @@ def predict_command(overrides: Sequence[str]) -> int:
     """
     values = parse_pairs(overrides)
     store = open_store(values.get("root"))
-    row = find_run(store, values.get("run", "latest"))
-    task = get_task(row.task)
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
+    row = find_run(store, values.get("run", "latest"), data)
+    task = get_task(row.task)
     check_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
     checkpoint = load_checkpoint(fetch_checkpoint(store, row))
@@ -51,6 +52,7 @@ def predict_command(overrides: Sequence[str]) -> int:
         write_csv(frame, Path(values["out"]))
     else:
         show_table(frame, row)
+    print(describe_run(row), file=sys.stderr)
     return 0
 
 
@@ -139,19 +141,42 @@ def check_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
             raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
 
 
-def find_run(store: Store, wanted: str) -> Row:
-    """The finished run of that id or key; for `latest` the newest that is not only a twin.
+def find_run(store: Store, wanted: str, words: Sequence[str] = ()) -> Row:
+    """The finished run of that id or key; for `latest` the newest that fits the words.
 
-    Raises UserError where there is none.
+    That is one which a person asked for by itself: of `train`, or the winner of `tune`; not a twin,
+    nor an arm or control of a study, unless there is nothing else. Raises UserError.
     """
-    rows = [row for row in store.rows(status="FINISHED") if not row.is_parent]
-    if wanted == "latest":
-        rows = [row for row in rows if row.tags.get("upgate.role") == "run"]
+    rows = store.rows(status="FINISHED")
+    trained = [row for row in rows if not row.is_parent and not row.diverged]
+    if wanted != "latest":
+        trained = [row for row in trained if row.run_id == wanted or has_key(row, wanted)]
     else:
-        rows = [row for row in rows if row.run_id == wanted or has_key(row, wanted)]
-    if not rows:
+        trained = [row for row in trained if is_main(row)]
+        tasks = {name for name in {row.task for row in trained} if _takes(name, words)}
+        trained = [row for row in trained if row.task in tasks] or trained
+        studies = {
+            row.run_id for row in store.rows() if row.is_parent and "upgate.study" in row.tags
+        }
+        trained.sort(key=lambda row: row.parent in studies)  # stable: the newest stay first
+    if not trained:
         raise UserError(f"run={wanted} is not a finished run of this store; upgate runs lists them")
-    return rows[0]
+    return trained[0]
+
+
+def is_main(row: Row) -> bool:
+    """Whether a run is one that was asked for: no twin, and no trial of a search."""
+    return row.tags.get("upgate.role") == "run" and row.params.get("split.closed") != "True"
+
+
+def _takes(task: str, words: Sequence[str]) -> bool:
+    """Whether a task's predictions take the keys of these words."""
+    facts = find_facts(task)
+    if facts is None:
+        return False
+    known = get_task(task).predict_keys
+    keys = [word.partition("=")[0] for word in words]
+    return all(any(key == one or key.startswith(f"{one}.") for one in known) for key in keys)
 
 
 def has_key(row: Row, start: str) -> bool:
@@ -217,6 +242,14 @@ def harmless_cell(value: Any) -> Any:
         return value
     text = CONTROL.sub(" ", value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+def describe_run(row: Row) -> str:
+    """What the predicting run is, was trained on, and was worth on its own test part."""
+    metric = get_facts(row.task).metric
+    source = row.tags.get("upgate.source") or "data of an older version's run"
+    worth = f"{metric.label} {number(row.metrics.get(metric.key))}"
+    return f"run {row.key[:8]}, {row.name}: trained on {source}; {worth} on its test part"
 
 
 def show_table(frame: pd.DataFrame, row: Row) -> None:

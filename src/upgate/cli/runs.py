@@ -1,15 +1,17 @@
-"""`upgate runs` and `upgate ui`: what the store holds, for people and for programs."""
+"""`upgate runs` and `upgate delete`: what the store holds, for people and for programs."""
 
 import json
-import subprocess
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import shorten
 
 from rich.console import Console
 from rich.text import Text
 
-from upgate.console import new_table, number
-from upgate.errors import UserError
+from upgate.config.choices import choices, groups
+from upgate.console import confirm, new_table, number
+from upgate.errors import UserError, did_you_mean
 from upgate.run.result import (
     TwinResult,
     replace_non_finite,
@@ -22,6 +24,9 @@ from upgate.store.record import Row
 from upgate.store.store import Store
 from upgate.tasks.names import find_facts
 
+SHOWN, DATA = 50, 20  # runs of the table without limit=; characters of a data set's name
+OPTIONS = ("root", "limit")
+TOP_LEVEL = ("status", "trainer", "seed", "fold", "batch_size", "precision")
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 
 
@@ -39,7 +44,8 @@ class ListedRun:
     diverged: bool
     start: str  # ISO 8601, to the second
     seconds: float
-    data: str
+    data: str  # its hash
+    source: str  # its name
     folder: str
     params: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -48,32 +54,73 @@ class ListedRun:
 
 
 def runs_command(options: Mapping[str, str], as_json: bool) -> int:
-    """List the runs of the store, newest first, after what a kill left RUNNING is corrected."""
-    status = options.get("status", "").upper() or None
-    if status is not None and status not in STATUSES:
-        raise UserError(
-            f"status={options['status']} is not a choice; there is {', '.join(STATUSES)}"
-        )
+    """List the runs of the store, newest first, after what a kill left RUNNING is corrected.
+
+    options: root, limit, task, status, and any parameter of the runs with the value to have.
+    """
+    limit = read_limit(options.get("limit", "all" if as_json else str(SHOWN)))
+    for key in options:  # before there is a store
+        check_key(key, (*OPTIONS, *groups(), *TOP_LEVEL), key.partition(".")[0])
     store = open_store(options.get("root"))
     store.reconcile()
-    listed = list_runs(store, options.get("task"), options.get("recipe"), status)
+    listed = list_runs(store, {k: v for k, v in options.items() if k not in OPTIONS})
     if as_json:
-        values = [asdict(run) for run in listed]
+        values = [asdict(run) for run in listed[:limit]]
         print(json.dumps(replace_non_finite(values), indent=1, ensure_ascii=False))
     else:
-        show(listed, Console())
+        show(listed, limit, Console())
     return 0
 
 
-def list_runs(
-    store: Store, task: str | None, recipe: str | None, status: str | None
-) -> list[ListedRun]:
-    """The runs of a task, recipe and status, None for all, beside their twins."""
-    rows = [row for row in store.rows(task, recipe, status) if not row.is_parent]
-    twins = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
-    missing = {_twin_key(row) for row in rows} - {"", *twins}
-    twins |= store.finished(missing)
-    return [_list_run(row, twins.get(_twin_key(row)), store) for row in rows]
+def read_limit(text: str) -> int | None:
+    """How many runs to show; None for all. Raises UserError."""
+    if text == "all":
+        return None
+    if not text.isdigit():
+        raise UserError(f"limit={text} must be a whole number, or all")
+    return int(text)
+
+
+def list_runs(store: Store, wanted: Mapping[str, str]) -> list[ListedRun]:
+    """The runs that have the wanted task, status and parameters, beside their twins.
+
+    Raises UserError for a key that no run has, and for a value that no run has or could have.
+    """
+    rows = [row for row in store.rows() if not row.is_parent]
+    for key, value in wanted.items():
+        check_filter(key, value, rows)
+    chosen = [row for row in rows if all(_has(row, *pair) for pair in wanted.items())]
+    by_key = {row.key: row for row in reversed(rows) if row.status == "FINISHED"}
+    return [_list_run(row, by_key.get(_twin_key(row)), store) for row in chosen]
+
+
+def check_key(key: str, known: Collection[str], part: str) -> None:
+    """Raise UserError, with the nearest right one, where a part of the key is not known."""
+    if part not in known:
+        raise UserError(f"unknown key {key}{did_you_mean(key, sorted(known))}")
+
+
+def check_filter(key: str, value: str, rows: Sequence[Row]) -> None:
+    """Raise UserError for what can match no run: a typing error, not an empty answer."""
+    check_key(key, {"status", *groups(), *(name for row in rows for name in row.params)}, key)
+    known = {_value(row, key) for row in rows} - {""}
+    if key == "status":
+        known, value = set(STATUSES), value.upper()
+    elif key in groups():
+        known |= set(choices(key))
+    else:
+        return
+    if value not in known:
+        raise UserError(f"no run has {key}={value}{did_you_mean(value, sorted(known))}")
+
+
+def _has(row: Row, key: str, value: str) -> bool:
+    return _value(row, key) == (value.upper() if key == "status" else value)
+
+
+def _value(row: Row, key: str) -> str:
+    own = {"task": row.task, "status": row.status, "recipe": row.tags.get("upgate.recipe", "")}
+    return own.get(key, row.params.get(key, ""))
 
 
 def _twin_key(row: Row) -> str:
@@ -93,6 +140,7 @@ def _list_run(row: Row, twin: Row | None, store: Store) -> ListedRun:
         start=row.start.isoformat(timespec="seconds"),
         seconds=round(row.seconds, 3),
         data=row.tags.get("upgate.data", ""),
+        source=row.tags.get("upgate.source", ""),
         folder=str(run_folder(store.root, row.key)),
         params=row.params,
         metrics=row.metrics,
@@ -101,38 +149,90 @@ def _list_run(row: Row, twin: Row | None, store: Store) -> ListedRun:
     )
 
 
-def show(listed: Sequence[ListedRun], console: Console) -> None:
-    """Print a row per run, and what the scores are."""
-    headings = ("run", "name", "status", "task", "score", "twin", "difference")
-    table = new_table(f"{len(listed)} runs, newest first", *headings, left=4)
-    tasks = {name: find_facts(name) for name in sorted({run.task for run in listed})}
-    for run in listed:
-        task = tasks[run.task]
-        key = task.metric.key if task else ""
-        difference = run.difference.get(key)
-        table.add_row(
-            run.key[:8],
-            Text(run.name),
-            "diverged" if run.diverged else run.status.lower(),
-            run.params.get("task.target", run.task),
-            number(run.metrics.get(key)),
-            number(run.twin.metrics.get(key) if run.twin else None),
-            "" if difference is None else f"{difference:+.4f}",
-        )
+def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> None:
+    """Print a row per run, and what the scores are. What all have in common stands above."""
+    shown = listed[:limit]
+    about = {
+        "task": [run.params.get("task.target", run.task) for run in shown],
+        "epochs": [run.params.get("trainer.max_epochs", "") for run in shown],
+        "data": [run.source for run in shown],
+    }
+    varied = {name: values for name, values in about.items() if len(set(values)) > 1}
+    common = [f"{name} {about[name][0]}" for name in about if shown and name not in varied]
+    title = "; ".join([f"{len(listed)} runs, newest first", *common])
+    headings = ("run", "name", *varied, "score", "twin", "difference")
+    table = new_table(title, *headings, left=2 + len(varied))
+    for i, (run, name) in enumerate(zip(shown, tell_apart(shown), strict=True)):
+        own = [Text(shorten(values[i], DATA, placeholder="…")) for values in varied.values()]
+        table.add_row(run.key[:8], Text(name), *own, *_score_cells(run))
     console.print(table)
-    for name, task in tasks.items():
-        phrase = task.metric.phrase if task else "not known here; give the task's --config-dir"
-        console.print(f"score of {name}: {phrase}", highlight=False)
-    console.print("next: make ui", highlight=False)
+    if len(shown) < len(listed):
+        console.print(f"and {len(listed) - len(shown):,} more: limit=all", highlight=False)
+    for task in sorted({run.task for run in shown}):
+        facts = find_facts(task)
+        phrase = facts.metric.phrase if facts else "not known here; give the task's --config-dir"
+        console.print(f"score of {task}: {phrase}", highlight=False)
 
 
-def ui_command(options: Mapping[str, str]) -> int:
-    """Open MLflow's pages on the same store, until Ctrl-C."""
-    port = options.get("port", "5000")
-    if not port.isdigit():
-        raise UserError(f"port={port} must be a whole number")
+def _score_cells(run: ListedRun) -> list[str]:
+    """A run's score, or how it ended without one; its twin's; the difference."""
+    facts = find_facts(run.task)
+    key = facts.metric.key if facts else ""
+    difference = run.difference.get(key)
+    score = number(run.metrics.get(key))
+    if run.diverged or run.status != "FINISHED":
+        score = "diverged" if run.diverged else run.status.lower()
+    twin = number(run.twin.metrics.get(key) if run.twin else None)
+    return [score, twin, "" if difference is None else f"{difference:+.4f}"]
+
+
+def tell_apart(runs: Sequence[ListedRun]) -> list[str]:
+    """The runs' names; runs of one name get the parameters in which they differ as well."""
+    alike: dict[tuple[str, str], list[ListedRun]] = {}
+    for run in runs:
+        alike.setdefault((run.task, run.name), []).append(run)
+    differing = {same: differing_params(group) for same, group in alike.items()}
+
+    def name(run: ListedRun) -> str:
+        own = [f"{key}={run.params.get(key)}" for key in differing[run.task, run.name]]
+        return " ".join([run.name, *own])
+
+    return list(map(name, runs))
+
+
+def differing_params(runs: Sequence[ListedRun]) -> list[str]:
+    """The parameters in which runs differ, but for those that have a column of their own."""
+    keys = dict.fromkeys(key for run in runs for key in run.params)
+    varied = [key for key in keys if len({run.params.get(key) for run in runs}) > 1]
+    return [key for key in varied if key not in ("task.target", "trainer.max_epochs")]
+
+
+def delete_command(options: Mapping[str, str], agreed: bool) -> int:
+    """Delete a run: marked deleted in MLflow, which `mlflow gc` empties, and its folder removed.
+
+    Raises UserError where there is no such run, or several.
+    """
     store = open_store(options.get("root"))
     store.reconcile()
-    command = store.ui_command(int(port))
-    print(f"MLflow UI: {store.ui_url(port=int(port))}   (Ctrl-C ends it)", flush=True)
-    return subprocess.run(command, check=False).returncode
+    wanted = options.get("run", "")
+    rows = [row for row in store.rows() if not row.is_parent and is_named(row, wanted)]
+    if len(rows) != 1:
+        found = f"{len(rows)} runs have that id or key" if rows else "no run has that id or key"
+        raise UserError(f"run={wanted}: {found}; upgate runs lists them")
+    (row,) = rows
+    if row.status == "RUNNING":
+        raise UserError(f"{row.name} ({row.key[:8]}) is going on; stop it before it is deleted")
+    console = Console()
+    if not (agreed or confirm(console, f"delete {row.name} ({row.key[:8]})")):
+        console.print("nothing was deleted; --yes agrees beforehand")
+        return 0
+    store.delete(row.run_id)
+    if row.key not in {other.key for other in store.rows()}:
+        shutil.rmtree(run_folder(store.root, row.key), ignore_errors=True)
+    console.print(f"deleted {row.name} ({row.key[:8]})", highlight=False)
+    return 0
+
+
+def is_named(row: Row, name: str) -> bool:
+    """Whether a run has this id, or a key that starts so; 4 characters at least."""
+    return row.run_id == name or (len(name) >= 4 and row.key.startswith(name))

@@ -1,14 +1,13 @@
 """What a command of several runs does alike: plan, ask, prepare the store, run."""
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from upgate.console import declined
+from upgate.console import confirm, declined
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.store.connect import redact
@@ -27,13 +26,6 @@ class Session:
 def job_store(job: Job) -> Store:
     """The store in the root of a job."""
     return Store(Path(job.config.root).resolve())
-
-
-def confirm(console: Console, action: str = "go on") -> bool:
-    """The user's answer to `action? [y/N]`; no where there is no terminal to ask at."""
-    if not (console.is_terminal and sys.stdin.isatty()):
-        return False
-    return console.input(f"{action}? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def proceed(

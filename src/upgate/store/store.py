@@ -22,7 +22,7 @@ from upgate.store.flusher import TAG, LogFlusher, has_ended
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
 from upgate.store.run import Run, clean, now, to_float
 from upgate.store.tracking import Experiment, Point, Tracking
-from upgate.store.ui import server_command, ui_url
+from upgate.store.ui import runs_url, server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
 
@@ -161,6 +161,10 @@ class Store:
             )
         return self._call(self.tracking.download, run_id, name, folder)
 
+    def delete(self, run_id: str) -> None:
+        """Mark a run deleted; `mlflow gc` removes it for good."""
+        self._call(self.client.delete_run, run_id)
+
     def reconcile(self) -> list[str]:
         """Deliver what killed runs left; set KILLED what is RUNNING here without a living owner.
 
@@ -214,6 +218,11 @@ class Store:
         if self.uri.startswith("http"):
             base = redact(self.uri).rstrip("/")
         return ui_url(base, self.experiment(task) if task else None, runs)
+
+    def runs_url(self, task: str, score: str, higher_is_better: bool, port: int) -> str:
+        """Address of a task's trainings, the best against its twin by the metric `score` first."""
+        base = f"http://127.0.0.1:{port}"
+        return runs_url(base, self.experiment(task), score, higher_is_better)
 
     def _open(
         self,

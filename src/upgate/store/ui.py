@@ -43,6 +43,17 @@ def check_port(port: int) -> None:
             ) from None
 
 
+def runs_url(base: str, experiment: str, score: str, higher_is_better: bool) -> str:
+    """Address of an experiment's trainings, the best difference to the twin first.
+
+    score: the deciding metric's name. Parent runs, which have no score of their own, are left out.
+    """
+    trained = quote("tags.`upgate.kind` = 'run' and tags.`upgate.role` = 'run'")
+    key = quote(f"metrics.`difference/{score}`")
+    order = f"orderByKey={key}&orderByAsc={str(not higher_is_better).lower()}"
+    return f"{base}/#/experiments/{experiment}/runs?{MODE}&searchFilter={trained}&{order}"
+
+
 def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:
     """Address that compares these runs, else an experiment's charts, else all experiments."""
     if experiment is None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from upgate.console import declined, interrupted, print_lines, show_failures
+from upgate.console import confirm, declined, interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.work import Interrupted
 from upgate.experiment.parents import open_parents
 from upgate.experiment.progress import TimedProgress
 from upgate.experiment.records import stored_rows
-from upgate.experiment.session import Session, confirm, job_store, proceed
+from upgate.experiment.session import Session, job_store, proceed
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result

@@ -12,10 +12,10 @@ from statistics import fmean
 from upgate.config.choices import REGULARIZATION
 from upgate.config.run_config import RunConfig, compose_config
 from upgate.config.values import Value
-from upgate.console import format_duration, print_lines
+from upgate.console import confirm, format_duration, print_lines
 from upgate.experiment.designs import Arm
 from upgate.experiment.records import finished_runs, stored_rows
-from upgate.experiment.session import Session, confirm, job_store, prepare
+from upgate.experiment.session import Session, job_store, prepare
 from upgate.run.console_tables import show_data
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan

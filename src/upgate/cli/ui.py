@@ -1,0 +1,82 @@
+"""`upgate ui`: MLflow's pages on the store, with an address for each task."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from upgate.errors import UserError
+from upgate.store.open import open_store
+from upgate.store.store import Store
+from upgate.tasks.names import find_facts
+
+STDERR = 2  # file descriptor: what MLflow says is not this command's answer
+START = 90.0  # seconds that MLflow may take until it listens
+
+
+def ui_command(options: Mapping[str, str]) -> int:
+    """Serve MLflow's pages until Ctrl-C or SIGTERM; say where once they can be opened.
+
+    Raises UserError for a port that is taken.
+    """
+    port = options.get("port", "5000")
+    if not port.isdigit():
+        raise UserError(f"port={port} must be a whole number")
+    store = open_store(options.get("root"))
+    store.reconcile()
+    command, pages = store.ui_command(int(port)), list(task_pages(store, int(port)))
+    print("MLflow starts ...", file=sys.stderr, flush=True)
+    with serving(command) as server:
+        if not wait_until_open(server, int(port)):
+            raise UserError(f"MLflow did not start; what it says: {' '.join(command[-8:])}")
+        for title, address in pages:
+            print(f"{title}: {address}")
+        print("Ctrl-C ends it", flush=True)
+        return server.wait()
+
+
+def task_pages(store: Store, port: int) -> Iterator[tuple[str, str]]:
+    """All experiments, then each task's trainings with the best against its twin first."""
+    yield "MLflow UI", store.ui_url(port=port)
+    for name in sorted({row.task for row in store.rows()}):
+        if facts := find_facts(name):
+            metric = facts.metric
+            yield name, store.runs_url(name, metric.key, metric.higher_is_better, port)
+
+
+@contextmanager
+def serving(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The server in a group of its own, so that its children end with it, whatever ends this."""
+    ended = signal.signal(signal.SIGTERM, _interrupt)
+    server = subprocess.Popen(command, stdout=STDERR, process_group=0)
+    try:
+        yield server
+    finally:
+        signal.signal(signal.SIGTERM, ended)
+        try:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(10)
+        except ProcessLookupError:
+            pass
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def wait_until_open(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether something listens on the port before the server ends or time runs out."""
+    until = time.monotonic() + START
+    while server.poll() is None and time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
