@@ -129,8 +129,10 @@ def _best(content: bytes, shares: dict[str, float]) -> str | None:
     texts = [content.decode(name, "replace") for name in (best, second)]
     if texts[0] == texts[1]:
         return best
-    if {best, second} & {"cp1252"}:
-        # Western letters that are also Central European ones; but õ and û alone may be Hungarian.
+    if "cp1252" in (best, second):
+        # Letters of Spanish, French and Italian that are also Central European ones; Czech and
+        # Polish have others beside these.
         own = {a for a, b in zip(*texts, strict=True) if a != b}
-        return None if own <= set("õûőű") else "cp1252"
+        own = own if best == "cp1252" else {b for a, b in zip(*texts, strict=True) if a != b}
+        return "cp1252" if own <= set("ñèêãò£") else None
     return None
