@@ -62,6 +62,11 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def stored(folder: Path | None, name: str) -> pd.DataFrame | None:
-    """A table of another run's folder; None where there is none."""
-    path = folder / f"{name}.parquet" if folder else None
-    return pd.read_parquet(path) if path and path.exists() else None
+    """A table of another run's folder; None where there is none, or it is damaged.
+
+    No picture is worth a run that fails because of another's file.
+    """
+    try:
+        return pd.read_parquet(folder / f"{name}.parquet") if folder else None
+    except (OSError, ValueError):  # Arrow's errors are ValueErrors
+        return None

@@ -11,43 +11,63 @@ from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
 
 
-def draw_forecast(forecasts: pd.DataFrame, target: str, name: str) -> Figure:
-    """Two panels for the first ticker.
+def draw_forecast(
+    forecasts: pd.DataFrame, twin: pd.DataFrame | None, target: str, name: str
+) -> Figure:
+    """The first ticker: the series with its forecasts, and the lead over the references and the
+    twin.
 
-    The series with its forecasts, and the squared error summed over time beside persistence's.
+    Of returns the lead alone: in prices all forecasts of the next day lie on top of each other.
     """
-    ticker = forecasts["ticker"].iloc[0]
-    samples = forecasts[forecasts["ticker"] == ticker]
-    shown = min(MAX_SAMPLES, len(samples))
-    in_price = "price_truth" in samples
+    samples = _first_ticker(forecasts)
+    if twin is not None:
+        samples = samples.join(_twin_columns(twin), on="label_date")
+    ticker, shown = samples["ticker"].iloc[0], min(MAX_SAMPLES, len(samples))
     with mpl.rc_context(STYLE):
-        figure = new_figure(9, 6)
+        figure = new_figure(9, 4 if target == "return" else 6)
+        if target == "return":
+            _lead(figure.subplots(), samples, f"{ticker}, {target}: summed lead of {name}")
+            return figure
         top, bottom = figure.subplots(2, 1, height_ratios=[3, 2])
+        in_price = "price_truth" in samples
         _series(top, samples.tail(shown), "price_" if in_price else "")
         title = f"{ticker}: {target}, the last {shown} of {len(samples)} test days"
         top.set_title(title, loc="left")
         top.set_ylabel("price" if in_price else "log volatility")
-        _lead(bottom, samples, name)
+        _lead(bottom, samples, f"summed lead of {name}")
     return figure
+
+
+def _first_ticker(forecasts: pd.DataFrame) -> pd.DataFrame:
+    return forecasts[forecasts["ticker"] == forecasts["ticker"].iloc[0]]
+
+
+def _twin_columns(twin: pd.DataFrame) -> pd.DataFrame:
+    """A twin's forecasts of the first ticker by date, as columns `twin` and `price_twin`."""
+    kept = [name for name in ("forecast", "price_forecast") if name in twin]
+    renamed = _first_ticker(twin)[["label_date", *kept]].set_index("label_date")
+    return renamed.rename(columns=lambda name: name.replace("forecast", "twin"))
 
 
 def _series(axes: Axes, frame: pd.DataFrame, prefix: str) -> None:
     days = frame["label_date"]
     axes.plot(days, frame[f"{prefix}persistence"], color=GREY, lw=1, ls=":", label="persistence")
     axes.plot(days, frame[f"{prefix}truth"], color=BLACK, lw=1.2, label="truth")
+    if f"{prefix}twin" in frame:
+        axes.plot(days, frame[f"{prefix}twin"], color=BLUE, lw=1, ls="-.", label="twin")
     axes.plot(days, frame[f"{prefix}forecast"], color=ORANGE, lw=1.2, ls="--", label="forecast")
-    axes.legend(ncols=3, loc="upper left")
+    axes.legend(ncols=4, loc="upper left")
 
 
-def _lead(axes: Axes, frame: pd.DataFrame, name: str) -> None:
-    """A reference's squared error minus the forecast's, summed: rising where it is better."""
+def _lead(axes: Axes, frame: pd.DataFrame, title: str) -> None:
+    """Another forecast's squared error minus this one's, summed: rising where this is better."""
     days, error = frame["label_date"], (frame["forecast"] - frame["truth"]) ** 2
-    for reference, colour, style in (("persistence", BLUE, "-"), ("har", GREY, "--")):
-        if reference in frame:
-            lead = np.cumsum((frame[reference] - frame["truth"]) ** 2 - error)
-            label = f"against {reference}"
-            axes.plot(days, lead, color=colour, ls=style, lw=1.5, label=label)
+    others = {"persistence": (BLACK, "-"), "har": (GREY, "--"), "twin": (BLUE, "-.")}
+    for other, (colour, style) in others.items():
+        if other in frame:
+            lead = np.cumsum((frame[other] - frame["truth"]) ** 2 - error)
+            axes.plot(days, lead, color=colour, ls=style, lw=1.5, label=f"against {other}")
     axes.axhline(0, color=BLACK, lw=0.8)
-    axes.set_title(f"summed lead of {name}: rising where it forecasts better", loc="left")
+    axes.set_title(f"{title}: rising where it forecasts better", loc="left")
     axes.set_ylabel("squared error")
-    axes.legend(ncols=2, loc="upper left")
+    axes.legend(loc="best")

@@ -69,7 +69,12 @@ class Stock(StockFacts, Task):
         name: str,
         spec: SpecValues,
     ) -> Sequence[str]:
-        drawn = draw_forecast(tables["forecasts"], spec["task"]["target"], name)
+        drawn = draw_forecast(
+            tables["forecasts"],
+            figures.stored(twin, "forecasts"),
+            spec["task"]["target"],
+            name,
+        )
         figures.save_figure(drawn, folder / "forecast.png")
         super().draw(folder, tables, twin, name, spec)
         return self.pictures
