@@ -131,8 +131,10 @@ def test_bad_stores_are_refused_in_one_sentence(tmp_path: Path) -> None:
 
 def test_a_deleted_experiment_is_not_silently_filled(store: Store) -> None:
     store.client.delete_experiment(store.experiment("stock"))
-    with pytest.raises(UserError, match="experiment 'stock' was deleted"):
+    with pytest.raises(UserError, match="experiment 'stock' was deleted") as caught:
         Store(store.root).experiment("stock")
+    # the command works as it is printed: without the store it would open another one
+    assert f"`MLFLOW_TRACKING_URI={store.uri} mlflow experiments restore" in str(caught.value)
 
 
 def test_the_port_of_the_ui_is_free_and_a_port(store: Store) -> None:
