@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from upgate.cli.next_step import command_line, study_of_run, study_of_sweep
+from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
 from upgate.config.compose import compose
 from upgate.experiment.designs import named_arms
 from upgate.study.options import read_study_options
@@ -45,10 +45,10 @@ def test_make_is_proposed_where_its_makefile_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command_line("ui", []) == "upgate ui"
-    assert command_line("ui", [], "my conf") == "upgate ui --config-dir 'my conf'"
+    assert suggest("ui", []) == "upgate ui"
+    assert suggest("ui", [], "my conf") == "upgate ui --config-dir 'my conf'"
     Path("Makefile").write_text("all:\n\techo something else\n")
-    assert command_line("ui", []) == "upgate ui"
+    assert suggest("ui", []) == "upgate ui"
     Path("Makefile").write_text("train:\n\tupgate train\n")
-    assert command_line("ui", []) == "make ui"
-    assert command_line("study", ["a=b c"]) == "make study 'a=b c'"
+    assert suggest("ui", []) == "make ui"
+    assert suggest("study", ["a=b c"]) == "make study 'a=b c'"

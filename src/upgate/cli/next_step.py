@@ -11,7 +11,7 @@ RECIPE = (*PARTS, "recipe")
 MAX_ARMS = 6  # of a study that a sweep proposes
 
 
-def command_line(command: str, words: Sequence[str], config_dir: str | None = None) -> str:
+def suggest(command: str, words: Sequence[str], config_dir: str | None = None) -> str:
     """The command with these words, by make where this folder's Makefile knows it.
 
     config_dir: the user's own folder of choices.
@@ -25,8 +25,8 @@ def command_line(command: str, words: Sequence[str], config_dir: str | None = No
 
 def study_of_run(words: Sequence[str], config_dir: str | None = None) -> str:
     """The study that asks whether a run's recipe helps on other seeds and dates or texts too."""
-    kept = [word for word in words if _group(word) not in OWN_OF_RUN]
-    return command_line("study", kept, config_dir)
+    kept = [word for word in words if _key_group(word) not in OWN_OF_RUN]
+    return suggest("study", kept, config_dir)
 
 
 def study_of_sweep(
@@ -36,14 +36,14 @@ def study_of_sweep(
 
     words: what all runs of the sweep have in common.
     """
-    groups = {_group(word) for setting in settings for word in setting.split()}
+    groups = {_key_group(word) for setting in settings for word in setting.split()}
     if not groups or not groups <= set(RECIPE) or len(settings) > MAX_ARMS:
         return None
     names = [_arm(setting) for setting in settings]
     arms = ["traditional", *(name for name in names if name != "traditional")]
-    kept = [word for word in words if _group(word) not in OWN_OF_RUN]
+    kept = [word for word in words if _key_group(word) not in OWN_OF_RUN]
     own = ["study=arms", f"study.arms={', '.join(arms)}"]
-    return command_line("study", [*kept, *own], config_dir)
+    return suggest("study", [*kept, *own], config_dir)
 
 
 def _arm(setting: str) -> str:
@@ -54,5 +54,5 @@ def _arm(setting: str) -> str:
     return " ".join([*(recipe or ["upgraded"]), *parts])
 
 
-def _group(word: str) -> str:
+def _key_group(word: str) -> str:
     return word.partition("=")[0].partition(".")[0]

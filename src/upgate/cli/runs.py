@@ -60,7 +60,7 @@ def runs_command(options: Mapping[str, str], as_json: bool) -> int:
     """
     limit = read_limit(options.get("limit", "all" if as_json else str(SHOWN)))
     for key in options:  # before there is a store
-        check_key(key, (*OPTIONS, *groups(), *TOP_LEVEL), key.partition(".")[0])
+        check_part_of_key(key, (*OPTIONS, *groups(), *TOP_LEVEL), key.partition(".")[0])
     store = open_store(options.get("root"))
     store.reconcile()
     listed = list_runs(store, {k: v for k, v in options.items() if k not in OPTIONS})
@@ -94,7 +94,7 @@ def list_runs(store: Store, wanted: Mapping[str, str]) -> list[ListedRun]:
     return [_list_run(row, by_key.get(_twin_key(row)), store) for row in chosen]
 
 
-def check_key(key: str, known: Collection[str], part: str) -> None:
+def check_part_of_key(key: str, known: Collection[str], part: str) -> None:
     """Raise UserError, with the nearest right one, where a part of the key is not known."""
     if part not in known:
         raise UserError(f"unknown key {key}{did_you_mean(key, sorted(known))}")
@@ -102,7 +102,9 @@ def check_key(key: str, known: Collection[str], part: str) -> None:
 
 def check_filter(key: str, value: str, rows: Sequence[Row]) -> None:
     """Raise UserError for what can match no run: a typing error, not an empty answer."""
-    check_key(key, {"status", *groups(), *(name for row in rows for name in row.params)}, key)
+    check_part_of_key(
+        key, {"status", *groups(), *(name for row in rows for name in row.params)}, key
+    )
     known = {_value(row, key) for row in rows} - {""}
     if key == "status":
         known, value = set(STATUSES), value.upper()
@@ -164,7 +166,7 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
     table = new_table(title, *headings, left=2 + len(varied))
     for i, (run, name) in enumerate(zip(shown, tell_apart(shown), strict=True)):
         own = [Text(shorten(values[i], DATA, placeholder="…")) for values in varied.values()]
-        table.add_row(run.key[:8], Text(name), *own, *_score_cells(run))
+        table.add_row(run.key[:8], Text(name), *own, *_result_cells(run))
     console.print(table)
     if len(shown) < len(listed):
         console.print(f"and {len(listed) - len(shown):,} more: limit=all", highlight=False)
@@ -174,7 +176,7 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
         console.print(f"score of {task}: {phrase}", highlight=False)
 
 
-def _score_cells(run: ListedRun) -> list[str]:
+def _result_cells(run: ListedRun) -> list[str]:
     """A run's score, or how it ended without one; its twin's; the difference."""
     facts = find_facts(run.task)
     key = facts.metric.key if facts else ""

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.cli.next_step import command_line, study_of_run, study_of_sweep
+from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
 from upgate.config.compose import expand
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
@@ -256,16 +256,16 @@ def aggregate(results: Sequence[Result]) -> dict[str, float]:
         "runs": float(len(results)),
         "diverged": float(sum(run.diverged for run in results)),
     }
-    for key, values in _collect([run.difference for run in results]).items():
+    for key, values in _values_by_key([run.difference for run in results]).items():
         numbers[f"difference/{key}"] = fmean(values)
         if len(values) > 1:
             numbers[f"difference_se/{key}"] = stdev(values) / len(values) ** 0.5
-    for key in _collect([scores(run.metrics) for run in results]):
+    for key in _values_by_key([scores(run.metrics) for run in results]):
         numbers[key] = fmean([run.metrics[key] for run in results if key in run.metrics])
     return numbers
 
 
-def _collect(metrics: Sequence[dict[str, float]]) -> dict[str, list[float]]:
+def _values_by_key(metrics: Sequence[dict[str, float]]) -> dict[str, list[float]]:
     """Key -> the values of all that have it, keys in order."""
     keys = sorted(set().union(*metrics))
     return {key: [values[key] for values in metrics if key in values] for key in keys}
@@ -274,7 +274,7 @@ def _collect(metrics: Sequence[dict[str, float]]) -> dict[str, list[float]]:
 def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
     """Where the pictures are, and what is worth typing next, in the words that were typed."""
     folder = plan.requested[0].config.config_dir
-    see = command_line("ui", [word for word in plan.common if word.startswith("root=")])
+    see = suggest("ui", [word for word in plan.common if word.startswith("root=")])
     if len(results) > 1:
         if study := study_of_sweep(plan.common, list(plan.settings), folder):
             yield f"next, for a verdict on these settings: {study}"
@@ -288,6 +288,6 @@ def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
         if reason:
             key = word.partition("=")[0]
             words = [one for one in plan.singles[0] if not one.startswith(f"{key}=")]
-            yield f"{reason}: {command_line('train', [*words, word], folder)}"
+            yield f"{reason}: {suggest('train', [*words, word], folder)}"
     yield f"next, for a verdict on more seeds: {study_of_run(plan.singles[0], folder)}"
     yield f"or see the runs: {see}"

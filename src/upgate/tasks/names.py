@@ -7,11 +7,14 @@ import pkgutil
 from importlib import import_module
 
 import upgate.tasks
-from upgate.config.extensions import has_code
+from upgate.config.extensions import load
 from upgate.errors import UserError, did_you_mean
 from upgate.tasks.facts import TaskFacts
 
 ENTRY_POINTS = "upgate.tasks"  # of installed packages: the name of a task and its module
+
+
+OUTSIDE: dict[str, TaskFacts] = {}  # tasks that code outside this package has registered
 
 
 def get_facts(name: str) -> TaskFacts:
@@ -19,11 +22,11 @@ def get_facts(name: str) -> TaskFacts:
     if name in packages():
         facts: TaskFacts = import_module(f"upgate.tasks.{name}.facts").FACTS
         return facts
-    if not has_code("task", name, ENTRY_POINTS):
+    if name not in OUTSIDE:
+        load("task", name, ENTRY_POINTS)
+    if name not in OUTSIDE:
         raise unknown_task(name, packages())
-    from upgate.tasks.registry import get_task
-
-    return get_task(name)
+    return OUTSIDE[name]
 
 
 def find_facts(name: str) -> TaskFacts | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from upgate.config.extensions import hash_code, load
 from upgate.tasks.base import Task
-from upgate.tasks.names import ENTRY_POINTS, module_of, packages, unknown_task
+from upgate.tasks.names import ENTRY_POINTS, OUTSIDE, module_of, packages, unknown_task
 
 _TASKS: dict[str, Task] = {}
 
@@ -21,6 +21,10 @@ def register_task(task: type[Task]) -> type[Task]:
     if type(known) is not task:
         first, second = type(known).__module__, task.__module__
         raise ValueError(f"task={task.name} is registered twice, by {first} and by {second}")
+    if task.name not in packages():
+        code = getattr(sys.modules.get(task.__module__), "__file__", None)
+        known.source = hash_code(Path(code)) if code else None
+        OUTSIDE[task.name] = known
     return task
 
 
@@ -28,9 +32,8 @@ def get_task(name: str) -> Task:
     """The task of that name. Raises UserError where nothing registers it."""
     if name not in _TASKS and name in packages():
         import_module(module_of(name))
-    elif name not in _TASKS and load("task", name, ENTRY_POINTS) and name in _TASKS:
-        code = sys.modules[type(_TASKS[name]).__module__].__file__
-        _TASKS[name].source = hash_code(Path(code)) if code else None
+    elif name not in _TASKS:
+        load("task", name, ENTRY_POINTS)
     if name not in _TASKS:
         raise unknown_task(name, sorted({*_TASKS, *packages()}))
     return _TASKS[name]
