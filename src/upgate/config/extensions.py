@@ -83,12 +83,6 @@ def hash_code(path: Path) -> str:
     return digest.hexdigest()
 
 
-def has_code(group: str, name: str, entry_point_group: str) -> bool:
-    """Whether `load` would import something."""
-    installed = entry_points(group=entry_point_group, name=name)
-    return find_code(group, name) is not None or bool(installed)
-
-
 def load(group: str, name: str, entry_point_group: str) -> bool:
     """Import the code of `<group>=<name>`, which registers it; False where there is none."""
     path = find_code(group, name)

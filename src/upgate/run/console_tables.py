@@ -90,16 +90,15 @@ def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> Non
     for name, group, validation in sorted(rows, key=lambda row: _order(metric, row[2])):
         scored = [run.metrics[metric.key] for run in group if metric.key in run.metrics]
         twins = [run.twin.metrics for run in group if run.twin]
+        twin_scores = [twin[metric.key] for twin in twins if metric.key in twin]
         cells = {
             "n": str(len(scored))
             if len(scored) == len(group)
             else f"{len(scored)} of {len(group)}",
             "validation": number(validation),
-            "score": number(_mean_or_none(scored)) if scored else "FAILED",
+            "score": number(_mean_if_any(scored)) if scored else "FAILED",
             "sd": number(_spread(scored)),
-            "twin": number(
-                _mean_or_none([twin[metric.key] for twin in twins if metric.key in twin])
-            ),
+            "twin": number(_mean_if_any(twin_scores)),
             **_difference([run.difference.get(metric.key, nan) for run in group]),
         }
         table.add_row(Text(name), *(cells[heading] for heading in headings))
@@ -108,7 +107,7 @@ def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> Non
 
 def _validation(group: Sequence[Result], metric: Metric) -> float | None:
     key = metric.validation_key
-    return _mean_or_none([run.metrics[key] for run in group if key in run.metrics])
+    return _mean_if_any([run.metrics[key] for run in group if key in run.metrics])
 
 
 def _order(metric: Metric, validation: float | None) -> float:
@@ -118,14 +117,14 @@ def _order(metric: Metric, validation: float | None) -> float:
 def _difference(values: Sequence[float]) -> dict[str, str]:
     """The mean difference to the twins and its standard error, without runs that diverged."""
     finite = [value for value in values if math.isfinite(value)]
-    mean, spread = _mean_or_none(finite), _spread(finite)
+    mean, spread = _mean_if_any(finite), _spread(finite)
     return {
         "difference": "" if mean is None else f"{mean:+.4f}",
         "±": "" if spread is None else number(spread / len(finite) ** 0.5),
     }
 
 
-def _mean_or_none(values: Sequence[float]) -> float | None:
+def _mean_if_any(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
