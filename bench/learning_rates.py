@@ -1,74 +1,60 @@
 """The learning rate of every optimizer and target, all from one small search, on dates that no
 reported score has seen.
 
-python bench/learning_rates.py [targets=return,level,volatility] [root=runs/learning-rates]
+python bench/learning_rates.py [targets=return,level,volatility] [optimizers=sgd,...]
+[seeds=100,101] [processes=1] [file=runs/learning-rates.jsonl]
 resumes; prints a table in Markdown
 
 Seven rates for every optimizer, half a decade apart and so three decades wide; the three
-development folds (walk-forward blocks before the holdout's test part); two seeds. The score is the
-mean of log MSE ratio to persistence. sgd is searched in the traditional recipe, the others in the
-upgraded one.
+development folds (walk-forward blocks before the holdout's test part); seeds that no result is
+reported with. The score is the mean of log MSE ratio to persistence. sgd is searched in the
+traditional recipe, the others in the upgraded one.
 """
 
 import math
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from trainings import Words, measure
 
 from upgate.cli.arguments import read_options
-from upgate.cli.train import train_command
 from upgate.data.prices.features import Floats
-from upgate.store.store import Store
 
+ADAPTIVE = [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1]
 RATES = {
     "sgd": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-    "rmsprop": [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1],
-    "adam": [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1],
-    "adamw": [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1],
+    "rmsprop": ADAPTIVE,
+    "adam": ADAPTIVE,
+    "adamw": ADAPTIVE,
+    "momentum": [3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3],
+    "nesterov": [3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3],
+    "nadam": ADAPTIVE,
+    "radam": ADAPTIVE,
+    "adagrad": [3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3],
+    "lion": [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01],
+    "muon": ADAPTIVE,
+    "schedule_free": ADAPTIVE,
+    "nt_asgd": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
 }
-FOLDS, SEEDS = (0, 1, 2), (100, 101)  # seeds that no result is reported with
+BESIDE = {"schedule_free": ["schedule=constant"]}  # it is its own schedule
+FOLDS = 3
 
 
-def search(target: str, optimizer: str, root: str) -> dict[float, Floats]:
-    """Log MSE ratios by learning rate, fold and seed; stored runs are not trained again."""
-    rates = RATES[optimizer]
+def commands(target: str, optimizer: str, rate: float, seeds: list[str]) -> list[Words]:
+    """The runs of a rate: each fold and seed."""
     recipe = (
         ["recipe=traditional"]
         if optimizer == "sgd"
-        else ["recipe=upgraded", f"optimizer={optimizer}"]
+        else ["recipe=upgraded", f"optimizer={optimizer}", *BESIDE.get(optimizer, [])]
     )
-    axes = [
-        f"optimizer.lr={','.join(map(str, rates))}",
-        f"fold={','.join(map(str, FOLDS))}",
-        f"seed={','.join(map(str, SEEDS))}",
+    source = ["task=stock", f"task.target={target}", "model.skip=none", "split=development"]
+    words = [*source, "threads=1", *recipe]
+    return [
+        (*words, f"optimizer.lr={rate:g}", f"fold={fold}", f"seed={seed}")
+        for fold, seed in product(range(FOLDS), seeds)
     ]
-    words = [
-        "task=stock",
-        f"task.target={target}",
-        "split=development",
-        "twin=false",
-        "threads=1",
-        *recipe,
-        *axes,
-        f"root={root}",
-    ]
-    train_command(words, True, None, Console(quiet=True))
-    rows = [r for r in Store(Path(root).resolve()).rows(status="FINISHED") if not r.is_parent]
-    scores: dict[float, dict[tuple[str, str], float]] = {rate: {} for rate in rates}
-    for run in rows:
-        if run.params["optimizer"] == optimizer and run.params["task.target"] == target:
-            place = run.params["fold"], run.params["seed"]
-            scores[float(run.params["optimizer.lr"])][place] = math.log(
-                run.metrics["test/mse_ratio"]
-            )
-    assert all(len(found) == len(FOLDS) * len(SEEDS) for found in scores.values()), {
-        k: len(v) for k, v in scores.items()
-    }
-    return {
-        rate: np.array([found[place] for place in sorted(found)]) for rate, found in scores.items()
-    }
 
 
 def best(scores: dict[float, Floats]) -> float:
@@ -109,28 +95,49 @@ def as_good(scores: dict[float, Floats]) -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    asked = read_options(
-        {"targets": "return,level,volatility", "root": "runs/learning-rates"}, words
-    )
-    blank = " | ".join([""] * (len(RATES["sgd"]) - 2))
+    asked = {
+        "targets": "return,level,volatility",
+        "optimizers": ",".join(RATES),
+        "seeds": "100,101",
+        "processes": "1",
+        "file": "runs/learning-rates.jsonl",
+    }
+    asked = read_options(asked, words)
+    seeds, optimizers = asked["seeds"].split(","), asked["optimizers"].split(",")
+    listed = {
+        (target, optimizer, rate): commands(target, optimizer, rate, seeds)
+        for target, optimizer in product(asked["targets"].split(","), optimizers)
+        for rate in RATES[optimizer]
+    }
+    every = [words for runs in listed.values() for words in runs]
+    metrics = measure(every, Path(asked["file"]), int(asked["processes"]))
+    scores = {
+        place: np.log([metrics[words].get("test/mse_ratio", math.inf) for words in runs])
+        for place, runs in listed.items()
+    }
     for target in asked["targets"].split(","):
-        print(
-            f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate"
-            f" |\n|---|{'--:|' * len(RATES['sgd'])}"
-        )
-        found = {}
-        for optimizer in RATES:
-            found[optimizer] = search(target, optimizer, asked["root"])
-            print(row(optimizer, found[optimizer]), flush=True)
-        edges = [optimizer for optimizer, scores in found.items() if at_edge(scores)]
-        ties = [
-            f"{optimizer} {' '.join(as_good(scores)) or 'none'}"
-            for optimizer, scores in found.items()
-        ]
-        print(
-            f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the"
-            f" best: {'; '.join(ties)}."
-        )
+        found = {
+            optimizer: {rate: scores[target, optimizer, rate] for rate in RATES[optimizer]}
+            for optimizer in optimizers
+        }
+        show(target, found)
+
+
+def show(target: str, found: dict[str, dict[float, Floats]]) -> None:
+    """Print the table of a target: a row per optimizer."""
+    blank = " | ".join([""] * 5)
+    print(f"\n### {target}\n\n| optimizer | lowest rate | {blank} | highest rate |")
+    print(f"|---|{'--:|' * 7}")
+    for optimizer, scores in found.items():
+        print(row(optimizer, scores))
+    edges = [optimizer for optimizer, scores in found.items() if at_edge(scores)]
+    ties = [
+        f"{optimizer} {' '.join(as_good(scores)) or 'none'}" for optimizer, scores in found.items()
+    ]
+    print(
+        f"\nBest at an edge: {', '.join(edges) or 'none'}. Within two standard errors of the"
+        f" best: {'; '.join(ties)}."
+    )
 
 
 if __name__ == "__main__":

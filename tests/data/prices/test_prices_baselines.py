@@ -16,6 +16,8 @@ from upgate.data.prices.baselines import (
     ewma_volatility,
     har_coefficients,
     har_inputs,
+    har_leverage_coefficients,
+    har_leverage_inputs,
     log_volatility,
     references,
 )
@@ -221,6 +223,33 @@ def test_ar1_is_fitted_on_the_training_samples_and_a_young_ticker_takes_everyone
             np.testing.assert_allclose(got[ticker], [intercept, slope], rtol=1e-6)
 
 
+def test_har_with_leverage_finds_a_planted_effect_of_falls_and_none_of_rises() -> None:
+    """log s_{t+1} = -4.6 + .4 (log s_t + 4.6) - 15 min(r_t, 0) + noise: the day's alone."""
+    rng = np.random.default_rng(5)
+    change, log_s = rng.normal(0, 0.01, 6000), np.full(6000, -4.6)
+    for t in range(5999):
+        noise = rng.normal(0, 0.1)
+        log_s[t + 1] = -4.6 + 0.4 * (log_s[t] + 4.6) - 15 * min(change[t], 0) + noise
+    panel = Panel.of(bars("A", change, np.exp(log_s)))
+    made = tensors(panel, "volatility")
+    got = har_leverage_coefficients(panel, made)[0]
+    assert got[1] == pytest.approx(0.4, abs=0.05) and got[4] == pytest.approx(-15, abs=1)
+    assert abs(got[5]) < 3 and abs(got[6]) < 6
+    mse = error(panel, made)
+    assert mse["har_leverage"] < 0.8 * mse["har"]
+
+
+def test_the_falls_of_leverage_are_those_of_the_ticker_and_of_its_past(panel: Panel) -> None:
+    falls = har_leverage_inputs(panel)[:, 4:]
+    change = np.diff(np.log(panel.close))
+    start = panel.first[1]
+    assert (falls[start] == 0).all()
+    for t in (start + 1, start + 30, start + 400):
+        known = change[start:t]  # log returns of the days start + 1 to t
+        means = [known[-days:].mean() for days in (1, 5, 22)]
+        np.testing.assert_allclose(falls[t], np.minimum(means, 0), atol=1e-12)
+
+
 def test_ewma_is_its_closed_form_at_a_start_and_the_riskmetrics_recursion_later(
     panel: Panel,
 ) -> None:
@@ -241,7 +270,9 @@ def test_there_is_a_forecast_at_every_row(panel: Panel, target: str) -> None:
     made = tensors(panel, target)
     got = references(panel, made)
     everywhere = {"persistence", "drift", "ar1", "ridge"}
-    assert set(got) == everywhere | ({"har", "ewma"} if target == "volatility" else set())
+    assert set(got) == everywhere | (
+        {"har", "har_leverage", "ewma"} if target == "volatility" else set()
+    )
     known = np.isin(panel.ticker, panel.ticker[np.concatenate(list(made.origin.values()))])
     assert known.all() or target == "level"  # YOUNG is left out there: it has no scale
     for name, values in got.items():

@@ -16,6 +16,7 @@ from upgate.data.prices.baselines import (
     ar1_coefficients,
     drifts,
     har_coefficients,
+    har_leverage_coefficients,
     references,
 )
 from upgate.data.prices.features import (
@@ -437,7 +438,7 @@ def test_the_future_times_a_million_changes_no_bit_of_training(
     assert seen(made, "train") == seen(other, "train")
     assert made.scaling == other.scaling
     assert made.notes == other.notes
-    for coefficients in (drifts, ar1_coefficients, har_coefficients):
+    for coefficients in (drifts, ar1_coefficients, har_coefficients, har_leverage_coefficients):
         assert coefficients(panel, made).tobytes() == coefficients(changed, other).tobytes()
     slopes, loud_slopes = (fit_ridge(window_moments(one), 0.1)[0] for one in (made, other))
     assert slopes.tobytes() == loud_slopes.tobytes()

@@ -8,11 +8,13 @@ import torch
 
 from helpers.run import small, train
 from upgate.cli import main
+from upgate.config.compose import compose
 from upgate.experiment.jobs import make_job
 from upgate.run.datasets import Datasets
 from upgate.run.train import with_batching
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
+from upgate.tasks.stock.article import price_studies
 
 REFERENCE = {"return": "drift", "level": "persistence", "volatility": "har"}
 
@@ -32,12 +34,41 @@ def test_before_the_first_step_the_network_is_the_reference(target: str) -> None
     assert scores["mse"] == pytest.approx(scores[f"{REFERENCE[target]}/mse"], rel=1e-4)
 
 
-def test_a_run_without_it_keeps_its_key() -> None:
-    keys = [
-        make_job(small("task=stock", *more), Datasets(), None).spec.key
-        for more in ([], ["model.skip=none"], ["model.skip=reference"])
-    ]
-    assert keys[0] == keys[1] != keys[2]
+@pytest.mark.parametrize(
+    ("target", "default"), [("return", "reference"), ("level", "reference"), ("volatility", "none")]
+)
+def test_the_default_is_decided_by_target_and_no_run_without_it_has_it_in_its_key(
+    target: str, default: str
+) -> None:
+    specs = {
+        word: make_job(small("task=stock", f"task.target={target}", *more), Datasets(), None).spec
+        for word, more in {
+            "": [],
+            "none": ["model.skip=none"],
+            "reference": ["model.skip=reference"],
+        }.items()
+    }
+    assert specs[""].key == specs[default].key
+    assert specs["none"].key != specs["reference"].key
+    assert "skip" not in specs["none"].model.knobs
+
+
+@pytest.mark.parametrize("target", ["return", "level"])
+@pytest.mark.parametrize("recipe", ["traditional", "upgraded"])
+def test_from_a_reference_the_rate_is_a_tenth_where_little_is_left_to_learn(
+    target: str, recipe: str
+) -> None:
+    words = ["task=stock", f"task.target={target}", f"recipe={recipe}"]
+    rates = [compose([*words, f"model.skip={skip}"]) for skip in ("none", "reference")]
+    usual, careful = (config["optimizer"]["lr"] for config in rates)
+    assert careful == pytest.approx(usual / 10)
+
+
+def test_the_articles_network_starts_from_no_reference() -> None:
+    studies = price_studies(["study.seeds=6"])
+    assert all("model.skip=none" in words for words in studies.values())
+    asked = price_studies(["model.skip=reference"])
+    assert not any("model.skip=none" in words for words in asked.values())
 
 
 def test_a_checkpoint_is_all_that_a_forecast_needs(tmp_path: Path) -> None:

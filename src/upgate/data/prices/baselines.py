@@ -12,6 +12,7 @@ from upgate.data.prices.features import (
     Floats,
     Ints,
     Panel,
+    averages,
     close_return,
     labels,
     parkinson,
@@ -27,9 +28,9 @@ DECAY = 0.94  # RiskMetrics' for daily data (J.P. Morgan 1996, Technical Documen
 def references(panel: Panel, tensors: StockTensors) -> dict[str, Floats]:
     """Each reference's forecast from every row, (N,) float64 in target units.
 
-    `har` and `ewma` for volatility only. All are finite wherever there is a price: at a ticker's
-    start, averages run over the available rows. But `ridge` is NaN for tickers that are
-    left out, for they have no scale.
+    `har`, `har_leverage` and `ewma` for volatility only. All are finite wherever there is a price:
+    at a ticker's start, averages run over the available rows. But `ridge` is NaN for tickers that
+    are left out, for they have no scale.
     """
     close, drift = panel.close, drifts(panel, tensors)[panel.ticker]
     autoregression = ar1_forecasts(panel, tensors)
@@ -40,12 +41,14 @@ def references(panel: Panel, tensors: StockTensors) -> dict[str, Floats]:
     if tensors.scaling["target"] == "level":
         drift, autoregression = close * np.exp(drift), close * np.exp(autoregression)
         return {"persistence": close, "drift": drift, "ar1": autoregression, "ridge": ridge}
+    leverage, fitted = har_leverage_inputs(panel), har_leverage_coefficients(panel, tensors)
     return {
         "persistence": log_volatility(panel, tensors.scaling["horizon"]),
         "drift": drift,
         "ar1": autoregression,
         "ridge": ridge,
         "har": (har_inputs(panel) * har_coefficients(panel, tensors)[panel.ticker]).sum(axis=1),
+        "har_leverage": (leverage * fitted[panel.ticker]).sum(axis=1),
         "ewma": ewma_volatility(panel),
     }
 
@@ -79,6 +82,24 @@ def har_inputs(panel: Panel) -> Floats:
 def har_coefficients(panel: Panel, tensors: StockTensors) -> Floats:
     """Intercept, day, week, month by least squares on each ticker's training samples, (T, 4)."""
     return _least_squares(har_inputs(panel), tensors.target, panel, tensors, HAR_ENOUGH)
+
+
+def har_leverage_inputs(panel: Panel) -> Floats:
+    """The regressors of HAR and the falls of day, week and month: min(mean log return, 0), (N, 7).
+
+    The leverage effect: volatility rises after a fall (Corsi and Reno 2012).
+    """
+    daily = close_return(panel)
+    falls = [
+        np.minimum(np.nan_to_num(averages(daily, panel, days)), 0)  # a first day has no return
+        for days in (1, 5, MONTH)
+    ]
+    return np.hstack([har_inputs(panel), np.stack(falls, axis=1)])
+
+
+def har_leverage_coefficients(panel: Panel, tensors: StockTensors) -> Floats:
+    """Those of `har_coefficients`, then of the falls of day, week and month, (T, 7)."""
+    return _least_squares(har_leverage_inputs(panel), tensors.target, panel, tensors, HAR_ENOUGH)
 
 
 def ar1_inputs(panel: Panel, tensors: StockTensors) -> Floats:

@@ -17,9 +17,14 @@ SETTINGS = (  # under the target's name
 
 
 def price_studies(user: Sequence[str]) -> dict[str, list[str]]:
-    """The user's overrides apply to all; those of split and study.folds to the honest settings."""
+    """The user's overrides apply to all; those of split and study.folds to the honest settings.
+
+    The article's network starts from no reference, whatever the default is.
+    """
     split = [word for word in user if is_split(word)]
     shared = [word for word in user if word not in split]
+    if not any(word.startswith("model.skip=") for word in user):
+        shared.append("model.skip=none")
     if not any(word.startswith("split=") for word in split):
         split.insert(0, WALK_FORWARD)
     studies = {}

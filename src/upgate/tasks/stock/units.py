@@ -14,7 +14,7 @@ from upgate.stats.two_way import date_lags
 from upgate.tasks.significance import StudyRuns, UnitScores
 
 FORECAST = "forecast"
-REFERENCES = ("persistence", "drift", "har", "ewma", "ar1", "ridge")
+REFERENCES = ("persistence", "drift", "har", "har_leverage", "ewma", "ar1", "ridge")
 
 
 def date_scores(runs: StudyRuns) -> UnitScores:
