@@ -35,6 +35,7 @@ from upgate.tune.space import (
 MOST = 5000  # trials: more are a mistake, mostly a grid over every axis
 FROZEN = ("task", "model", "budget", "batch_size", "precision", "threads", "numerics")
 NOT_ASKED = ("words", "commands", "source", "arms")  # fields of search.json that are no question
+NO_SKIP = "model.skip=none"
 PLACES = ("root=", "cache=", "executor", "data.path=", "data.folder=")
 
 
@@ -245,8 +246,12 @@ def name_search(search: Search) -> str:
 
 
 def without_places(overrides: Sequence[str]) -> list[str]:
-    """Without those that say where, not what."""
-    return [override for override in overrides if not override.startswith(PLACES)]
+    """Without those that say where, not what, and without NO_SKIP.
+
+    That one is told by the frozen model, which has the key `skip` only where it is on: so a search
+    from the time before the key has the name that it had.
+    """
+    return [word for word in overrides if word != NO_SKIP and not word.startswith(PLACES)]
 
 
 def count_runs(search: Search) -> int:

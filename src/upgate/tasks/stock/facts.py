@@ -3,6 +3,7 @@
 What takes seconds to import, SciPy and statsmodels, waits for the study that needs it.
 """
 
+import math
 from collections.abc import Mapping
 
 from upgate.config.values import Section
@@ -16,6 +17,8 @@ from upgate.tasks.stock.article import CLAIM
 from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS
 
 SKILL = 0.99  # an MSE ratio below it is more than the noise of a test part of some hundred days
+FREE = ("har", "drift")  # the forecast to be compared with; the first that a target has
+SMALLEST = 0.01  # a change of the MSE that matters, as in a study
 
 
 class StockFacts(TaskFacts):
@@ -71,7 +74,15 @@ class StockFacts(TaskFacts):
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         ratio = metrics["test/mse_ratio"]
         verb = "beats" if ratio < 1 else "does not beat"
-        return f"The run {verb} persistence ({ratio:.4f} of its MSE)"
+        sentence = f"The run {verb} persistence ({ratio:.4f} of its MSE)"
+        name = next((one for one in FREE if f"test/{one}/mse_ratio" in metrics), None)
+        if name is None:  # a run of an old store
+            return sentence
+        beside = metrics[f"test/{name}/mse_ratio"]
+        if not (math.isfinite(ratio) and beside > 0):  # no price moved
+            return sentence
+        change = ratio / beside - 1
+        return f"{sentence}; its MSE is {100 * change:+.2f}% from that of {name}, {meaning(change)}"
 
     def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
         if settings["target"] != "return" or metrics["test/mse_ratio"] < SKILL:
@@ -80,6 +91,15 @@ class StockFacts(TaskFacts):
             "hardly anything forecasts daily returns; how much prices will move is another matter"
         )
         return reason, "task.target=volatility"
+
+
+def meaning(change: float) -> str:
+    """What an MSE so much above a free forecast's says to whoever trained the run."""
+    if abs(change) < SMALLEST:
+        return "which costs nothing: it learned no more than that forecast knows"
+    if change < 0:
+        return "which costs nothing: it learned something that forecast does not know"
+    return "which costs nothing: the free forecast is the better one"
 
 
 FACTS = StockFacts()
