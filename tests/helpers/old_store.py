@@ -70,10 +70,9 @@ def replace_in_journal(path: Path, moves: dict[str, str]) -> None:
 
 
 def listing(text: str) -> list[dict[str, Any]]:
-    """The output of `upgate runs --json`, without paths."""
-    return [
-        {key: value for key, value in run.items() if key != "folder"} for run in json.loads(text)
-    ]
+    """The output of `upgate runs --json`, without paths and what was added since."""
+    since = ("folder", "source")
+    return [{k: v for k, v in run.items() if k not in since} for run in json.loads(text)]
 
 
 def decimals(page: Path) -> list[str]:

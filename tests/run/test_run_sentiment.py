@@ -49,7 +49,7 @@ def test_a_run_stands_beside_its_twin_and_the_references(trained: tuple[Path, st
         "majority",
         "linear",
         "best attainable accuracy",
-        "next:",
+        "next, for a verdict",
     ):
         assert word in trained[1]
 
