@@ -75,13 +75,22 @@ def test_everything_comes_back(store: Store, tmp_path: Path) -> None:
 
 
 def test_the_same_command_goes_on_in_the_same_parent(store: Store) -> None:
-    with store.parent("stock", "study", key("command"), {}) as first:
+    tags = {"upgate.command": "first", "upgate.changed": ""}
+    with store.parent("stock", "study", key("command"), tags) as first:
         first.log({"done": 1}, 1)
-    with store.parent("stock", "study", key("command"), {"upgate.round": "2"}) as again:
-        assert again.id == first.id
+        first.log({"same": 0.5, "none": math.nan, "worst": math.inf, "changed": 1, "done": 0})
+    tags = {"upgate.command": "second", "upgate.changed": "dirty", "upgate.round": "2"}
+    with store.parent("stock", "study", key("command"), tags) as again:
+        assert again.id == first.id and (first.is_new, again.is_new) == (True, False)
         assert store.client.get_run(again.id).info.status == "RUNNING"
+        again.log({"same": 0.5, "none": math.nan, "worst": math.inf, "changed": 2, "done": 0})
     (row,) = store.rows()
     assert (row.status, row.tags["upgate.round"]) == ("FINISHED", "2")
+    # how it began stays, and a number is a point once, unless it has changed
+    assert (row.tags["upgate.command"], row.tags["upgate.changed"]) == ("first", "")
+    assert [len(points(store, first.id, name)) for name in ("same", "none", "worst")] == [1, 1, 1]
+    assert sorted(points(store, first.id, "changed")) == [(0, 1), (0, 2)]
+    assert sorted(points(store, first.id, "done")) == [(0, 0), (1, 1)]
 
 
 def test_a_resumed_run_has_each_point_once(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.store import free_port, fresh, points
 from upgate.errors import UserError
-from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate, redact
+from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate, redact, redact_argument
 from upgate.store.store import Store
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
@@ -162,8 +162,33 @@ def test_the_port_of_the_ui_is_free_and_a_port(store: Store) -> None:
         ("mssql://?odbc_connect=Driver=x;UID=me;PWD=my s3cret;Port=1", None),
         ("Server=db;Password=s3cret with spaces;Database=d", "Server=db;Password=;Database=d"),
         ("API_KEY=s3cret failed", "API_KEY= failed"),
+        ("https://x?client_secret=s3cret&a=1", "https://x?client_secret=&a=1"),
+        ("https://b?X-Amz-Signature=s3cret", "https://b?X-Amz-Signature="),
+        ("host=db password='my s3cret' user=me", "host=db password= user=me"),
+        (
+            "mssql://?odbc_connect=UID%3Dme%3BPWD%3Ds3cret",
+            "mssql://?odbc_connect=UID%3Dme%3BPWD%3D",
+        ),
+        ("task.max_tokens=512 design=3", "task.max_tokens=512 design=3"),
         ("postgresql://me@db/mlflow", "postgresql://me@db/mlflow"),
     ],
 )
 def test_no_secret_is_shown(text: str, redacted: str | None) -> None:
     assert "s3cret" not in redact(text) and (redacted is None or redact(text) == redacted)
+
+
+@pytest.mark.parametrize(
+    ("word", "redacted"),
+    [
+        ("cache=Server=db;Password=my s3cret", "cache=Server=db;Password="),
+        ("tune.storage=postgresql://me:my s3cret@db/x", "tune.storage=postgresql://db/x"),
+        ("tune.storage=mssql://?odbc_connect=PWD=a s3cret;Port=1", None),
+        ("cache=s3://b?token=s3cret and more", "cache=s3://b?token="),
+        ("data.path=a@b c.csv", "data.path=a@b c.csv"),
+        ("http://127.0.0.1:5000/a b@c", "http://127.0.0.1:5000/a b@c"),
+        ("task.max_tokens=512", "task.max_tokens=512"),
+    ],
+)
+def test_no_secret_with_spaces_is_kept_of_a_command(word: str, redacted: str | None) -> None:
+    shown = redact_argument(word)
+    assert "s3cret" not in shown and (redacted is None or shown == redacted)

@@ -19,6 +19,7 @@ from upgate.execution.driver import execute
 from upgate.execution.pictures import draw_missing
 from upgate.execution.work import Interrupted
 from upgate.experiment.jobs import check_batches, check_shared_settings, make_pair
+from upgate.experiment.parents import open_command
 from upgate.experiment.progress import RunProgress
 from upgate.experiment.records import finished_runs, looks_lines
 from upgate.experiment.session import Session
@@ -26,7 +27,6 @@ from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.console_tables import show_data, show_run, show_runs
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
-from upgate.run.provenance import provenance
 from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
 from upgate.store.run import Run
@@ -239,12 +239,8 @@ def open_parent(store: Store, plan: TrainPlan) -> Run:
     key = hashlib.sha256("".join(sorted(keys)).encode()).hexdigest()
     first, count = plan.requested[0], len(plan.requested)
     name = f"compare {first.name}" if count == 1 else f"sweep of {count}"
-    tags, texts = provenance()
-    tags |= {"upgate.runs": str(len(plan.jobs))}
-    parent = store.parent(first.spec.task.name, name, key, tags)
-    for file, text in texts.items():
-        parent.text(text, file)
-    return parent
+    tags = {"upgate.runs": str(len(plan.jobs))}
+    return open_command(store, first.spec.task.name, name, key, tags)
 
 
 def aggregate(results: Sequence[Result]) -> dict[str, float]:

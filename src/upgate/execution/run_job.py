@@ -54,9 +54,9 @@ def run_job(
         run.finish("KILLED")
         raise Interrupted from None
     except Exception as error:
-        run.text(traceback.format_exc(), "traceback.txt")
+        run.text(redact(traceback.format_exc()), "traceback.txt")
         run.finish("FAILED")
-        message = f"{type(error).__name__}: {error}"
+        message = redact(f"{type(error).__name__}: {error}")
         return make_result(job, run.id, folder, "FAILED", {}, error=message)
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result

@@ -29,6 +29,15 @@ def digest(*words: str) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
+def open_command(store: Store, task: str, name: str, key: str, tags: Mapping[str, str]) -> Run:
+    """The run of a command, with its provenance: that of the first command of the key."""
+    own_tags, texts = provenance()
+    run = store.parent(task, name, key, {**own_tags, **tags})
+    for file, text in texts.items() if run.is_new else ():
+        run.text(text, file)
+    return run
+
+
 @contextmanager
 def open_parents(
     store: Store,
@@ -46,11 +55,9 @@ def open_parents(
     name = key[-1]
     with ExitStack() as stack:
         shared = {f"upgate.{kind}": name}
-        own_tags, texts = provenance()
-        own_tags |= {**shared, "upgate.level": kind, **tags}
-        parent = stack.enter_context(store.parent(task, f"{kind} {name}", digest(*key), own_tags))
-        for file, text in texts.items():
-            parent.text(text, file)
+        own_tags = {**shared, "upgate.level": kind, **tags}
+        run = open_command(store, task, f"{kind} {name}", digest(*key), own_tags)
+        parent = stack.enter_context(run)
         below = {**shared, "upgate.level": "arm", PARENT: parent.id}
         opened = {}
         for arm in arms:

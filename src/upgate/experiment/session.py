@@ -10,7 +10,7 @@ from rich.console import Console
 from upgate.console import confirm, declined
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
-from upgate.store.connect import redact
+from upgate.store.connect import redact_argument
 from upgate.store.store import Store
 
 
@@ -54,7 +54,7 @@ def repeat_commands(
 
     With the folder of own choices and the root, and without the password of a URI.
     """
-    redacted = [redact(override) for override in overrides]
+    redacted = [redact_argument(override) for override in overrides]
     own = ["--config-dir", config_dir] if config_dir else []
     yes = [] if f"{command}.yes=true" in redacted else ["--yes"]
     root = [override for override in redacted if override.startswith("root=")]

@@ -1,6 +1,8 @@
 """Where a result came from: the command, the code and the packages."""
 
+import hashlib
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -8,8 +10,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from upgate.store.connect import redact
+from upgate.store.connect import redact_argument
 
+KEEP_DIFF = "UPGATE_KEEP_DIFF"  # in the environment, 1: the store keeps uncommitted.diff
 PACKAGES = (
     "upgate",
     "torch",
@@ -27,7 +30,7 @@ PACKAGES = (
 
 def command_line() -> str:
     """The command as it can be typed again, without the passwords of its URIs."""
-    return " ".join(redact(word) for word in map(shlex.quote, ["upgate", *sys.argv[1:]]))
+    return shlex.join(redact_argument(word) for word in ["upgate", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:
@@ -43,12 +46,22 @@ def git_state() -> dict[str, str]:
 
 
 def provenance() -> tuple[dict[str, str], dict[str, str]]:
-    """What a command's run in the store says of itself: tags, and texts by their file's name."""
+    """What a command's run in the store says of itself: tags, and texts by their file's name.
+
+    The difference to the commit may hold secrets: the tag has its hash, and it is kept on request.
+    """
     git = git_state()
-    texts = {"versions.json": json.dumps(versions(), indent=1)} | (
-        {"uncommitted.diff": git["diff"]} if git.get("diff") else {}
-    )
-    return {"upgate.command": command_line(), "upgate.git": git.get("sha", "")}, texts
+    diff = git.get("diff", "")
+    changed = hashlib.sha256(diff.encode()).hexdigest()[:16] if diff else ""
+    tags = {
+        "upgate.command": command_line(),
+        "upgate.git": git.get("sha", ""),
+        "upgate.changed": changed,
+    }
+    texts = {"versions.json": json.dumps(versions(), indent=1)}
+    if diff and os.environ.get(KEEP_DIFF) == "1":
+        texts["uncommitted.diff"] = diff
+    return tags, texts
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -26,15 +26,17 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-# Credentials in a URI, also in the middle of a sentence: user:password@ or a web
-# address's token@ before the host,
-# and the values of these names, also in ODBC's form, which may hold spaces up to its semicolon.
+# Credentials in a URI, also in the middle of a sentence: user:password@ or a web address's token@
+# before the host, and the values of names that end so, quoted or in braces, also in ODBC's form,
+# which may hold spaces up to its semicolon, and where a URI has = written as %3D.
 SECRET = re.compile(
     r"(?<=://)[^:/@\s]*:\S*@|(?<=http://)[^/@\s?#]+@|(?<=https://)[^/@\s?#]+@"
-    r"|(?P<name>\b(?:password|passwd|pwd|token|access_?key|secret|api_?key|accountkey|sig)=)"
-    r"(?:\{[^}]*\}|[^&;\s]*(?:[^&;\n]*(?=;))?)",
+    r"|(?P<name>(?:passw(?:or)?d|pwd|passphrase|token|access_?key(?:_?id)?|secret|api_?key"
+    r"|account_?key|signature|credential|(?<![a-z])sig)\s*(?:=|%3D)\s*)"
+    r"""(?:\{[^}]*\}|'[^']*'|"[^"]*"|[^&;\s]*(?:[^&;\n]*(?=;))?)""",
     re.IGNORECASE,
 )
+SPACED = re.compile(r"(?<=://)[^:/@\s]*:[^/@\n]*@")  # user:password@, with spaces
 TABLES = Path(__file__).with_name("mlflow_tables.sql")  # bench/mlflow_tables.py writes it
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
@@ -276,6 +278,11 @@ def make_client(uri: str) -> Any:
 def redact(uri: str) -> str:
     """A URI, or a sentence that holds URIs, without users and passwords."""
     return SECRET.sub(lambda found: found["name"] or "", uri)
+
+
+def redact_argument(word: str) -> str:
+    """A word of a command line without secrets; a password may hold spaces up to the word's end."""
+    return redact(SPACED.sub("", f"{word};"))[:-1]
 
 
 def first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from upgate.store.record import Conditions, Row, build_filter, to_row
+from upgate.store.record import Conditions, Row, build_filter, restore_infinity, to_row
 from upgate.store.tracking import PAIRS, POINTS, Dataset, Experiment, Point
 
 PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
@@ -54,6 +54,17 @@ class MlflowTracking:
     def last_steps(self, run_id: str) -> dict[str, int]:
         metrics = self.client.get_run(run_id).data.to_proto().metrics
         return {metric.key: metric.step for metric in metrics}
+
+    def numbers(self, run_id: str) -> dict[str, float]:
+        newest = {}
+        for metric in self.client.get_run(run_id).data.to_proto().metrics:
+            points = [metric]
+            if metric.step != 0:
+                points = self.client.get_metric_history(run_id, metric.key)
+            values = [point.value for point in points if point.step == 0]
+            if values:
+                newest[metric.key] = restore_infinity(values[-1])
+        return newest
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(experiment_id, run_name=name, tags=dict(tags))

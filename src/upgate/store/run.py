@@ -9,6 +9,8 @@ import os
 import re
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,14 @@ from upgate.store.write_ahead_log import Op, WriteAheadLog
 PERIOD = 2.0  # seconds between deliveries, and signs of life
 PAUSE = 15  # periods to let pass at most while the store is away
 STATUSES = ("FINISHED", "FAILED", "KILLED")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The history of a run that goes on. numbers: the values at step 0."""
+
+    last_steps: Mapping[str, int]
+    numbers: Mapping[str, float]
 
 
 class Run:
@@ -37,12 +47,12 @@ class Run:
         key: str,
         log: WriteAheadLog,
         flusher: LogFlusher,
-        last_steps: dict[str, int],
+        earlier: Earlier | None,
     ) -> None:
-        self.id, self.key = run_id, key
+        self.id, self.key, self.is_new = run_id, key, earlier is None
         self._log, self._flusher = log, flusher
-        # last step of each curve before a resume
-        self._last_steps = {name: step for name, step in last_steps.items() if step > 0}
+        self._last_steps = dict(earlier.last_steps) if earlier else {}
+        self._numbers = dict(earlier.numbers) if earlier else {}
         self._pid, self._ended, self._closed, self._warned = os.getpid(), False, False, False
         self._flushing, self._stop = threading.Lock(), threading.Event()
         name = f"upgate-{run_id[:8]}"
@@ -54,14 +64,22 @@ class Run:
 
         NaN stays NaN; infinities come back from `Row` as infinities (MLflow and its charts have
         1.797e308). In a resumed run, points up to the last step of their curve are skipped: equal
-        keys mean equal numbers, so MLflow has them.
+        keys mean equal numbers, so MLflow has them. A single number is a point where it is new or
+        has changed, so a finished command may be given again.
         """
         points = {clean(name): to_float(value) for name, value in metrics.items()}
-        if self._last_steps:
-            last = self._last_steps
-            points = {name: value for name, value in points.items() if step > last.get(name, -1)}
+        points = {name: value for name, value in points.items() if self._adds(name, step, value)}
+        if step == 0:
+            self._numbers |= points
         if points:
             self._append({"op": "metrics", "t": now(), "s": int(step), "m": points})
+
+    def _adds(self, name: str, step: int, value: float) -> bool:
+        """Whether a point is not in the history yet."""
+        if step > 0:
+            return step > self._last_steps.get(name, 0)
+        known = self._numbers.get(name)
+        return known is None or not (known == value or (math.isnan(known) and math.isnan(value)))
 
     def tag(self, tags: dict[str, str]) -> None:
         self._append({"op": "tags", "tags": {name: str(value) for name, value in tags.items()}})

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from upgate.store.artifact_folder import ArtifactFolder
-from upgate.store.record import PARENT, Conditions, Row, make_row
+from upgate.store.record import PARENT, Conditions, Row, make_row, restore_infinity
 from upgate.store.tracking import Dataset, Experiment, Point, Tracking
 
 BUSY = 20.0  # seconds to wait for another process's lock, as MLflow does
@@ -117,6 +117,13 @@ class SqliteTracking:
         query = "select key, step from latest_metrics where run_uuid = ?"
         with self._reading() as connection:
             return dict(connection.execute(query, [run_id]).fetchall())
+
+    def numbers(self, run_id: str) -> dict[str, float]:
+        query = """select key, case when is_nan then null else value end from metrics
+ where run_uuid = ? and step = 0 order by timestamp, value"""
+        with self._reading() as connection:
+            found = connection.execute(query, [run_id]).fetchall()
+        return {name: restore_infinity(value) for name, value in found}
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         run_id = uuid.uuid4().hex

@@ -20,7 +20,7 @@ from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import connect, make_client, redact
 from upgate.store.flusher import TAG, LogFlusher, has_ended
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
-from upgate.store.run import Run, clean, now, to_float
+from upgate.store.run import Earlier, Run, clean, now, to_float
 from upgate.store.tracking import Experiment, Point, Tracking
 from upgate.store.ui import runs_url, server_command, ui_url
 from upgate.store.watchdog import watchdog
@@ -32,6 +32,7 @@ T = TypeVar("T")
 ParamValue = str | float | int | bool | None
 
 PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
+FIRST = ("upgate.command", "upgate.git", "upgate.changed")  # tags that no later command changes
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
 # seconds without a sign of life after which another machine's run counts as dead; a living one
 # gives a sign every 2 to 42 seconds
@@ -250,19 +251,22 @@ class Store:
             short = {name: value[:TAG] for name, value in tags.items()}
             run_id = earlier.run_id if earlier else self._create_run(experiment, name, short)
             log.begin({"run": run_id, "name": name, **self._owner()})
-            last_steps = self._go_on(earlier, short) if earlier else {}
+            history = self._go_on(earlier, short) if earlier else None
             self._log_params(run_id, params, earlier.params if earlier else {})
             undo.pop_all()
-        return Run(run_id, key, log, flusher, last_steps)
+        return Run(run_id, key, log, flusher, history)
 
     def _create_run(self, experiment: str, name: str, tags: dict[str, str]) -> str:
         return self._call(self.tracking.create_run, experiment, name[:NAME], tags)
 
-    def _go_on(self, earlier: Row, tags: dict[str, str]) -> dict[str, int]:
-        """Take an unfinished run over; the last step of each of its curves."""
-        self._call(self.tracking.set_tags, earlier.run_id, tags)
+    def _go_on(self, earlier: Row, tags: dict[str, str]) -> Earlier:
+        """Take a run over; its history. It keeps the tags that tell how it began."""
+        kept = FIRST if FIRST[0] in earlier.tags else ()
+        changed = {name: value for name, value in tags.items() if name not in kept}
+        self._call(self.tracking.set_tags, earlier.run_id, changed)
         self._call(self.tracking.set_status, earlier.run_id, "RUNNING", None)
-        return self._call(self.tracking.last_steps, earlier.run_id)
+        last_steps = self._call(self.tracking.last_steps, earlier.run_id)
+        return Earlier(last_steps, self._call(self.tracking.numbers, earlier.run_id))
 
     def _unfinished(self, key: str, kind: str) -> Row | None:
         """The newest run of a key to go on in; a parent may go on even when it is FINISHED.

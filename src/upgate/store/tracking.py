@@ -54,6 +54,10 @@ class Tracking(Protocol):
         """Metric -> step of its last point."""
         ...
 
+    def numbers(self, run_id: str) -> dict[str, float]:
+        """Metric -> its newest value at step 0, also of those that have later points."""
+        ...
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         """Start a run, RUNNING from now on; its id."""
         ...

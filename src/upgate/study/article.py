@@ -11,11 +11,11 @@ from rich.console import Console
 from upgate.config.compose import compose
 from upgate.console import format_duration
 from upgate.errors import UserError
+from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
-from upgate.run.provenance import provenance
 from upgate.serialization import to_json
 from upgate.store.run import Run
 from upgate.store.store import Store
@@ -117,7 +117,7 @@ def run_all(
     (folder / EXPERIMENT).write_text(to_json(experiment), encoding="utf-8")
     tags = {"upgate.level": "experiment", "upgate.experiment": experiment.id}
     name = f"experiment {experiment.id}"
-    with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
+    with open_command(store, experiment.task, name, experiment.key, tags) as parent:
         parent.artifact(folder / EXPERIMENT)
         codes = run_bundle(experiment, plans, budgets, parent, store, session)
         if codes[-1] == INTERRUPTED:

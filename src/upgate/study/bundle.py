@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from upgate.console import print_lines
 from upgate.experiment.session import Session, repeat_commands
-from upgate.store.connect import redact
+from upgate.store.connect import redact_argument
 from upgate.store.record import PARENT
 from upgate.store.run import Run
 from upgate.store.store import Store
@@ -29,7 +29,7 @@ def name_bundle(
     return Experiment(
         id=name,
         task=task,
-        overrides=[redact(override) for override in overrides],
+        overrides=[redact_argument(override) for override in overrides],
         studies=studies,
         commands=repeat_commands("study", overrides, config_dir, name),
     )

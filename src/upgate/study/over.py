@@ -15,11 +15,11 @@ from rich.text import Text
 from upgate.config.run_config import compose_config
 from upgate.console import format_duration, new_table, print_lines
 from upgate.errors import UserError
+from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
-from upgate.run.provenance import provenance
 from upgate.serialization import to_json
 from upgate.store.run import Run
 from upgate.store.store import Store
@@ -145,7 +145,7 @@ def run_over(
     (folder / OVER).write_text(to_json(experiment), encoding="utf-8")
     tags = {"upgate.level": "over", "upgate.over": experiment.id}
     name = f"study over {len(plans)} data sets {experiment.id}"
-    with store.parent(experiment.task, name, experiment.key, provenance()[0] | tags) as parent:
+    with open_command(store, experiment.task, name, experiment.key, tags) as parent:
         parent.artifact(folder / OVER)
         codes = run_bundle(experiment, plans, budgets, parent, store, session, brief=True)
         if codes[-1] == INTERRUPTED:

@@ -22,7 +22,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.stats.looks import LOOKS
 from upgate.stats.shapley import draw_orders
-from upgate.store.connect import redact
+from upgate.store.connect import redact_argument
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
 from upgate.study.wall import equal_wall
@@ -97,7 +97,8 @@ def plan_study(
     parts = []
     if options.design in ("parts", "factorial"):
         parts = designs.contrast(rest, config_dir).parts
-    redacted = [redact(override) for override in overrides]  # a cache's URL may hold a password
+    # a cache's URL may hold a password
+    redacted = [redact_argument(override) for override in overrides]
     study = make_study(redacted, options, all_arms, parts, seeds, folds, datasets)
     return plan_runs(study, all_arms.jobs, options, config_dir)
 

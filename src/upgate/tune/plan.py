@@ -17,7 +17,7 @@ from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.session import Session, repeat_commands
 from upgate.run.job import Job
 from upgate.serialization import to_dict
-from upgate.store.connect import redact
+from upgate.store.connect import redact_argument
 from upgate.tasks.blocks import Block
 from upgate.tune.folds import cut_blocks, without_split
 from upgate.tune.options import TuneOptions, read_tune_options
@@ -94,7 +94,8 @@ def plan_arms(
     search = Search(
         id="",
         task=base.spec.task.name,
-        overrides=[redact(override) for override in overrides],  # a storage's URI holds a password
+        # a storage's URI holds a password
+        overrides=[redact_argument(override) for override in overrides],
         sampler=options.search,
         trials=count,
         per_axis=options.per_axis,
