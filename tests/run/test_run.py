@@ -119,6 +119,8 @@ def test_the_kept_checkpoint_is_plain_and_is_what_was_scored(
     folder = trained[0] / runs["upgraded seed=0"]["key"][:16]
     kept = torch.load(folder / "best.ckpt", weights_only=True)
     assert kept["hyper_parameters"]["spec"]["seed"] == 0
+    modes = [path.stat().st_mode & 0o777 for path in (trained[0], folder, folder / "best.ckpt")]
+    assert modes == [0o700, 0o700, 0o600]
     forecasts = pd.read_parquet(folder / "forecasts.parquet")
     mse = ((forecasts["forecast"] - forecasts["truth"]) ** 2).mean()
     assert mse == pytest.approx(runs["upgraded seed=0"]["metrics"]["test/mse"], rel=1e-9)

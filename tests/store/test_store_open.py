@@ -1,5 +1,6 @@
 """Opening a store: made once by many at a time, brought up to date, or refused in one sentence."""
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.store import free_port, fresh, points
+from upgate.cli.entry import main
 from upgate.errors import UserError
 from upgate.store.connect import TABLES, copy_tables, dump_tables, migrate, redact, redact_argument
 from upgate.store.store import Store
@@ -192,3 +194,82 @@ def test_no_secret_is_shown(text: str, redacted: str | None) -> None:
 def test_no_secret_with_spaces_is_kept_of_a_command(word: str, redacted: str | None) -> None:
     shown = redact_argument(word)
     assert "s3cret" not in shown and (redacted is None or shown == redacted)
+
+
+@pytest.mark.parametrize("command", ["train", "study", "tune"])
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("file", "file cannot hold runs: it is a file"),
+        ("file/runs", "runs cannot hold runs: "),
+        ("/proc/runs", "root=/proc/runs cannot hold runs: /proc: "),
+        ("damaged", "mlflow.db is damaged ("),
+    ],
+)
+def test_a_root_that_takes_no_runs_is_told_before_data_are_read(
+    command: str,
+    root: str,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("x")
+    damage(fresh(tmp_path / "damaged").root / "mlflow.db")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    # the data are at fault too, which is found out later
+    words = ["task=stock", "data=prices", "data.path=nowhere.csv", f"root={tmp_path / root}"]
+    assert main([command, *words]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1 and "nowhere.csv" not in said
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def damage(path: Path) -> None:
+    """Overwrite a page in the middle, as a disk may; the first pages stay readable."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 8192 * 4096)
+        file.write(b"\xff" * 4096)
+
+
+def test_a_query_that_meets_damage_says_so_at_once(store: Store) -> None:
+    path = store.root / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection:
+        query = "select rootpage from sqlite_master where name = 'runs'"
+        (page,) = connection.execute(query).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"is damaged \(.*malformed\): put a copy in its place"):
+        Store(store.root).rows()
+    assert time.monotonic() - started < 5
+
+
+def test_tables_of_a_newer_mlflow_are_refused_whoever_made_them(store: Store) -> None:
+    with closing(sqlite3.connect(store.root / "mlflow.db")) as connection, connection:
+        connection.execute("update alembic_version set version_num = 'from the future'")
+    with pytest.raises(UserError, match="was written by a newer MLflow: install that one"):
+        Store(store.root).rows()
+    assert not list(store.root.glob("*.before-upgrade"))
+
+
+def test_a_store_and_its_files_are_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store(tmp_path / "runs")
+        run = store.run("stock", "one", "a" * 64, {}, {}, None, True)
+        assert mode(store.log_path("a" * 64)) == 0o600
+        (store.root / "best.ckpt").write_bytes(b"x")
+        (store.root / "best.ckpt").chmod(0o600)
+        run.artifact(store.root / "best.ckpt")
+        run.finish("FINISHED")
+    finally:
+        os.umask(before)
+    assert (mode(store.root), mode(store.root / "mlflow.db")) == (0o700, 0o600)
+    (artifact,) = store.root.glob("artifacts/**/best.ckpt")
+    assert (mode(artifact.parent), mode(artifact)) == (0o700, 0o600)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from upgate.cli.arguments import parse_flags, read_pairs
@@ -62,15 +62,26 @@ def main_train(arguments: Arguments) -> int:
     known, overrides = parse_flags(arguments, flags, ["cfg", "config-dir"])
     if known.choices or known.combinations or known.cfg is not None:
         return _list(known, overrides)
-    from upgate.config.compose import compose, expand
+    from upgate.config.compose import expand
 
-    for job in expand(overrides, known.multirun, known.config_dir):
-        compose(job, known.config_dir)  # a typo answers before torch is imported
+    check(expand(overrides, known.multirun, known.config_dir), known.config_dir)
     from rich.console import Console
 
     from upgate.cli.train import train_command
 
     return train_command(overrides, known.multirun, known.config_dir, Console())
+
+
+def check(runs: Iterable[Sequence[str]], config_dir: str | None) -> None:
+    """Raise UserError for a typo or a store that takes no runs.
+
+    Before PyTorch is imported and data are read. runs: the overrides of each.
+    """
+    from upgate.config.compose import compose
+    from upgate.store.store import Store
+
+    for root in {str(compose(overrides, config_dir)["root"]) for overrides in runs}:
+        Store(Path(root)).check()
 
 
 def _list(known: argparse.Namespace, overrides: list[str]) -> int:
@@ -105,13 +116,12 @@ def main_study(arguments: Arguments) -> int:
         from upgate.study.selftest import selftest
 
         return selftest(Console())
-    from upgate.config.compose import compose
     from upgate.study.options import read_study_options
 
     options, rest = read_study_options(overrides)
     if options.over is not None:
         return _study_over(overrides, options.over, known)
-    compose(rest, known.config_dir)  # a typo answers before torch is imported
+    check([rest], known.config_dir)
     from rich.console import Console
 
     if options.experiment:
@@ -126,16 +136,15 @@ def main_study(arguments: Arguments) -> int:
 
 def _study_over(overrides: list[str], given: list[str], known: argparse.Namespace) -> int:
     """`upgate study study.over=...`: several data sets."""
-    from upgate.config.compose import compose
     from upgate.study.data_sets import TICKERS, common_overrides, read_data_sets
     from upgate.study.options import read_study_options
 
     common = read_study_options(common_overrides(overrides, given))[1]
     if given == [TICKERS]:  # which ones is known when the data are read
-        compose(common, known.config_dir)
+        check([common], known.config_dir)
     else:
-        for words in read_data_sets(given, known.config_dir).values():
-            compose([*common, *words], known.config_dir)
+        sets = read_data_sets(given, known.config_dir).values()
+        check([[*common, *words] for words in sets], known.config_dir)
     from rich.console import Console
 
     from upgate.study.over import over_command
@@ -146,11 +155,10 @@ def _study_over(overrides: list[str], given: list[str], known: argparse.Namespac
 def main_tune(arguments: Arguments) -> int:
     """`upgate tune`."""
     known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
-    from upgate.config.compose import compose
     from upgate.tune.options import read_tune_options
 
     _, rest = read_tune_options(overrides)
-    compose(rest, known.config_dir)  # a typo answers before torch is imported
+    check([rest], known.config_dir)
     from rich.console import Console
 
     from upgate.report.tune import search_files

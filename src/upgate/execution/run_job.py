@@ -11,7 +11,7 @@ from upgate.config.values import Knobs
 from upgate.data.table import Table
 from upgate.execution.pictures import draw
 from upgate.execution.work import Interrupted
-from upgate.files import hash_file
+from upgate.files import hash_file, make_private
 from upgate.run.datasets import Fetch
 from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
 from upgate.run.result import Result, read_result, run_folder
@@ -39,7 +39,7 @@ def run_job(
     """
     key, task = job.spec.key, job.spec.task.name
     folder = run_folder(store.root, key)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     table, data = fetch(job)
     run = store.run(
         task, job.name, key, flatten_spec(job), make_tags(job, table), parent, resume=True

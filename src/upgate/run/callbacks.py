@@ -116,6 +116,7 @@ def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
     partial = path.with_suffix(".partial")
     trainer.save_checkpoint(partial, weights_only=weights_only)
     if trainer.is_global_zero:
+        partial.chmod(0o600)
         partial.replace(path)
 
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from upgate.files import write_atomic
+from upgate.files import make_private, write_atomic
 
 
 class ArtifactFolder:
@@ -15,15 +15,18 @@ class ArtifactFolder:
     def keep(self, path: Path, folder: str) -> None:
         """Copy a file, or what is in a folder, into a folder of the artifacts."""
         target = self._inside(folder)
+        make_private(self.top)
         target.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             shutil.copytree(path, target, dirs_exist_ok=True)
             return
         with path.open("rb") as source:
             write_atomic(target / path.name, lambda file: shutil.copyfileobj(source, file))
+        shutil.copymode(path, target / path.name)
 
     def write(self, text: str, name: str) -> None:
         path = self._inside(name)
+        make_private(self.top)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, lambda file: file.write(text.encode()))
 
@@ -38,7 +41,7 @@ class ArtifactFolder:
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            shutil.copy(source, target)
         return target
 
     def _inside(self, name: str) -> Path:

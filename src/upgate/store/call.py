@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
-from upgate.store.connect import first_line, redact
+from upgate.store.connect import DAMAGE, damaged, first_line, redact
 from upgate.store.flusher import is_refusal
 
 T = TypeVar("T")
@@ -25,6 +25,8 @@ def call_mlflow(uri: str, function: Callable[..., T], *args: Any, **kwargs: Any)
         try:
             return function(*args, **kwargs)
         except Exception as error:  # the boundary to a service
+            if DAMAGE.search(str(error)):
+                raise damaged(redact(uri), first_line(error)) from error
             if is_refusal(error) or time.monotonic() > until:
                 message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
                 raise UserError(message) from error

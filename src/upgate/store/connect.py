@@ -39,6 +39,7 @@ SECRET = re.compile(
 SPACED = re.compile(r"(?<=://)[^:/@\s]*:[^/@\n]*@")  # user:password@, with spaces
 TABLES = Path(__file__).with_name("mlflow_tables.sql")  # bench/mlflow_tables.py writes it
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
+DAMAGE = re.compile("disk image is malformed|malformed database schema|is encrypted")
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
@@ -158,7 +159,8 @@ def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
             make_sqlite(path, artifacts)
             made_by.write_text(version)
         check_sqlite(path)
-        if not made_by.exists() or made_by.read_text() != version:
+        known = made_by.exists() and made_by.read_text() == version
+        if not known or revision(path) != kept_revision():  # a newer MLflow may have opened it
             upgrade_sqlite(path)
             made_by.write_text(version)
     uri = f"sqlite:///{path}"
@@ -181,6 +183,7 @@ def make_sqlite(path: Path, artifacts: Path) -> None:
     """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
     tables = TABLES.read_text(encoding="utf-8")
     if tables.startswith(f"-- MLflow {installed('mlflow')},"):
         copy_tables(new, tables, artifacts)
@@ -228,27 +231,52 @@ def check_sqlite(path: Path) -> None:
 def check_revision(path: Path) -> None:
     """Raise UserError for a file that is not MLflow's."""
     try:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("select version_num from alembic_version").fetchone()[0]
+        revision(path)
     except (sqlite3.DatabaseError, TypeError) as error:
+        if DAMAGE.search(str(error)):
+            raise damaged(str(path), error) from error
         raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
+
+
+def check_pages(path: Path) -> None:
+    """Raise UserError for a database that is damaged anywhere; 3 s for a gigabyte."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            (found,) = connection.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+        if not DAMAGE.search(found):
+            return  # locked by a writer, who finds out
+    if found != "ok":
+        raise damaged(str(path), found)
+
+
+def damaged(place: str, fault: object) -> UserError:
+    return UserError(
+        f"{place} is damaged ({' '.join(str(fault).split())[:120]}): put a copy in its place, or "
+        "save what can be read with `sqlite3 mlflow.db .recover | sqlite3 saved.db`"
+    )
 
 
 def upgrade_sqlite(path: Path) -> None:
     """Upgrade the tables of an older MLflow; a copy from before the upgrade stays beside them."""
+    from alembic.script import ScriptDirectory
     from alembic.util import CommandError
     from mlflow.db import upgrade
+    from mlflow.store.db.utils import _get_alembic_config
 
-    before, copy = revision(path), path.with_name(f"{path.name}.before-upgrade")
-    shutil.copy(path, copy)
+    uri, before = f"sqlite:///{path}", revision(path)
+    known = ScriptDirectory.from_config(_get_alembic_config(uri))  # type: ignore[no-untyped-call]
+    if before == known.get_current_head():
+        return
     try:
-        upgrade.callback(f"sqlite:///{path}")  # type: ignore[misc]
+        known.get_revision(before)
     except CommandError as error:
         raise UserError(
             f"{path} was written by a newer MLflow: install that one ({first_line(error)})"
         ) from error
-    if revision(path) == before:
-        copy.unlink()
+    shutil.copy(path, path.with_name(f"{path.name}.before-upgrade"))
+    upgrade.callback(uri)  # type: ignore[misc]
 
 
 def revision(path: Path) -> str:

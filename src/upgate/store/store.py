@@ -9,6 +9,8 @@ import hashlib
 import logging
 import os
 import socket
+import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -16,8 +18,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
+from upgate.files import make_private
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
-from upgate.store.connect import connect, make_client, redact
+from upgate.store.connect import (
+    check_pages,
+    check_sqlite,
+    connect,
+    make_client,
+    redact,
+    sqlite_path,
+)
 from upgate.store.flusher import TAG, LogFlusher, has_ended
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
 from upgate.store.run import Earlier, Run, clean, now, to_float
@@ -61,13 +71,22 @@ class Store:
     def tracking(self) -> Tracking:
         """Where the runs are kept; opened at the first use. Raises UserError."""
         if self._tracking is None:
+            check_root(self.root)
             try:
-                self.root.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                reason = "it is a file" if self.root.is_file() else error.strerror
-                raise UserError(f"root={self.root} cannot hold runs: {reason}") from None
-            self._tracking = connect(self.uri, self.root / "artifacts")
+                make_private(self.root)
+                self._tracking = connect(self.uri, self.root / "artifacts")
+            except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
+                reason = getattr(error, "strerror", None) or error
+                raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
         return self._tracking
+
+    def check(self) -> None:
+        """Raise UserError where runs cannot be kept. Makes nothing: data may still be at fault."""
+        check_root(self.root)
+        path = sqlite_path(self.uri) if self.uri.startswith("sqlite:") else None
+        if path is not None and path.exists():
+            check_sqlite(path)
+            check_pages(path)
 
     @property
     def client(self) -> Any:
@@ -377,6 +396,18 @@ class Store:
 
     def _call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return call_mlflow(self.uri, function, *args, **kwargs)
+
+
+def check_root(root: Path) -> None:
+    """Raise UserError for a folder that cannot be made or written to. Leaves nothing there."""
+    there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return
+    except OSError as error:
+        reason = "it is a file" if there == root and there.is_file() else error.strerror
+        place = "" if there == root else f"{there}: "
+        raise UserError(f"root={root} cannot hold runs: {place}{reason}") from None
 
 
 def is_alive(pid: int) -> bool:

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from upgate.files import make_private
+
 CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 
 # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
@@ -173,8 +175,8 @@ def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
         while path not in _held:
             if not (create or path.exists()):
                 return None
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            make_private(path.parent)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             if not _lock(fd):
                 os.close(fd)
                 return None
