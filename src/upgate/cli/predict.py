@@ -42,7 +42,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values.get("run", "latest"), data)
     task = get_task(row.task)
-    check_keys(data, task.predict_keys, row)
+    check_predict_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
     checkpoint = load_checkpoint(fetch_checkpoint(store, row))
     check_sizes(checkpoint)
@@ -132,7 +132,7 @@ def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def check_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
+def check_predict_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
     """Raise UserError for a key that this run's task does not have."""
     for word in overrides:
         key = word.partition("=")[0]

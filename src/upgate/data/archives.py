@@ -69,7 +69,7 @@ def _check_size(size: int, most: int, where: str) -> None:
         )
 
 
-def unpack(content: bytes, where: str) -> bytes:
+def unpack_archive(content: bytes, where: str) -> bytes:
     """The content without compression by gzip, bzip2 or xz."""
     for magic, opener in OPENERS.items():
         if content.startswith(magic):

@@ -19,7 +19,7 @@ def is_json(text: str) -> bool:
 def read_json(text: str, where: str) -> pd.DataFrame:
     """The records of a text, in rows from 1. Raises UserError for anything else."""
     try:
-        values = _parse(text)
+        values = _parse_records(text)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{where} looks like json, but cannot be read as such: {reason}") from error
@@ -38,7 +38,7 @@ def read_json(text: str, where: str) -> pd.DataFrame:
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
 
 
-def _parse(text: str) -> Any:
+def _parse_records(text: str) -> Any:
     # numbers stay as they are written: 000858 is text, 60.290 no float yet
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines[:2]):

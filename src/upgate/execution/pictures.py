@@ -14,7 +14,7 @@ from upgate.tasks.registry import get_task
 TITLE = 60  # characters of a run's name that a picture has room for
 
 
-def draw(
+def draw_pictures(
     job: Job, result: Result, twin: Path | None, tables: Mapping[str, pd.DataFrame]
 ) -> Sequence[str]:
     """Draw the task's pictures of a run beside its twin, a folder; names of the files."""
@@ -37,7 +37,7 @@ def draw_missing(jobs: Sequence[Job], results: Sequence[Result], store: Store) -
         if _lacks_pictures(folder, job):
             tables = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
             twin = by_key.get(job.twin)
-            for name in draw(job, result, Path(twin.folder) if twin else None, tables):
+            for name in draw_pictures(job, result, Path(twin.folder) if twin else None, tables):
                 store.attach(result.run_id, folder / name)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from upgate.config.values import Knobs
 from upgate.data.table import Table
-from upgate.execution.pictures import draw
+from upgate.execution.pictures import draw_pictures
 from upgate.execution.work import Interrupted
 from upgate.files import hash_file, make_private
 from upgate.run.datasets import Fetch
@@ -98,7 +98,7 @@ def record(
     run.log(outcome.metrics | result.paired())
     drawn: Sequence[str] = ()
     if pictures and job.role != RATE and not outcome.diverged:
-        drawn = draw(job, result, Path(twin.folder) if twin else None, outcome.tables)
+        drawn = draw_pictures(job, result, Path(twin.folder) if twin else None, outcome.tables)
     tables = [f"{name}.parquet" for name in outcome.tables]
     for name in ["config.yaml", "best.ckpt", *tables, *drawn]:
         if (folder / name).exists():  # a diverged run may have kept no weights

@@ -33,7 +33,7 @@ def judge_command(
     if source.write:
         check_writable(source.uri)
     path = None if out is None else _output(out)
-    read = read_scores(source, question)
+    read = read_source_scores(source, question)
     judgement = judge_table(read.frame, read.question, read.notes)
     written = _write(judgement, source, read.location, language) if source.write else None
     if path is not None:
@@ -64,7 +64,7 @@ def _output(name: str) -> Path:
     return path
 
 
-def read_scores(source: Source, question: Question) -> ItemTable:
+def read_source_scores(source: Source, question: Question) -> ItemTable:
     """The rows. Raises UserError for a file or store that cannot be read."""
     if source.path:
         path, shown = Path(source.path), f"data.path={source.path}"

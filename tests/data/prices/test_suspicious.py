@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from upgate.data.prices.suspicious import before_last_jump, describe, find_suspicious
+from upgate.data.prices.suspicious import before_last_jump, describe_bars, find_suspicious
 from upgate.data.prices.table import clean_prices
 
 N = 300
@@ -78,7 +78,7 @@ def test_each_ticker_is_judged_by_its_own_moves():
 
 def test_the_sentence_names_ticker_day_and_factor():
     table = scaled(walk(), slice(200, None), 0.25)
-    (said,) = describe(table, find_suspicious(table))
+    (said,) = describe_bars(table, find_suspicious(table))
     assert said.startswith("1 suspicious bar, jumps by a whole ratio that stay")
     assert f"AAA {table['date'][200]:%Y-%m-%d}, 1/" in said
     assert "near 1/4" in said

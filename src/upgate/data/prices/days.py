@@ -160,7 +160,7 @@ def _by_form(text: pd.Series) -> pd.Series:
     best = pd.Series(pd.NaT, index=text.index, dtype="datetime64[s]")
     least = (len(text) + 1, 0, 0, 0)
     for form in FORMS:
-        days = _parse(text, form)
+        days = _parse_days(text, form)
         misses = int(days[text != ""].isna().sum())
         if misses > least[0]:
             continue
@@ -181,7 +181,7 @@ def _disorder(days: pd.Series) -> tuple[int, int, int]:
     return breaks, int((known.dt.day_of_week >= 5).sum()), span
 
 
-def _parse(text: pd.Series, form: str) -> pd.Series:
+def _parse_days(text: pd.Series, form: str) -> pd.Series:
     if form in ("%Y%m%d", "%y%m%d"):
         text = text.where(text.str.fullmatch(r"\d{8}" if form == "%Y%m%d" else r"\d{6}"))
     days = pd.to_datetime(text, format=form, errors="coerce").astype("datetime64[s]")

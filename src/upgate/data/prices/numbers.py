@@ -144,11 +144,11 @@ def to_numbers(values: pd.Series, mark: str = POINT) -> tuple[np.ndarray, np.nda
     odd = np.isnan(numbers) & ~text.str.casefold().isin(MISSING).to_numpy()
     if odd.any():
         codes, distinct = pd.factorize(text[odd])
-        numbers[odd] = np.array([_parse(cell, mark) for cell in distinct])[codes]
+        numbers[odd] = np.array([_parse_numbers(cell, mark) for cell in distinct])[codes]
     return numbers, np.isinf(numbers) | odd & np.isnan(numbers)
 
 
-def _parse(cell: str, mark: str) -> float:
+def _parse_numbers(cell: str, mark: str) -> float:
     """A cell with marks, a currency or a unit as a number; NaN for anything else."""
     found = SHAPE.match(re.sub(BLANK, "", CURRENCY.sub("", cell)).casefold())
     if not found or found[4] not in UNITS:

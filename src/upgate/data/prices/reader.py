@@ -24,7 +24,7 @@ from upgate.data.archives import (
     check_parquet,
     open_archive,
     read_bounded,
-    unpack,
+    unpack_archive,
 )
 from upgate.data.encodings import MARKS, decode
 from upgate.data.json_records import is_json, read_json
@@ -75,7 +75,7 @@ def read_prices(
     for name, content in list_contents(path).items():
         where = f"{path}, {name}" if path.is_file() and name != path.name else str(path)
         where = str(path / name) if path.is_dir() else where
-        raw = read_content(content, where)
+        raw = read_price_content(content, where)
         cleaners[name] = name_rows(raw, where=where, bad=bad, ticker=stem(name), decimal=decimal)
     said = join_series(cleaners, {name: stem(name) for name in cleaners}, path)
     bars = list(cleaners.values())
@@ -207,13 +207,13 @@ def join_files(cleaners: Mapping[str, Bars], where: str) -> Bars:
     return joined
 
 
-def read_content(content: bytes, where: str) -> pd.DataFrame:
+def read_price_content(content: bytes, where: str) -> pd.DataFrame:
     """A file's table as it is; rows are named by their number in the file (the line, for text).
 
     Raises UserError.
     """
     try:
-        content = unpack(content, where)
+        content = unpack_archive(content, where)
         if content.startswith(b"PAR1"):
             check_parquet(content, where)
             return _parquet(pd.read_parquet(io.BytesIO(content)))
@@ -267,14 +267,14 @@ def find_header(text: str) -> tuple[int, str]:
     for i in range(len(lines)):
         for separator in SEPARATORS:
             if separator in lines[i]:
-                top = [_cells(line, separator) for line in lines[i : i + 3]]
+                top = [_cells_of_line(line, separator) for line in lines[i : i + 3]]
                 if is_price_header(top[0]) or len(_header(top)) > 1:
                     return i, separator
     filled = [line for line in lines if line.strip()]
     return lines.index(filled[0]), max(SEPARATORS, key=filled[0].count)
 
 
-def _cells(line: str, separator: str) -> list[str]:
+def _cells_of_line(line: str, separator: str) -> list[str]:
     return _stripped(next(csv.reader([line], delimiter=separator), []))
 
 

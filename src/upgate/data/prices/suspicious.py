@@ -102,7 +102,7 @@ def _mark_within(panel: Panel, limit: Floats, found: Suspicious) -> None:
         found.factor[odd] = np.exp(own[odd])
 
 
-def describe(table: pd.DataFrame, found: Suspicious) -> list[str]:
+def describe_bars(table: pd.DataFrame, found: Suspicious) -> list[str]:
     """A sentence for each kind, with ticker, day and factor of the largest ones."""
     accept = "data.suspicious=accept takes them as real"
     kinds = (
@@ -119,7 +119,7 @@ def describe(table: pd.DataFrame, found: Suspicious) -> list[str]:
         rows = np.flatnonzero(mask)
         if len(rows):
             largest = rows[np.argsort(-np.abs(np.log(found.factor[rows])), kind="stable")]
-            names = "; ".join(_name(table, found, row) for row in sorted(largest[:SHOWN]))
+            names = "; ".join(_name_bar(table, found, row) for row in sorted(largest[:SHOWN]))
             more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
             count = f"{len(rows)} suspicious {'bar' if len(rows) == 1 else 'bars'}"
             drop = f"data.suspicious=drop leaves out {before}them"
@@ -127,7 +127,7 @@ def describe(table: pd.DataFrame, found: Suspicious) -> list[str]:
     return sentences
 
 
-def _name(table: pd.DataFrame, found: Suspicious, row: int) -> str:
+def _name_bar(table: pd.DataFrame, found: Suspicious, row: int) -> str:
     factor = found.factor[row]
     size = f"{factor:.3g} times" if factor > 1 else f"1/{1 / factor:.3g} of"
     usual = "the close" if found.within[row] else "what it was before"

@@ -356,5 +356,5 @@ def _judge_suspicious(cleaner: Bars) -> int:
         cleaner.drop(gone, "suspicious")
         found = found.of(~gone)
     if cleaner.dubious != "accept":
-        cleaner.warnings += suspicious.describe(cleaner.frame, found)
+        cleaner.warnings += suspicious.describe_bars(cleaner.frame, found)
     return int(found.any().sum())

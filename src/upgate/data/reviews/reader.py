@@ -23,7 +23,7 @@ from upgate.data.archives import (
     check_parquet,
     open_archive,
     read_bounded,
-    unpack,
+    unpack_archive,
 )
 from upgate.data.encodings import MARKS, decode
 from upgate.data.json_records import is_json, read_json
@@ -273,7 +273,7 @@ def read_content(content: bytes, where: str, text: object, label: object) -> pd.
 
     Rows are named by their number in the file. Raises UserError.
     """
-    content = unpack(content, where)
+    content = unpack_archive(content, where)
     if content.startswith(b"PAR1"):
         check_parquet(content, where)
         frame = pd.read_parquet(io.BytesIO(content))

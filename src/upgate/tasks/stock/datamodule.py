@@ -45,7 +45,7 @@ class StockTask:
         return {**vars(self), "features": list(names)}
 
 
-def folds(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
+def folds_of_dates(n: int, split: dict[str, Any], horizon: int) -> list[splits.Fold]:
     """The folds of a split's configuration over n dates; the gap is at least the horizon."""
     values = splits.check_chronological(split, horizon)
     return build(splits.SPLITS[values.pop("name")], {"n": n, **values}, "split")
@@ -67,7 +67,7 @@ class StockDataModule(FoldDataModule):
     ) -> None:
         super().__init__()
         panel = Panel.of(prices.table)
-        available = folds(len(panel.dates), split, task["horizon"])
+        available = folds_of_dates(len(panel.dates), split, task["horizon"])
         if fold >= len(available):
             last = len(available) - 1
             raise UserError(
