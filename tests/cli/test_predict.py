@@ -17,6 +17,7 @@ from upgate.cli.predict import load_checkpoint, write_csv
 from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
 from upgate.store.store import Store
+from upgate.tasks.registry import get_task
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ def test_runs_as_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["predict", "run=zzzz"], "run=zzzz is not a finished run"),
         (["predict", "optimizer=adam"], "unknown key optimizer"),
         (["predict", "out=nowhere/f.csv"], "there is no folder nowhere"),
+        (["predict", "interval=0.99"], "interval=0.99 is not stored with a run; take one of 0.8,"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(
@@ -103,6 +105,63 @@ def test_predict_forecasts_what_was_scored(target: str, root: Path, tmp_path: Pa
     assert told["price"] == pytest.approx(scored["price_forecast"], rel=1e-6)
 
 
+@pytest.mark.parametrize("target", ["return", "level", "volatility"])
+def test_the_interval_is_that_of_the_validation_part(
+    target: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stored radii are ranked errors of the kept weights, the measured coverage a count of the
+    stored forecasts, and a prediction lies in its interval.
+    """
+    run = next(r for r in results_with(root) if r["target"] == target)
+    folder = Path(run["folder"])
+    kept = torch.load(folder / "best.ckpt", weights_only=True)
+    spec, scaling = kept["hyper_parameters"]["spec"], kept["hyper_parameters"]["scaling"]
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    task = get_task("stock")
+    data = task.datamodule(load_prices(config["data"]), spec["task"], spec["split"], 0, config)
+    module = task.module(spec, data).eval()
+    module.load_state_dict(kept["state_dict"])
+    with torch.inference_mode():
+        errors = torch.cat([(b["y"] - module(b)).abs() for b in data.part("validation")])
+    ranked, n = errors.sort().values, len(errors)
+    unit = scaling["y"]["tickers"]["SP500"]["scale"][0]
+    stored = pd.read_parquet(folder / "forecasts.parquet")
+    error = (stored["truth"] - stored["forecast"]).abs()
+    for percent, radius in kept["finish"]["radii"].items():
+        rank = -((n + 1) * int(percent) // -100)
+        assert radius == pytest.approx(float(ranked[rank - 1]), rel=1e-5)
+        assert run["metrics"][f"test/coverage_{percent}"] == (error <= radius * unit).mean()
+        assert run["metrics"][f"test/width_{percent}"] == pytest.approx(2 * radius * unit)
+    words = ["predict", f"root={root}", f"run={run['key'][:12]}", f"out={tmp_path / 'next.csv'}"]
+    assert main([*words, "interval=0.95"]) == 0
+    told = pd.read_csv(tmp_path / "next.csv").iloc[0]
+    point = "volatility" if target == "volatility" else "price"
+    assert told["low_95"] < told[point] < told["high_95"]
+    held = run["metrics"]["test/coverage_95"]
+    assert f"its 95% intervals held {held:.1%} of it" in capsys.readouterr().err
+    assert main(words) == 0
+    narrow = pd.read_csv(tmp_path / "next.csv").iloc[0]
+    assert told["low_95"] < narrow["low_90"] < narrow["high_90"] < told["high_95"]
+
+
+def test_a_run_without_stored_radii_predicts_without_an_interval_and_says_so(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = next(r for r in results_with(root) if r["target"] == "return")
+    kept = torch.load(Path(run["folder"]) / "best.ckpt", weights_only=True)
+    task, prices = get_task("stock"), tmp_path / "prices.csv"
+    load_prices({"source": "sp500", "start": 2014, "end": None, "bad": "refuse"}).table.to_csv(
+        prices, index=False
+    )
+    words = [f"data.path={prices}"]
+    whole = task.predict(words, kept, Path)
+    assert capsys.readouterr().err == ""
+    del kept["finish"]
+    bare = task.predict(words, kept, Path)
+    assert capsys.readouterr().err.count("without a 90% interval") == 1
+    assert bare.equals(whole.drop(columns=["low_90", "high_90"]))
+
+
 def test_predict_latest_is_the_run_that_was_asked_for_not_its_twin(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,13 +179,14 @@ def test_predict_latest_is_the_run_that_was_asked_for_not_its_twin(
     ).all()
 
 
-def results_with(root: Path, recipe: str) -> list[dict]:
+def results_with(root: Path, recipe: str = "") -> list[dict]:
     found = [json.loads(path.read_text()) for path in root.glob("*/result.json")]
     targets = {
         path.parent.name: yaml_target(path.parent / "config.yaml")
         for path in root.glob("*/result.json")
     }
-    return [run | {"target": targets[run["key"][:16]]} for run in found if run["recipe"] == recipe]
+    chosen = [run for run in found if recipe in ("", run["recipe"])]
+    return [run | {"target": targets[run["key"][:16]]} for run in chosen]
 
 
 def yaml_target(path: Path) -> str:

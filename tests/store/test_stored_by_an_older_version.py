@@ -279,8 +279,9 @@ def alone(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_new_references(run: dict[str, Any]) -> dict[str, float]:
-    """A run's metrics but those of forecasts that the older version did not make."""
-    new = ("/ar1/", "/ridge/", "/har_leverage/", "/ewma/", "/nb_logistic/")
+    """A run's metrics but those of forecasts and intervals that the older version did not make."""
+    references = ("/ar1/", "/ridge/", "/har_leverage/", "/ewma/", "/nb_logistic/")
+    new = (*references, "test/coverage_", "test/width_")
     return {key: x for key, x in run["metrics"].items() if not any(name in key for name in new)}
 
 

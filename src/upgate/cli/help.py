@@ -16,7 +16,7 @@ upgate: does the upgraded LSTM recipe help on your data, which part of it, by ho
   upgate delete run=KEY [--yes]              a run, from the lists and from this disk
   upgate judge data.path=runs.csv metric=accuracy group=model baseline=lstm [pair=[seed,fold]]
                                              verdicts on anybody's runs: a table or an MLflow store
-  upgate predict run=latest data.path=prices.csv [out=forecast.csv]
+  upgate predict run=latest data.path=prices.csv [out=forecast.csv] [interval=0.95]
   upgate ui                                  the MLflow UI on the same store
   upgate check-part GROUP=NAME [--config-dir DIR]    the properties of all parts, on your own
 

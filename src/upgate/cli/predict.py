@@ -52,7 +52,7 @@ def predict_command(overrides: Sequence[str]) -> int:
         write_csv(frame, Path(values["out"]))
     else:
         show_table(frame, row)
-    print(describe_run(row), file=sys.stderr)
+    print(describe_run(row, frame), file=sys.stderr)
     return 0
 
 
@@ -244,17 +244,31 @@ def harmless_cell(value: Any) -> Any:
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
-def describe_run(row: Row) -> str:
-    """What the predicting run is, was trained on, and was worth on its own test part."""
+def describe_run(row: Row, frame: pd.DataFrame) -> str:
+    """What the predicting run is, was trained on, and was worth on its own test part.
+
+    With the share of truths there that intervals like those of the predictions held.
+    """
     metric = get_facts(row.task).metric
     source = row.tags.get("upgate.source") or "data of an older version's run"
     worth = f"{metric.label} {number(row.metrics.get(metric.key))}"
-    return f"run {row.key[:8]}, {row.name}: trained on {source}; {worth} on its test part"
+    levels = [name.removeprefix("low_") for name in map(str, frame) if name.startswith("low_")]
+    held = "".join(
+        f"; its {level}% intervals held {row.metrics[f'test/coverage_{level}']:.1%} of it"
+        for level in levels
+        if f"test/coverage_{level}" in row.metrics
+    )
+    return f"run {row.key[:8]}, {row.name}: trained on {source}; {worth} on its test part{held}"
 
 
 def show_table(frame: pd.DataFrame, row: Row) -> None:
-    headings = [str(column).replace("_", " ") for column in frame]
-    table = new_table(f"prediction by {row.name} ({row.key[:8]})", *headings, left=2)
+    title = f"prediction by {row.name} ({row.key[:8]})"
+    if len(frame) and "days_ahead" in frame:  # the same in all rows, and 80 columns are few
+        days = int(frame["days_ahead"].iloc[0])
+        title += f", {days} trading day{'s' * (days > 1)} ahead"
+        frame = frame.drop(columns="days_ahead")
+    headings = [str(name).replace("_percent", " %").replace("_", " ") for name in frame]
+    table = new_table(title, *headings, left=2)
     for values in frame.head(MAX_ROWS).itertuples(index=False):
         table.add_row(*map(format_cell, values))
     console = Console()

@@ -96,6 +96,8 @@ def evaluate_kept(
         evaluation = task.evaluate(data, part, task.finished(data, part, output, finish))
         metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
         tables = evaluation.tables
+    measured = task.measure_finish(data, "test", output, finish)
+    metrics |= {f"test/{key}": value for key, value in measured.items()}
     return metrics, tables
 
 

@@ -109,6 +109,12 @@ class Task(TaskFacts):
         """The outputs for a part with what `finish` fitted; here as they are."""
         return output
 
+    def measure_finish(
+        self, data: Any, part: str, output: Tensor, finish: Section
+    ) -> dict[str, float]:
+        """Metrics, of the test part, of what `finish` fitted; here none. output: the network's."""
+        return {}
+
     def evaluate(self, data: Any, part: str, output: Tensor) -> Evaluation:
         """Metrics and tables of the outputs for a part, which are in the order of its batches."""
         raise NotImplementedError

@@ -38,6 +38,7 @@ class StockFacts(TaskFacts):
         Column("r2_oos", "R²", ".4f"),
         Column("direction", "direction", ".3f"),
         Column("price_mae", "price MAE", ".4g"),
+        Column("coverage_90", "in 90%", ".3f"),  # the share of truths in the interval at 90%
     )
     references = REFERENCES
     pictures = ("forecast.png", "curves.png")

@@ -1,5 +1,6 @@
 """The next forecast of prices from a stored run, preprocessing included."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +11,32 @@ import yaml
 
 from upgate.config import compose as config
 from upgate.config.values import Section
-from upgate.data.prices.features import Panel
+from upgate.data.prices.features import Floats, Ints, Panel
 from upgate.data.prices.skip import skip_forecasts
 from upgate.data.prices.sources import load_prices
 from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
+from upgate.errors import UserError
+from upgate.stats.conformal import LEVELS
 from upgate.tasks.base import Fetch
+from upgate.tasks.stock.intervals import bounds
 from upgate.tasks.stock.module import StockModule
 
 
 def predict_prices(overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
     """Forecast from the last day of the prices that the overrides name, else of the run's own."""
-    return forecast_next(checkpoint, load_prices(source(overrides, fetch)).table)
+    options = [word for word in overrides if word.startswith("interval=")]
+    level = parse_level(options[0].partition("=")[2]) if options else "90"
+    data = [word for word in overrides if word not in options]
+    return forecast_next(checkpoint, load_prices(source(data, fetch)).table, level)
+
+
+def parse_level(text: str) -> str:
+    """The name of an interval's level: 0.9 and 90 are both "90". Raises UserError."""
+    for name, level in LEVELS.items():
+        if text in (name, f"{level:g}", f"{level:.2f}"):
+            return name
+    known = ", ".join(f"{level:g}" for level in LEVELS.values())
+    raise UserError(f"interval={text} is not stored with a run; take one of {known}")
 
 
 def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
@@ -32,10 +48,12 @@ def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
     return config.compose([*overrides] if chosen else ["data=prices", *overrides])["data"]
 
 
-def forecast_next(checkpoint: Section, table: pd.DataFrame) -> pd.DataFrame:
+def forecast_next(checkpoint: Section, table: pd.DataFrame, level: str = "90") -> pd.DataFrame:
     """Forecast from each ticker's last day: a row per ticker.
 
-    In target units and, where the target means a price, in price.
+    In target units and, where the target means a price, in price. With the interval at this level,
+    low_<level> and high_<level>, in price, or in target units where there is none; without it for
+    a run that stores none, which is said on standard error.
     """
     hyperparameters = checkpoint["hyper_parameters"]
     spec, scaling = hyperparameters["spec"], hyperparameters["scaling"]
@@ -60,8 +78,28 @@ def forecast_next(checkpoint: Section, table: pd.DataFrame) -> pd.DataFrame:
             task["target"]: value,
         }
     )
+    interval = _interval(checkpoint, level, scaled.double().numpy(), row, panel)
     price = to_price(value, row, panel, scaling)
     if price is None:
-        return frame.assign(daily_volatility_percent=100 * np.exp(value))
+        return frame.assign(**interval, daily_volatility_percent=100 * np.exp(value))
     change = 100 * (price / frame["last_close"] - 1)
-    return frame.assign(price=price, change_percent=change)
+    return frame.assign(price=price, **interval, change_percent=change)
+
+
+def _interval(
+    checkpoint: Section, level: str, scaled: Floats, row: Ints, panel: Panel
+) -> dict[str, Floats]:
+    """The columns low_<level> and high_<level>; none where the run stores no radius for it."""
+    radius = checkpoint.get("finish", {}).get("radii", {}).get(level)
+    if radius is None:
+        print(
+            f"without a {level}% interval: the run was trained by an older version, or its"
+            " validation part is too small for one",
+            file=sys.stderr,
+        )
+        return {}
+    scaling = checkpoint["hyper_parameters"]["scaling"]
+    ends = bounds(scaled, radius, row, panel, scaling)
+    prices = [to_price(end, row, panel, scaling) for end in ends]
+    shown = [end if price is None else price for end, price in zip(ends, prices, strict=True)]
+    return {f"low_{level}": shown[0], f"high_{level}": shown[1]}

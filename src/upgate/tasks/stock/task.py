@@ -21,6 +21,7 @@ from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
 from upgate.tasks.stock.facts import StockFacts
 from upgate.tasks.stock.figures import draw_forecast
+from upgate.tasks.stock.intervals import fit_radii, measure_intervals
 from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import predict_prices
@@ -30,7 +31,7 @@ from upgate.tasks.stock.predict import predict_prices
 class Stock(StockFacts, Task):
     skips = True
     table_type = Prices
-    predict_keys = ("data",)
+    predict_keys = ("data", "interval")
 
     def settings(self, config: Section) -> dict[str, Any]:
         return build(StockTask, config, "task").to_dict()
@@ -57,6 +58,15 @@ class Stock(StockFacts, Task):
     def module(self, spec: SpecValues, data: StockDataModule) -> StockModule:
         skip = data.reference_skip[0] if "skip" in spec["model"] else None
         return StockModule(spec, data.tensors.scaling, skip)
+
+    def finish(self, spec: SpecValues, data: StockDataModule, validation: Tensor) -> dict[str, Any]:
+        """The radii of the intervals around forecasts."""
+        return {"radii": fit_radii(data.tensors, validation)}
+
+    def measure_finish(
+        self, data: StockDataModule, part: str, output: Tensor, finish: Section
+    ) -> dict[str, float]:
+        return measure_intervals(data.tensors, part, output, finish["radii"])
 
     def evaluate(self, data: StockDataModule, part: str, output: Tensor) -> Evaluation:
         return evaluate_forecasts(data.tensors, data.references(), part, output)
