@@ -39,9 +39,9 @@ SETS = {  # title -> file (none: the embedded index) and the words that go with 
 BUDGET = (
     "task.window=20",
     "model.hidden_size=16",
-    "trainer.max_epochs=3",
+    "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
-    "batch_size=128",
+    "batch_size=256",
     "threads=1",
     "twin=false",
 )

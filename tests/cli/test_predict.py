@@ -119,6 +119,7 @@ def test_the_interval_is_that_of_the_validation_part(
     config = yaml.safe_load((folder / "config.yaml").read_text())
     task = get_task("stock")
     data = task.datamodule(load_prices(config["data"]), spec["task"], spec["split"], 0, config)
+    data = data.with_batching(1, 0, "skip" in spec["model"])
     module = task.module(spec, data).eval()
     module.load_state_dict(kept["state_dict"])
     with torch.inference_mode():
