@@ -89,7 +89,7 @@ def test_the_store_tells_everything_about_a_run(
     )
     assert row.metrics["test/mse_ratio"] == run["metrics"]["test/mse_ratio"]
     assert row.metrics["difference/test/mse_ratio"] == run["difference"]["test/mse_ratio"]
-    assert 0 < row.metrics["engagement/clipped_share"] <= 1
+    assert 0 <= row.metrics["engagement/clipped_share"] <= 1  # little to clip beside a skip
     points = store.client.get_metric_history(row.run_id, "val/loss")
     assert [point.step for point in points] == [1, 2]
     names = {artifact.path for artifact in store.client.list_artifacts(row.run_id)}
