@@ -2,6 +2,7 @@
 
 import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,5 +25,10 @@ needs_shared_reviews = pytest.mark.skipif(
 
 
 def script(name: str) -> dict[str, Any]:
-    """The globals of bench/<name>.py."""
-    return runpy.run_path(str(REPO / "bench" / f"{name}.py"))
+    """The globals of bench/<name>.py, which may import its neighbours."""
+    folder = str(REPO / "bench")
+    sys.path.insert(0, folder)
+    try:
+        return runpy.run_path(f"{folder}/{name}.py")
+    finally:
+        sys.path.remove(folder)

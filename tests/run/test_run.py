@@ -236,6 +236,11 @@ def test_a_part_that_changed_nothing_is_told_loudly(tmp_path: Path) -> None:
     code, said = train(tmp_path / "runs", *words, sweep=True)
     assert code == 0 and "optimizer=nt_asgd had no effect" in " ".join(said.split())
     _, said = train(
-        tmp_path / "runs", "clip=none,norm", "trainer.max_epochs=1", "twin=false", sweep=True
+        tmp_path / "runs",
+        "clip=none,norm",
+        "model.skip=none",
+        "trainer.max_epochs=1",
+        "twin=false",
+        sweep=True,
     )
     assert "no effect" not in said

@@ -50,7 +50,7 @@ def make_recipe(*overrides: str, config_dir: str | None = None) -> Section:
 
 @lru_cache
 def compose_traditional(overrides: tuple[str, ...], config_dir: str | None = None) -> Any:
-    return compose(["recipe=traditional", *overrides], config_dir)
+    return compose(["recipe=traditional", "model.skip=none", *overrides], config_dir)
 
 
 def make_override(group: str, name: str) -> str:

@@ -94,8 +94,7 @@ def plan_arms(
     search = Search(
         id="",
         task=base.spec.task.name,
-        # a storage's URI holds a password
-        overrides=[redact_argument(override) for override in overrides],
+        overrides=[redact_argument(one) for one in overrides],  # a URI may hold a password
         sampler=options.search,
         trials=count,
         per_axis=options.per_axis,
