@@ -8,10 +8,15 @@ import pytest
 
 from upgate.stats.verdict import FEWEST
 from upgate.tasks.significance import Cell, StudyRuns
-from upgate.tasks.stock.significance import date_losses, ticker_intervals, ticker_losses
+from upgate.tasks.stock.significance import (
+    INTERVAL_DATES,
+    date_losses,
+    ticker_intervals,
+    ticker_losses,
+)
 from upgate.tasks.stock.units import fold_deviations
 
-TICKERS, FOLDS, DATES = ("AAPL", "KO", "XOM"), (0, 1), 60
+TICKERS, FOLDS, DATES = ("AAPL", "KO", "XOM"), (0, 1), INTERVAL_DATES // 2
 
 
 def forecasts(arm: str, cell: Cell) -> pd.DataFrame:
@@ -26,14 +31,16 @@ def forecasts(arm: str, cell: Cell) -> pd.DataFrame:
     return pd.DataFrame(columns, index=keys).reset_index()
 
 
-def study(seeds: int, diverged: Collection[tuple[str, Cell]] = ()) -> StudyRuns:
-    cells = [(seed, fold) for seed in range(seeds) for fold in FOLDS]
+def study(
+    seeds: int, diverged: Collection[tuple[str, Cell]] = (), folds: tuple[int, ...] = FOLDS
+) -> StudyRuns:
+    cells = [(seed, fold) for seed in range(seeds) for fold in folds]
 
     def table(arm: str, cell: Cell, _: str) -> pd.DataFrame | None:
         return None if (arm, cell) in diverged else forecasts(arm, cell)
 
     arms = {"traditional": cells, "upgraded": cells}
-    return StudyRuns("traditional", arms, FOLDS, 0.05, {"horizon": 1}, table)
+    return StudyRuns("traditional", arms, folds, 0.05, {"horizon": 1}, table)
 
 
 def test_the_ratio_is_the_geometric_mean_over_tickers_seeds_and_folds() -> None:
@@ -52,6 +59,10 @@ def test_there_is_none_below_six_seeds_or_where_a_run_diverged() -> None:
     assert ticker_intervals(study(FEWEST - 1), ["upgraded"]) == {}
     for arm in ("traditional", "upgraded"):
         assert ticker_intervals(study(FEWEST, [(arm, (2, 1))]), ["upgraded"]) == {}
+
+
+def test_there_is_none_over_few_dates() -> None:
+    assert ticker_intervals(study(FEWEST, folds=(0,)), ["upgraded"]) == {}
 
 
 def test_a_ticker_whose_price_never_moves_changes_no_score() -> None:

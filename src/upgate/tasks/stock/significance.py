@@ -25,6 +25,7 @@ from upgate.tasks.stock.texts import BOTH_WAYS, OVER_PERSISTENCE, SEEDS_FIXED
 from upgate.tasks.stock.units import moving_tickers
 
 FEWEST_DATES = 8  # of a fold: two lags
+INTERVAL_DATES = 500  # of all folds: with 250 an interval of 95% held 92% (stats/panel.py)
 SKILL = "skill"  # Clark and West's adjusted gain over persistence, a column beside the losses
 
 
@@ -157,16 +158,16 @@ def ticker_logs_by_arm(runs: StudyRuns) -> dict[str, pd.DataFrame]:
 def ticker_intervals(runs: StudyRuns, arms: Sequence[str]) -> dict[str, Interval]:
     """All tickers in one number, about new dates and seeds.
 
-    None of an arm with a diverged run or where the baseline has one; none below six seeds.
+    None of an arm with a diverged run or where the baseline has one; none below six seeds, or 500
+    dates.
     """
     losses = {arm: fold_losses(runs, arm) for arm in (runs.baseline, *arms)}
     base = losses[runs.baseline]
     found = {}
     for arm in arms:
         panels = [pair_losses(own, other) for own, other in zip(losses[arm], base, strict=False)]
-        enough = [one is not None and one.arm.shape[0] >= FEWEST for one in panels]
-        if panels and all(enough):
-            pairs = [one for one in panels if one is not None]
+        pairs = [one for one in panels if one is not None and one.arm.shape[0] >= FEWEST]
+        if len(pairs) == len(panels) and sum(one.arm.shape[-1] for one in pairs) >= INTERVAL_DATES:
             found[arm] = ratio_over_tickers(pairs, int(runs.settings["horizon"]))
     return found
 
