@@ -65,7 +65,7 @@ def test_arms_get_as_many_trials_from_one_list() -> None:
         }
         position = [
             math.log(t.values["optimizer.lr"] / lo) / math.log(hi / lo)
-            for t, lo, hi in ((one, 1e-3, 10), (other, 1e-5, 0.1))
+            for t, lo, hi in ((one, 1e-5, 10), (other, 1e-5, 0.1))
         ]
         assert position[0] == pytest.approx(position[1], abs=1e-3)
 
