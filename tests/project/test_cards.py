@@ -104,6 +104,7 @@ def test_the_command_of_a_card_composes_and_builds_its_choice(
     Recipe(recipe, seed=0)
 
 
+@pytest.mark.long
 def test_the_commands_of_cards_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for group, name in RUN:
         code = cli.main([*shrunk(called(command(group, name), folder)), "twin=false"])

@@ -244,6 +244,7 @@ def test_a_study_that_is_done_again_by_itself_is_the_latest(stock: tuple[Path, s
     assert newest_id(store, experiment=True) == next(iter(list_experiments(store)))
 
 
+@pytest.mark.long
 def test_reviews_end_to_end(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     code, said = article(root, *TEXT)

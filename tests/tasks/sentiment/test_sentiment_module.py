@@ -2,6 +2,7 @@
 embeddings are a layer.
 """
 
+import itertools
 from typing import Any, get_args
 
 import pytest
@@ -78,8 +79,14 @@ def test_what_stands_in_the_padding_does_not_matter(pooling: str, both_ways: boo
     assert torch.equal(made(data | {"x": other}), made(data))
 
 
-@pytest.mark.parametrize("optimizer", choices("optimizer"))
-@pytest.mark.parametrize("layerwise", choices("layerwise"))
+# every optimizer and every kind of update; all their pairs in the long tests
+PAIRS = [
+    pytest.param(*pair, marks=[] if {"joint", "adamw"} & set(pair) else pytest.mark.long)
+    for pair in itertools.product(choices("optimizer"), choices("layerwise"))
+]
+
+
+@pytest.mark.parametrize(("optimizer", "layerwise"), PAIRS)
 def test_the_paddings_vector_stays_0(optimizer: str, layerwise: str) -> None:
     """Under momentum, decay, penalties, an average of weights, and tokens dropped to padding."""
     decay = (
