@@ -149,7 +149,9 @@ class TaskFacts:
         return "", ""
 
     def difference_sentence(self, candidate: float, baseline: float) -> str:
-        """The run against its twin, up to "than". The two values differ."""
+        """The run against its twin, up to "than" or "of". The two values differ."""
         change = self.metric.change(candidate, baseline) or 0.0
+        if abs(change) < 0.005:  # would be shown as 0.00
+            return f"its {self.metric.label} is within 0.01{self.metric.unit} of"
         direction = "higher" if candidate > baseline else "lower"
         return f"its {self.metric.label} is {abs(change):.2f}{self.metric.unit} {direction} than"

@@ -18,6 +18,7 @@ from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS
 
 SKILL = 0.99  # an MSE ratio below it is more than the noise of a test part of some hundred days
 FREE = ("har", "drift")  # the forecast to be compared with; the first that a target has
+EQUAL = 0.001  # a change of the MSE that no test part of some hundred days tells from none
 SMALLEST = 0.01  # a change of the MSE that matters, as in a study
 
 
@@ -75,6 +76,8 @@ class StockFacts(TaskFacts):
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         ratio = metrics["test/mse_ratio"]
         verb = "beats" if ratio < 1 else "does not beat"
+        if abs(ratio - 1) < EQUAL:
+            verb = "equals"
         sentence = f"The run {verb} persistence ({ratio:.4f} of its MSE)"
         name = next((one for one in FREE if f"test/{one}/mse_ratio" in metrics), None)
         if name is None:  # a run of an old store
@@ -83,7 +86,8 @@ class StockFacts(TaskFacts):
         if not (math.isfinite(ratio) and beside > 0):  # no price moved
             return sentence
         change = ratio / beside - 1
-        return f"{sentence}; its MSE is {100 * change:+.2f}% from that of {name}, {meaning(change)}"
+        gap = f"{100 * change:+.2f}%" if abs(change) >= EQUAL / 10 else "less than 0.01%"
+        return f"{sentence}; its MSE is {gap} from that of {name}, {meaning(change)}"
 
     def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
         if settings["target"] != "return" or metrics["test/mse_ratio"] < SKILL:
