@@ -153,7 +153,7 @@ def test_losses_and_tickers_are_those_of_the_forecasts(pair: tuple[Path, str, St
     assert math.log(ratio) == pytest.approx(
         found.verdicts[0].effect, rel=1e-9
     )  # one ticker: its ratio is the study's
-    assert found.ticker_interval["upgraded"].low < ratio < found.ticker_interval["upgraded"].high
+    assert len(found.dates) < 500 and found.ticker_interval == {}  # too few for one
     both, dates, _ = found.significance["upgraded"]
     assert [test.name for test in found.significance["upgraded"]] == [
         BOTH_WAYS,
