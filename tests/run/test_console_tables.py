@@ -53,3 +53,14 @@ def test_a_setting_of_several_seeds_is_a_row_of_means() -> None:
         ["clip=norm", "2", "1.1000", "2.2000", "0.2828", "+0.1000", "0.1000"],
         ["clip=none", "3", "of", "4", "1.1000", "2.2000", "0.4000", "+0.1000", "0.1155"],
     ]
+
+
+def test_runs_of_several_tasks_are_scored_by_their_own_metric() -> None:
+    """A sweep over tasks is allowed; no run of one is a failure by the other's measure."""
+    review = Result("k", "k", "n", "sentiment", "upgraded", [], 0, 0, "FINISHED", {}, "")
+    review.metrics = {"val/accuracy": 0.81, "test/accuracy": 0.8}
+    console = Console(file=io.StringIO(), width=120)
+    show_runs(console, {"task=stock": [run("upgraded", 0.9, 1.1)], "task=sentiment": [review]})
+    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "ordered by validation MSE ratio, accuracy, best first" in said
+    assert "task=stock 0.9000 1.1000" in said and "task=sentiment 0.8100 0.8000" in said

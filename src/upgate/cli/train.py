@@ -29,6 +29,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
+from upgate.store.record import Row
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.names import get_facts
@@ -41,8 +42,8 @@ from upgate.tune.find_rates import (
     without_auto,
 )
 
-# Overrides that no search of a learning rate depends on.
 SAMPLE = re.compile(r"(seed|fold)=")
+# Overrides that no search of a learning rate depends on.
 NO_QUESTION = re.compile(r"(seed|fold|twin|root|cache)=|executor[.=]")
 
 
@@ -56,6 +57,11 @@ class TrainPlan:
     requested: list[Job]
     jobs: list[Job]
     singles: Sequence[Sequence[str]]
+
+    def stored(self, store: Store) -> list[Row]:
+        """What the store holds of the tasks of the requested jobs."""
+        tasks = dict.fromkeys(job.spec.task.name for job in self.requested)
+        return [row for task in tasks for row in store.rows(task=task)]
 
     @property
     def common(self) -> list[str]:
@@ -117,8 +123,7 @@ def search_first(
     if not wanting:
         return plan
     rates = plan_rates(list(wanting.items()), (job.spec.seed for job in plan.requested), session)
-    rows = store.rows(task=plan.requested[0].spec.task.name)
-    known = known_rates(rates, finished_runs(rows), session)
+    known = known_rates(rates, finished_runs(plan.stored(store)), session)
     print_lines(session.console, describe_rate_search(rates, len(known)))
     found = search_rates(rates, known, store, session)
     resolved, notes = [], []
@@ -184,8 +189,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
         parent.finish("FAILED")
         raise
     code = _conclude(plan, results, parent, console)
-    rows = store.rows(task=plan.requested[0].spec.task.name)
-    print_lines(console, looks_lines(rows, plan.requested))
+    print_lines(console, looks_lines(plan.stored(store), plan.requested))
     draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
     return code
 

@@ -75,53 +75,56 @@ def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> Non
     """A row per setting of a sweep: number and means of its runs, the standard deviation of their
     test scores, the mean difference to the twins and its standard error.
 
-    Ordered by validation, never by test score. Settings without a validation score come last.
+    Ordered by validation, task by task, never by test score. Settings without a validation score
+    come last. The runs of a setting are of one task.
     """
-    runs = [run for group in settings.values() for run in group]
-    metric = get_facts(runs[0].task).metric
-    several = len(settings) < len(runs)
-    what = f"{len(runs)} runs" + (f" of {len(settings)} settings, means" if several else "")
-    title = f"{what}, ordered by validation {metric.label}, best first; score: {metric.phrase}"
+    groups = {name: (get_facts(runs[0].task).metric, runs) for name, runs in settings.items()}
+    metrics = {metric.key: metric for metric, _ in groups.values()}.values()
+    labels = ", ".join(sorted(metric.label for metric in metrics))
+    phrases = "; ".join(sorted(metric.phrase for metric in metrics))
+    count = sum(map(len, settings.values()))
+    several = len(settings) < count
+    what = f"{count} runs" + (f" of {len(settings)} settings, means" if several else "")
+    order = f"ordered by validation {labels}, best first"
     headings = ["validation", "score", "twin", "difference"]
     if several:
         headings = ["n", "validation", "score", "sd", "twin", "difference", "±"]
+    title = f"{what}, {order}; score: {phrases}"
     table = new_table(title, "setting" if several else "run", *headings)
-    rows = [(name, group, _validation(group, metric)) for name, group in settings.items()]
-    for name, group, validation in sorted(rows, key=lambda row: _order(metric, row[2])):
-        scored = [run.metrics[metric.key] for run in group if metric.key in run.metrics]
-        twins = [run.twin.metrics for run in group if run.twin]
-        twin_scores = [twin[metric.key] for twin in twins if metric.key in twin]
-        cells = {
-            "n": str(len(scored))
-            if len(scored) == len(group)
-            else f"{len(scored)} of {len(group)}",
-            "validation": number(validation),
-            "score": number(_mean_if_any(scored)) if scored else "FAILED",
-            "sd": number(_spread(scored)),
-            "twin": number(_mean_if_any(twin_scores)),
-            **_difference([run.difference.get(metric.key, nan) for run in group]),
-        }
+    for name, (metric, runs) in sorted(groups.items(), key=lambda item: _place(*item[1])):
+        cells = _setting_cells(metric, runs)
         table.add_row(Text(name), *(cells[heading] for heading in headings))
     console.print(table)
 
 
-def _validation(group: Sequence[Result], metric: Metric) -> float | None:
-    key = metric.validation_key
-    return _mean_if_any([run.metrics[key] for run in group if key in run.metrics])
+def _place(metric: Metric, runs: Sequence[Result]) -> tuple[str, float]:
+    """Where a setting stands: by task, then by its mean validation score."""
+    validation = _mean_of(runs, metric.validation_key)
+    known = {} if validation is None else {metric.validation_key: validation}
+    return runs[0].task, metric.rank(known)
 
 
-def _order(metric: Metric, validation: float | None) -> float:
-    return metric.rank({} if validation is None else {metric.validation_key: validation})
-
-
-def _difference(values: Sequence[float]) -> dict[str, str]:
-    """The mean difference to the twins and its standard error, without runs that diverged."""
-    finite = [value for value in values if math.isfinite(value)]
+def _setting_cells(metric: Metric, runs: Sequence[Result]) -> dict[str, str]:
+    """Heading -> what a setting's row says."""
+    scored = [run.metrics[metric.key] for run in runs if metric.key in run.metrics]
+    twins = [run.twin.metrics for run in runs if run.twin]
+    twin_scores = [twin[metric.key] for twin in twins if metric.key in twin]
+    gaps = [run.difference.get(metric.key, nan) for run in runs]
+    finite = [gap for gap in gaps if math.isfinite(gap)]  # without runs that diverged
     mean, spread = _mean_if_any(finite), _spread(finite)
     return {
+        "n": f"{len(scored)} of {len(runs)}" if len(scored) < len(runs) else str(len(runs)),
+        "validation": number(_mean_of(runs, metric.validation_key)),
+        "score": number(_mean_if_any(scored)) if scored else "FAILED",
+        "sd": number(_spread(scored)),
+        "twin": number(_mean_if_any(twin_scores)),
         "difference": "" if mean is None else f"{mean:+.4f}",
         "±": "" if spread is None else number(spread / len(finite) ** 0.5),
     }
+
+
+def _mean_of(runs: Sequence[Result], key: str) -> float | None:
+    return _mean_if_any([run.metrics[key] for run in runs if key in run.metrics])
 
 
 def _mean_if_any(values: Sequence[float]) -> float | None:
