@@ -7,26 +7,15 @@ import csv
 import io
 import re
 import warnings
-import zlib
 from collections.abc import Mapping
 from itertools import islice
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from tarfile import TarError
-from zipfile import BadZipFile
 
 import pandas as pd
-import pyarrow as pa
 
-from upgate.data.archives import (
-    LARGEST,
-    check_format,
-    check_parquet,
-    open_archive,
-    read_bounded,
-    unpack_archive,
-)
-from upgate.data.encodings import MARKS, decode
+from upgate.data import contents
+from upgate.data.archives import LARGEST, open_archive, read_bounded
+from upgate.data.contents import TEXTS, check_exists, open_content
 from upgate.data.json_records import is_json, read_json
 from upgate.data.prices.headers import (
     is_price_header,
@@ -40,15 +29,10 @@ from upgate.data.prices.table import Bars, Prices, check_bars, finish, name_rows
 from upgate.errors import UserError, did_you_mean
 
 # What is read in a folder; a single file may have any name.
-TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 SUFFIXES = (*TEXTS, *(f"{text}{gz}" for text in TEXTS for gz in (".gz", ".bz2", ".xz")), ".parquet")
 SEPARATORS = "\t;,|"
 ABOVE = 40  # lines that may stand above the header
-UNREADABLE = (
-    *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, csv.Error, TarError),
-    *(BadZipFile, RuntimeError),  # the last of a zip with a password
-    *(pa.ArrowException, pd.errors.ParserError, pd.errors.ParserWarning),
-)
+UNREADABLE = (*contents.UNREADABLE, pd.errors.ParserError, pd.errors.ParserWarning)
 
 
 def read_prices(
@@ -122,17 +106,6 @@ def list_contents(path: Path) -> dict[str, bytes]:
 def _unreadable(where: object, error: Exception) -> UserError:
     reason = " ".join(str(error).split()).rstrip(".")
     return UserError(f"{where} cannot be read as csv or parquet: {reason}")
-
-
-def check_exists(path: Path) -> None:
-    """Raise UserError where there is no such file, with the nearest name in the folder."""
-    if path.is_file() or path.is_dir():
-        return
-    if path.exists():  # a device has no end
-        raise UserError(f"{path} is neither a file nor a folder")
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, names) if names else ""
-    raise UserError(f"there is no file {path}{hint}")
 
 
 def stem(name: str) -> str:
@@ -213,16 +186,8 @@ def read_price_content(content: bytes, where: str) -> pd.DataFrame:
     Raises UserError.
     """
     try:
-        content = unpack_archive(content, where)
-        if content.startswith(b"PAR1"):
-            check_parquet(content, where)
-            return _parquet(pd.read_parquet(io.BytesIO(content)))
-        if not content.strip():
-            raise UserError(f"{where} is empty")
-        check_format(content, where)
-        if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
-            raise UserError(f"{where} is neither text nor parquet; save it as csv")
-        return read_text(decode(content, where), where)
+        opened = open_content(content, where)
+        return read_text(opened, where) if isinstance(opened, str) else _parquet(opened)
     except UNREADABLE as error:
         raise _unreadable(where, error) from error
 

@@ -3,31 +3,16 @@
 csv, tsv or txt, each plain or gzipped, parquet, tar, zip, folders such as pos and neg.
 """
 
-import csv
-import io
 import re
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-import pyarrow as pa
 
-from upgate.data.archives import (
-    LARGEST,
-    Members,
-    check_format,
-    check_parquet,
-    open_archive,
-    read_bounded,
-    unpack_archive,
-)
-from upgate.data.encodings import MARKS, decode
+from upgate.data.archives import LARGEST, Members, open_archive, read_bounded
+from upgate.data.contents import TEXTS, UNREADABLE, check_exists, open_content
+from upgate.data.encodings import decode
 from upgate.data.json_records import is_json, read_json
-from upgate.data.prices.reader import check_exists
 from upgate.data.reviews.formats import (
     SPLITS,
     Form,
@@ -43,16 +28,10 @@ from upgate.data.reviews.formats import (
 from upgate.data.reviews.table import Reviews, clean_reviews
 from upgate.errors import UserError
 
-# In a folder; a single file may have any name.
-TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+# What is read in a folder; a single file may have any name.
 TABLES = (*TEXTS, *(f"{text}.gz" for text in TEXTS), ".parquet")
 FAULT = "\0"  # the column that says what is wrong with a row: no other can have this name
 HINT = "put texts with separators or line breaks in quotes"
-UNREADABLE = (
-    *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, pa.ArrowException),
-    *(csv.Error, tarfile.TarError, zipfile.BadZipFile),
-    RuntimeError,  # of a zip with a password
-)
 
 
 def read_reviews(
@@ -62,7 +41,7 @@ def read_reviews(
 
     A folder or archive holds either files named train, dev, test (the official split), or one
     folder of .txt files per class, perhaps below train and test. A table without a header has its
-    label first or last. Files are UTF-8, GB18030, UTF-16 or Windows-1252. What is missing,
+    label first or last. What is missing,
     unreadable or unlabelled raises UserError; rows are checked as `clean_reviews` says.
     """
     path = Path(path).expanduser()
@@ -273,17 +252,11 @@ def read_content(content: bytes, where: str, text: object, label: object) -> pd.
 
     Rows are named by their number in the file. Raises UserError.
     """
-    content = unpack_archive(content, where)
-    if content.startswith(b"PAR1"):
-        check_parquet(content, where)
-        frame = pd.read_parquet(io.BytesIO(content))
-        return select_columns(frame.set_axis(pd.RangeIndex(1, len(frame) + 1)), where, text, label)
-    if not content.strip():
-        raise UserError(f"{where} is empty")
-    check_format(content, where)
-    if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
-        raise UserError(f"{where} is neither text nor parquet; save it as csv")
-    string = decode(content, where).replace("\r\n", "\n")
+    opened = open_content(content, where)
+    if isinstance(opened, pd.DataFrame):
+        frame = opened.set_axis(pd.RangeIndex(1, len(opened) + 1))
+        return select_columns(frame, where, text, label)
+    string = opened.replace("\r\n", "\n")
     if is_json(string):
         return select_columns(read_json(string, where), where, text, label)
     return read_table(string.replace("\r", " " if "\n" in string else "\n"), where, text, label)

@@ -1,0 +1,52 @@
+"""The content of one file, of prices or reviews: a table where it is parquet, else its text."""
+
+import csv
+import io
+import zlib
+from lzma import LZMAError
+from pathlib import Path
+from tarfile import TarError
+from zipfile import BadZipFile
+
+import pandas as pd
+import pyarrow as pa
+
+from upgate.data.archives import check_format, check_parquet, unpack_archive
+from upgate.data.encodings import MARKS, decode
+from upgate.errors import UserError, did_you_mean
+
+# The endings of text files that are read in a folder; a single file may have any name.
+TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+# What reading a file raises that no sentence of ours foresees.
+UNREADABLE = (
+    *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, csv.Error, TarError),
+    *(BadZipFile, RuntimeError, pa.ArrowException),  # RuntimeError: of a zip with a password
+)
+
+
+def check_exists(path: Path) -> None:
+    """Raise UserError where there is no such file, with the nearest name in the folder."""
+    if path.is_file() or path.is_dir():
+        return
+    if path.exists():  # a device has no end
+        raise UserError(f"{path} is neither a file nor a folder")
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, names) if names else ""
+    raise UserError(f"there is no file {path}{hint}")
+
+
+def open_content(content: bytes, where: str) -> pd.DataFrame | str:
+    """The frame of a parquet file as it is, or the text of another, unpacked and decoded.
+
+    Raises UserError for an empty file and for what is neither.
+    """
+    content = unpack_archive(content, where)
+    if content.startswith(b"PAR1"):
+        check_parquet(content, where)
+        return pd.read_parquet(io.BytesIO(content))
+    if not content.strip():
+        raise UserError(f"{where} is empty")
+    check_format(content, where)
+    if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
+        raise UserError(f"{where} is neither text nor parquet; save it as csv")
+    return decode(content, where)
