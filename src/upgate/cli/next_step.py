@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from upgate.config.choices import PARTS
+from upgate.config.compose import PARTS, group_of
 
 OWN_OF_RUN = ("seed", "fold", "twin")  # a study chooses these itself
 RECIPE = (*PARTS, "recipe")
@@ -25,8 +25,7 @@ def suggest(command: str, words: Sequence[str], config_dir: str | None = None) -
 
 def study_of_run(words: Sequence[str], config_dir: str | None = None) -> str:
     """The study that asks whether a run's recipe helps on other seeds and dates or texts too."""
-    kept = [word for word in words if _key_group(word) not in OWN_OF_RUN]
-    return suggest("study", kept, config_dir)
+    return _study(words, [], config_dir)
 
 
 def study_of_sweep(
@@ -36,13 +35,16 @@ def study_of_sweep(
 
     words: what all runs of the sweep have in common.
     """
-    groups = {_key_group(word) for setting in settings for word in setting.split()}
+    groups = {group_of(word) for setting in settings for word in setting.split()}
     if not groups or not groups <= set(RECIPE) or len(settings) > MAX_ARMS:
         return None
     names = [_arm(setting) for setting in settings]
     arms = ["traditional", *(name for name in names if name != "traditional")]
-    kept = [word for word in words if _key_group(word) not in OWN_OF_RUN]
-    own = ["study=arms", f"study.arms={', '.join(arms)}"]
+    return _study(words, ["study=arms", f"study.arms={', '.join(arms)}"], config_dir)
+
+
+def _study(words: Sequence[str], own: Sequence[str], config_dir: str | None) -> str:
+    kept = [word for word in words if group_of(word) not in OWN_OF_RUN]
     return suggest("study", [*kept, *own], config_dir)
 
 
@@ -52,7 +54,3 @@ def _arm(setting: str) -> str:
     recipe = [word.partition("=")[2] for word in words if word.startswith("recipe=")]
     parts = [word for word in words if not word.startswith("recipe=")]
     return " ".join([*(recipe or ["upgraded"]), *parts])
-
-
-def _key_group(word: str) -> str:
-    return word.partition("=")[0].partition(".")[0]

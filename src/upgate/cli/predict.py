@@ -134,11 +134,15 @@ def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
 
 def check_predict_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
     """Raise UserError for a key that this run's task does not have."""
-    for word in overrides:
-        key = word.partition("=")[0]
-        if not any(key == known or key.startswith(f"{known}.") for known in keys):
-            hint = did_you_mean(key, (*OPTIONS, *keys))
-            raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
+    for key in unknown_keys(overrides, keys):
+        hint = did_you_mean(key, (*OPTIONS, *keys))
+        raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
+
+
+def unknown_keys(overrides: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The keys of the words that are none of these, nor below one."""
+    keys = [word.partition("=")[0] for word in overrides]
+    return [key for key in keys if not any(f"{key}.".startswith(f"{one}.") for one in known)]
 
 
 def find_run(store: Store, wanted: str, words: Sequence[str] = ()) -> Row:
@@ -147,17 +151,16 @@ def find_run(store: Store, wanted: str, words: Sequence[str] = ()) -> Row:
     That is one which a person asked for by itself: of `train`, or the winner of `tune`; not a twin,
     nor an arm or control of a study, unless there is nothing else. Raises UserError.
     """
-    rows = store.rows(status="FINISHED")
-    trained = [row for row in rows if not row.is_parent and not row.diverged]
+    rows = store.rows()
+    ended = [row for row in rows if row.status == "FINISHED" and not row.diverged]
+    trained = [row for row in ended if not row.is_parent]
     if wanted != "latest":
-        trained = [row for row in trained if row.run_id == wanted or has_key(row, wanted)]
+        trained = [row for row in trained if row.is_named(wanted)]
     else:
         trained = [row for row in trained if is_main(row)]
         tasks = {name for name in {row.task for row in trained} if _takes(name, words)}
         trained = [row for row in trained if row.task in tasks] or trained
-        studies = {
-            row.run_id for row in store.rows() if row.is_parent and "upgate.study" in row.tags
-        }
+        studies = {row.run_id for row in rows if row.is_parent and "upgate.study" in row.tags}
         trained.sort(key=lambda row: row.parent in studies)  # stable: the newest stay first
     if not trained:
         raise UserError(f"run={wanted} is not a finished run of this store; upgate runs lists them")
@@ -171,17 +174,7 @@ def is_main(row: Row) -> bool:
 
 def _takes(task: str, words: Sequence[str]) -> bool:
     """Whether a task's predictions take the keys of these words."""
-    facts = find_facts(task)
-    if facts is None:
-        return False
-    known = get_task(task).predict_keys
-    keys = [word.partition("=")[0] for word in words]
-    return all(any(key == one or key.startswith(f"{one}.") for one in known) for key in keys)
-
-
-def has_key(row: Row, start: str) -> bool:
-    """Whether a run's key starts so; fewer than 4 characters are not enough."""
-    return len(start) >= 4 and row.key.startswith(start)
+    return find_facts(task) is not None and not unknown_keys(words, get_task(task).predict_keys)
 
 
 def fetch_file(store: Store, row: Row, name: str) -> Path:

@@ -217,7 +217,7 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
     store = open_store(options.get("root"))
     store.reconcile()
     wanted = options.get("run", "")
-    rows = [row for row in store.rows() if not row.is_parent and is_named(row, wanted)]
+    rows = [row for row in store.rows() if not row.is_parent and row.is_named(wanted)]
     if len(rows) != 1:
         found = f"{len(rows)} runs have that id or key" if rows else "no run has that id or key"
         raise UserError(f"run={wanted}: {found}; upgate runs lists them")
@@ -233,8 +233,3 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
         shutil.rmtree(run_folder(store.root, row.key), ignore_errors=True)
     console.print(f"deleted {row.name} ({row.key[:8]})", highlight=False)
     return 0
-
-
-def is_named(row: Row, name: str) -> bool:
-    """Whether a run has this id, or a key that starts so; 4 characters at least."""
-    return row.run_id == name or (len(name) >= 4 and row.key.startswith(name))

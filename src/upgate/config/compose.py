@@ -31,6 +31,7 @@ __all__ = [
     "conf_dir",
     "expand",
     "find_part_changes",
+    "group_of",
     "groups",
     "twin_overrides",
 ]
@@ -127,14 +128,15 @@ def _resolve(pickled: bytes, overrides: tuple[str, ...]) -> bytes:
 
 def twin_overrides(overrides: Sequence[str]) -> list[str]:
     """The overrides of a run's twin: the traditional recipe, and all that concerns no part."""
-    kept = [text for text in overrides if _group(text) not in (*PARTS, "recipe")]
+    kept = [text for text in overrides if group_of(text) not in (*PARTS, "recipe")]
     return [*kept, "recipe=traditional"]
 
 
 def find_part_changes(overrides: Sequence[str]) -> list[str]:
     """The overrides that change the recipe's parts, for names and tags."""
-    return [text for text in overrides if _group(text) in PARTS]
+    return [text for text in overrides if group_of(text) in PARTS]
 
 
-def _group(text: str) -> str:
+def group_of(text: str) -> str:
+    """The group of an override, or the first word of its key: optimizer of optimizer.lr=0.1."""
     return text.partition("=")[0].partition(".")[0]

@@ -132,7 +132,7 @@ def _best(content: bytes, shares: dict[str, float]) -> str | None:
     if "cp1252" in (best, second):
         # Letters of Spanish, French and Italian that are also Central European ones; Czech and
         # Polish have others beside these.
-        own = {a for a, b in zip(*texts, strict=True) if a != b}
-        own = own if best == "cp1252" else {b for a, b in zip(*texts, strict=True) if a != b}
+        latin, other = texts if best == "cp1252" else texts[::-1]
+        own = {a for a, b in zip(latin, other, strict=True) if a != b}
         return "cp1252" if own <= set("ñèêãò£") else None
     return None

@@ -33,6 +33,10 @@ class Row:
     parent: str | None
     is_parent: bool
 
+    def is_named(self, name: str) -> bool:
+        """Whether this is the run's id, or the start of its key; 4 characters at least."""
+        return self.run_id == name or (len(name) >= 4 and self.key.startswith(name))
+
     @property
     def diverged(self) -> bool:
         return self.tags.get("upgate.diverged") == "true"

@@ -87,7 +87,8 @@ class StockFacts(TaskFacts):
             return sentence
         change = ratio / beside - 1
         gap = f"{100 * change:+.2f}%" if abs(change) >= EQUAL / 10 else "less than 0.01%"
-        return f"{sentence}; its MSE is {gap} from that of {name}, {meaning(change)}"
+        free = f"that of {name}, which costs nothing"
+        return f"{sentence}; its MSE is {gap} from {free}: {meaning(change)}"
 
     def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
         if settings["target"] != "return" or metrics["test/mse_ratio"] < SKILL:
@@ -101,10 +102,10 @@ class StockFacts(TaskFacts):
 def meaning(change: float) -> str:
     """What an MSE so much above a free forecast's says to whoever trained the run."""
     if abs(change) < SMALLEST:
-        return "which costs nothing: it learned no more than that forecast knows"
+        return "it learned no more than that forecast knows"
     if change < 0:
-        return "which costs nothing: it learned something that forecast does not know"
-    return "which costs nothing: the free forecast is the better one"
+        return "it learned something that forecast does not know"
+    return "the free forecast is the better one"
 
 
 FACTS = StockFacts()
