@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from helpers.files import DAMAGES
 from helpers.run import places, small
 from helpers.store import fresh
 from upgate.data.prices.sources import load_prices
@@ -262,7 +263,20 @@ def test_a_table_comes_back_as_it_was(made: str, scheme: str, tmp_path: Path) ->
     pd.testing.assert_frame_equal(again.table, table.table)  # type: ignore[attr-defined]
     assert {**vars(again), "table": 0} == {**vars(table), "table": 0}
     assert (shelf.folder is None) == (scheme == "memory:/")
-    assert list(tmp_path.glob("**/.*")) == []
+    assert all(path.suffix == ".sha256" for path in tmp_path.glob("**/.*"))  # no partial file
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_table_is_written_again(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, shelf = load_prices({"source": "sp500", "start": "2018"}), TableCache.at(str(tmp_path))
+    shelf.save(table)
+    damage(Path(shelf.path(table.hash())))
+    for _ in range(2):
+        shelf.save(table)
+        pd.testing.assert_frame_equal(shelf.load(table.hash(), Prices).table, table.table)
+        assert caplog.text.count("it is made again") == 1
 
 
 def test_other_data_under_the_name_are_refused(tmp_path: Path) -> None:

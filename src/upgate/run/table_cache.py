@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from upgate.data.table import Table
 from upgate.errors import UserError
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_atomic
 
 METADATA_KEY = b"upgate"
 
@@ -85,7 +85,7 @@ class TableCache:
         return fsspec.core.url_to_fs(self.location)[0]
 
     def _exists(self, path: str) -> bool:
-        return Path(path).exists() if self.folder else bool(self._remote.exists(path))
+        return is_kept(Path(path)) if self.folder else bool(self._remote.exists(path))
 
     def _read(self, path: str) -> bytes:
         content: bytes = Path(path).read_bytes() if self.folder else self._remote.cat_file(path)
@@ -97,7 +97,7 @@ class TableCache:
             self._remote.pipe_file(path, content)
             return
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(Path(path), lambda file: file.write(content))
+        write_atomic(Path(path), lambda file: file.write(content), hashed=True)
 
 
 def pack(table: Any) -> bytes:

@@ -21,7 +21,7 @@ import lightning.pytorch as pl
 
 from upgate.errors import UserError
 from upgate.experiment.designs import Arm
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_text
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
@@ -100,11 +100,11 @@ def stored_cost(base: Job, job: Job, folder: Path, datasets: Datasets) -> StepCo
     specs = (base.spec, job.spec)
     keys = [replace(spec, seed=0, fold=0, budget=base.spec.budget).key for spec in specs]
     path = folder / f"{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}.json"
-    if not path.exists():
+    if not is_kept(path):
         measured = measure_cost(base, job, datasets)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"recipes": keys, **measured._asdict()}, indent=1) + "\n"
-        write_atomic(path, lambda file: file.write(text.encode()))
+        write_text(path, text)
     stored = json.loads(path.read_text(encoding="utf-8"))
     return StepCost(float(stored["seconds"]), float(stored["ratio"]))
 

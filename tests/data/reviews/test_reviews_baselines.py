@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from helpers.project import SHARED_DATA, needs_shared_reviews
 from upgate.data.reviews.baselines import linear, majority
+from upgate.files import write_atomic
 
 ENGLISH = [
     "good film",
@@ -102,13 +103,13 @@ def test_the_same_numbers_twice_and_with_any_number_of_threads() -> None:
 def test_the_cache_is_written_once_and_read_after(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "here"
     first = linear(ENGLISH, SIGNS, ["good", "bad"], 2, folder)
-    (file,) = (
-        path for path in folder.iterdir() if path.suffix != ".lock"
-    )  # and no partial file beside it
+    names = sorted(path.name for path in folder.iterdir())  # no partial file is left
+    assert [name.rpartition(".")[2] for name in names] == ["sha256", "npy", "lock"]
+    file = folder / names[1]
     assert (np.load(file) == first).all() and (
         first == linear(ENGLISH, SIGNS, ["good", "bad"], 2, None)
     ).all()
-    np.save(file, first + 1)
+    write_atomic(file, lambda opened: np.save(opened, first + 1), hashed=True)
     assert (linear(ENGLISH, SIGNS, ["good", "bad"], 2, folder) == first + 1).all()
 
 

@@ -25,7 +25,7 @@ from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices, to_period
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
-from upgate.files import write_atomic
+from upgate.files import hash_file, is_intact, write_atomic, write_text
 
 # What yfinance gives with auto_adjust=True, actions=False.
 FIELDS = ["Open", "High", "Low", "Close", "Volume"]
@@ -182,7 +182,7 @@ def save_snapshot(rows: pd.DataFrame, note: Path, request: dict) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, lambda file: file.write(buffer.getvalue()))
-        write_atomic(note, lambda file: file.write((json.dumps(values, indent=1) + "\n").encode()))
+        write_text(note, json.dumps(values, indent=1) + "\n")
     except OSError as error:
         raise UserError(
             f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder"
@@ -192,7 +192,7 @@ def save_snapshot(rows: pd.DataFrame, note: Path, request: dict) -> None:
 def read_note(note: Path) -> dict[str, str]:
     """The snapshot's file name, its sha256 and the day of its download. Raises UserError."""
     try:
-        values = json.loads(note.read_text())
+        values = json.loads(note.read_text()) if is_intact(note) else {}
         return {key: str(values[key]) for key in ("file", "sha256", "downloaded")}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{note} is damaged; delete it to download again") from error
@@ -202,7 +202,7 @@ def verified(note: Path) -> tuple[Path, str]:
     """The snapshot's path and the day of its download. Raises UserError for an altered one."""
     values = read_note(note)
     path, day = note.with_name(values["file"]), values["downloaded"]
-    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != values["sha256"]:
+    if not path.exists() or hash_file(path) != values["sha256"]:
         raise UserError(
             f"the snapshot {path} is gone or altered since {day}; "
             "data.refresh=true downloads it again"

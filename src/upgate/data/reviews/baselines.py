@@ -36,7 +36,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_atomic
 
 HAN = r"\u3400-\u9fff"
 TOKEN = rf"[{HAN}]|[^\W{HAN}]+(?:['’][^\W{HAN}]+)*|[^\w\s]"
@@ -66,9 +66,9 @@ def linear(
     path = folder / f"linear-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):  # 45 s and 1.3 GB on IMDb: of several workers one fits it
-        if not path.exists():
+        if not is_kept(path):
             fitted = _probabilities(texts, y, new, classes)
-            write_atomic(path, lambda file: np.save(file, fitted))
+            write_atomic(path, lambda file: np.save(file, fitted), hashed=True)
     return np.load(path)
 
 

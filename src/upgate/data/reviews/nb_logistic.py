@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from upgate.data.reviews.baselines import TOKEN
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_atomic
 
 HASHING = {
     "token_pattern": TOKEN,
@@ -83,9 +83,9 @@ def log_odds(
     path = folder / f"nb-logistic-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):  # of several workers one fits it
-        if not path.exists():
+        if not is_kept(path):
             model = fit_log_odds(texts, y, classes)
-            write_atomic(path, lambda file: _save(file, model, model(new)))
+            write_atomic(path, lambda file: _save(file, model, model(new)), hashed=True)
     with np.load(path) as kept:
         return LogOdds(kept["coefficients"], kept["intercept"]), kept["new"]
 

@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from upgate.errors import UserError
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_atomic
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
@@ -119,18 +119,19 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
     """The first `max_tokens` token ids of each text; UNKNOWN alone where no token is known.
 
     They are kept in `folder` under the sha256 of all inputs, and read from there memory-mapped;
-    without a folder they stay in memory. Raises UserError if they cannot be stored.
+    without a folder they stay in memory. Damaged ones are made again. Raises UserError if they
+    cannot be stored.
     """
     if folder is None:
         return _encode(tokenizer, texts, max_tokens)
     key = _key(tokenizer, texts, max_tokens)
     tokens, ends = folder / f"{key}.tokens.npy", folder / f"{key}.ends.npy"
-    if not (tokens.exists() and ends.exists()):
+    if not all([is_kept(tokens), is_kept(ends)]):
         corpus = _encode(tokenizer, texts, max_tokens)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(tokens, lambda file: np.save(file, corpus.tokens))
-            write_atomic(ends, lambda file: np.save(file, corpus.ends))
+            write_atomic(tokens, lambda file: np.save(file, corpus.tokens), hashed=True)
+            write_atomic(ends, lambda file: np.save(file, corpus.ends), hashed=True)
         except OSError as error:
             raise UserError(
                 f"the tokens cannot be stored in {folder} ({error.strerror or error}); "
