@@ -16,7 +16,7 @@ from rich.console import Console
 
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
-from upgate.files import hash_file, write_atomic
+from upgate.files import write_atomic
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -44,7 +44,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     task = get_task(row.task)
     check_predict_keys(data, task.predict_keys, row)
     fetch = partial(fetch_file, store, row)
-    checkpoint = load_checkpoint(fetch_checkpoint(store, row))
+    checkpoint = load_checkpoint(fetch(CHECKPOINT))
     check_sizes(checkpoint)
     task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
     frame = task.predict(data, checkpoint, fetch)
@@ -54,33 +54,6 @@ def predict_command(overrides: Sequence[str]) -> int:
         show_table(frame, row)
     print(describe_run(row, frame), file=sys.stderr)
     return 0
-
-
-def fetch_checkpoint(store: Store, row: Row) -> Path:
-    """The run's kept weights, as they were trained.
-
-    Where the folder's file has changed it is fetched again. Raises UserError where the store's has.
-    """
-    path = fetch_file(store, row, CHECKPOINT)
-    if is_intact(path, row):
-        return path
-    with TemporaryDirectory() as folder:
-        again = store.artifact(row.run_id, CHECKPOINT, Path(folder))
-        if not is_intact(again, row):
-            raise UserError(
-                f"{CHECKPOINT} of run {row.key[:16]} is not the file that was trained: it is"
-                " damaged here and in the store; train the run again"
-            )
-        content = again.read_bytes()
-    write_atomic(path, lambda file: file.write(content))
-    print(f"{path} had changed since the training; it was fetched again", file=sys.stderr)
-    return path
-
-
-def is_intact(path: Path, row: Row) -> bool:
-    """Whether a file is the run's checkpoint; not known of runs of older versions."""
-    wanted = row.tags.get("upgate.checkpoint")
-    return not wanted or hash_file(path) == wanted
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -178,13 +151,15 @@ def _takes(task: str, words: Sequence[str]) -> bool:
 
 
 def fetch_file(store: Store, row: Row, name: str) -> Path:
-    """A file of a run: from its folder, or from the store if another machine trained it."""
+    """A file of a run: from its folder, or from the store if another machine trained it.
+
+    Raises UserError where neither is what was trained.
+    """
     folder = store.root / row.key[:16]
-    if (folder / name).exists():
-        return folder / name
-    if name == CONFIG:
+    if name == CONFIG and not (folder / name).exists():
         return fetch_foreign_config(store, row, folder)
-    return store.artifact(row.run_id, name, folder)
+    digest = row.tags.get("upgate.checkpoint", "") if name == CHECKPOINT else ""
+    return store.file(row.run_id, name, folder, digest)
 
 
 def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from rich.console import Console
 
@@ -11,7 +12,7 @@ from upgate.config.values import Knobs
 from upgate.data.table import Table
 from upgate.execution.pictures import draw_pictures
 from upgate.execution.work import Interrupted
-from upgate.files import hash_file, make_private
+from upgate.files import hash_file, is_kept, make_private, write_atomic, write_text
 from upgate.run.datasets import Fetch
 from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
 from upgate.run.result import Result, read_result, run_folder
@@ -93,7 +94,7 @@ def record(
     folder = Path(result.folder)
     _write_config(job, folder)
     for name, frame in outcome.tables.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        write_table(frame, folder / f"{name}.parquet")
     write_paired(result, twin)
     run.log(outcome.metrics | result.paired())
     drawn: Sequence[str] = ()
@@ -120,7 +121,12 @@ def _write_config(job: Job, folder: Path) -> None:
     """The whole configuration, without the password of the cache's URL."""
     config = {**job.config.to_dict(), "cache": redact(job.config.cache)}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_text(folder / "config.yaml", text)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table with its hash beside it."""
+    write_atomic(path, lambda file: frame.to_parquet(file, index=False), hashed=True)
 
 
 def write_paired(result: Result, twin: Result | None) -> None:
@@ -140,4 +146,8 @@ def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
             store.annotate(row.run_id, result.paired())
             Path(result.folder).mkdir(exist_ok=True)
             result.write()
+            return result
+    path = Path(result.folder) / "result.json"
+    if path.exists() and not is_kept(path):
+        result.write()
     return result

@@ -42,13 +42,12 @@ def load_search(store: Store, search_id: str) -> SearchResult:
     row = rows[search_id]
     folder = store.root / "tunes" / search_id
     path = folder / "result.json"
-    if not path.exists():
-        if row.status in ("RUNNING", "KILLED"):
-            command = row.tags.get("upgate.command", "")
-            raise UserError(
-                f"the search {search_id} has not finished; its own command continues it: {command}"
-            )
-        path = store.artifact(row.run_id, path.name, folder)
+    if not path.exists() and row.status in ("RUNNING", "KILLED"):
+        command = row.tags.get("upgate.command", "")
+        raise UserError(
+            f"the search {search_id} has not finished; its own command continues it: {command}"
+        )
+    path = store.file(row.run_id, path.name, folder)
     return from_json(SearchResult, path.read_text(encoding="utf-8"))
 
 

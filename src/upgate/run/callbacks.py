@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from upgate.files import note_hash
 from upgate.types import StateDict
 
 Log = Callable[[dict[str, float], int], None]  # metrics, step
@@ -117,6 +118,7 @@ def save(trainer: pl.Trainer, path: Path, weights_only: bool) -> None:
     trainer.save_checkpoint(partial, weights_only=weights_only)
     if trainer.is_global_zero:
         partial.chmod(0o600)
+        note_hash(path, partial)
         partial.replace(path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from upgate.config.values import Section
-from upgate.files import write_atomic
+from upgate.files import write_text
 from upgate.store.record import Row
 
 LOSS_CURVES = ("val/loss", "val/score")  # points of a curve, not what the kept weights score
@@ -70,8 +70,7 @@ class Result:
         """
         values = replace_non_finite(asdict(self))
         text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        path = Path(self.folder) / "result.json"
-        write_atomic(path, lambda file: file.write(text.encode()))
+        write_text(Path(self.folder) / "result.json", text)
 
 
 def run_folder(root: Path, key: str) -> Path:

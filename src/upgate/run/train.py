@@ -19,7 +19,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from upgate.config.values import Knobs
 from upgate.data.datamodule import FoldDataModule
-from upgate.files import write_atomic
+from upgate.files import is_kept, write_atomic
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradient_guard import Diverged
@@ -51,8 +51,8 @@ def train(
 ) -> Outcome:
     """Train, keep the best weights in `folder/best.ckpt`, and evaluate those.
 
-    Goes on from `folder/last.ckpt` if it exists. `options`: Trainer arguments that decide no
-    numbers. A run whose gradients stay non-finite is an outcome: diverged.
+    Goes on from `folder/last.ckpt` if it is there and intact. `options`: Trainer arguments that
+    decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
     task = get_task(spec.task.name)
@@ -116,7 +116,7 @@ def _fit_module(
 ) -> tuple[int, bool]:
     """Train; the steps made, and whether the run diverged."""
     last = checkpoint.last
-    resume = last if last.exists() and can_resume(spec) else None
+    resume = last if can_resume(spec) and is_whole(checkpoint) else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except Diverged:
@@ -127,6 +127,12 @@ def _fit_module(
         return gather(module, curves, last) if last.exists() else 0, True
     steps = gather(module, curves, last) if spec.budget.shared else trainer.global_step
     return steps, not (checkpoint.best.exists() and is_finite(checkpoint.best))
+
+
+def is_whole(checkpoint: BestCheckpoint) -> bool:
+    """Whether there is a state to go on from, and the best weights until then are intact."""
+    best, remedy = checkpoint.best, "the run starts afresh"
+    return is_kept(checkpoint.last, remedy) and (not best.exists() or is_kept(best, remedy))
 
 
 def gather(module: RecipeModule, curves: EpochMetrics, last: Path) -> int:
@@ -201,7 +207,7 @@ def add_to_checkpoint(path: Path, finish: dict[str, Any]) -> None:
     """Put what a task fitted last beside the weights; a kill leaves the file without it."""
     if finish:
         kept = torch.load(path, weights_only=True, map_location="cpu")
-        write_atomic(path, lambda file: torch.save({**kept, "finish": finish}, file))
+        write_atomic(path, lambda file: torch.save({**kept, "finish": finish}, file), hashed=True)
 
 
 def is_finite(path: Path) -> bool:

@@ -8,6 +8,7 @@ MLFLOW_TRACKING_URI only `open/`.
 import hashlib
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
-from upgate.files import make_private
+from upgate.files import has_hash, known_hashes, make_private, write_atomic
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import (
     check_pages,
@@ -180,6 +181,39 @@ class Store:
                 "upgate runs lists them"
             )
         return self._call(self.tracking.download, run_id, name, folder)
+
+    def file(self, run_id: str, name: str, folder: Path, digest: str = "") -> Path:
+        """A file of a run: the folder's, where it is there and intact, else the run's artifact.
+
+        digest: the sha256 that the store knows of it, if any. Raises UserError where neither is
+        what was written.
+        """
+        path = folder / name
+        there, hashes = path.exists(), [digest] if digest else known_hashes(path)
+        if there and has_hash(path, hashes):
+            return path
+        with tempfile.TemporaryDirectory() as temporary:
+            fetched = self._fetch_lost(run_id, path, Path(temporary))
+            if not has_hash(fetched, hashes):
+                raise UserError(
+                    f"{name} of run {run_id} is not what was written: it is damaged "
+                    f"{'here and ' if there else ''}in the store; run its command again"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            with fetched.open("rb") as source:
+                write_atomic(path, lambda file: shutil.copyfileobj(source, file), hashed=True)
+        if there:
+            logger.warning("%s had changed since it was written; it was fetched again", path)
+        return path
+
+    def _fetch_lost(self, run_id: str, path: Path, folder: Path) -> Path:
+        """Download the artifact that is a file's copy."""
+        try:
+            return self.artifact(run_id, path.name, folder)
+        except UserError as error:
+            if not path.exists():
+                raise
+            raise UserError(f"{path} is damaged, and {error}") from None
 
     def delete(self, run_id: str) -> None:
         """Mark a run deleted; `mlflow gc` removes it for good."""

@@ -14,6 +14,7 @@ from upgate.errors import UserError
 from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
+from upgate.files import write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.serialization import to_json
@@ -114,7 +115,7 @@ def run_all(
     """The studies below one MLflow run of the experiment's; what is done is not done again."""
     console, folder = session.console, study_folder(store, experiment.id)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / EXPERIMENT).write_text(to_json(experiment), encoding="utf-8")
+    write_text(folder / EXPERIMENT, to_json(experiment))
     tags = {"upgate.level": "experiment", "upgate.experiment": experiment.id}
     name = f"experiment {experiment.id}"
     with open_command(store, experiment.task, name, experiment.key, tags) as parent:

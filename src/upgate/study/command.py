@@ -16,6 +16,7 @@ from upgate.experiment.parents import open_parents
 from upgate.experiment.progress import TimedProgress
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
+from upgate.files import write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
@@ -125,7 +126,7 @@ def run_study(
     study, console = plan.study, session.console
     folder = study_folder(store, study.id)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(study.json(), encoding="utf-8")
+    write_text(folder / FILE, study.json())
     own_tags = study_tags(study, len(plan.arm_of), tags)
     with open_parents(store, "study", study.task, (study.id,), own_tags, study.keys) as parents:
         parents.parent.artifact(folder / FILE)
@@ -141,7 +142,7 @@ def run_study(
             parents.finish("KILLED")
             return interrupted(console)
         result = analyze_stored(store, study)
-        (folder / "result.json").write_text(result.json(), encoding="utf-8")
+        write_text(folder / "result.json", result.json())
         parents.parent.artifact(folder / "result.json")
         log_result(parents, result)
     if brief:

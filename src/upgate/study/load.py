@@ -114,10 +114,7 @@ def load_studies(store: Store, task: str) -> list[Study]:
 
 def read_or_fetch(store: Store, row: Row, name: str, file: str) -> str:
     """A text of a study's folder, else of its MLflow run."""
-    folder = study_folder(store, name)
-    path = folder / file
-    if not path.exists():
-        path = store.artifact(row.run_id, file, folder)
+    path = store.file(row.run_id, file, study_folder(store, name))
     return path.read_text(encoding="utf-8")
 
 
@@ -128,10 +125,8 @@ def table_reader(store: Store) -> Tables:
     """
 
     def read(row: Row, name: str) -> pd.DataFrame:
-        path = store.root / row.key[:16] / f"{name}.parquet"
-        if not path.exists():
-            path = store.artifact(row.run_id, path.name, path.parent)
-        return pd.read_parquet(path)
+        folder = store.root / row.key[:16]
+        return pd.read_parquet(store.file(row.run_id, f"{name}.parquet", folder))
 
     return read
 

@@ -18,6 +18,7 @@ from upgate.errors import UserError
 from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
+from upgate.files import write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.serialization import to_json
@@ -142,7 +143,7 @@ def run_over(
     """The studies below one MLflow run, and the answer over them; the exit code."""
     console, folder = session.console, study_folder(store, experiment.id)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / OVER).write_text(to_json(experiment), encoding="utf-8")
+    write_text(folder / OVER, to_json(experiment))
     tags = {"upgate.level": "over", "upgate.over": experiment.id}
     name = f"study over {len(plans)} data sets {experiment.id}"
     with open_command(store, experiment.task, name, experiment.key, tags) as parent:
@@ -151,7 +152,7 @@ def run_over(
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
         result = analyze_over(store, experiment)
-        (folder / RESULT).write_text(result.json(), encoding="utf-8")
+        write_text(folder / RESULT, result.json())
         over_rows(result).to_csv(folder / TABLE, index=False)
         log_over(parent, result)
         for file in (RESULT, TABLE):

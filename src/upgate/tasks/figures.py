@@ -9,6 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from upgate.files import is_intact
+
 # Okabe and Ito's colours, which colour-blind people can tell apart too.
 BLACK, ORANGE, BLUE, GREY = "#000000", "#D55E00", "#0072B2", "#888888"
 STYLE: Any = {
@@ -66,7 +68,10 @@ def stored(folder: Path | None, name: str) -> pd.DataFrame | None:
 
     No picture is worth a run that fails because of another's file.
     """
+    if folder is None:
+        return None
+    path = folder / f"{name}.parquet"
     try:
-        return pd.read_parquet(folder / f"{name}.parquet") if folder else None
+        return pd.read_parquet(path) if is_intact(path) else None
     except (OSError, ValueError):  # Arrow's errors are ValueErrors
         return None

@@ -15,6 +15,7 @@ from upgate.experiment.parents import open_parents
 from upgate.experiment.records import finished_runs, stored_rows
 from upgate.experiment.session import Session, job_store, proceed
 from upgate.experiment.timing import time_run
+from upgate.files import write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
@@ -116,7 +117,7 @@ def run_search_logged(
     record = Record(plan.options.storage, store.root)
     record.prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(search.json(), encoding="utf-8")
+    write_text(folder / FILE, search.json())
     names = [arm.name for arm in search.arms]
     key, tags = ("tune", search.id), search_tags(search)
     with open_parents(store, "tune", search.task, key, tags, names) as parents:

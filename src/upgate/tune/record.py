@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from upgate.experiment.parents import Parents
+from upgate.files import write_text
 from upgate.store.store import Store
 from upgate.tune.plan import count_runs
 from upgate.tune.result import Search, SearchResult
@@ -30,7 +31,7 @@ def record_result(result: SearchResult, folder: Path, parents: Parents, render: 
     parent = parents.parent
     files = {"result.json": result.json(), **render(result)}
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
         parent.artifact(folder / name, "figures" if name.endswith(".svg") else "")
     for name, run in parents.arms.items():
         run.log(arm_numbers(result, name))

@@ -74,10 +74,7 @@ def plan_final(
     stored = {key: read_result(row, store.root) for key, row in store.finished(keys).items()}
 
     def curve(result: Result) -> pd.DataFrame:
-        path = Path(result.folder) / "curve.parquet"
-        if not path.exists():
-            path = store.artifact(result.run_id, path.name, path.parent)
-        return pd.read_parquet(path)
+        return pd.read_parquet(store.file(result.run_id, "curve.parquet", Path(result.folder)))
 
     finals: FinalRuns = {}
     for which, trial in tested.items():
