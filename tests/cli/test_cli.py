@@ -279,3 +279,14 @@ def test_cfg_takes_job_only() -> None:
 def test_cfg_of_a_sweep_is_one_document_per_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "-m", "seed=0,1", "--cfg", "job"]) == 0
     assert [one["seed"] for one in yaml.safe_load_all(capsys.readouterr().out)] == [0, 1]
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_sleep_unless_a_user_says_otherwise(
+    own: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    assert cli.main(["train", "sead=1"]) == 2
+    assert os.environ["OMP_WAIT_POLICY"] == expected

@@ -23,6 +23,10 @@ def main(argv: Arguments | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
+    # A thread that waits for the others sleeps, in this process and in those that it starts: by
+    # default it spins, and on a busy machine takes the time of those it waits for. OpenMP reads it
+    # when PyTorch is imported; what a user has set stays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     command, *rest = arguments
     rest = [expand_home(word) for word in rest]
     gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage

@@ -21,7 +21,7 @@ class TopLevel:
     twin: bool
     root: str
     cache: str
-    threads: PositiveInt
+    threads: PositiveInt | None
 
 
 TOP_LEVEL = tuple(TopLevel.__annotations__)
@@ -39,7 +39,7 @@ class RunConfig:
     twin: bool  # whether the traditional twin is wanted too
     root: str  # folder of the runs and the store
     cache: str  # folder or URL of what is prepared once
-    threads: int
+    threads: int | None
     trainer: Knobs
     data: DataChoice
     split: Choice

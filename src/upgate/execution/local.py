@@ -19,6 +19,7 @@ from typing import Any
 
 from upgate.execution.executor import Executor, LocalOptions
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
+from upgate.run.resolve import cores
 from upgate.tasks.names import module_of, packages
 
 MLFLOW = ("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store")
@@ -225,13 +226,6 @@ def gpus(environ: Mapping[str, str]) -> list[str]:
 def most_workers(cores: int, threads: int, free: float, each: float) -> int:
     """cores // threads, or as many as `free` bytes hold, `each` taking so many; at least 1."""
     return max(1, min(cores // threads, int(free // each)))
-
-
-def cores() -> int:
-    """Cores that this process may use, a container's limit included."""
-    from joblib import cpu_count  # type: ignore[import-untyped]
-
-    return int(cpu_count())
 
 
 def free_memory() -> float:

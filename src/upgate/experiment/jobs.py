@@ -13,7 +13,7 @@ from upgate.execution.executor import check_executor
 from upgate.model.backbone import Backbone, SkipChoice
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
-from upgate.run.resolve import check_recipe, resolve_budget, resolve_precision
+from upgate.run.resolve import check_recipe, resolve_budget, resolve_precision, resolve_threads
 from upgate.run.spec import ModelSpec, RecipeSpec, RunSpec, SplitSpec, TaskSpec
 from upgate.tasks.base import Task
 from upgate.tasks.registry import get_task
@@ -54,7 +54,7 @@ def build_job(config: RunConfig, changes: Sequence[str], datasets: Datasets) -> 
         batch_size=config.batch_size,
         seed=config.seed,
         precision=resolve_precision(config.trainer),
-        threads=config.threads,
+        threads=resolve_threads(config.threads),
     )
     return Job(spec, config.recipe, tuple(changes), config)
 

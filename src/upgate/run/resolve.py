@@ -1,5 +1,6 @@
 """What a configuration really gives on this machine: the part of it that a run's spec holds."""
 
+import os
 from dataclasses import fields
 from typing import Any
 
@@ -50,6 +51,26 @@ def resolve_budget(trainer: Section) -> Budget:
         names.remove("devices")
     values = {name: value for name, value in trainer.items() if name in names}
     return Budget(accelerator=resolve_accelerator(trainer), **values)
+
+
+def resolve_threads(threads: int | None) -> int:
+    """Threads of a run: as asked; else two, fewer where cores or OMP_NUM_THREADS are fewer.
+
+    Never by load: a run's last digits and so its key depend on them, and the same command a minute
+    later must find its runs. A second thread sleeps while it waits, so it costs a busy machine
+    about a tenth.
+    """
+    if threads is not None:
+        return threads
+    omp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return min(2, cores(), int(omp) if omp.isdigit() and int(omp) else 2)
+
+
+def cores() -> int:
+    """Cores that this process may use, a container's limit included."""
+    from joblib import cpu_count  # type: ignore[import-untyped]
+
+    return int(cpu_count())
 
 
 def resolve_precision(trainer: Section) -> str:
