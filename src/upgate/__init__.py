@@ -3,9 +3,23 @@
 from importlib import import_module
 from typing import Any
 
+# What Python users take from here, each imported when it is first used.
+PLACES = {
+    "judge": "upgate.referee.judge",
+    "StockModule": "upgate.tasks.stock.module",
+    "StockDataModule": "upgate.tasks.stock.datamodule",
+    "SentimentModule": "upgate.tasks.sentiment.module",
+    "SentimentDataModule": "upgate.tasks.sentiment.datamodule",
+    "UserError": "upgate.errors",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """`upgate.judge` is imported when it is first used."""
-    if name == "judge":
-        return import_module("upgate.referee.judge").judge
+    """`upgate.judge` and the others are imported when they are first used."""
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PLACES])

@@ -41,6 +41,12 @@ class FoldDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DeterministicLoader:
         return self.part("validation")
 
+    def test_dataloader(self) -> DeterministicLoader:
+        return self.part("test")
+
+    def predict_dataloader(self) -> DeterministicLoader:
+        return self.part("test")
+
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:

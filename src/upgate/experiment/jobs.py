@@ -10,7 +10,8 @@ from upgate.config.trainer import check_shares
 from upgate.config.values import Choice
 from upgate.errors import UserError
 from upgate.execution.executor import check_executor
-from upgate.model.backbone import Backbone, SkipChoice
+from upgate.model import backbone
+from upgate.model.backbone import SkipChoice
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.resolve import check_recipe, resolve_budget, resolve_precision, resolve_threads
@@ -64,10 +65,7 @@ def check_model(model: Choice, task: Task) -> ModelSpec:
 
     `skip` is part of a spec only where it is on, so that other runs keep their keys.
     """
-    knobs = {key: value for key, value in model.knobs.items() if key not in ("search", "skip")}
-    # the input's size comes from the data
-    known = check(Backbone, {"input_size": 1, **knobs}, "model")
-    spec = {key: known[key] for key in knobs}
+    spec = backbone.check_model(model.knobs)
     skip = check(SkipChoice, {"skip": model.knobs.get("skip", "none")}, "model")["skip"]
     if skip == "none":
         return ModelSpec(model.name, spec)

@@ -5,12 +5,12 @@ They run on PyTorch's fused kernels.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from upgate.config.schema import PositiveInt, build
+from upgate.config.schema import PositiveInt, build, check
 from upgate.model.pooling import pool_attention, pool_last, pool_max, pool_mean, reverse
 from upgate.types import Layers
 
@@ -138,6 +138,26 @@ class Head(nn.Linear):
     def forward(self, pooled: Tensor) -> Tensor:
         with torch.autocast(pooled.device.type, enabled=False):
             return super().forward(pooled.to(self.weight.dtype))
+
+
+class ModelWords(TypedDict, total=False):
+    """The network's knobs in Python; those not given are those of `conf/model/`."""
+
+    name: Literal["lstm", "bilstm"]
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    pooling: Pooling
+
+
+def check_model(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The knobs that the backbone takes of a model's, checked.
+
+    Raises UserError for a wrong one, by its full name.
+    """
+    knobs = {key: value for key, value in model.items() if key not in ("name", "search", "skip")}
+    known = check(Backbone, {"input_size": 1, **knobs}, "model")  # the data give the input's size
+    return {key: known[key] for key in knobs}
 
 
 def build_backbone(input_size: int, model: Mapping[str, Any]) -> Backbone:

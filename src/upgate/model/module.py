@@ -2,11 +2,13 @@
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -42,6 +44,9 @@ class RecipeModule(pl.LightningModule):
     """A net, a recipe, and plain hyperparameters that go into the checkpoint.
 
     A task says what its loss is (`loss`), and what its net is made of, bottom to top (`layers`).
+    Any Trainer may train it. At the end of each epoch it logs `train/loss`, `val/loss` and
+    `val/score`, for callbacks and loggers, and for loggers what the parts did, as `engagement/...`;
+    a test logs `test/loss` and `test/score`. Steps log nothing, so they pay nothing.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe, hyperparameters: dict[str, Any]) -> None:
@@ -52,6 +57,7 @@ class RecipeModule(pl.LightningModule):
         self.validation_score = MeanMetric()
         self.train_loss = LossMean()
         self.measured: dict[str, float] = {}  # in this epoch, for its record
+        self.is_best = False  # whether the last validation's weights are the best by stopping
         self._validation = ExitStack()
         recipe.attach(net)
         # Trained beside the net, and of no use to a prediction; mostly without parameters.
@@ -88,11 +94,33 @@ class RecipeModule(pl.LightningModule):
         return self.recipe.training_loss(self, batch)
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        self._score(batch)
+        if index == 0:
+            self.measured |= gate_numbers(self.net, self.layers(), batch)
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        self._score(batch)
+
+    def _score(self, batch: Batch) -> None:
         output, n = self.net(batch), len(batch["y"])
         self.validation_loss.update(self.loss(output, batch), weight=n)
         self.validation_score.update(self.score(output, batch), weight=n)
-        if index == 0:
-            self.measured |= gate_numbers(self.net, self.layers(), batch)
+
+    def _reset_scores(self) -> None:
+        self.validation_loss.reset()
+        self.validation_score.reset()
+
+    def scores(self) -> dict[str, Tensor]:
+        """Of the part that was evaluated last: what is logged, by name."""
+        return {"loss": self.validation_loss.compute(), "score": self.validation_score.compute()}
+
+    def _log_epoch(self, part: str, values: Mapping[str, float | Tensor]) -> None:
+        for name, value in values.items():
+            self.log(f"{part}/{name}", value, on_epoch=True, batch_size=1, sync_dist=True)
+
+    @property
+    def _fitting(self) -> bool:
+        return self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
 
     def predict_step(self, batch: Batch, index: int) -> Tensor:
         return self.net(batch)
@@ -110,8 +138,18 @@ class RecipeModule(pl.LightningModule):
         keep_freed_memory()
         self.recipe.start(self.net, self.device, int(self.trainer.estimated_stepping_batches))
 
+    def on_train_start(self) -> None:
+        done = self.recipe.stopping.done()  # resumed after its last epoch
+        self.trainer.should_stop = self.trainer.should_stop or done
+
     def on_train_epoch_start(self) -> None:
         self.measured = {}
+        self.train_loss.reset()
+
+    def on_train_epoch_end(self) -> None:
+        self._log_epoch("train", {"loss": self.train_loss.compute()})
+        if self.trainer.loggers:
+            self._log_epoch("engagement", self.measured | self.recipe.engagement())
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         self.recipe.layerwise.after_backward()
@@ -131,23 +169,57 @@ class RecipeModule(pl.LightningModule):
             self.measured |= update_ratio(before, layer_vectors(self.layers()))
 
     def on_validation_start(self) -> None:
-        self.validation_loss.reset()
-        self.validation_score.reset()
+        self._reset_scores()
         if not self.trainer.sanity_checking:
             self._validation.enter_context(self.recipe.averaged_weights())
 
+    def on_validation_epoch_end(self) -> None:
+        """Before the callbacks' `on_validation_end`: a checkpoint to go on from holds the weights
+        that are trained.
+        """
+        self._validation.close()
+        self._log_epoch("val", self.scores())
+        if self._fitting and not self.trainer.sanity_checking:
+            stopping = self.recipe.stopping
+            score = float(self.validation_score.compute())
+            self.is_best = stopping.update(score, self.current_epoch)
+            self.trainer.should_stop = self.trainer.should_stop or stopping.done()
+
     def on_validation_end(self) -> None:
-        """After the callbacks' hooks: the best checkpoint holds the average."""
-        if not self.trainer.sanity_checking:
-            self._validation.close()
+        if self._fitting and not self.trainer.sanity_checking:
             self.recipe.validated(float(self.validation_loss.compute()))
 
+    def on_test_start(self) -> None:
+        self._reset_scores()
+        self.recipe.end_training()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_epoch("test", self.scores())
+
+    def on_predict_start(self) -> None:
+        self.recipe.end_training()
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The weights are taken for those that are judged until the next fit starts."""
+        self.recipe.in_training = False
+        return super().load_state_dict(*args, **kwargs)
+
     def on_save_checkpoint(self, checkpoint: StateDict) -> None:
-        if "optimizer_states" in checkpoint:
-            checkpoint["recipe"] = self.recipe.state_dict()
-            checkpoint["torch_rng"] = torch.get_rng_state()
+        with self.recipe.averaged_weights():
+            judged = {name: value.detach().clone() for name, value in self.state_dict().items()}
+        if "optimizer_states" not in checkpoint:
+            checkpoint["state_dict"] = judged
+            return
+        checkpoint["recipe"] = self.recipe.state_dict()
+        checkpoint["torch_rng"] = torch.get_rng_state()
+        if any(not torch.equal(w, judged[name]) for name, w in self.state_dict().items()):
+            checkpoint["judged"] = judged
 
     def on_load_checkpoint(self, checkpoint: StateDict) -> None:
+        """To go on, the weights that were trained; else those that are judged."""
+        if not self._fitting:
+            checkpoint["state_dict"] = checkpoint.get("judged", checkpoint["state_dict"])
+            return
         if "recipe" in checkpoint:  # a full checkpoint; the kept one holds weights only
             self.recipe.load_state_dict(checkpoint["recipe"])
             torch.set_rng_state(checkpoint["torch_rng"])

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from upgate.config.choices import REGULARIZATION
@@ -100,7 +101,11 @@ class Loop:
     ):
         self.learner = make_module(task, recipe, seed, **model)
         self.batch = make_windows if task == "stock" else make_texts
-        trainer = SimpleNamespace(estimated_stepping_batches=total, sanity_checking=False)
+        trainer = SimpleNamespace(
+            estimated_stepping_batches=total,
+            sanity_checking=False,
+            state=SimpleNamespace(fn=TrainerFn.FITTING),
+        )
         self.learner.trainer = trainer  # type: ignore[assignment]
         self._judging = ExitStack()
         self.net, self.recipe, self.done = self.learner.net, self.learner.recipe, 0

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.schema import check
-from upgate.config.values import Section
+from upgate.config.values import Knobs, Section
 from upgate.errors import UserError
 from upgate.generators import generator
 from upgate.recipe.compatibility import check_allowed
@@ -50,6 +50,24 @@ def knobs_of(group: str, name: str, knobs: Section) -> dict[str, Any]:
     return _checked(located, group, name, knobs) | source
 
 
+def recipe_knobs(config: Section) -> dict[str, Knobs]:
+    """Each part of a composed configuration: its name and its checked knobs, as a spec holds them.
+
+    Raises UserError for a wrong knob, and for choices that cannot be combined.
+    """
+    check_allowed(config)
+    recipe: dict[str, Knobs] = {}
+    for group in PARTS:
+        if group != REGULARIZATION:
+            name = config[group]["name"]
+            recipe[group] = {"name": name, **knobs_of(group, name, config[group])}
+    recipe[REGULARIZATION] = {
+        name: knobs_of(REGULARIZATION, name, knobs)
+        for name, knobs in sorted(config[REGULARIZATION].items())
+    }
+    return recipe
+
+
 def _checked(located: LocatedPart, group: str, name: str, knobs: Section) -> dict[str, Any]:
     path = f"{group}.{name}" if group == REGULARIZATION else group
     aside = NO_KNOBS if located.source is None else (*NO_KNOBS, SOURCE)
@@ -77,7 +95,8 @@ class Recipe:
             for name, knobs in config[REGULARIZATION].items()
         }
         self.penalty_share: list[float] = []  # of the loss, at each step
-        self.averaged = False  # whether the net holds the weights that are judged
+        self.averaged = False  # whether the net holds the weights that are judged for a while
+        self.in_training = False  # whether its weights are those in training, which may be others
         self._pending: dict[str, Tensor] = {}  # a checkpoint's generators, until `start`
         self._optimizers: list[Optimizer] = []
         self._step_start: dict[str, Tensor] = {}  # the generators before this step's first draw
@@ -97,6 +116,7 @@ class Recipe:
 
     def start(self, net: nn.Module, device: torch.device, total_steps: int) -> None:
         """Give each part its own random stream on the device, and the averaging its weights."""
+        self.in_training = True
         for name, regularizer in self.regularizers.items():
             seed = derive(self.seed, REGULARIZATION, name)
             regularizer.generator = torch.Generator(device).manual_seed(seed)
@@ -186,7 +206,7 @@ class Recipe:
         Afterwards those in training are back, bit for bit. Inside another such context it does
         nothing.
         """
-        if self.averaged:
+        if self.averaged or not self.in_training:
             yield
             return
         self.averaged = True
@@ -195,6 +215,12 @@ class Recipe:
             yield
         finally:
             self.averaged = False
+            self._swap_weights()
+
+    def end_training(self) -> None:
+        """Leave the weights that are judged in the net."""
+        if self.in_training:
+            self.in_training = False
             self._swap_weights()
 
     def _swap_weights(self) -> None:

@@ -54,7 +54,6 @@ class EpochMetrics(pl.Callback):
             "seconds": self.seconds,
             **{f"engagement/{key}": number for key, number in module.measured.items()},
         }
-        module.train_loss.reset()
         self.points.append(point)
         self.log_point(point, trainer.current_epoch + 1)
 
@@ -74,27 +73,20 @@ class EpochMetrics(pl.Callback):
 class BestCheckpoint(pl.Callback):
     """Keep the weights that the recipe's stopping chooses, and the state to go on from.
 
-    Those are `best.ckpt` and `last.ckpt`. Training stops when `stopping` says so. A file appears
-    complete or not at all: a kill leaves the previous one.
+    Those are `best.ckpt` and `last.ckpt`. A file appears complete or not at all: a kill leaves the
+    previous one.
     """
 
     def __init__(self, folder: Path) -> None:
         self.best, self.last = folder / "best.ckpt", folder / "last.ckpt"
         self.validated = False
 
-    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        trainer.should_stop = module.recipe.stopping.done()  # resumed after its last epoch
-
     def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.sanity_checking:
             return
-        self.validated, stopping = True, module.recipe.stopping
-        if (
-            stopping.update(float(module.validation_score.compute()), trainer.current_epoch)
-            and stopping.keeps_best
-        ):
+        self.validated = True
+        if module.is_best and module.recipe.stopping.keeps_best:
             save(trainer, self.best, weights_only=True)
-        trainer.should_stop = trainer.should_stop or stopping.done()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         save(trainer, self.last, weights_only=False)
@@ -103,8 +95,7 @@ class BestCheckpoint(pl.Callback):
         # a budget that ends before the first validation keeps nothing
         none_kept = not (self.validated or self.best.exists())
         if none_kept or not module.recipe.stopping.keeps_best:
-            with module.recipe.averaged_weights():
-                save(trainer, self.best, weights_only=True)
+            save(trainer, self.best, weights_only=True)
 
 
 def compute_or_nan(metric: Any) -> float:

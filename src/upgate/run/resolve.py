@@ -4,7 +4,6 @@ import os
 from dataclasses import fields
 from typing import Any
 
-from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.schema import format_value
 from upgate.config.values import Knobs, Section
 from upgate.errors import UserError
@@ -19,21 +18,10 @@ def check_recipe(config: Section) -> dict[str, Knobs]:
 
     Raises UserError for a wrong knob, and for choices that cannot be combined.
     """
-    from upgate.recipe.compatibility import check_allowed
-    from upgate.recipe.recipe import knobs_of
+    from upgate.recipe.recipe import recipe_knobs
 
-    check_allowed(config)
     _check_strategy(config["trainer"].get("strategy", "auto"), config["layerwise"]["name"])
-    recipe: dict[str, Knobs] = {}
-    for group in PARTS:
-        if group != REGULARIZATION:
-            name = config[group]["name"]
-            recipe[group] = {"name": name, **knobs_of(group, name, config[group])}
-    recipe[REGULARIZATION] = {
-        name: knobs_of(REGULARIZATION, name, knobs)
-        for name, knobs in sorted(config[REGULARIZATION].items())
-    }
-    return recipe
+    return recipe_knobs(config)
 
 
 def _check_strategy(strategy: str, layerwise: str) -> None:

@@ -139,7 +139,7 @@ def gather(module: RecipeModule, curves: EpochMetrics, last: Path) -> int:
     """Take over what the processes of a shared run leave: the last checkpoint; the steps made."""
     state = torch.load(last, weights_only=True, map_location="cpu")
     curves.load_state_dict(state["callbacks"][curves.state_key])
-    module.on_load_checkpoint(state)
+    module.recipe.load_state_dict(state["recipe"])
     for epoch, point in enumerate(curves.points, start=1):
         curves.log_point(point, epoch)  # a forked process tells the store nothing
     return int(state["global_step"])

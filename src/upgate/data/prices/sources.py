@@ -5,13 +5,17 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
+
 from upgate.config.schema import build
 from upgate.config.values import Section
 from upgate.data.prices.parameters import Bad, Day, Decimal, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices
-from upgate.data.prices.table import Prices
+from upgate.data.prices.table import Prices, clean_prices
 from upgate.data.prices.yahoo import load_yahoo
 from upgate.errors import UserError, did_you_mean
+
+UNNAMED = "prices"  # the ticker of a data frame without a column of tickers
 
 
 def load_prices(config: Section) -> Prices:
@@ -21,6 +25,27 @@ def load_prices(config: Section) -> Prices:
         raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
     values = {key: value for key, value in config.items() if key != "source"}
     return build(SOURCES[source], values, "data")
+
+
+def to_prices(prices: Prices | pd.DataFrame | Path | str | None, bad: Bad = "refuse") -> Prices:
+    """The prices that Python gives: a frame, a file or folder; None: the embedded S&P 500.
+
+    A frame has the columns of a price file, its days in one of them or in its index; without a
+    column of tickers it is one ticker, `prices`.
+    """
+    if prices is None:
+        return load_sp500(bad=bad)
+    if isinstance(prices, pd.DataFrame):
+        frame = with_days(prices)
+        return clean_prices(frame, where="the data frame", bad=bad, ticker=UNNAMED)
+    return prices if isinstance(prices, Prices) else load_files(prices, bad=bad)
+
+
+def with_days(prices: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its days in a column, where they are its index."""
+    if isinstance(prices.index, pd.DatetimeIndex):
+        return prices.rename_axis(index="date").reset_index()
+    return prices
 
 
 def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Prices:

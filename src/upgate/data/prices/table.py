@@ -90,16 +90,17 @@ class Bars(TableCleaner):
         return f"{super().row_name(row)}, {row['ticker']} {day}"
 
 
-def clean_prices(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Prices:
+def clean_prices(raw: pd.DataFrame, *, where: str, bad: str = "refuse", ticker: str = "") -> Prices:
     """The canonical table of a frame with any of the known column names and forms.
 
-    `where` names the table in errors and becomes the source; its index names the rows.
+    `where` names the table in errors and becomes the source; its index names the rows. `ticker`:
+    for a table without a column of tickers.
     What is no price is dropped and counted: dividend, split, blank and incomplete rows, exact
     repeats. What cannot be right raises UserError, or is dropped and counted where `bad` is "drop":
     an unreadable date or number, no ticker, a price <= 0, a volume < 0, an impossible bar, two
     different bars of one day (both are dropped: nothing says which is right).
     """
-    cleaner = name_rows(raw, where=where, bad=bad)
+    cleaner = name_rows(raw, where=where, bad=bad, ticker=ticker)
     check_bars(cleaner)
     return finish(cleaner)
 

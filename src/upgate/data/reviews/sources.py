@@ -13,7 +13,7 @@ from upgate.config.schema import PositiveInt, build
 from upgate.config.values import Section
 from upgate.data.prices.yahoo import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
-from upgate.data.reviews.table import Reviews, draw_train
+from upgate.data.reviews.table import Reviews, clean_reviews, draw_train
 from upgate.errors import UserError, did_you_mean
 
 Bad = Literal["refuse", "drop"]
@@ -32,6 +32,21 @@ def load_reviews(config: Section) -> Reviews:
     if source not in SOURCES:
         raise UserError(f"there is no source of reviews '{source}'{did_you_mean(source, SOURCES)}")
     return SOURCES[source](config)
+
+
+def to_reviews(reviews: Reviews | pd.DataFrame | Path | str | None, default: Section) -> Reviews:
+    """The reviews that Python gives: a frame, a file or folder; None: those of the default choice.
+
+    A frame has the columns text and label, and may have the official parts in a column split.
+    """
+    if reviews is None:
+        return load_reviews(default)
+    if isinstance(reviews, pd.DataFrame):
+        for name in ("text", "label"):
+            if name not in reviews:
+                raise UserError(f"the data frame has no column {name}{did_you_mean(name, reviews)}")
+        return clean_reviews(reviews, where="the data frame")
+    return reviews if isinstance(reviews, Reviews) else load_texts(str(reviews))
 
 
 def load_texts(

@@ -1,23 +1,28 @@
 """The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import softmax
 from torch import Tensor
 
-from upgate.config.schema import PositiveInt
-from upgate.config.values import Section
+from upgate.config.compose import compose
+from upgate.config.keywords import Part, to_overrides
+from upgate.config.schema import PositiveInt, build
+from upgate.config.values import Section, Value
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.nb_logistic import LogOdds, log_odds
+from upgate.data.reviews.sources import to_reviews
 from upgate.data.reviews.table import Reviews, leaked
 from upgate.data.reviews.tokenizer import fit_tokenizer, token_batches, tokenize, vocabulary_size
-from upgate.data.splits.stratified import split_rows
+from upgate.data.splits.stratified import check_stratified, split_rows
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class SentimentDataModule(FoldDataModule):
         cache: Path,
     ) -> None:
         super().__init__()
+        self.settings = dict(task)
         self.reviews, self.cache = reviews, cache
         labels = reviews.table["label"].to_numpy(copy=True)
         official = reviews.table["split"].to_numpy(object) if "split" in reviews.table else None
@@ -74,6 +80,32 @@ class SentimentDataModule(FoldDataModule):
         # both are filled at the first need, and shared by the views of all runs
         self._references: dict[str, dict[str, np.ndarray]] = {}
         self._linear: list[tuple[LogOdds, np.ndarray]] = []
+
+    @classmethod
+    def create(
+        cls,
+        reviews: Reviews | pd.DataFrame | Path | str | None = None,
+        *,
+        task: Mapping[str, Value] | None = None,
+        split: Part | None = None,
+        fold: int = 0,
+        batch_size: int | None = None,
+        seed: int = 0,
+        cache: Path | str = "data/prepared",
+    ) -> Self:
+        """For a Trainer of one's own: the loaders of one fold.
+
+        reviews: a frame with the columns text and label, or a file or folder of texts; None: the
+        generated reviews. task: tokenizer, vocabulary, max_tokens, embedding, ...; what is not
+        given is as in `conf/`. Raises UserError.
+        """
+        words = {"split": split, "batch_size": batch_size}
+        words |= {"task": {"name": "sentiment", **(task or {})}}
+        config = compose(to_overrides(words))
+        settings = build(SentimentTask, config["task"], "task").to_dict()
+        table = to_reviews(reviews, config["data"])
+        data = cls(table, settings, check_stratified(config["split"]), fold, Path(cache))
+        return data.with_batching(config["batch_size"], seed)
 
     def texts(self, part: str) -> list[str]:
         return self.reviews.table["text"].to_numpy()[self.rows[part].numpy()].tolist()

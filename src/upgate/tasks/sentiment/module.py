@@ -1,14 +1,19 @@
 """Reviews: an embedding, the shared backbone, a linear head, cross-entropy over the classes."""
 
+from typing import Self, Unpack
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upgate.config.keywords import RecipeWords
 from upgate.config.values import Section, SpecValues
-from upgate.model.backbone import Head, build_backbone, layer_groups
+from upgate.model.backbone import Head, ModelWords, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
 from upgate.seeds import derive
+from upgate.tasks.keywords import Given, net_spec
+from upgate.tasks.sentiment.datamodule import SentimentDataModule
 from upgate.types import Batch, Layers
 
 
@@ -50,12 +55,32 @@ class SentimentModule(RecipeModule):
             net = SentimentNet(state["vocabulary"], classes, width, spec["model"])
         super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, "state": state})
 
+    @classmethod
+    def create(
+        cls,
+        data: SentimentDataModule,
+        *,
+        model: ModelWords | None = None,
+        seed: int = 0,
+        **recipe: Unpack[RecipeWords],
+    ) -> Self:
+        """For a Trainer of one's own: the network for these data, and its recipe.
+
+        The recipe is `upgraded` where nothing else is said. Raises UserError.
+        """
+        given = Given("sentiment", {}, model, recipe)
+        return cls(net_spec(given, data.settings, seed), data.state)
+
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(output, batch["y"])
 
     def score(self, output: Tensor, batch: Batch) -> Tensor:
         """The error rate: an overconfident net's loss rises while its answers still improve."""
         return (output.argmax(-1) != batch["y"]).float().mean()
+
+    def scores(self) -> dict[str, Tensor]:
+        scores = super().scores()
+        return {**scores, "accuracy": 1 - scores["score"]}
 
     def layers(self) -> Layers:
         return [("embedding", self.net.embedding), *layer_groups(self.net.backbone, self.net.head)]

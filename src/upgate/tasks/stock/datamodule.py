@@ -1,12 +1,17 @@
 """The LightningDataModule of prices: a table, a task and a fold in; batches out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 from torch import Tensor
 
+from upgate.config.compose import compose
+from upgate.config.keywords import Part, to_overrides
 from upgate.config.schema import PositiveInt, build
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.loader import DeterministicLoader
@@ -14,9 +19,12 @@ from upgate.data.prices import windows
 from upgate.data.prices.baselines import references
 from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Floats, Panel
 from upgate.data.prices.skip import Skip, fit_skip, skip_forecasts
+from upgate.data.prices.sources import to_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits import chronological as splits
 from upgate.errors import UserError, did_you_mean
+
+Target = Literal["return", "level", "volatility"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class StockTask:
     """What is forecast, from how much: `horizon` and `window` in trading days."""
 
     name: str
-    target: Literal["return", "level", "volatility"]
+    target: Target
     horizon: PositiveInt
     window: PositiveInt
     features: list[str] | None
@@ -66,6 +74,7 @@ class StockDataModule(FoldDataModule):
         bad: Literal["refuse", "drop"],
     ) -> None:
         super().__init__()
+        self.settings = task
         panel = Panel.of(prices.table)
         available = folds_of_dates(len(panel.dates), split, task["horizon"])
         if fold >= len(available):
@@ -86,6 +95,37 @@ class StockDataModule(FoldDataModule):
 
         self._flat = _flat_tickers(self.tensors, task["target"])
         self._references: dict[str, Floats] = {}
+
+    @classmethod
+    def create(
+        cls,
+        prices: Prices | pd.DataFrame | Path | str | None = None,
+        *,
+        target: Target | None = None,
+        horizon: int | None = None,
+        window: int | None = None,
+        features: Sequence[str] | None = None,
+        split: Part | None = None,
+        fold: int = 0,
+        batch_size: int | None = None,
+        seed: int = 0,
+        skip: Literal["none", "reference"] | None = None,
+        bad: Literal["refuse", "drop"] = "refuse",
+    ) -> Self:
+        """For a Trainer of one's own: the loaders of one fold.
+
+        prices: a frame, file or folder of daily bars; None: the embedded S&P 500. What is None is
+        as in `conf/`. Raises UserError.
+        """
+        task = {"target": target, "horizon": horizon, "window": window, "features": features}
+        words = {"split": split, "batch_size": batch_size, "model": {"skip": skip}}
+        config = compose(to_overrides({"task": {"name": "stock", **task}, **words}))
+        settings = build(StockTask, config["task"], "task").to_dict()
+        checked = splits.check_chronological(config["split"], settings["horizon"])
+        data = cls(to_prices(prices, bad), settings, checked, fold, bad)
+        return data.with_batching(
+            config["batch_size"], seed, config["model"]["skip"] == "reference"
+        )
 
     def references(self) -> dict[str, Floats]:
         """Each reference's forecast from every row, (N,) in target units; fitted at the first call.
