@@ -7,6 +7,7 @@ from helpers.project import REPO
 SOURCE = REPO / "src" / "upgate"
 NAMES = re.compile(r"\b(stock|sentiment)\b|mse_ratio|test/accuracy")
 ALLOWED = {  # file -> why it may name a task
+    "__init__.py": "where the tasks' modules are, for Python users",
     "cli/entry.py": "examples in the help text",
     "store/open.py": "an example in an error's sentence",
     "study/load.py": "an example in an error's sentence",
