@@ -9,6 +9,7 @@ import pytest
 from helpers.report import Tables, result
 from helpers.study import results, study, tiny
 from upgate import cli
+from upgate.files import write_text
 from upgate.report.study import study_page as page
 from upgate.serialization import from_json
 from upgate.store.store import Store
@@ -29,16 +30,16 @@ def keep_ratio(root: Path, ratio: float) -> None:
     """As if the upgraded recipe's step had taken so many times as long as the baseline's when it
     was measured.
     """
-    for path in (root / "studies" / "wall").iterdir():
+    for path in (root / "studies" / "wall").glob("*.json"):
         kept = json.loads(path.read_text())
         if len(set(kept["recipes"])) == 2:
-            path.write_text(json.dumps(kept | {"ratio": ratio}))
+            write_text(path, json.dumps(kept | {"ratio": ratio}))
 
 
 def test_epochs_are_measured_once_and_named_and_the_same_command_keeps_them(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     code, said = study(root, *WORDS, yes=False)
-    kept = sorted((root / "studies" / "wall").iterdir())
+    kept = sorted((root / "studies" / "wall").glob("*.json"))
     assert code == 0 and len(kept) == 2 and not (root / "mlflow.db").exists()
     assert all(
         0.1 < json.loads(path.read_text())["ratio"] < 10
