@@ -12,11 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from helpers.run import train
 from helpers.store import Server, free_port, fresh, key, points
 from upgate.errors import UserError
+from upgate.execution.driver import Driver
+from upgate.run.job import Job
 from upgate.store.store import Store
 from upgate.store.write_ahead_log import claim
 
@@ -145,3 +149,95 @@ def test_a_forked_child_is_deaf_and_keeps_the_lock_alone(store: Store) -> None:
     run.finish("FINISHED")
     assert (store.rows()[0].status, store.rows()[0].metrics) == ("FINISHED", {})
     assert claim(Path(path), create=False) is None  # gone
+
+
+def begin_away(store: Store, monkeypatch: pytest.MonkeyPatch, *losses: float) -> Path:
+    """A run that begins and dies while the store is away; its log."""
+    monkeypatch.setattr("upgate.store.call.PATIENCE", 0.0)
+    store.prepare()
+
+    def refuse(*_: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        for name in ("experiment", "rows", "create_run"):
+            patch.setattr(store.tracking, name, refuse)
+        run = store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, True)
+        for step, loss in enumerate(losses, start=1):
+            run.log({"loss": loss}, step)
+        assert run.id == "" and not run.flush()
+        run._stop.set()
+        run._thread.join()
+        run._log.release()
+    return store.log_path(run.key)
+
+
+def test_a_run_that_began_while_the_store_was_away_is_opened_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = begin_away(store, monkeypatch, 0.5, 0.25)
+    end = store.tracking.set_status
+
+    def lose(*arguments: Any) -> None:
+        end(*arguments)
+        raise ConnectionError("the answer is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.tracking, "set_status", lose)
+        assert store.reconcile() == [] and log.exists()
+    (row,) = store.rows()
+    Store(store.root).reconcile()
+    assert not log.exists()
+    (row,) = store.rows()
+    assert (row.status, row.params, row.metrics) == ("KILLED", {"lr": "0.1"}, {"loss": 0.25})
+    assert points(store, row.run_id, "loss") == [(1, 0.5), (2, 0.25)] and row.seconds >= 0
+
+
+def test_a_run_that_goes_on_while_the_store_is_away_has_each_point_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, True) as run:
+        for step, loss in enumerate((0.5, 0.25, 0.125), start=1):
+            run.log({"loss": loss}, step)
+        run.finish("KILLED")
+    begin_away(store, monkeypatch, 0.5, 0.25, 0.125, 0.0625)
+    assert store.reconcile() == [run.id]
+    assert points(store, run.id, "loss") == [(1, 0.5), (2, 0.25), (3, 0.125), (4, 0.0625)]
+
+
+LOCAL = pytest.param(["executor=local", "executor.workers=1"], marks=pytest.mark.long, id="local")
+
+
+@pytest.mark.parametrize("how", [pytest.param([], id="inline"), LOCAL])
+def test_a_sweep_outlasts_an_outage(
+    how: list[str], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server dies after the first run, and is back when the last one has ended."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setattr("upgate.store.call.PATIENCE", 1.0)
+    collect, ended = Driver.collect, list[str]()
+
+    def watched(self: Driver, job: Job, future: Any) -> None:
+        collect(self, job, future)
+        ended.append(job.name)
+        if len(ended) == 1:
+            server.kill()
+        if len(ended) == 3:
+            server.start()
+
+    monkeypatch.setattr(Driver, "collect", watched)
+    words = ["twin=false", "data.start=2017", "trainer.max_epochs=1", *how]
+    code, said = train(tmp_path / "runs", *words, "seed=0,1,2", sweep=True)
+    assert code == 0, said
+    found = Store(tmp_path / "runs")
+    runs = [row for row in found.rows() if not row.is_parent]
+    assert sorted(row.name for row in runs) == [f"upgraded seed={seed}" for seed in range(3)]
+    assert {row.status for row in found.rows()} == {"FINISHED"} and len(found.rows()) == 4
+    assert len({row.parent for row in runs}) == 1 and min(row.seconds for row in runs) > 0
+    for row in runs:
+        assert [step for step, _ in points(found, row.run_id, "val/loss")] == [1]
+        names = {file.path for file in found.client.list_artifacts(row.run_id)}
+        assert {"best.ckpt", "config.yaml", "forecast.png"} <= names
+    assert not list(found.open.iterdir())
+    code, said = train(tmp_path / "runs", *words, "seed=0,1,2", sweep=True)
+    assert code == 0 and "done:" not in said and len(ended) == 3  # all of it is stored

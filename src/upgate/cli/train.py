@@ -29,6 +29,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result, scores
 from upgate.run.train import dry_run
+from upgate.store.connect import Unreachable
 from upgate.store.record import Row
 from upgate.store.run import Run
 from upgate.store.store import Store
@@ -189,8 +190,12 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
         parent.finish("FAILED")
         raise
     code = _conclude(plan, results, parent, console)
-    print_lines(console, looks_lines(plan.stored(store), plan.requested))
-    draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
+    try:
+        print_lines(console, looks_lines(plan.stored(store), plan.requested))
+        draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
+    except Unreachable as away:
+        message = escape(f"{away}; what was logged waits in {store.open} for the next command")
+        console.print(f"[yellow]{message}[/]", highlight=False, soft_wrap=True)
     return code
 
 

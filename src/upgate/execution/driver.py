@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -24,6 +24,7 @@ from upgate.run.datasets import Fetch
 from upgate.run.job import Job, make_result
 from upgate.run.result import Result, run_folder
 from upgate.run.table_cache import TableCache
+from upgate.store.connect import Unreachable
 from upgate.store.run import Run
 from upgate.store.store import Store
 
@@ -122,6 +123,14 @@ class Driver:
             for future in wait(self.training, return_when=FIRST_COMPLETED).done:
                 self.collect(self.training.pop(future), future)
         self.store.prepare()  # delivers what a worker could not
+        self.name_runs()
+
+    def name_runs(self) -> None:
+        """Give the results of runs that began while the store was away their ids in it."""
+        nameless = [key for key, result in self.results.items() if not result.run_id]
+        with suppress(Unreachable):  # it is still away: the next command delivers
+            for key, row in self.store.finished(nameless).items() if nameless else ():
+                self.results[key].run_id = row.run_id
 
     def dispatch(self) -> None:
         """In order, take over stored results and submit as many jobs as there are free slots.
@@ -192,7 +201,12 @@ class Driver:
     def retry_or_fail(self, job: Job, cause: str) -> Result | None:
         """Mark the run of a dead worker in the store; its result, or None for another attempt."""
         key = job.spec.key
-        row = self.store.mark_dead(key, "FAILED", f"its worker died: {cause}")
+        try:
+            row = self.store.mark_dead(key, "FAILED", f"its worker died: {cause}")
+        except Unreachable as away:  # what it logged waits there, and no other run may take its log
+            folder = run_folder(self.store.root, key)
+            error = f"WorkerDied: {cause}, and {away}"
+            return make_result(job, "", folder, "FAILED", {}, error=error)
         if row is not None and row.status == "FINISHED":
             # the run finished and was logged; only the reply was lost
             return complete_stored(row, self.results.get(job.twin), self.store)
@@ -212,7 +226,8 @@ class Driver:
         """End the runs that are training, and mark them in the store."""
         self.executor.cancel()
         for job in self.training.values():
-            self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
+            with suppress(Unreachable):  # the next command marks it
+                self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def draw_missing(jobs: Sequence[Job], results: Sequence[Result], store: Store) -
             twin = by_key.get(job.twin)
             twin_folder = Path(twin.folder) if twin else None
             for name in draw_pictures(job, result, twin_folder, tables) if tables else ():
-                store.attach(result.run_id, folder / name)
+                if result.run_id:  # else the store is away
+                    store.attach(result.run_id, folder / name)
 
 
 def read_tables(store: Store, result: Result) -> dict[str, pd.DataFrame]:

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from upgate.run.datasets import Fetch
 from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
 from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
-from upgate.store.connect import redact
+from upgate.store.connect import Unreachable, redact
 from upgate.store.record import Row
 from upgate.store.run import Run
 from upgate.store.store import Store
@@ -143,7 +144,8 @@ def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
     if twin is not None and twin.status == "FINISHED":
         result.pair(twin)
         if not result.paired().keys() <= row.metrics.keys():
-            store.annotate(row.run_id, result.paired())
+            with suppress(Unreachable):  # the next command that meets it adds them
+                store.annotate(row.run_id, result.paired())
             Path(result.folder).mkdir(exist_ok=True)
             result.write()
             return result

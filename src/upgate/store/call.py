@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from upgate.errors import UserError
-from upgate.store.connect import DAMAGE, damaged, first_line, redact
+from upgate.store.connect import DAMAGE, Unreachable, damaged, first_line, redact
 from upgate.store.flusher import is_refusal
 
 T = TypeVar("T")
@@ -15,21 +15,27 @@ T = TypeVar("T")
 PATIENCE = 30.0  # seconds that a call waits for a store that answered before
 
 
-def call_mlflow(uri: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call MLflow, again for PATIENCE seconds while it does not answer.
+def call_mlflow(
+    uri: str, function: Callable[..., T], *args: Any, patience: float | None = None
+) -> T:
+    """Call MLflow, again for some seconds, PATIENCE unless told, while it does not answer.
 
-    Raises UserError where it refuses, or stays unreachable.
+    Raises UserError where it refuses, Unreachable where it stays away.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         try:
-            return function(*args, **kwargs)
+            return function(*args)
+        except UserError:
+            raise
         except Exception as error:  # the boundary to a service
             if DAMAGE.search(str(error)):
                 raise damaged(redact(uri), first_line(error)) from error
-            if is_refusal(error) or time.monotonic() > until:
-                message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
+            message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
+            if is_refusal(error):
                 raise UserError(message) from error
+            if time.monotonic() > until:
+                raise Unreachable(message) from error
         time.sleep(1)
 
 

@@ -43,6 +43,10 @@ DAMAGE = re.compile("disk image is malformed|malformed database schema|is encryp
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
+class Unreachable(UserError):
+    """A store that does not answer, and may answer later."""
+
+
 def connect(uri: str, artifacts: Path) -> Tracking:
     """The tracking of a store with the current schema that answers. Raises UserError."""
     for name, value in SETTINGS.items():
@@ -119,7 +123,7 @@ def exclusive_connection(uri: str) -> Iterator[Any]:
             f"pip install 'upgate[postgres]' ({error})"
         ) from error
     except (exc.SQLAlchemyError, ValueError) as error:
-        raise UserError(
+        raise Unreachable(
             f"no PostgreSQL answers at {redact(uri)} ({first_line(error)}): start it, and give its "
             "password in the environment as PGPASSWORD, or in the URI with / @ # % written as "
             "%2F %40 %23 %25"
@@ -135,7 +139,7 @@ def connect_server(uri: str) -> Any:
     try:
         client.search_experiments(max_results=1)
     except Exception as error:
-        raise UserError(
+        raise Unreachable(
             f"no MLflow server answers at {redact(uri)}: start it, or unset MLFLOW_TRACKING_URI to "
             f"keep runs in a file ({first_line(error)})"
         ) from error

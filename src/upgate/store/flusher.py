@@ -9,13 +9,15 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from upgate.store.connect import first_line
+from upgate.store.opening import Earlier, Opened, Opening
 from upgate.store.tracking import POINTS, Dataset, Point, Tracking
 from upgate.store.write_ahead_log import Op, WriteAheadLog
 
+OPEN = "open"  # in a header instead of the run's id: what to open the run with
 TAG, DIGEST, DATASET_NAME = 8000, 36, 500  # characters, MLflow's limits
 TRIES, RACE = 5, re.compile("IntegrityError|UniqueViolation|database is locked")
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
@@ -29,16 +31,25 @@ class LogFlusher:
     Lines that MLflow refuses for good are kept in `<root>/refused.jsonl`, with a warning.
     """
 
-    def __init__(self, tracking: Tracking, store: str, root: Path) -> None:
-        """`store`: its URI without a password, for messages."""
-        self.tracking, self.store, self.root = tracking, store, root
+    def __init__(
+        self,
+        tracking: Callable[[], Tracking],
+        open_run: Callable[[Opening], Opened],
+        store: str,
+        root: Path,
+    ) -> None:
+        """`tracking` and `open_run` raise while the store is away.
+
+        `store`: its URI without a password, for messages.
+        """
+        self.tracking, self.open_run, self.store, self.root = tracking, open_run, store, root
         self._unreachable = False
 
     def flush(self, log: WriteAheadLog) -> bool:
         """Deliver all lines; False where MLflow does not answer, and the rest stays for later."""
         has_ended = False
         for ops, offset in batches(log):
-            if not self._deliver(log.header["run"], ops):
+            if not (self._is_open(log) and self._deliver(log, ops)):
                 return False
             log.mark_delivered(offset)
             has_ended = ops[-1]["op"] == "status"
@@ -55,7 +66,7 @@ class LogFlusher:
         A run that it had not ended gets `status`, at the owner's last sign of life.
         """
         log.drop_torn_line()
-        if "run" not in log.header:
+        if not log.header.keys() & {"run", OPEN}:
             if log.size:  # its first line is damaged: nobody knows whose the others are
                 log.give_up()
                 self._set_aside(log)
@@ -63,6 +74,18 @@ class LogFlusher:
         if not has_ended(log):
             log.append({"op": "status", "status": status, "t": int(log.changed * 1000)})
         return self.flush(log)
+
+    def _is_open(self, log: WriteAheadLog) -> bool:
+        """Open the run of a log that began while the store was away."""
+        if "run" in log.header:
+            return True
+        try:
+            opened = self.open_run(Opening(**log.header[OPEN]))
+        except Exception as error:  # the boundary to a service: training must go on
+            self._warn_unreachable(error)
+            return False
+        log.header["run"], log.earlier = opened
+        return True
 
     def _check_inside(self, path: Path) -> None:
         """Raise FileNotFoundError, a refusal, for an artifact from outside the store's folder."""
@@ -81,13 +104,16 @@ class LogFlusher:
             file.writelines(log.damaged.values())
         log.damaged.clear()
 
-    def _deliver(self, run_id: str, ops: list[Op]) -> bool:
+    def _deliver(self, log: WriteAheadLog, ops: list[Op]) -> bool:
+        run_id = log.header["run"]
+        if log.earlier and ops[0]["op"] == "metrics":
+            ops = [without_known(op, log.earlier) for op in ops]
         try:
             if ops[0]["op"] not in SEND:
                 raise FileNotFoundError(f"nothing is known of {ops[0]['op']}")
             if ops[0]["op"] == "artifact":
                 self._check_inside(Path(ops[0]["path"]))
-            send(self.tracking, run_id, ops)
+            send(self.tracking(), run_id, ops)
         except Exception as error:  # the boundary to a service: training must go on
             if not is_refusal(error):
                 self._warn_unreachable(error)
@@ -112,6 +138,12 @@ class LogFlusher:
         logger.warning(message, len(ops), run_id, path, first_line(error))
         with path.open("a") as file:
             file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
+
+
+def without_known(op: Op, earlier: Earlier) -> Op:
+    """A line of metrics without the points that a run which went on has already."""
+    points = {name: one for name, one in op["m"].items() if earlier.lacks(name, op["s"], one)}
+    return {**op, "m": points}
 
 
 def batches(log: WriteAheadLog) -> Iterator[tuple[list[Op], int]]:

@@ -66,8 +66,8 @@ class MlflowTracking:
                 newest[metric.key] = restore_infinity(values[-1])
         return newest
 
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
-        run = self.client.create_run(experiment_id, run_name=name, tags=dict(tags))
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start: int) -> str:
+        run = self.client.create_run(experiment_id, start, dict(tags), name)
         return str(run.info.run_id)
 
     def set_status(self, run_id: str, status: str, end: int | None) -> None:

@@ -9,28 +9,19 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from upgate.store.flusher import LogFlusher, logger
+from upgate.store.opening import Earlier
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import Op, WriteAheadLog
 
 PERIOD = 2.0  # seconds between deliveries, and signs of life
 PAUSE = 15  # periods to let pass at most while the store is away
 STATUSES = ("FINISHED", "FAILED", "KILLED")
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """The history of a run that goes on. numbers: the values at step 0."""
-
-    last_steps: Mapping[str, int]
-    numbers: Mapping[str, float]
 
 
 class Run:
@@ -43,21 +34,25 @@ class Run:
 
     def __init__(
         self,
-        run_id: str,
         key: str,
         log: WriteAheadLog,
         flusher: LogFlusher,
         earlier: Earlier | None,
     ) -> None:
-        self.id, self.key, self.is_new = run_id, key, earlier is None
+        self.key, self.is_new = key, earlier is None
         self._log, self._flusher = log, flusher
-        self._last_steps = dict(earlier.last_steps) if earlier else {}
         self._numbers = dict(earlier.numbers) if earlier else {}
+        self._earlier = Earlier(earlier.last_steps if earlier else {}, self._numbers)
         self._pid, self._ended, self._closed, self._warned = os.getpid(), False, False, False
         self._flushing, self._stop = threading.Lock(), threading.Event()
-        name = f"upgate-{run_id[:8]}"
+        name = f"upgate-{key[:8]}"
         self._thread = threading.Thread(target=self._flush_regularly, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def id(self) -> str:
+        """MLflow's; empty as long as the store is away since before the run was opened."""
+        return str(self._log.header.get("run", ""))
 
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
         """Log points of curves (or, at step 0, single numbers). Never raises, never waits.
@@ -68,18 +63,13 @@ class Run:
         has changed, so a finished command may be given again.
         """
         points = {clean(name): to_float(value) for name, value in metrics.items()}
-        points = {name: value for name, value in points.items() if self._adds(name, step, value)}
+        points = {
+            name: value for name, value in points.items() if self._earlier.lacks(name, step, value)
+        }
         if step == 0:
             self._numbers |= points
         if points:
             self._append({"op": "metrics", "t": now(), "s": int(step), "m": points})
-
-    def _adds(self, name: str, step: int, value: float) -> bool:
-        """Whether a point is not in the history yet."""
-        if step > 0:
-            return step > self._last_steps.get(name, 0)
-        known = self._numbers.get(name)
-        return known is None or not (known == value or (math.isnan(known) and math.isnan(value)))
 
     def tag(self, tags: dict[str, str]) -> None:
         self._append({"op": "tags", "tags": {name: str(value) for name, value in tags.items()}})

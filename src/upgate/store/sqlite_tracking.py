@@ -125,13 +125,13 @@ class SqliteTracking:
             found = connection.execute(query, [run_id]).fetchall()
         return {name: restore_infinity(value) for name, value in found}
 
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start: int) -> str:
         run_id = uuid.uuid4().hex
         query = "select artifact_location from experiments where experiment_id = ?"
         with self._transaction() as connection:
             (location,) = connection.execute(query, [experiment_id]).fetchone()
             folder = f"{location.rstrip('/')}/{run_id}/artifacts"
-            connection.execute(CREATE_RUN, [run_id, name, _now(), folder, experiment_id])
+            connection.execute(CREATE_RUN, [run_id, name, start, folder, experiment_id])
             named = {**tags, "mlflow.runName": name}
             connection.executemany(SET_TAG, [(*pair, run_id) for pair in named.items()])
         return run_id

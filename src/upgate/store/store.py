@@ -15,13 +15,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from upgate.errors import UserError
 from upgate.files import has_hash, known_hashes, make_private, write_atomic
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import (
+    Unreachable,
     check_pages,
     check_sqlite,
     connect,
@@ -29,13 +32,14 @@ from upgate.store.connect import (
     redact,
     sqlite_path,
 )
-from upgate.store.flusher import TAG, LogFlusher, has_ended
+from upgate.store.flusher import OPEN, TAG, LogFlusher, has_ended
+from upgate.store.opening import LATER, Ask, Earlier, Opened, Opening, open_run
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
-from upgate.store.run import Earlier, Run, clean, now, to_float
+from upgate.store.run import Run, clean, now, to_float
 from upgate.store.tracking import Experiment, Point, Tracking
 from upgate.store.ui import runs_url, server_command, ui_url
 from upgate.store.watchdog import watchdog
-from upgate.store.write_ahead_log import WriteAheadLog, claim, read_owner
+from upgate.store.write_ahead_log import Header, WriteAheadLog, claim, read_owner
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +47,6 @@ T = TypeVar("T")
 ParamValue = str | float | int | bool | None
 
 PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
-FIRST = ("upgate.command", "upgate.git", "upgate.changed")  # tags that no later command changes
 FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
 # seconds without a sign of life after which another machine's run counts as dead; a living one
 # gives a sign every 2 to 42 seconds
@@ -66,6 +69,7 @@ class Store:
         self.host = socket.gethostname()
         self._tracking: Tracking | None = None
         self._experiments: dict[str, str] = {}
+        self._away = False  # at the last try to open a run
         self._foreign: set[str] = set()  # runs that were named as left out
 
     @property
@@ -104,25 +108,15 @@ class Store:
 
     def experiment(self, task: str) -> str:
         """MLflow's id of the task's experiment, created where it is missing; processes may race."""
-        if task not in self._experiments:
-            experiment = self._call(self.tracking.experiment, task)
-            experiment = experiment or self._create_experiment(task)
-            if not experiment.is_active:
-                raise UserError(
-                    f"the MLflow experiment '{task}' was deleted: take it back with "
-                    f"`MLFLOW_TRACKING_URI={redact(self.uri)} mlflow experiments restore "
-                    f"--experiment-id {experiment.id}`, or remove it for good with "
-                    "`mlflow gc`"
-                )
-            self._experiments[task] = experiment.id
-        return self._experiments[task]
+        return self._experiment(task, self._call)
 
     def parent(self, task: str, name: str, key: str, tags: dict[str, str]) -> Run:
         """The parent run of a command; the same key goes on in the same MLflow run.
 
         Raises UserError where another process has it open.
         """
-        return self._open(task, name, key, {}, tags | {"upgate.kind": "parent"}, resume=True)
+        opening = self._opening(task, name, key, {}, tags | {"upgate.kind": "parent"}, resume=True)
+        return self._open(opening, later=False)
 
     def run(
         self,
@@ -136,12 +130,13 @@ class Store:
     ) -> Run:
         """The run of a training; `parent` is a Run or, in another process, its id.
 
-        `resume` goes on in the newest unfinished run of the key, if there is one. Raises UserError
+        `resume` goes on in the newest unfinished run of the key, if there is one. Where the store
+        is away the run begins in its log alone, and is opened when it is back. Raises UserError
         where a process is training the key.
         """
         parent_id = parent.id if isinstance(parent, Run) else parent
         tags = tags | {"upgate.kind": "run"} | ({PARENT: parent_id} if parent_id else {})
-        return self._open(task, name, key, params, tags, resume)
+        return self._open(self._opening(task, name, key, params, tags, resume), later=True)
 
     def finished(self, keys: Iterable[str]) -> dict[str, Row]:
         """FINISHED runs by key, the newest of each."""
@@ -236,12 +231,14 @@ class Store:
         """End the run of a key whose process is dead as `status`, unless it had ended by itself.
 
         Returns the key's newest run. The dead process's watchdog, seconds later, finds nothing to
-        do; if it was faster, its KILLED is overwritten.
+        do; if it was faster, its KILLED is overwritten. Raises Unreachable; the log stays then.
         """
         path, until = self.log_path(key), time.monotonic() + PATIENCE
         while path.exists() and time.monotonic() < until:  # the watchdog may hold it for a while
             if (log := claim(path, create=False)) is not None:
-                self._flusher().recover(log, status)
+                if not self._flusher().recover(log, status):
+                    log.release()
+                    raise Unreachable(f"the MLflow store {redact(self.uri)} does not answer")
                 log.remove()
             time.sleep(0.05)
         row = next(iter(self._rows({"key": key, "kind": "run"})), None)
@@ -278,68 +275,62 @@ class Store:
         base = f"http://127.0.0.1:{port}"
         return runs_url(base, self.experiment(task), score, higher_is_better)
 
-    def _open(
-        self,
-        task: str,
-        name: str,
-        key: str,
-        params: Mapping[str, ParamValue],
-        tags: dict[str, str],
-        resume: bool,
-    ) -> Run:
-        if not KEY.fullmatch(key):
-            raise UserError(f"a run's key is 64 hexadecimal digits, not {key!r}")
-        experiment, log = self.experiment(task), self._claim(name, key)
+    def _open(self, opening: Opening, later: bool) -> Run:
+        """later: where the store is away, begin the log alone; it opens the run when it can."""
+        if not KEY.fullmatch(opening.key):
+            raise UserError(f"a run's key is 64 hexadecimal digits, not {opening.key!r}")
+        log = self._claim(opening.name, opening.key)
         with ExitStack() as undo:
             undo.callback(log.release)
             watchdog.opened(log.path, self.root, self.uri)
             undo.callback(watchdog.closed, log.path)
             flusher = self._flusher()
             if not flusher.recover(log):
-                raise UserError(
+                raise Unreachable(
                     f"the MLflow store {redact(self.uri)} does not answer: start it and try again"
                 )
-            tags = tags | {"upgate.key": key, "upgate.task": task} | self._owner()
-            earlier = self._unfinished(key, tags["upgate.kind"]) if resume else None
-            short = {name: value[:TAG] for name, value in tags.items()}
-            run_id = earlier.run_id if earlier else self._create_run(experiment, name, short)
-            log.begin({"run": run_id, "name": name, **self._owner()})
-            history = self._go_on(earlier, short) if earlier else None
-            self._log_params(run_id, params, earlier.params if earlier else {})
+            header, earlier = self._begin(opening, later)
+            log.begin({**header, "name": opening.name, **self._owner()})
             undo.pop_all()
-        return Run(run_id, key, log, flusher, history)
+        return Run(opening.key, log, flusher, earlier)
 
-    def _create_run(self, experiment: str, name: str, tags: dict[str, str]) -> str:
-        return self._call(self.tracking.create_run, experiment, name[:NAME], tags)
+    def _begin(self, opening: Opening, later: bool) -> tuple[Header, Earlier | None]:
+        """The header of a new run's log, and the run's history."""
+        try:
+            opened = self._open_in_store(opening, self._call_once if self._away else self._call)
+            self._away = False
+        except Unreachable:
+            if not later:
+                raise
+            self._away = True
+            tags = opening.tags | {LATER: uuid4().hex}
+            return {OPEN: asdict(replace(opening, tags=tags))}, None
+        return {"run": opened.run_id}, opened.earlier
 
-    def _go_on(self, earlier: Row, tags: dict[str, str]) -> Earlier:
-        """Take a run over; its history. It keeps the tags that tell how it began."""
-        kept = FIRST if FIRST[0] in earlier.tags else ()
-        changed = {name: value for name, value in tags.items() if name not in kept}
-        self._call(self.tracking.set_tags, earlier.run_id, changed)
-        self._call(self.tracking.set_status, earlier.run_id, "RUNNING", None)
-        last_steps = self._call(self.tracking.last_steps, earlier.run_id)
-        return Earlier(last_steps, self._call(self.tracking.numbers, earlier.run_id))
+    def _open_in_store(self, opening: Opening, ask: Ask) -> Opened:
+        experiment = self._experiment(opening.task, ask)
+        return open_run(self.tracking, experiment, opening, self.host, ask)
 
-    def _unfinished(self, key: str, kind: str) -> Row | None:
-        """The newest run of a key to go on in; a parent may go on even when it is FINISHED.
-
-        Never a run that another machine is training.
-        """
-        for row in self._call(self.tracking.rows, {"key": key, "kind": kind}):
-            trained_elsewhere = row.status == "RUNNING" and row.tags.get("upgate.host") != self.host
-            if kind == "parent" or not (row.status == "FINISHED" or trained_elsewhere):
-                return row
-        return None
-
-    def _log_params(
-        self, run_id: str, params: Mapping[str, ParamValue], known: Mapping[str, str]
-    ) -> None:
-        """Log the params that the run does not have: MLflow refuses to change one."""
-        texts = {clean(name): str(value)[:PARAM] for name, value in params.items()}
-        missing = {name: text for name, text in texts.items() if name not in known}
-        if missing:
-            self._call(self.tracking.log_params, run_id, missing)
+    def _opening(
+        self,
+        task: str,
+        name: str,
+        key: str,
+        params: Mapping[str, ParamValue],
+        tags: Mapping[str, str],
+        resume: bool,
+    ) -> Opening:
+        """What a run is opened with, within MLflow's limits."""
+        own = {"upgate.key": key, "upgate.task": task, **self._owner()}
+        return Opening(
+            task,
+            name[:NAME],
+            key,
+            {clean(name): str(value)[:PARAM] for name, value in params.items()},
+            {name: value[:TAG] for name, value in {**tags, **own}.items()},
+            resume,
+            now(),
+        )
 
     def _owner(self) -> dict[str, str]:
         return {
@@ -349,7 +340,12 @@ class Store:
         }
 
     def _flusher(self) -> LogFlusher:
-        return LogFlusher(self.tracking, redact(self.uri), self.root)
+        return LogFlusher(
+            lambda: self.tracking,
+            lambda opening: self._open_in_store(opening, self._call_once),
+            redact(self.uri),
+            self.root,
+        )
 
     def _end(self, run_id: str, status: str) -> None:
         self._call(self.tracking.set_status, run_id, status, now())
@@ -388,6 +384,7 @@ class Store:
 
     def _recover_all(self) -> list[str]:
         """Deliver the logs without a living owner; ids of the runs that this sets KILLED."""
+        _ = self.tracking  # raises where the store cannot be opened
         killed, flusher = [], self._flusher()
         for path in sorted(self.open.glob("*.jsonl")):
             if (log := claim(path, create=False)) is None:
@@ -400,11 +397,24 @@ class Store:
                 log.release()
         return killed
 
-    def _create_experiment(self, task: str) -> Experiment:
+    def _experiment(self, task: str, ask: Ask) -> str:
+        if task not in self._experiments:
+            experiment = ask(self.tracking.experiment, task) or self._create_experiment(task, ask)
+            if not experiment.is_active:
+                raise UserError(
+                    f"the MLflow experiment '{task}' was deleted: take it back with "
+                    f"`MLFLOW_TRACKING_URI={redact(self.uri)} mlflow experiments restore "
+                    f"--experiment-id {experiment.id}`, or remove it for good with "
+                    "`mlflow gc`"
+                )
+            self._experiments[task] = experiment.id
+        return self._experiments[task]
+
+    def _create_experiment(self, task: str, ask: Ask) -> Experiment:
         """Create an experiment, unless another process is faster."""
         artifacts = None if self.uri.startswith("http") else str(self.root / "artifacts")
-        self.tracking.create_experiment(task, artifacts)
-        experiment = self._call(self.tracking.experiment, task)
+        ask(self.tracking.create_experiment, task, artifacts)
+        experiment: Experiment | None = ask(self.tracking.experiment, task)
         assert experiment is not None
         return experiment
 
@@ -428,8 +438,11 @@ class Store:
             self._foreign |= new
         return [row for row in rows if row.run_id not in foreign]
 
-    def _call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return call_mlflow(self.uri, function, *args, **kwargs)
+    def _call(self, function: Callable[..., T], *args: Any) -> T:
+        return call_mlflow(self.uri, function, *args)
+
+    def _call_once(self, function: Callable[..., T], *args: Any) -> T:
+        return call_mlflow(self.uri, function, *args, patience=0)
 
 
 def check_root(root: Path) -> None:

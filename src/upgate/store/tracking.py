@@ -58,8 +58,8 @@ class Tracking(Protocol):
         """Metric -> its newest value at step 0, also of those that have later points."""
         ...
 
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
-        """Start a run, RUNNING from now on; its id."""
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start: int) -> str:
+        """Start a run, RUNNING from then on, in milliseconds; its id."""
         ...
 
     def set_status(self, run_id: str, status: str, end: int | None) -> None:

@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from upgate.files import make_private
+from upgate.store.opening import Earlier
 
 CHUNK = 1 << 22  # bytes read at once; a single longer line is read whole
 
 # a line: {"op": "metrics" | "tags" | "artifact" | "text" | "dataset" | "status", ...}
 Op = dict[str, Any]
-Header = dict[str, Any]  # the first line: MLflow's run id, the run's name, host, pid and root
+# the first line: MLflow's run id, or what to open it with; the run's name, host, pid and root
+Header = dict[str, Any]
 
 SUM = re.compile(rb"(.*)\t([0-9a-f]{8})", re.DOTALL)  # a line's JSON and its checksum
 
@@ -56,6 +58,7 @@ class WriteAheadLog:
         first, end, _ = os.pread(fd, CHUNK, 0).partition(b"\n")
         # the previous owner's, {} for a new log and for one whose header is damaged
         self.header: Header = (decode_line(first) or {}) if end else {}
+        self.earlier: Earlier | None = None  # of a run that was opened after the log had begun
         self.damaged: dict[
             int, bytes
         ] = {}  # by their end: lines that are not what their owner wrote
