@@ -10,7 +10,7 @@ import pytest
 from helpers.files import DAMAGES
 from upgate.data.reviews.baselines import linear
 from upgate.data.reviews.nb_logistic import log_odds
-from upgate.data.reviews.tokenizer import fit_tokenizer, tokenize
+from upgate.data.reviews.tokenizer import cached_tokenizer, fit_tokenizer, tokenize
 
 TEXTS = ["a good film", "a bad film", "good , very good", "bad , so bad"]
 Y = np.array([1, 0, 1, 0])
@@ -19,6 +19,10 @@ Y = np.array([1, 0, 1, 0])
 def tokens(folder: Path) -> tuple[Any, ...]:
     corpus = tokenize(fit_tokenizer(TEXTS, "words", 10), TEXTS, 9, folder)
     return np.array(corpus.tokens), corpus.ends
+
+
+def tokenizer(folder: Path) -> tuple[Any, ...]:
+    return (cached_tokenizer(TEXTS, "words", 10, folder),)
 
 
 def tfidf(folder: Path) -> tuple[Any, ...]:
@@ -36,6 +40,7 @@ def bayes(folder: Path) -> tuple[Any, ...]:
     [
         (tokens, "*.tokens.npy"),
         (tokens, "*.ends.npy"),
+        (tokenizer, "*.tokenizer.json"),
         (tfidf, "linear-*.npy"),
         (bayes, "nb-logistic-*.npz"),
     ],

@@ -9,6 +9,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ import torch
 from tokenizers import Tokenizer
 
 from helpers.project import SHARED_DATA
+from upgate.data.reviews import tokenizer as module
 from upgate.data.reviews.tokenizer import (
     PADDING,
     UNKNOWN,
     Corpus,
+    cached_tokenizer,
     fit_tokenizer,
     token_batches,
     tokenize,
@@ -388,3 +391,22 @@ def test_real_reviews(file: str, coverage: float) -> None:
         vocabulary
     )
     assert all(len(word) == 1 for word in vocabulary if "\u4e00" <= word[0] <= "\u9fff")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tokenizer_is_fitted_once_for_its_texts_and_settings(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits: list[int] = []
+
+    def counted(*given: Any) -> str:
+        fits.append(1)
+        return fit_tokenizer(*given)
+
+    monkeypatch.setattr(module, "fit_tokenizer", counted)
+    same = [cached_tokenizer(texts(50), kind, SIZE, tmp_path) for _ in range(2)]
+    assert same == [fit_tokenizer(texts(50), kind, SIZE)] * 2 and len(fits) == 1
+    for given, size in ((texts(50, seed=1), SIZE), (texts(50), SIZE + 1)):
+        found = cached_tokenizer(given, kind, size, tmp_path)
+        assert found == fit_tokenizer(given, kind, size)
+    assert len(fits) == 3

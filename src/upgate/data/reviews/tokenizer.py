@@ -7,13 +7,14 @@ blanks, one after the other. `tokenize` relies on this: each different piece is 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
+import tokenizers
 import torch
 from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -21,6 +22,8 @@ from torch import Tensor
 
 from upgate.errors import UserError
 from upgate.files import is_kept, write_atomic
+
+Kind = Literal["words", "subwords"]
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ["[PAD]", "[UNK]"]
@@ -33,7 +36,23 @@ SPECIAL = ["[PAD]", "[UNK]"]
 WORD = r"[\p{L}\p{M}\p{N}]+(?:'t\b)?|'(?:s|m|d|re|ve|ll)\b|[^\s\p{Cc}\p{Cf}]"
 
 
-def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size: int) -> str:
+def cached_tokenizer(texts: Sequence[str], kind: Kind, size: int, folder: Path) -> str:
+    """`fit_tokenizer`, kept in `folder` under the sha256 of all that decides the result.
+
+    The rules of today's code and the library's version are part of it. A damaged file is made
+    again. Raises UserError as `fit_tokenizer`, and if it cannot be stored.
+    """
+    unfitted, _, _ = KINDS[kind](size)
+    key = _key(f"{tokenizers.__version__} {SPECIAL} {unfitted.to_str()}", texts, size)
+    path = folder / f"{key}.tokenizer.json"
+    if is_kept(path):
+        return path.read_text("utf-8")
+    fitted = fit_tokenizer(texts, kind, size)
+    _store({path: lambda file: file.write(fitted.encode())})
+    return fitted
+
+
+def fit_tokenizer(texts: Sequence[str], kind: Kind, size: int) -> str:
     """The JSON of a tokenizer of at most `size` tokens, fitted on these texts only.
 
     PADDING and UNKNOWN are among the tokens. words: the most frequent lower-cased words, marks and
@@ -42,9 +61,7 @@ def fit_tokenizer(texts: Sequence[str], kind: Literal["words", "subwords"], size
     Chinese phrases; nothing is unknown to it. Both depend on the texts alone, not on threads,
     hashes or the machine. Raises UserError if `size` is too small for the fixed tokens.
     """
-    tokenizer, trainer, least = (
-        _word_tokenizer(size) if kind == "words" else _subword_tokenizer(size)
-    )
+    tokenizer, trainer, least = KINDS[kind](size)
     if size < least:
         raise UserError(
             f"a vocabulary of {size} is too small for the tokenizer {kind}; "
@@ -82,6 +99,9 @@ def _subword_tokenizer(size: int) -> tuple[Tokenizer, Any, int]:
         vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
     return tokenizer, trainer, len(SPECIAL) + len(alphabet)
+
+
+KINDS = {"words": _word_tokenizer, "subwords": _subword_tokenizer}
 
 
 def _normalizers(characters: bool) -> list[Any]:
@@ -128,17 +148,27 @@ def tokenize(tokenizer: str, texts: Sequence[str], max_tokens: int, folder: Path
     tokens, ends = folder / f"{key}.tokens.npy", folder / f"{key}.ends.npy"
     if not all([is_kept(tokens), is_kept(ends)]):
         corpus = _encode(tokenizer, texts, max_tokens)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(tokens, lambda file: np.save(file, corpus.tokens), hashed=True)
-            write_atomic(ends, lambda file: np.save(file, corpus.ends), hashed=True)
-        except OSError as error:
-            raise UserError(
-                f"the tokens cannot be stored in {folder} ({error.strerror or error}); "
-                "give another folder, as in cache=..."
-            ) from error
+        _store(
+            {
+                tokens: lambda file: np.save(file, corpus.tokens),
+                ends: lambda file: np.save(file, corpus.ends),
+            }
+        )
     # "c": torch warns of arrays that must not be written.
     return Corpus(np.load(tokens, mmap_mode="c"), np.load(ends))
+
+
+def _store(files: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
+    """Write files of one folder, each with its hash. Raises UserError where that cannot be."""
+    for path, write in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, write, hashed=True)
+        except OSError as error:
+            raise UserError(
+                f"the tokens cannot be stored in {path.parent} ({error.strerror or error}); "
+                "give another folder, as in cache=..."
+            ) from error
 
 
 def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int) -> Corpus:

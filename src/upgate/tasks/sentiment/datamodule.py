@@ -21,7 +21,7 @@ from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.nb_logistic import LogOdds, log_odds
 from upgate.data.reviews.sources import to_reviews
 from upgate.data.reviews.table import Reviews, leaked
-from upgate.data.reviews.tokenizer import fit_tokenizer, token_batches, tokenize, vocabulary_size
+from upgate.data.reviews.tokenizer import cached_tokenizer, token_batches, tokenize, vocabulary_size
 from upgate.data.splits.stratified import check_stratified, split_rows
 
 
@@ -68,7 +68,9 @@ class SentimentDataModule(FoldDataModule):
             split_rows(labels, official, split, fold, reviews.classes),
             torch.from_numpy(labels),
         )
-        tokenizer = fit_tokenizer(self.texts("train"), task["tokenizer"], task["vocabulary"])
+        tokenizer = cached_tokenizer(
+            self.texts("train"), task["tokenizer"], task["vocabulary"], cache
+        )
         self.corpus = tokenize(tokenizer, reviews.table["text"].tolist(), task["max_tokens"], cache)
         self.state = {
             "tokenizer": tokenizer,
