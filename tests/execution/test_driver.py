@@ -200,6 +200,50 @@ def test_ctrl_c_cancels_the_executor(pairs: Any, library: Datasets, store: Store
     assert stub.cancelled
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_run_of_another_command_is_waited_for_and_the_rest_goes_first(
+    is_seen: bool, pairs: Any, library: Datasets, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two share a twin. Not seen: both began at once, and only the worker finds out."""
+    monkeypatch.setattr("upgate.execution.driver.PAUSE", 0.01)
+    jobs = pairs(2)
+    (twin, run), kind = jobs[:2], {"upgate.task": "stock"}
+    other = [store.run("stock", twin.name, twin.spec.key, {}, kind, None, True)] if is_seen else []
+
+    def answer(request: WorkRequest) -> WorkResponse:
+        job = request.job
+        if job.name == twin.name:
+            assert not other  # it is asked for once, where nobody was seen
+            other.append(store.run("stock", job.name, job.spec.key, {}, kind, None, True))
+            return WorkResponse(busy="going on already")
+        if job.name == jobs[3].name:  # the last of the rest
+            other[0].log({"test/mse_ratio": 0.5})
+            other[0].finish("FINISHED")
+        return fine(request)
+
+    stub = Stub(1, answer)
+    found, said = go(jobs, library, store, stub)
+    assert stub.order[-3:] == [jobs[2].name, jobs[3].name, run.name]
+    assert [result.status for result in found] == ["FINISHED"] * 4
+    assert found[0].run_id == other[0].id and stub.twins[run.name].metrics == {
+        "test/mse_ratio": 0.5
+    }
+    assert said.count(f"waiting {twin.name}: another command is training it") == 1
+
+
+def test_what_another_command_leaves_undone_is_trained(
+    pairs: Any, library: Datasets, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upgate.execution.driver.PAUSE", 0.01)
+    jobs = pairs(1)
+    other = store.run("stock", jobs[0].name, jobs[0].spec.key, {}, {}, None, True)
+    threading.Timer(0.3, other.finish, ["KILLED"]).start()
+    stub = Stub(2, fine)
+    found, said = go(jobs, library, store, stub)
+    assert [result.status for result in found] == ["FINISHED"] * 2 and len(stub.order) == 2
+    assert said.count("waiting") == 1
+
+
 def test_the_driver_spends_little_on_each_run(pairs: Any, library: Datasets, store: Store) -> None:
     jobs = pairs(250)
     before = time.process_time()

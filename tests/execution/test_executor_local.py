@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
-from helpers.execution import alive, killer, owners, wait_for
+from helpers.execution import alive, echo, killer, owners, wait_for
 from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
-from upgate.execution.local import preload
+from upgate.execution.local import Slot, preload
+from upgate.execution.work import WorkerDied
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
@@ -143,6 +146,58 @@ def start(root: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
+
+
+def test_a_killed_server_of_forks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that live go on; one that dies loses its run, and the next gets a new process."""
+    monkeypatch.setattr("upgate.execution.local.serve", echo)
+    monkeypatch.setattr("upgate.execution.local.preload", list)
+    slots = [Slot(1, {}) for _ in range(3)]
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    try:
+        pids = [slot.exchange({})["pid"] for slot in slots[:2]]
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+        assert [slot.exchange({})["pid"] for slot in slots[:2]] == pids
+        assert slots[2].exchange({})["pid"] not in pids  # started at once, by a new server
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
+        with pytest.raises(WorkerDied):
+            slots[0].exchange({})
+        assert slots[0].exchange({})["pid"] not in pids
+    finally:
+        for slot in slots:
+            slot.end()
+
+
+def test_a_worker_that_cannot_be_started_is_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", refuse)
+    with pytest.raises(WorkerDied, match="it was not started"):
+        Slot(1, {}).exchange({})
+
+
+@pytest.mark.long
+def test_a_second_ctrl_c_ends_the_command_in_two_seconds(tmp_path: Path) -> None:
+    """Its workers are stopped, so that they cannot answer the first one."""
+    root = tmp_path / "runs"
+    driver = start(root, "-m", "seed=0,1", "trainer.max_epochs=400", "data.start=2016", *LOCAL)
+    ready = "two runs at once"
+    wait_for(lambda: len(owners(root)) == 2 and len(list(root.glob("*/last.ckpt"))), 200, ready)
+    workers = [pid for pid, _ in owners(root).values()]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert driver.poll() is None
+    driver.send_signal(signal.SIGINT)
+    since = time.monotonic()
+    assert driver.wait(20) == 130 and time.monotonic() - since < 2
+    assert "Traceback" not in driver.communicate()[0]
+    wait_for(lambda: not any(map(alive, workers)), 5, "the workers' end")
+    wait_for(lambda: not Store(root).rows(status="RUNNING"), 60, "true statuses")
+    assert {row.status for row in Store(root).rows()} == {"KILLED"}
 
 
 @pytest.mark.parametrize("opened", [True, False])

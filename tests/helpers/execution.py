@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ def owners(root: Path) -> dict[str, tuple[int, str]]:
         if header.get("name", "").startswith(("traditional", "upgraded")):
             found[header["name"]] = int(header["upgate.pid"]), path.stem[:16]
     return found
+
+
+def echo(pipe: Connection, *_: object) -> None:
+    """A worker that answers every request with its number."""
+    while pipe.recv() is not None:
+        pipe.send({"pid": os.getpid()})
 
 
 def alive(pid: int) -> bool:

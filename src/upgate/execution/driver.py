@@ -5,12 +5,11 @@ runs that are compared with it. Each start and end of a run is reported to a lis
 """
 
 import gc
-import signal
-import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.markup import escape
 
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.run_job import complete_stored
+from upgate.execution.signals import ending_at_once, sigterm_as_ctrl_c
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.execution.worker import make_work
 from upgate.run.datasets import Fetch
@@ -26,9 +26,10 @@ from upgate.run.result import Result, run_folder
 from upgate.run.table_cache import TableCache
 from upgate.store.connect import Unreachable
 from upgate.store.run import Run
-from upgate.store.store import Store
+from upgate.store.store import Busy, Store
 
 SAME_FAILURE = 3  # failures of one kind after which a command gives up: the code is at fault
+PAUSE = 1.0  # seconds between looks at a run that another command is training
 ATTEMPTS = 2  # at a run whose worker dies
 
 
@@ -57,7 +58,8 @@ def execute(
     Args: executor, an open one that stays open; without it the configured one is opened and closed.
     tolerant: go on however many runs fail alike. pictures: False leaves those of runs that train
     in this process to `draw_missing`.
-    Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED.
+    Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED. A
+    second Ctrl-C ends the process at once.
     """
     if not jobs:
         return []
@@ -113,6 +115,7 @@ class Driver:
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
+        self.elsewhere: set[str] = set()  # keys of waiting runs that another command is training
         self.attempts: Counter[str] = Counter()  # by run key
         self.failures: Counter[str] = Counter()  # by kind of error
 
@@ -120,7 +123,10 @@ class Driver:
         """Dispatch and collect until no job is left."""
         while self.waiting or self.training:
             self.dispatch()
-            for future in wait(self.training, return_when=FIRST_COMPLETED).done:
+            if not self.training and self.waiting:
+                time.sleep(PAUSE)
+            look_again = PAUSE if self.elsewhere else None
+            for future in wait(self.training, look_again, FIRST_COMPLETED).done:
                 self.collect(self.training.pop(future), future)
         self.store.prepare()  # delivers what a worker could not
         self.name_runs()
@@ -135,10 +141,10 @@ class Driver:
     def dispatch(self) -> None:
         """In order, take over stored results and submit as many jobs as there are free slots.
 
-        A run waits until the result of its twin is known.
+        A run waits until the result of its twin is known, and until no other command trains it.
         """
         for key, job in list(self.waiting.items()):
-            if self._waits_for_twin(job):
+            if self._waits_for_twin(job) or self._is_elsewhere(job):
                 continue
             if key in self.stored:
                 twin = self.results.get(job.twin)
@@ -152,6 +158,25 @@ class Driver:
     def _waits_for_twin(self, job: Job) -> bool:
         is_own_twin = job.twin == job.spec.key
         return not is_own_twin and job.twin in self.keys and job.twin not in self.results
+
+    def _is_elsewhere(self, job: Job) -> bool:
+        """Whether another command trains the run; when that has ended, its result is taken."""
+        key = job.spec.key
+        if key in self.stored:
+            return False
+        if self.store.is_open(key):
+            self._put_off(job)
+            return True
+        if key in self.elsewhere:
+            self.elsewhere.remove(key)
+            self.stored |= self.store.finished([key])
+        return False
+
+    def _put_off(self, job: Job) -> None:
+        if job.spec.key not in self.elsewhere:
+            message = escape(f"{job.name}: another command is training it; the rest goes first")
+            self.console.print("[yellow]waiting[/]", message, highlight=False)
+        self.elsewhere.add(job.spec.key)
 
     def submit(self, job: Job) -> None:
         if self.listener is not None:
@@ -175,6 +200,11 @@ class Driver:
     def collect(self, job: Job, future: Future[WorkResponse]) -> None:
         try:
             result = future.result().unwrap()
+        except Busy:  # another command was faster: `dispatch` finds out that it trains the run
+            self.attempts[job.spec.key] -= 1
+            self.waiting[job.spec.key] = job
+            self._put_off(job)
+            return
         except WorkerDied as death:
             retried = self.retry_or_fail(job, str(death))
             if retried is None:
@@ -224,20 +254,8 @@ class Driver:
 
     def stop(self) -> None:
         """End the runs that are training, and mark them in the store."""
-        self.executor.cancel()
-        for job in self.training.values():
-            with suppress(Unreachable):  # the next command marks it
-                self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")
-
-
-@contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Batch systems send SIGTERM: treat it as Ctrl-C, so that runs are marked and workers end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with ending_at_once(self.executor.kill):
+            self.executor.cancel()
+            for job in self.training.values():
+                with suppress(Unreachable):  # the next command marks it
+                    self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")

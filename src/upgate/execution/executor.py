@@ -11,6 +11,7 @@ from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean
 from upgate.execution.work import Work, WorkRequest, WorkResponse
+from upgate.store.store import Busy
 
 
 class Executor:
@@ -31,6 +32,9 @@ class Executor:
 
     def cancel(self) -> None:
         """Interrupt the runs in training and wait for their end; their futures are not read."""
+
+    def kill(self) -> None:
+        """End the processes that train, without a word to them."""
 
     def close(self) -> None:
         """End the processes that were started; nothing is training."""
@@ -58,7 +62,10 @@ class Inline(Executor):
 
     def submit(self, request: WorkRequest) -> Future[WorkResponse]:
         future: Future[WorkResponse] = Future()
-        future.set_result(self.work(request))
+        try:
+            future.set_result(self.work(request))
+        except Busy as error:
+            future.set_exception(error)
         return future
 
 

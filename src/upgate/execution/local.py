@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from upgate.run.resolve import cores
 from upgate.tasks.names import module_of, packages
 
 MLFLOW = ("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store")
+TRIES = 3  # at starting a worker
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
 
 
@@ -65,12 +67,12 @@ class LocalExecutor(Executor):
     def cancel(self) -> None:
         for slot in self._slots:
             slot.interrupt()
-        late = threading.Timer(PATIENCE, self._kill)
+        late = threading.Timer(PATIENCE, self.kill)
         late.start()
         self._threads.shutdown()
         late.cancel()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         for slot in self._slots:
             slot.kill()
 
@@ -112,8 +114,17 @@ class Slot:
         self._pipe, worker_end = context.Pipe()
         arguments = (worker_end, self.threads, self.environment)
         with _starting:
-            self._process = context.Process(target=serve, args=arguments, name="upgate-worker")
-            self._process.start()
+            for tries_left in range(TRIES - 1, -1, -1):
+                process = context.Process(target=serve, args=arguments, name="upgate-worker")
+                try:
+                    process.start()
+                except (OSError, EOFError):  # somebody killed the server that forks; start another
+                    if not tries_left:
+                        raise
+                    time.sleep(0.2)  # until it is known to be dead
+                else:
+                    break
+        self._process = process
         worker_end.close()  # so that the pipe ends when the process does
 
     def _reap(self) -> str:

@@ -81,6 +81,10 @@ class RayExecutor(Executor):
                 self._ray.cancel(reference, force=force)
             wait(training, timeout=PATIENCE)
 
+    def kill(self) -> None:
+        for reference in dict(self._training).values():
+            self._ray.cancel(reference, force=True)
+
     def close(self) -> None:
         if self._owns_connection:
             self._ray.shutdown()

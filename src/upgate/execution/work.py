@@ -10,6 +10,7 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.run.job import Job
 from upgate.run.result import Result
+from upgate.store.store import Busy
 
 Payload = dict[str, Any]  # a request or a response between processes
 
@@ -49,10 +50,14 @@ class WorkRequest:
 
 @dataclass(frozen=True)
 class WorkResponse:
-    """A run's result, or instead of it a sentence for the user, a traceback, an interruption."""
+    """A run's result, or instead of it a sentence for the user, a traceback, an interruption.
+
+    busy: another process is training the run, as this sentence says.
+    """
 
     result: Result | None = None
     refusal: str = ""
+    busy: str = ""
     traceback: str = ""
     interrupted: bool = False
 
@@ -65,7 +70,9 @@ class WorkResponse:
         return cls(**{**payload, "result": result})
 
     def unwrap(self) -> Result:
-        """The result. Raises UserError, Interrupted or RuntimeError where there is none."""
+        """The result. Raises UserError, Busy, Interrupted or RuntimeError where there is none."""
+        if self.busy:
+            raise Busy(self.busy)
         if self.refusal:
             raise UserError(self.refusal)
         if self.interrupted:

@@ -13,7 +13,7 @@ from upgate.execution.work import Interrupted, Payload, Work, WorkRequest, WorkR
 from upgate.run.datasets import Datasets, Fetch
 from upgate.run.spec import NUMERICS
 from upgate.run.table_cache import TableCache
-from upgate.store.store import Store
+from upgate.store.store import Busy, Store
 
 
 def make_work(fetch: Fetch, store: Store, console: Console, pictures: bool = True) -> Work:
@@ -51,6 +51,8 @@ def _respond(payload: Payload) -> WorkResponse:
         return open_work(request.root, request.uri, request.cache)(request)
     except Interrupted:
         return WorkResponse(interrupted=True)
+    except Busy as error:
+        return WorkResponse(busy=str(error))
     except UserError as error:
         return WorkResponse(refusal=str(error))
     except Exception:  # the boundary of a process: it must answer

@@ -53,6 +53,10 @@ FEW = 50  # keys asked one by one (5 ms each); more are found by reading all run
 SILENCE = 60.0
 
 
+class Busy(UserError):
+    """A run that another process is training."""
+
+
 class Store:
     """Cheap to make; `prepare`, or the first call that needs the runs, opens it.
 
@@ -366,13 +370,24 @@ class Store:
             lives_here = host == self.host and is_alive(int(pid))
             lives_elsewhere = host not in ("?", self.host) and 0 < before < changed
             if lives_here or lives_elsewhere or time.monotonic() > until:
-                raise UserError(
+                raise Busy(
                     f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: "
                     "wait for it, or stop it"
                 )
             before = changed
             time.sleep(0.2)
         return log
+
+    def is_open(self, key: str) -> bool:
+        """Whether a living process trains a key."""
+        path = self.log_path(key)
+        if not path.exists():
+            return False
+        if (log := claim(path, create=False)) is None:
+            return path.exists()
+        is_abandoned = self._is_abandoned(log)
+        log.release()
+        return not is_abandoned
 
     def _is_abandoned(self, log: WriteAheadLog) -> bool:
         """Whether the owner of a claimed log is dead.
