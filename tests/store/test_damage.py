@@ -9,6 +9,9 @@ import pytest
 
 from helpers.store import fresh, points
 from upgate.cli import main
+from upgate.errors import UserError
+from upgate.store.foreign_artifacts import Artifacts
+from upgate.store.mlflow_tracking import MlflowTracking
 from upgate.store.store import Store
 from upgate.store.write_ahead_log import Op, decode_line, encode_line
 
@@ -94,6 +97,37 @@ def test_a_line_takes_no_file_from_outside_the_store(store: Store, tmp_path: Pat
     store.reconcile()
     assert [one.path for one in store.client.list_artifacts(run)] == ["inside.txt"]
     assert len((store.root / "refused.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("reader", ["sql", "mlflow", "judge"])
+def test_an_artifact_too_large_is_not_fetched(
+    reader: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of holes: 2 GiB that take no room."""
+    with store.run("stock", "one", KEY, {}, {}, None, False) as run:
+        pass
+    place = Path(store.client.get_run(run.id).info.artifact_uri)
+    place.mkdir(parents=True)
+    (place / "folder.ckpt").mkdir()
+    for name, size in (("best.ckpt", 2 << 30), ("small.ckpt", 5)):
+        with (place / name).open("wb") as file:
+            file.truncate(size)
+    if reader == "mlflow":
+        monkeypatch.setattr(store, "_tracking", MlflowTracking(store.client))
+
+    def fetch(name: str) -> int:
+        if reader == "judge":
+            with Artifacts(str(place), store.uri).local(name) as path:
+                return path.stat().st_size
+        return store.artifact(run.id, name, tmp_path / "out").stat().st_size
+
+    assert fetch("small.ckpt") == 5
+    with pytest.raises(UserError, match=r"best.ckpt .* has 2,147,483,648 bytes, and no more than"):
+        fetch("best.ckpt")
+    assert not (tmp_path / "out" / "best.ckpt").exists()
+    if reader != "judge":
+        with pytest.raises(UserError, match=r"kept no folder\.ckpt"):
+            fetch("folder.ckpt")
 
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b"\xff", b'{"a":1}\t00000000'])

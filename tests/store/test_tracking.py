@@ -132,13 +132,13 @@ def test_files_lie_where_mlflow_finds_them(tmp_path: Path) -> None:
     for name, tracking in both.items():
         root = tmp_path / f"{name} é"
         run = fill(tracking, root)[0]
-        assert tracking.artifacts(run) == []
+        assert tracking.artifacts(run) == {}
         tracking.log_text(run, "é\n", "config/all.yaml")
         tracking.log_artifact(run, figures / "a.txt", "")
         tracking.log_artifact(run, figures, "plots")
         other = MlflowTracking(make_client(f"sqlite:///{root / 'mlflow.db'}"))
         for reader in (tracking, other):
-            assert reader.artifacts(run) == ["a.txt", "config", "plots"]
+            assert reader.artifacts(run) == {"a.txt": 1, "config": None, "plots": None}
             out = tmp_path / name / str(id(reader))
             out.mkdir(parents=True)
             assert reader.download(run, "a.txt", out).read_text() == "a"

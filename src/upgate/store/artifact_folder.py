@@ -3,7 +3,19 @@
 import shutil
 from pathlib import Path
 
+from upgate.errors import UserError
 from upgate.files import make_private, write_atomic
+
+LARGEST = 1 << 30  # bytes of an artifact that is fetched: what others wrote may fill no disk
+
+
+def check_size(what: str, size: int) -> None:
+    """Raise UserError for an artifact that is too large to be fetched."""
+    if size > LARGEST:
+        raise UserError(
+            f"{what} has {size:,} bytes, and no more than {LARGEST:,} are fetched; if it is yours, "
+            "copy it by hand"
+        )
 
 
 class ArtifactFolder:
@@ -30,9 +42,10 @@ class ArtifactFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, lambda file: file.write(text.encode()))
 
-    def names(self) -> list[str]:
-        """The files and folders at the top."""
-        return sorted(path.name for path in self.top.iterdir()) if self.top.is_dir() else []
+    def sizes(self) -> dict[str, int | None]:
+        """The files and folders at the top: name -> bytes, None for a folder."""
+        paths = sorted(self.top.iterdir()) if self.top.is_dir() else []
+        return {path.name: None if path.is_dir() else path.lstat().st_size for path in paths}
 
     def copy(self, name: str, folder: Path) -> Path:
         """Copy an artifact out, into a folder; where it is then."""

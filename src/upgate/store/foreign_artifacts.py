@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from upgate.errors import UserError
+from upgate.store.artifact_folder import check_size
 from upgate.store.connect import SETTINGS, first_line, redact
 
 QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar for each file
@@ -30,14 +31,20 @@ class Artifacts:
         return sorted(self._walk(None, tuple(suffixes), DEPTH))
 
     def has(self, path: str) -> bool:
-        parent = path.rpartition("/")[0] or None
-        return any(info.path == path and not info.is_dir for info in self._list(parent))
+        return self._size(path) is not None
 
     @contextmanager
     def local(self, path: str) -> Iterator[Path]:
-        """A copy of a file, for as long as it is needed."""
+        """A copy of a file, for as long as it is needed. Raises UserError for too large a one."""
+        check_size(f"{path} at {redact(self._location)}", self._size(path) or 0)
         with tempfile.TemporaryDirectory() as folder:
             yield Path(self._ask(lambda: self._repository.download_artifacts(path, folder)))
+
+    def _size(self, path: str) -> int | None:
+        """Bytes of a file; None where there is none."""
+        parent = path.rpartition("/")[0] or None
+        files = (info for info in self._list(parent) if info.path == path and not info.is_dir)
+        return next((info.file_size or 0 for info in files), None)
 
     def _walk(self, folder: str | None, suffixes: tuple[str, ...], depth: int) -> Iterator[str]:
         for info in self._list(folder):

@@ -115,8 +115,9 @@ class MlflowTracking:
     def log_text(self, run_id: str, text: str, name: str) -> None:
         self.client.log_text(run_id, text, name)
 
-    def artifacts(self, run_id: str) -> list[str]:
-        return [entry.path for entry in self.client.list_artifacts(run_id)]
+    def artifacts(self, run_id: str) -> dict[str, int | None]:
+        entries = self.client.list_artifacts(run_id)
+        return {one.path: None if one.is_dir else one.file_size or 0 for one in entries}
 
     def download(self, run_id: str, name: str, folder: Path) -> Path:
         return Path(self.client.download_artifacts(run_id, name, str(folder)))

@@ -189,9 +189,9 @@ class SqliteTracking:
         else:
             files.write(text, name)
 
-    def artifacts(self, run_id: str) -> list[str]:
+    def artifacts(self, run_id: str) -> dict[str, int | None]:
         files = self._files(run_id)
-        return self.mlflow.artifacts(run_id) if files is None else files.names()
+        return self.mlflow.artifacts(run_id) if files is None else files.sizes()
 
     def download(self, run_id: str, name: str, folder: Path) -> Path:
         files = self._files(run_id)

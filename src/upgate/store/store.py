@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from upgate.errors import UserError
 from upgate.files import has_hash, known_hashes, make_private, write_atomic
+from upgate.store.artifact_folder import check_size
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import (
     Unreachable,
@@ -171,14 +172,16 @@ class Store:
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """Download an artifact of a run into a folder of this machine.
 
-        Raises UserError where the run has none of that name.
+        Raises UserError where the run has no file of that name, or too large a one.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        if name not in self._call(self.tracking.artifacts, run_id):
+        size = self._call(self.tracking.artifacts, run_id).get(name)
+        if size is None:
             raise UserError(
                 f"run {run_id} kept no {name}; choose another run with run=..., "
                 "upgate runs lists them"
             )
+        check_size(f"{name} of run {run_id}", size)
         return self._call(self.tracking.download, run_id, name, folder)
 
     def file(self, run_id: str, name: str, folder: Path, digest: str = "") -> Path:

@@ -84,8 +84,8 @@ class Tracking(Protocol):
 
     def log_text(self, run_id: str, text: str, name: str) -> None: ...
 
-    def artifacts(self, run_id: str) -> list[str]:
-        """The names of the files and folders at the top."""
+    def artifacts(self, run_id: str) -> dict[str, int | None]:
+        """The files and folders at the top: name -> bytes, None for a folder."""
         ...
 
     def download(self, run_id: str, name: str, folder: Path) -> Path:
