@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.files import flip
+from upgate.files import write_atomic
 from upgate.tasks.figures import stored
 from upgate.tasks.stock.figures import draw_forecast
 
@@ -53,3 +55,9 @@ def test_a_damaged_table_of_another_run_is_none(tmp_path: Path) -> None:
     assert stored(tmp_path, "curve") is None
     table(0).to_parquet(tmp_path / "curve.parquet")
     assert stored(tmp_path, "curve") is not None
+    path, frame = tmp_path / "curve.parquet", table(0)[["forecast"]]
+    write_atomic(path, lambda file: frame.to_parquet(file, compression=None), hashed=True)
+    assert stored(tmp_path, "curve") is not None
+    flip(path, 8 * path.read_bytes().index(frame["forecast"].to_numpy().tobytes()))
+    assert not pd.read_parquet(path).equals(frame)  # the picture would show another number
+    assert stored(tmp_path, "curve") is None
