@@ -6,10 +6,15 @@ from typing import Any
 # What Python users take from here, each imported when it is first used.
 PLACES = {
     "judge": "upgate.referee.judge",
+    "train": "upgate.api.functions",
+    "study": "upgate.api.functions",
+    "predict": "upgate.api.functions",
     "StockModule": "upgate.tasks.stock.module",
     "StockDataModule": "upgate.tasks.stock.datamodule",
     "SentimentModule": "upgate.tasks.sentiment.module",
     "SentimentDataModule": "upgate.tasks.sentiment.datamodule",
+    "LSTMRegressor": "upgate.estimators.lstm",
+    "LSTMClassifier": "upgate.estimators.lstm",
     "UserError": "upgate.errors",
 }
 

@@ -39,6 +39,15 @@ COMMANDS = {
 }
 
 
+def test_the_package_imports_nothing_heavy() -> None:
+    code = "import json, sys, upgate; print(json.dumps([dir(upgate), sorted(sys.modules)]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, modules = json.loads(done.stdout)
+    assert {"train", "study", "predict", "judge", "LSTMRegressor", "StockModule"} <= set(names)
+    heavy = TORCH | MLFLOW | STATISTICS | OTHERS | CONFIGURATION | TABLES
+    assert not heavy & {name.partition(".")[0] for name in modules}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_imports_what_it_needs(command: str, tmp_path: Path) -> None:
     fresh(tmp_path / "runs")

@@ -38,6 +38,18 @@ def predict_command(overrides: Sequence[str]) -> int:
     own keys for the data. Raises UserError.
     """
     values = parse_pairs(overrides)
+    row, frame = predict_rows(overrides)
+    if "out" in values:
+        write_csv(frame, Path(values["out"]))
+    else:
+        show_table(frame, row)
+    print(describe_run(row, frame), file=sys.stderr)
+    return 0
+
+
+def predict_rows(overrides: Sequence[str]) -> tuple[Row, pd.DataFrame]:
+    """The run that these overrides name, and its predictions. Raises UserError."""
+    values = parse_pairs(overrides)
     store = open_store(values.get("root"))
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values.get("run", "latest"), data)
@@ -47,13 +59,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     checkpoint = load_checkpoint(fetch(CHECKPOINT))
     check_sizes(checkpoint)
     task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
-    frame = task.predict(data, checkpoint, fetch)
-    if "out" in values:
-        write_csv(frame, Path(values["out"]))
-    else:
-        show_table(frame, row)
-    print(describe_run(row, frame), file=sys.stderr)
-    return 0
+    return row, task.predict(data, checkpoint, fetch)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -80,10 +80,29 @@ class TrainPlan:
         return settings
 
 
+@dataclass(frozen=True)
+class Training:
+    """What a command trained. code: 0, 1 if a run failed, 130 if interrupted.
+
+    results: of the plan's jobs, those of twins too; empty for a dry run.
+    """
+
+    code: int
+    plan: TrainPlan
+    results: Sequence[Result] = ()
+
+
 def train_command(
     overrides: Sequence[str], multirun: bool, config_dir: str | None, console: Console
 ) -> int:
-    """Train what the overrides ask for; the exit code: 0, 1 if a run failed, 130 if interrupted.
+    """Train what the overrides ask for; the exit code."""
+    return train_runs(overrides, multirun, config_dir, console).code
+
+
+def train_runs(
+    overrides: Sequence[str], multirun: bool, config_dir: str | None, console: Console
+) -> Training:
+    """Train what the overrides ask for, and print the results.
 
     Raises UserError for every fault of data or configuration before the first training.
     """
@@ -96,7 +115,7 @@ def train_command(
         check_batches(job, datasets)
     show_data(console, plan.requested[0], datasets)
     if first.trainer.get("fast_dev_run"):
-        return _dry_run(plan.jobs, datasets, console)
+        return Training(_dry_run(plan.jobs, datasets, console), plan)
     store = Store(Path(first.root).resolve())
     store.prepare()
     store.reconcile()
@@ -104,7 +123,7 @@ def train_command(
     try:
         plan = search_first(singles, plan, store, session)
     except Interrupted:
-        return interrupted(console)
+        return Training(interrupted(console), plan)
     return _train(plan, datasets, store, console)
 
 
@@ -175,7 +194,7 @@ def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
     return 0
 
 
-def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) -> int:
+def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) -> Training:
     parent = open_parent(store, plan)
     keys = {job.spec.key for job in plan.jobs}
     progress = RunProgress(console, str(len(keys - set(store.finished(keys)))), show_starts=False)
@@ -185,7 +204,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
         )
     except Interrupted:
         parent.finish("KILLED")
-        return interrupted(console)
+        return Training(interrupted(console), plan)
     except BaseException:
         parent.finish("FAILED")
         raise
@@ -196,7 +215,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     except Unreachable as away:
         message = escape(f"{away}; what was logged waits in {store.open} for the next command")
         console.print(f"[yellow]{message}[/]", highlight=False, soft_wrap=True)
-    return code
+    return Training(code, plan, results)
 
 
 def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:

@@ -1,7 +1,7 @@
 """Python values as the command line's words, so that Python goes the command line's way."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -32,11 +32,11 @@ class RecipeWords(TypedDict, total=False):
     stopping: Part
 
 
-def check_parts(words: Mapping[str, object]) -> None:
-    """Raise UserError for a keyword that is no group of parts. The type checker says it before."""
+def check_parts(words: Iterable[str], known: Sequence[str] = (*PARTS, "recipe")) -> None:
+    """Raise UserError for a keyword that is none of these. A type checker says it before."""
     for key in words:
-        if key not in (*PARTS, "recipe"):
-            raise UserError(f"unknown key {key}{did_you_mean(key, (*PARTS, 'recipe'))}")
+        if key not in known:
+            raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
 
 
 def to_overrides(words: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 The same command continues where it stopped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,12 @@ from upgate.tune.rates import FoundRate
 from upgate.tune.record import Renderer
 from upgate.tune.tune_arms import ArmSearch, plan_arm_search, tune_first
 
+Conclude = Callable[[StudyResult], None]  # takes a study's result, when it is there
+
+
+def no_conclusion(result: StudyResult) -> None:
+    """The command line's: what is printed is all."""
+
 
 def study_command(
     overrides: Sequence[str],
@@ -40,6 +46,7 @@ def study_command(
     yes: bool,
     console: Console,
     render: Renderer,
+    conclude: Conclude = no_conclusion,
 ) -> int:
     """Plan, ask, train, judge; the exit code: 0, 1 if a run failed, 130 if interrupted.
 
@@ -68,7 +75,7 @@ def study_command(
         "study",
         store,
         nothing_to_do or agreed,
-        lambda: run_study(plan, budget, store, session),
+        lambda: run_study(plan, budget, store, session, conclude=conclude),
     )
 
 
@@ -117,6 +124,7 @@ def run_study(
     session: Session,
     tags: Mapping[str, str] = NO_EXPERIMENT,
     brief: bool = False,
+    conclude: Conclude = no_conclusion,
 ) -> int:
     """Train what is not done, judge everything, and print it; the exit code.
 
@@ -145,6 +153,7 @@ def run_study(
         write_text(folder / "result.json", result.json())
         parents.parent.artifact(folder / "result.json")
         log_result(parents, result)
+    conclude(result)
     if brief:
         return print_study_briefly(console, result, results)
     return print_study_end(console, result, results, folder)

@@ -54,6 +54,7 @@ class Task(TaskFacts):
     skips: ClassVar[bool] = False  # whether model.skip=reference has a reference to start from
     table_type: ClassVar[type] = DataTable  # a dataclass with a field `table`: what `load` returns
     predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
+    files: ClassVar[str] = ""  # the choice of `conf/data/` that reads the user's own, by data.path
     source: str | None = None  # sha256 of the code of a task from outside the package
 
     def settings(self, config: Section) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from upgate.tasks.sentiment.predict import predict_labels
 class Sentiment(SentimentFacts, Task):
     skips = True
     table_type = Reviews
+    files = "texts"
     predict_keys = ("text", "data.path")
 
     def settings(self, config: Section) -> dict[str, Any]:

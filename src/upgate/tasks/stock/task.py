@@ -31,6 +31,7 @@ from upgate.tasks.stock.predict import predict_prices
 class Stock(StockFacts, Task):
     skips = True
     table_type = Prices
+    files = "prices"
     predict_keys = ("data", "interval")
 
     def settings(self, config: Section) -> dict[str, Any]:

@@ -1,0 +1,11 @@
+from upgate.api.functions import predict as predict
+from upgate.api.functions import study as study
+from upgate.api.functions import train as train
+from upgate.errors import UserError as UserError
+from upgate.estimators.lstm import LSTMClassifier as LSTMClassifier
+from upgate.estimators.lstm import LSTMRegressor as LSTMRegressor
+from upgate.referee.judge import judge as judge
+from upgate.tasks.sentiment.datamodule import SentimentDataModule as SentimentDataModule
+from upgate.tasks.sentiment.module import SentimentModule as SentimentModule
+from upgate.tasks.stock.datamodule import StockDataModule as StockDataModule
+from upgate.tasks.stock.module import StockModule as StockModule

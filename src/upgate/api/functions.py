@@ -1,0 +1,169 @@
+"""`upgate.train`, `study` and `predict`: the commands of these names, called from Python.
+
+Keywords become the command line's words; the rest of the way is the command's own.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypedDict, Unpack
+
+import pandas as pd
+from rich.console import Console
+
+from upgate.api.frames import Data, data_words, option_words, write_frame, write_texts
+from upgate.api.results import StudyAnswer, TrainResult
+from upgate.cli.entry import check
+from upgate.cli.predict import predict_rows
+from upgate.cli.train import train_runs
+from upgate.config.compose import expand
+from upgate.config.keywords import Part, RecipeWords, check_parts, format_value, to_overrides
+from upgate.config.values import Value
+from upgate.errors import UserError
+from upgate.model.backbone import ModelWords
+from upgate.report.tune import search_files
+from upgate.study.command import study_command
+from upgate.study.options import read_study_options
+from upgate.study.result import StudyResult
+
+WIDTH = 100  # of what is kept of a command's output
+
+
+class RunWords(RecipeWords, total=False):
+    """What train and study take alike, beside data and root; all else is as in `conf/`.
+
+    task: its name, or {"name": "stock", "target": "volatility", "window": 20}; trainer: Lightning's
+    arguments, as {"max_epochs": 5}; executor: inline, local or ray.
+    """
+
+    task: Part
+    split: Part
+    model: ModelWords
+    trainer: Mapping[str, Value]
+    batch_size: int
+    executor: Part
+    threads: int
+    cache: str
+
+
+class StudyWords(TypedDict, total=False):
+    """Options of a study beside its design and seeds, as `upgate study` has them."""
+
+    folds: int | Sequence[int]
+    budget: Literal["steps", "wall"]
+    rates: Literal["auto", "given"]
+    tune: int
+    shapley: int
+    smallest_effect: float
+    alpha: float
+    looks: Sequence[int]
+    primary: str
+    aa: bool
+    zero: bool
+
+
+def train(
+    data: Data = None,
+    *,
+    seed: int = 0,
+    fold: int = 0,
+    twin: bool = True,
+    sweep: Mapping[str, Sequence[Value]] | None = None,
+    root: Path | str = "runs",
+    config_dir: str | None = None,
+    verbose: bool = False,
+    **words: Unpack[RunWords],
+) -> TrainResult:
+    """Train a run beside its twin; what the store in `root` holds is not trained again.
+
+    sweep: keys of the command line and their values, as {"optimizer": ["sgd", "adam"], "seed":
+    range(3)}; every combination is a run. verbose: print what `upgate train` prints. Raises
+    UserError, also where a run fails.
+    """
+    swept = {key: list(values) for key, values in (sweep or {}).items()}
+    own = {"seed": seed, "fold": fold, "twin": twin}
+    single = {key: value for key, value in own.items() if key not in swept}
+    overrides = _words(data, root, {**single, **words})
+    overrides += [f"{key}={','.join(map(format_value, values))}" for key, values in swept.items()]
+    check(expand(overrides, True, config_dir), config_dir)
+    console, kept = _console(verbose)
+    done = train_runs(overrides, True, config_dir, console)
+    if done.code == 130:
+        raise KeyboardInterrupt
+    for result in done.results:
+        if result.status != "FINISHED":
+            raise UserError(f"{result.name} failed: {result.error}; what finished is stored")
+    by_key = {result.key: result for result in done.results}
+    requested = [by_key[job.spec.key] for job in done.plan.requested if job.spec.key in by_key]
+    return TrainResult(requested, done.results, kept.getvalue())
+
+
+def study(
+    data: Data = None,
+    *,
+    design: Literal["pair", "parts", "factorial", "arms"] = "pair",
+    seeds: int | Sequence[int] = 6,
+    arms: Sequence[str] | None = None,
+    options: StudyWords | None = None,
+    root: Path | str = "runs",
+    config_dir: str | None = None,
+    verbose: bool = False,
+    **words: Unpack[RunWords],
+) -> StudyAnswer:
+    """Train recipes on the same seeds and judge them, as `upgate study --yes` does.
+
+    arms: the recipes of design="arms", the baseline first, as ["traditional", "upgraded
+    clip=none"]. Raises UserError, also where runs fail: what finished is stored.
+    """
+    own = option_words("study", {"seeds": seeds, **(options or {})})
+    own += [] if arms is None else [f"study.arms={', '.join(arms)}"]
+    overrides = [f"study={design}", *own, *_words(data, root, dict(words))]
+    check([read_study_options(overrides)[1]], config_dir)
+    console, kept = _console(verbose)
+    found: list[StudyResult] = []
+    code = study_command(overrides, config_dir, True, console, search_files, found.append)
+    if code == 130:
+        raise KeyboardInterrupt
+    if not found or not found[0].complete:
+        raise UserError(f"the study is not complete: {kept.getvalue() or 'see above'}")
+    return StudyAnswer(found[0], kept.getvalue(), Path(root).resolve())
+
+
+def predict(
+    data: pd.DataFrame | Path | str | Sequence[str] | None = None,
+    *,
+    run: str = "latest",
+    interval: float | None = None,
+    text: str | Sequence[str] | None = None,
+    root: Path | str = "runs",
+) -> pd.DataFrame:
+    """A stored run's predictions, a row each: of prices, or of texts.
+
+    data: a frame or a file; None: the run's own prices. text: a text or several. run: latest, a
+    run's id, or the start of its key. interval: of prices, such as 0.9. Raises UserError.
+    """
+    if data is not None and text is not None:
+        raise UserError("data and text are two inputs; give one of them")
+    options = {"run": run, "root": str(root), "interval": interval}
+    with TemporaryDirectory() as folder:
+        if text is not None:
+            options["data.path"] = str(write_texts(text, Path(folder)))
+        elif isinstance(data, pd.DataFrame):
+            options["data.path"] = str(write_frame(data, Path(folder)))
+        elif data is not None:
+            options["data.path"] = str(data)
+        given = {key: value for key, value in options.items() if value is not None}
+        return predict_rows([f"{key}={value}" for key, value in given.items()])[1]
+
+
+def _words(data: Data, root: Path | str, words: Mapping[str, Any]) -> list[str]:
+    known = (*RunWords.__annotations__, "seed", "fold", "twin")
+    check_parts(words, known)
+    named = data_words(data, words.get("task"), Path(root))
+    return [*to_overrides({**words, "root": str(root)}), *named]
+
+
+def _console(verbose: bool) -> tuple[Console, io.StringIO]:
+    kept = io.StringIO()
+    return (Console() if verbose else Console(file=kept, width=WIDTH)), kept
