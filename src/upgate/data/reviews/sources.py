@@ -44,7 +44,9 @@ def to_reviews(reviews: Reviews | pd.DataFrame | Path | str | None, default: Sec
     if isinstance(reviews, pd.DataFrame):
         for name in ("text", "label"):
             if name not in reviews:
-                raise UserError(f"the data frame has no column {name}{did_you_mean(name, reviews)}")
+                raise UserError(
+                    f"the data frame has no column {name}{did_you_mean(name, map(str, reviews))}"
+                )
         return clean_reviews(reviews, where="the data frame")
     return reviews if isinstance(reviews, Reviews) else load_texts(str(reviews))
 
