@@ -117,6 +117,8 @@ def test_sql_writes_and_reads_what_mlflow_does(tmp_path: Path) -> None:
         assert list(map(summary, found)) == list(map(summary, mlflow.rows(conditions)))
         assert [row.run_id for row in found] == [row.run_id for row in mlflow.rows(conditions)]
     assert len(both["sql"].rows({"recipe": 'it\'s "odd"'})) == 2  # no MLflow filter can say it
+    both["sql"].create_experiment("empty", None)  # MLflow's own, without runs, is there too
+    assert both["sql"].tasks() == mlflow.tasks() == ["stock"]
     assert both["sql"].last_steps(ids["sql"][0]) == mlflow.last_steps(ids["sql"][0])
     at_zero = [tracking.numbers(ids["sql"][0]) for tracking in (both["sql"], mlflow)]
     assert repr(sorted(at_zero[0].items())) == repr(sorted(at_zero[1].items()))

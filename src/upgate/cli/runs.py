@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from textwrap import shorten
 
 from rich.console import Console
-from rich.text import Text
 
 from upgate.config.choices import choices, groups
-from upgate.console import confirm, new_table, number
+from upgate.console import confirm, number, print_rows
 from upgate.errors import UserError, did_you_mean
 from upgate.run.result import (
     TwinResult,
@@ -163,11 +162,14 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
     common = [f"{name} {about[name][0]}" for name in about if shown and name not in varied]
     title = "; ".join([f"{len(listed)} runs, newest first", *common])
     headings = ("run", "name", *varied, "score", "twin", "difference")
-    table = new_table(title, *headings, left=2 + len(varied))
+    for name, values in varied.items():
+        short = {value: shorten(value, DATA, placeholder="…") for value in set(values)}
+        varied[name] = [short[value] for value in values]
+    rows = []
     for i, (run, name) in enumerate(zip(shown, tell_apart(shown), strict=True)):
-        own = [Text(shorten(values[i], DATA, placeholder="…")) for values in varied.values()]
-        table.add_row(run.key[:8], Text(name), *own, *_result_cells(run))
-    console.print(table)
+        own = (values[i] for values in varied.values())
+        rows.append((run.key[:8], name, *own, *_result_cells(run)))
+    print_rows(console, title, headings, rows, left=2 + len(varied))
     if len(shown) < len(listed):
         console.print(f"and {len(listed) - len(shown):,} more: limit=all", highlight=False)
     for task in sorted({run.task for run in shown}):

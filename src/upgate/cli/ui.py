@@ -43,7 +43,7 @@ def ui_command(options: Mapping[str, str]) -> int:
 def task_pages(store: Store, port: int) -> Iterator[tuple[str, str]]:
     """All experiments, then each task's trainings with the best against its twin first."""
     yield "MLflow UI", store.ui_url(port=port)
-    for name in sorted({row.task for row in store.rows()}):
+    for name in store.tasks():
         if facts := find_facts(name):
             metric = facts.metric
             yield name, store.runs_url(name, metric.key, metric.higher_is_better, port)

@@ -35,6 +35,13 @@ class MlflowTracking:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
+    def tasks(self) -> list[str]:
+        return [
+            one.name
+            for one in self.client.search_experiments()
+            if self.client.search_runs([one.experiment_id], build_filter(), max_results=1)
+        ]
+
     def rows(self, conditions: Conditions) -> list[Row]:
         experiments = [one.experiment_id for one in self.client.search_experiments()]
         rows: list[Row] = []

@@ -51,6 +51,10 @@ FIND_RUNS = """select run_uuid, runs.name, status, start_time, end_time from run
 HAS_TAG = """exists (select 1 from tags
  where tags.run_uuid = runs.run_uuid and key = ? and value {comparison} ?)"""
 
+FIND_TASKS = f"""select name from experiments where lifecycle_stage = 'active' and exists
+ (select 1 from runs where runs.experiment_id = experiments.experiment_id
+ and runs.lifecycle_stage = 'active' and {HAS_TAG.format(comparison="!=")})"""
+
 
 class Refused(Exception):
     """The answer is no; `error_code` is MLflow's word for why."""
@@ -98,6 +102,10 @@ class SqliteTracking:
         now = _now()
         with self._transaction() as connection:
             connection.execute(CREATE_EXPERIMENT, [name, artifacts, now, now])
+
+    def tasks(self) -> list[str]:
+        with self._reading() as connection:
+            return [name for (name,) in connection.execute(FIND_TASKS, ["upgate.key", ""])]
 
     def rows(self, conditions: Conditions) -> list[Row]:
         query, values = _select_runs(conditions)

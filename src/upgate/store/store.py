@@ -160,6 +160,10 @@ class Store:
         """This package's runs, newest first; `parent` is the id of a parent run."""
         return self._rows({"task": task, "recipe": recipe, "status": status, "parent": parent})
 
+    def tasks(self) -> list[str]:
+        """The tasks of which there are runs, by one query."""
+        return sorted(self._call(self.tracking.tasks))
+
     def annotate(self, run_id: str, metrics: dict[str, float]) -> None:
         """Add single numbers to a run that has ended."""
         points = [Point(clean(name), to_float(one), now(), 0) for name, one in metrics.items()]

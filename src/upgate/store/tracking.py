@@ -46,6 +46,10 @@ class Tracking(Protocol):
         """Create it, unless another process was faster. artifacts: folder of its runs' files."""
         ...
 
+    def tasks(self) -> list[str]:
+        """The experiments that hold runs of this package."""
+        ...
+
     def rows(self, conditions: Conditions) -> list[Row]:
         """The runs of this package that meet all conditions, newest first."""
         ...
