@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-NARROWEST = 20  # characters that a folded column keeps
+NARROWEST = 4  # characters that a folded column keeps
 
 
 class Failure(Protocol):
@@ -46,17 +46,18 @@ def print_rows(
 ) -> None:
     """Print a `new_table` of many rows, by plain text: rich takes 2 ms for each row.
 
-    Where the terminal is too narrow, the widest column is folded.
+    Where the terminal is too narrow, the widest columns are folded.
     """
     widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
-    excess = sum(widths) + 2 * len(widths) - console.width
-    widest = widths.index(max(widths))
-    widths[widest] -= max(0, min(excess, widths[widest] - NARROWEST))
-    head, *lines = [line for row in (headings, *rows) for line in _row_lines(row, widths, left)]
+    while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
     console.print(Text(title, "table.title"))
+    head = "\n".join(_row_lines(headings, widths, left))
     console.out(f"\n{head}", style="table.header", highlight=False)
-    rule = "─" * (sum(widths) + 2 * len(widths) - 2)
-    console.out("\n".join([f" {rule}", *lines, ""]), highlight=False)
+    console.out(f" {'─' * (sum(widths) + 2 * len(widths) - 2)}", highlight=False)
+    for row in rows:
+        print(*_row_lines(row, widths, left), sep="\n", file=console.file)
+    console.out()
 
 
 def _row_lines(row: Sequence[str], widths: Sequence[int], left: int) -> Iterator[str]:

@@ -21,6 +21,7 @@ from upgate.run.result import (
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
+from upgate.tasks.facts import TaskFacts
 from upgate.tasks.names import find_facts
 
 SHOWN, DATA = 50, 20  # runs of the table without limit=; characters of a data set's name
@@ -165,22 +166,21 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
     for name, values in varied.items():
         short = {value: shorten(value, DATA, placeholder="…") for value in set(values)}
         varied[name] = [short[value] for value in values]
+    facts = {task: find_facts(task) for task in sorted({run.task for run in shown})}
     rows = []
     for i, (run, name) in enumerate(zip(shown, tell_apart(shown), strict=True)):
         own = (values[i] for values in varied.values())
-        rows.append((run.key[:8], name, *own, *_result_cells(run)))
+        rows.append((run.key[:8], name, *own, *_result_cells(run, facts[run.task])))
     print_rows(console, title, headings, rows, left=2 + len(varied))
     if len(shown) < len(listed):
         console.print(f"and {len(listed) - len(shown):,} more: limit=all", highlight=False)
-    for task in sorted({run.task for run in shown}):
-        facts = find_facts(task)
-        phrase = facts.metric.phrase if facts else "not known here; give the task's --config-dir"
+    for task, known in facts.items():
+        phrase = known.metric.phrase if known else "not known here; give the task's --config-dir"
         console.print(f"score of {task}: {phrase}", highlight=False)
 
 
-def _result_cells(run: ListedRun) -> list[str]:
+def _result_cells(run: ListedRun, facts: TaskFacts | None) -> list[str]:
     """A run's score, or how it ended without one; its twin's; the difference."""
-    facts = find_facts(run.task)
     key = facts.metric.key if facts else ""
     difference = run.difference.get(key)
     score = number(run.metrics.get(key))

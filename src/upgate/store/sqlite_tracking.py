@@ -9,12 +9,10 @@ import sqlite3
 import sys
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -51,6 +49,11 @@ FIND_RUNS = """select run_uuid, runs.name, status, start_time, end_time from run
 HAS_TAG = """exists (select 1 from tags
  where tags.run_uuid = runs.run_uuid and key = ? and value {comparison} ?)"""
 
+OF_RUN = (
+    "select key, value from params where run_uuid = ?",
+    "select key, case when is_nan then null else value end from latest_metrics where run_uuid = ?",
+    "select key, value from tags where run_uuid = ?",
+)
 FIND_TASKS = f"""select name from experiments where lifecycle_stage = 'active' and exists
  (select 1 from runs where runs.experiment_id = experiments.experiment_id
  and runs.lifecycle_stage = 'active' and {HAS_TAG.format(comparison="!=")})"""
@@ -112,14 +115,11 @@ class SqliteTracking:
         with self._reading() as connection:
             found = connection.execute(f"{query} order by start_time desc, run_uuid", values)
             runs = found.fetchall()
-            tags = _collect(connection, "value from tags", query, values)
-            params = _collect(connection, "value from params", query, values)
-            last = "case when is_nan then null else value end from latest_metrics"
-            metrics = _collect(connection, last, query, values)
-        return [
-            make_row(run, name, status, start, end, params[run], metrics[run], tags[run])
-            for run, name, status, start, end in runs
-        ]
+            # a query per run and table: a cursor of pairs becomes a dict without a step in Python
+            return [
+                make_row(*run, *(dict(connection.execute(one, run[:1])) for one in OF_RUN))
+                for run in runs
+            ]
 
     def last_steps(self, run_id: str) -> dict[str, int]:
         query = "select key, step from latest_metrics where run_uuid = ?"
@@ -223,20 +223,6 @@ def _select_runs(conditions: Conditions) -> tuple[str, list[str]]:
             query += f" and {HAS_TAG.format(comparison='=')}"
             values += [PARENT if name == "parent" else f"upgate.{name}", value]
     return query, values
-
-
-def _collect(
-    connection: sqlite3.Connection, columns: str, runs: str, values: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Run -> key -> value, of the runs that a query selects. columns: what is selected, and from.
-
-    In the database's order: no two keys of a run are the same.
-    """
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
-    query = f"select run_uuid, key, {columns} where run_uuid in (select run_uuid from ({runs}))"
-    for run_id, key, value in connection.execute(query, values):
-        found[run_id][key] = value
-    return found
 
 
 def _point_row(point: Point, run_id: str) -> tuple[str, float, int, int, bool, str]:
