@@ -205,6 +205,21 @@ def test_a_run_that_goes_on_while_the_store_is_away_has_each_point_once(
     assert points(store, run.id, "loss") == [(1, 0.5), (2, 0.25), (3, 0.125), (4, 0.0625)]
 
 
+def test_a_worker_that_starts_while_the_server_is_away_trains_and_a_command_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(UserError, match="no MLflow server answers"):
+        store.parent("stock", "sweep", key("sweep"), {})
+    assert not list(store.open.iterdir())
+    run = store.run("stock", "one", key("one"), {}, {}, None, True)
+    run.log({"loss": 0.5}, 1)
+    run.finish("FINISHED")
+    (log,) = store.open.iterdir()
+    assert run.id == "" and log.name == f"{run.key}.jsonl"
+    assert len(log.read_text().splitlines()) == 3  # what to open it with, a point, its end
+
+
 LOCAL = pytest.param(["executor=local", "executor.workers=1"], marks=pytest.mark.long, id="local")
 
 

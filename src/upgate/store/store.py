@@ -292,7 +292,7 @@ class Store:
             raise UserError(f"a run's key is 64 hexadecimal digits, not {opening.key!r}")
         log = self._claim(opening.name, opening.key)
         with ExitStack() as undo:
-            undo.callback(log.release)
+            undo.callback(lambda: log.release() if log.size else log.remove())
             watchdog.opened(log.path, self.root, self.uri)
             undo.callback(watchdog.closed, log.path)
             flusher = self._flusher()
