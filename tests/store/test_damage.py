@@ -43,6 +43,15 @@ def leave_log(store: Store, *ops: Op, damage: Callable[[list[bytes]], None] = li
     return str(run.id)
 
 
+def test_a_parent_of_others_without_an_id_is_left_out(store: Store) -> None:
+    tags = {"upgate.key": "b" * 64, "upgate.kind": "parent", "upgate.task": "stock"}
+    for level in ("tune", "study", "experiment"):
+        store.client.create_run(store.experiment("stock"), tags={**tags, "upgate.level": level})
+    assert store.rows() == []
+    for words in ("tune=latest", "study=latest", "experiment=latest"):
+        assert main(["report", words, f"root={store.root}"]) == 2
+
+
 def losses(n: int) -> list[Op]:
     return [{"op": "metrics", "t": 1, "s": step, "m": {"loss": float(step)}} for step in range(n)]
 
@@ -130,7 +139,9 @@ def test_an_artifact_too_large_is_not_fetched(
             fetch("folder.ckpt")
 
 
-@pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b"\xff", b'{"a":1}\t00000000'])
+@pytest.mark.parametrize(
+    "text", [b"", b"null", b"[]", b"{", b"\xff", b'{"a":1}\t00000000', b"[" * 99_999]
+)
 def test_a_line_that_is_none_is_none(text: bytes) -> None:
     assert decode_line(text) is None
 
@@ -149,9 +160,13 @@ def test_lines_come_back_as_they_were_written() -> None:
         {"upgate.key": "b" * 64, "upgate.study": "../evil"},
         {"upgate.key": "b" * 64, "upgate.tune": "/abs"},
         {"upgate.key": "b" * 64, "upgate.experiment": ".."},
+        {"upgate.changes": "", "upgate.key": "b" * 64},
+        {"upgate.changes": "[1]", "upgate.key": "b" * 64},
+        {"upgate.seed": "many", "upgate.key": "b" * 64},
+        {"upgate.pid": "-1", "upgate.key": "b" * 64},
     ],
 )
-def test_a_run_whose_tags_lead_out_of_the_store_is_left_out(
+def test_a_run_whose_tags_are_not_upgates_is_left_out(
     tags: dict[str, str],
     store: Store,
     caplog: pytest.LogCaptureFixture,

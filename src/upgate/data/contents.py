@@ -44,9 +44,10 @@ def open_content(content: bytes, where: str) -> pd.DataFrame | str:
     if content.startswith(b"PAR1"):
         check_parquet(content, where)
         return pd.read_parquet(io.BytesIO(content))
-    if not content.strip():
-        raise UserError(f"{where} is empty")
     check_format(content, where)
     if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
         raise UserError(f"{where} is neither text nor parquet; save it as csv")
-    return decode(content, where)
+    text = decode(content, where)
+    if not text.strip():
+        raise UserError(f"{where} is empty")
+    return text

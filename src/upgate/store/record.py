@@ -1,5 +1,6 @@
 """A run as MLflow has it, and the filters that search for runs."""
 
+import json
 import math
 import re
 import sys
@@ -13,6 +14,8 @@ Conditions = Mapping[str, str | None]  # of `build_filter`
 # What names a file or folder of the store: nothing that could lead out of it.
 KEY = re.compile(r"[0-9a-f]{64}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+NUMBER_TAGS = ("upgate.seed", "upgate.fold", "upgate.pid")
 NAMING_TAGS = ("upgate.study", "upgate.tune", "upgate.experiment", "upgate.over", "upgate.twin_key")
 
 
@@ -81,10 +84,30 @@ def make_row(
     )
 
 
-def is_safe(row: Row) -> bool:
-    """Whether a run's key and ids can name files; those of a run that others wrote may not."""
-    ids = [row.tags.get(name, "") for name in NAMING_TAGS]
-    return bool(KEY.fullmatch(row.key)) and all(not one or ID.fullmatch(one) for one in ids)
+def is_own(row: Row) -> bool:
+    """Whether a run's tags are such as Upgate writes; those that others wrote may not be.
+
+    Its key and ids can name files, and what is read from its tags can be read.
+    """
+    tags = row.tags
+    ids = [tags.get(name, "") for name in NAMING_TAGS]
+    level = f"upgate.{tags.get('upgate.level')}"
+    return (
+        bool(KEY.fullmatch(row.key))
+        and all(not one or ID.fullmatch(one) for one in ids)
+        and all(NUMBER.fullmatch(tags.get(name, "0")) for name in NUMBER_TAGS)
+        and _is_list(tags.get("upgate.changes", "[]"))
+        and not (row.is_parent and level in NAMING_TAGS and not tags.get(level))
+    )
+
+
+def _is_list(text: str) -> bool:
+    """Whether a text is JSON of a list of texts."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def restore_infinity(value: float | None) -> float:

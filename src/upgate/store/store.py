@@ -35,7 +35,7 @@ from upgate.store.connect import (
 )
 from upgate.store.flusher import OPEN, TAG, LogFlusher, has_ended
 from upgate.store.opening import LATER, Ask, Earlier, Opened, Opening, open_run
-from upgate.store.record import KEY, PARENT, Conditions, Row, is_safe
+from upgate.store.record import KEY, PARENT, Conditions, Row, is_own
 from upgate.store.run import Run, clean, now, to_float
 from upgate.store.tracking import Experiment, Point, Tracking
 from upgate.store.ui import runs_url, server_command, ui_url
@@ -443,16 +443,16 @@ class Store:
     def _rows(self, *searches: Conditions) -> list[Row]:
         """The runs that meet the conditions of a search, those of the first search first.
 
-        Without runs whose tags could name a file outside the store; those are named once.
+        Without runs whose tags are not such as Upgate writes; those are named once.
         """
         rows: list[Row] = []
         for conditions in searches:
             with gc_paused():
                 rows += self._call(self.tracking.rows, conditions)
-        foreign = {row.run_id for row in rows if not is_safe(row)}
+        foreign = {row.run_id for row in rows if not is_own(row)}
         if new := foreign - self._foreign:
             logger.warning(
-                "left out: %d run(s) of %s with a key or an id that is not Upgate's, such as %s",
+                "left out: %d run(s) of %s with tags that are not Upgate's, such as %s",
                 len(new),
                 redact(self.uri),
                 min(new),

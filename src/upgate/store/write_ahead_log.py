@@ -164,7 +164,7 @@ def decode_line(line: bytes, has_sum: bool = False) -> Op | None:
         return None
     try:
         op = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return op if isinstance(op, dict) else None
 

@@ -309,3 +309,26 @@ def test_columns_passed_over_are_said(tmp_path):
     said = " ".join(read_prices(tmp_path / "x.csv").warnings)
     assert "no column of volumes (not read: Adj Close)" in said
     assert "Adj Close is not read" in said
+
+
+@pytest.mark.parametrize("content", ["\x1c", "\n \u00a0\n", "\ufeff", "\x1c" * 50])
+def test_a_file_of_blanks_alone_is_empty(content, tmp_path):
+    (tmp_path / "AAA.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="is empty"):
+        read_prices(tmp_path / "AAA.csv")
+
+
+def test_no_header_below_many_blank_lines_is_told(tmp_path):
+    (tmp_path / "AAA.csv").write_text("\n" * 50 + "a;b\n1;2\n")
+    with pytest.raises(UserError, match=r"no column for close, date, .*only 'a', 'b'"):
+        read_prices(tmp_path / "AAA.csv")
+
+
+def test_points_that_may_be_of_thousands_are_told_where_commas_separate(tmp_path):
+    path = tmp_path / "AAA.csv"
+    rows = [f"{day:%Y-%m-%d},1.210,1.230,1.200,1.22{i}" for i, day in enumerate(DAYS)]
+    path.write_text("\n".join(["Date,Open,High,Low,Close", *rows]))
+    doubtful = read_prices(path)
+    assert doubtful.table["close"][0] == 1.22 and "may be of thousands" in doubtful.warnings[-1]
+    assert "thousands" not in " ".join(read_prices(path, decimal="point").warnings)
+    assert read_prices(path, decimal="comma").table["close"][0] == 1220

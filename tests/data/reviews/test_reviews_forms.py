@@ -50,6 +50,15 @@ def test_the_same_reviews_in_every_form(form, tmp_path):
     assert reviews.table["label"].tolist() == list(LABELS) * 10
 
 
+def test_quotes_around_every_cell_hold_tabs_and_line_breaks(tmp_path):
+    texts = ["a fine\tfilm,\nrather", 'an ""awful"" one', "great fun"]
+    rows = "".join(f'"{text}"\t"{i % 2}"\n' for i, text in enumerate(texts))
+    (tmp_path / "x.tsv").write_text(f'"text"\t"label"\n{rows}')
+    table = read_reviews(tmp_path / "x.tsv").table
+    assert table["text"].tolist() == ["a fine film, rather", 'an "awful" one', "great fun"]
+    assert table["label"].tolist() == [0, 1, 0]
+
+
 def test_columns_by_their_numbers(tmp_path):
     rows = lines(lambda i, text, label: f'{i},"{text}",{label + 7},{label}')
     (tmp_path / "x.csv").write_text(rows)

@@ -235,8 +235,9 @@ def find_header(text: str) -> tuple[int, str]:
                 top = [_cells_of_line(line, separator) for line in lines[i : i + 3]]
                 if is_price_header(top[0]) or len(_header(top)) > 1:
                     return i, separator
-    filled = [line for line in lines if line.strip()]
-    return lines.index(filled[0]), max(SEPARATORS, key=filled[0].count)
+    all_lines = text.split("\n")
+    first = next(i for i, line in enumerate(all_lines) if line.strip())
+    return first, max(SEPARATORS, key=all_lines[first].count)
 
 
 def _cells_of_line(line: str, separator: str) -> list[str]:

@@ -245,7 +245,14 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
         mark = COMMA if groups_by_blanks(volume) else mark
         cell = None if mark else str(error)
     if mark is None and cell is None:
-        cell = _doubtful_points(prices, volume, own, cleaner.separator)
+        cell, comma = _doubtful_points(prices, volume, own), cleaner.separator == ","
+        if cell and comma and own != COMMA and all_grouped([volume]) is None:
+            # decimal points are the usual ones there: three places of a currency
+            cleaner.warnings.append(
+                f"{cleaner.where}: prices such as {cell} are read as decimals, but may be of "
+                "thousands; say which, by data.decimal=point or data.decimal=comma"
+            )
+            cell = None
     if cell is not None:
         raise UserError(
             f"{cleaner.where}: '{cell}' may be of decimals or of thousands; say which mark is of "
@@ -266,15 +273,13 @@ def _mark_of_volume(volume: pd.Series) -> str | None:
     return mark
 
 
-def _doubtful_points(
-    prices: list[pd.Series], volume: pd.Series, own: str | None, separator: str
-) -> str | None:
-    """A cell like 1.234 if all are so, in a file that may be of a country of decimal commas."""
+def _doubtful_points(prices: list[pd.Series], volume: pd.Series, own: str | None) -> str | None:
+    """A cell like 1.234 if all are so, unless its program puts no mark between thousands."""
     cell = all_grouped(prices)
     if cell is None:
         return None if own else all_grouped([volume])
     grouped = own == COMMA or all_grouped([volume]) is not None
-    return cell if grouped or (separator != "," and not has_large_integer(volume)) else None
+    return cell if grouped or not has_large_integer(volume) else None
 
 
 def _impossible(frame: pd.DataFrame) -> np.ndarray:

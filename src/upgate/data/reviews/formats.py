@@ -222,6 +222,7 @@ def _are_labels(labels: set[str], pattern: re.Pattern[str]) -> bool:
 # ---- cells
 
 SEPARATORS = "\t,;|@"  # the last is Financial PhraseBank's
+ENCLOSED = re.compile(r'"([^"]|"")*"')
 Rows = list[tuple[int, list[str]]]  # the line on which a row begins, and its cells
 
 
@@ -329,19 +330,21 @@ def find_rows(content: str, form: Form) -> Rows:
 
     Blank lines are left out. Quotes are trusted where all are closed and doubled as they should be:
     else an inch mark would swallow lines. They win over another way that fits as well, but not if
-    they hide a tab and a line break: an open quote is likelier.
+    they hide a tab and a line break: an open quote is likelier, unless the first line has all cells
+    in quotes.
     """
     lines = content.split("\n")
+    is_doubtful = form.separator == "\t" and not all(map(ENCLOSED.fullmatch, lines[0].split("\t")))
     best: Rows = []
     most = (0.0, 0)
     for way in (_quoted, _escaped, _unquoted, _at_one_end, _line_by_line):
         rows = [(line, cells) for line, cells in way(lines, form) if any(cells)]
         width = row_width(rows, form)
         fit = sum(len(cells) == width for _, cells in rows) / max(len(rows), 1)
-        quality = (fit, len(rows) if form.separator == "\t" else 0)
+        quality = (fit, len(rows) if is_doubtful else 0)
         if quality > most:
             best, most = rows, quality
-        if fit == 1 and (form.separator != "\t" or way is _unquoted):
+        if fit == 1 and (not is_doubtful or way is _unquoted):
             break
     return best
 
@@ -391,7 +394,7 @@ def _at_one_end(lines: list[str], form: Form) -> Rows:
 
 def _enclosed(cell: str) -> str:
     inner = cell.strip()
-    return inner[1:-1].replace('""', '"') if re.fullmatch(r'"([^"]|"")*"', inner) else cell
+    return inner[1:-1].replace('""', '"') if ENCLOSED.fullmatch(inner) else cell
 
 
 def _line_by_line(lines: list[str], form: Form) -> Rows:
