@@ -9,12 +9,12 @@ READY  := $(VENV)/.ready
 
 # The key=value words of make's own command line, each quoted for the shell, whatever its value holds.
 quote     = '$(subst ','\'',$(1))'
-ours     := PYTHON VENV ARGS
+ours     := PYTHON VENV ARGS FUZZ
 given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v)))
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test testlong selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict ui test testlong fuzz selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ test: $(READY) lint ## lint, types and the tests, in two processes
 
 testlong: $(READY) ## the long tests: kills of studies and searches, databases, clusters, foreign tools
 	$(PYTEST) -m long $(ARGS)
+
+FUZZ ?= 50
+fuzz: $(READY) ## drawn words, files, logs and stores, FUZZ=50 times as many as in make test
+	UPGATE_FUZZ=$(FUZZ) $(PYTEST) tests/fuzz $(ARGS)
 
 selftest: $(READY) ## 1,000 simulated studies of most scenarios into docs/results/selftest.md
 	@$(BIN)/python -m upgate.study.simulation 1000 docs/results/selftest.md
