@@ -65,9 +65,10 @@ def resolve_precision(trainer: Section) -> str:
     """The precision in force. Raises UserError where Lightning would silently take another."""
     precision = str(trainer["precision"])
     if precision.startswith("16") and resolve_accelerator(trainer) == "cpu":
+        others = "bf16-mixed or 32-true" if has_bf16() else "32-true"
         raise UserError(
-            f"trainer.precision={precision} needs a GPU; "
-            "on a CPU take trainer.precision=bf16-mixed or 32-true"
+            f"trainer.precision={precision} needs a GPU; on this CPU take "
+            f"trainer.precision={others}"
         )
     if precision.startswith("bf16") and resolve_accelerator(trainer) == "cpu" and not has_bf16():
         raise UserError(

@@ -125,7 +125,9 @@ def groups_by_blanks(column: pd.Series) -> bool:
 
 def has_large_integer(column: pd.Series) -> bool:
     """Whether a cell is like 82293600: its program puts no mark between thousands."""
-    return column.dtype.kind in "iuf" or bool(_texts(column, r"^\s*\d{4,}\s*$"))
+    if column.dtype.kind in "iuf":
+        return bool(column.notna().any())  # of parquet; a table without volumes proves nothing
+    return bool(_texts(column, r"^\s*\d{4,}\s*$"))
 
 
 def to_numbers(values: pd.Series, mark: str = POINT) -> tuple[np.ndarray, np.ndarray]:
