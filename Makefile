@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test testlong fuzz selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict ui test testlong fuzz break selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ testlong: $(READY) ## the long tests: kills of studies and searches, databases, 
 FUZZ ?= 50
 fuzz: $(READY) ## drawn words, files, logs and stores, FUZZ=50 times as many as in make test
 	UPGATE_FUZZ=$(FUZZ) $(PYTEST) tests/fuzz $(ARGS)
+
+break: $(READY) ## a sweep killed and broken in every way, 200 times by kill -9, into docs/results/trust.md
+	@OMP_NUM_THREADS=1 $(BIN)/python bench/break_store.py $(or $(overrides),tries=200) $(ARGS)
 
 selftest: $(READY) ## 1,000 simulated studies of most scenarios into docs/results/selftest.md
 	@$(BIN)/python -m upgate.study.simulation 1000 docs/results/selftest.md
