@@ -69,7 +69,7 @@ class Command:
             from upgate.cli.entry import main
 
             sys.argv = ["upgate", *words]
-            code = main(words)
+            code = main()
             sys.stdout.flush()
             atexit._run_exitfuncs()
         except BaseException:

@@ -50,6 +50,8 @@ def main(argv: Arguments | None = None) -> int:
         return 130
     finally:
         gc.enable()
+        if argv is None:  # the process ends, and a second Ctrl-C at once, not with a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def expand_home(word: str) -> str:
