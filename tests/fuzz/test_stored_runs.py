@@ -98,7 +98,7 @@ def test_a_flipped_bit_of_a_checkpoint_changes_no_forecast(
         there.write_bytes(original)
         shutil.copyfile(there, here)
     if in_store_too:
-        assert code == 2 and "is not the file that was trained" in err
+        assert code == 2 and "is not what was written" in err
         return False
     assert (code, out) == expected[:2] and "fetched again" in err
     return True

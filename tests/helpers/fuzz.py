@@ -7,6 +7,7 @@ fails smaller, which takes minutes.
 
 import functools
 import io
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -84,10 +85,15 @@ def table_of_counts() -> list[str]:
 
 
 def command(*words: str) -> tuple[int, str, str]:
-    """The exit code, output and errors of `upgate ...` in this process."""
+    """The exit code, output and errors (warnings too) of `upgate ...` in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main(list(words))
+    log, handler = logging.getLogger("upgate"), logging.StreamHandler(err)
+    log.addHandler(handler)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(list(words))
+    finally:
+        log.removeHandler(handler)
     return code, out.getvalue(), err.getvalue()
 
 

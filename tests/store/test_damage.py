@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def leave_log(store: Store, *ops: Op, damage: Callable[[list[bytes]], None] = li
     store.open.mkdir(parents=True, exist_ok=True)
     store.log_path(KEY).write_bytes(b"".join(lines))
     return str(run.id)
+
+
+def test_a_database_that_was_removed_is_not_made_again(store: Store) -> None:
+    tracking = store.tracking
+    (store.root / "mlflow.db").unlink()
+    for call in (tracking.experiment, lambda run: tracking.set_tags(run, {"a": "b"})):
+        with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+            call("stock")
+    assert not (store.root / "mlflow.db").exists()
 
 
 def test_a_parent_of_others_without_an_id_is_left_out(store: Store) -> None:

@@ -75,13 +75,17 @@ class SqliteTracking:
     def mlflow(self) -> Tracking:
         return self._make_mlflow()
 
+    def _connect(self) -> sqlite3.Connection:
+        """Never to a new file: an empty one, where a store was removed, is no store."""
+        return sqlite3.connect(f"{self.path.as_uri()}?mode=rw", timeout=BUSY, uri=True)
+
     @contextmanager
     def _transaction(self, run_id: str | None = None) -> Iterator[sqlite3.Connection]:
         """A connection that writes all or nothing, to a run that is not deleted.
 
         Raises Refused where there is no such run.
         """
-        with closing(sqlite3.connect(self.path, timeout=BUSY)) as connection, connection:
+        with closing(self._connect()) as connection, connection:
             connection.execute("begin immediate")
             if run_id is not None:
                 query = "select 1 from runs where run_uuid = ? and lifecycle_stage = 'active'"
@@ -91,7 +95,7 @@ class SqliteTracking:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=BUSY)) as connection:
+        with closing(self._connect()) as connection:
             connection.execute("begin")  # all queries see the same state
             yield connection
 
