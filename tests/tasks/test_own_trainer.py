@@ -13,12 +13,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from helpers.project import REPO
 from helpers.store import fresh
-from upgate import StockDataModule, StockModule, UserError
+from upgate import StockDataModule, StockModule, UserError, predict
 from upgate.config.compose import compose
-from upgate.data.prices.sources import load_sp500
+from upgate.data.prices.sources import load_sp500, to_prices
 from upgate.recipe.engagement import weights_hash
 from upgate.run.resolve import check_recipe
 from upgate.tasks.registry import get_task
+from upgate.tasks.stock.predict import forecast_next
 from upgate.types import Batch
 
 EXAMPLES = REPO / "docs" / "examples"
@@ -108,7 +109,12 @@ def test_the_recipes_own_stopping_stops_any_trainer(data: StockDataModule) -> No
 @pytest.mark.parametrize("weights_only", [False, True])
 @pytest.mark.parametrize("after_validation", [False, True])
 def test_a_checkpoint_holds_the_weights_that_were_judged(
-    average: str, weights_only: bool, after_validation: bool, data: StockDataModule, tmp_path: Path
+    average: str,
+    weights_only: bool,
+    after_validation: bool,
+    frame: pd.DataFrame,
+    data: StockDataModule,
+    tmp_path: Path,
 ) -> None:
     keep = ModelCheckpoint(
         tmp_path,
@@ -121,6 +127,9 @@ def test_a_checkpoint_holds_the_weights_that_were_judged(
     trainer.fit(module, data)
     kept = StockModule.load_from_checkpoint(keep.best_model_path, weights_only=True)
     validation = trainer.validate(kept, data, verbose=False)[0]["val/loss"]
+    told = predict(frame, run=Path(keep.best_model_path))
+    state = {"hyper_parameters": dict(kept.hparams), "state_dict": kept.state_dict()}
+    assert told.equals(forecast_next(state, to_prices(frame).table))
     assert validation == pytest.approx(float(keep.best_model_score), rel=1e-6)
     trained = weights(module)
     trainer.test(module, data, verbose=False)  # from here on the net holds what is judged

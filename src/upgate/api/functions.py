@@ -15,7 +15,7 @@ from rich.console import Console
 from upgate.api.frames import Data, data_words, option_words, write_frame, write_texts
 from upgate.api.results import StudyAnswer, TrainResult
 from upgate.cli.entry import check
-from upgate.cli.predict import predict_rows
+from upgate.cli.predict import predict_checkpoint, predict_rows
 from upgate.cli.train import train_runs
 from upgate.config.compose import expand
 from upgate.config.keywords import Part, RecipeWords, check_parts, format_value, to_overrides
@@ -133,7 +133,7 @@ def study(
 def predict(
     data: pd.DataFrame | Path | str | Sequence[str] | None = None,
     *,
-    run: str = "latest",
+    run: str | Path = "latest",
     interval: float | None = None,
     text: str | Sequence[str] | None = None,
     root: Path | str = "runs",
@@ -141,11 +141,12 @@ def predict(
     """A stored run's predictions, a row each: of prices, or of texts.
 
     data: a frame or a file; None: the run's own prices. text: a text or several. run: latest, a
-    run's id, or the start of its key. interval: of prices, such as 0.9. Raises UserError.
+    run's id, the start of its key, or the Path of a checkpoint that a Trainer of one's own saved.
+    interval: of prices, such as 0.9. Raises UserError.
     """
     if data is not None and text is not None:
         raise UserError("data and text are two inputs; give one of them")
-    options = {"run": run, "root": str(root), "interval": interval}
+    options: dict[str, object] = {"interval": interval}
     with TemporaryDirectory() as folder:
         if text is not None:
             options["data.path"] = str(write_texts(text, Path(folder)))
@@ -153,8 +154,16 @@ def predict(
             options["data.path"] = str(write_frame(data, Path(folder)))
         elif data is not None:
             options["data.path"] = str(data)
-        given = {key: value for key, value in options.items() if value is not None}
-        return predict_rows([f"{key}={value}" for key, value in given.items()])[1]
+        words = [f"{key}={value}" for key, value in options.items() if value is not None]
+        if isinstance(run, Path):
+            if not run.is_file():
+                raise UserError(f"run={run} is not a file")
+            return predict_checkpoint(run, words, _no_file)
+        return predict_rows([f"run={run}", f"root={root}", *words])[1]
+
+
+def _no_file(name: str) -> Path:
+    raise UserError("a checkpoint does not hold the data that it was trained on; give data")
 
 
 def _words(data: Data, root: Path | str, words: Mapping[str, Any]) -> list[str]:

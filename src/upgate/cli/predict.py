@@ -20,6 +20,7 @@ from upgate.files import write_atomic
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
+from upgate.tasks.base import Fetch
 from upgate.tasks.names import find_facts, get_facts
 from upgate.tasks.registry import get_task
 
@@ -53,20 +54,30 @@ def predict_rows(overrides: Sequence[str]) -> tuple[Row, pd.DataFrame]:
     store = open_store(values.get("root"))
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values.get("run", "latest"), data)
-    task = get_task(row.task)
-    check_predict_keys(data, task.predict_keys, row)
+    check_predict_keys(data, get_task(row.task).predict_keys, row)
     fetch = partial(fetch_file, store, row)
-    checkpoint = load_checkpoint(fetch(CHECKPOINT))
+    return row, predict_checkpoint(fetch(CHECKPOINT), data, fetch)
+
+
+def predict_checkpoint(path: Path, data: Sequence[str], fetch: Fetch) -> pd.DataFrame:
+    """The predictions of kept weights, also of those that somebody's own Trainer saved.
+
+    data: overrides that name them; fetch: a file of the same run. Raises UserError.
+    """
+    checkpoint = load_checkpoint(path)
+    checkpoint["state_dict"] = checkpoint.get("judged", checkpoint["state_dict"])
     check_sizes(checkpoint)
-    task.check_code(checkpoint["hyper_parameters"]["spec"]["task"])
-    return row, task.predict(data, checkpoint, fetch)
+    settings = checkpoint["hyper_parameters"]["spec"]["task"]
+    task = get_task(settings["name"])
+    task.check_code(settings)
+    return task.predict(data, checkpoint, fetch)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Tensors and plain values, never code. Raises UserError for a file that is no checkpoint."""
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["hyper_parameters"]["spec"]["task"], checkpoint["state_dict"]
+        checkpoint["hyper_parameters"]["spec"]["task"]["name"], checkpoint["state_dict"]
     except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
         raise UserError(
             f"{path} is damaged, or no checkpoint of Upgate; remove it to have it fetched from the"

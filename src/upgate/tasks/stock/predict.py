@@ -93,8 +93,8 @@ def _interval(
     radius = checkpoint.get("finish", {}).get("radii", {}).get(level)
     if radius is None:
         print(
-            f"without a {level}% interval: the run was trained by an older version, or its"
-            " validation part is too small for one",
+            f"without a {level}% interval: the run was trained by an older version, or by"
+            " another Trainer, or its validation part is too small for one",
             file=sys.stderr,
         )
         return {}
