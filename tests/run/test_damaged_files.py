@@ -1,6 +1,7 @@
 """A run's damaged files: trained afresh, fetched from the store, or refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from helpers.files import DAMAGES, cut, flip
 from helpers.run import numbers, results, train
 from upgate.cli.entry import main
+from upgate.errors import UserError
 from upgate.run.callbacks import BestCheckpoint
 from upgate.store.store import Store
 from upgate.study.load import table_reader
@@ -106,6 +108,29 @@ def test_a_damaged_result_is_written_again(trained: Path, caplog: pytest.LogCapt
     flip(found)
     assert train(trained, *WORDS)[0] == 0  # of a stored run
     assert json.loads(found.read_text()) == whole and caplog.text.count("it is made again") == 1
+
+
+def test_what_another_machine_trained_is_verified_by_the_hash_in_the_store(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "runs"
+    shutil.copytree(trained, root)
+    (row,) = [row for row in Store(root).rows() if not row.is_parent]
+    shutil.rmtree(root / row.key[:16])
+    artifacts = Path(Store(root).client.get_run(row.run_id).info.artifact_uri)
+    before = {name: (artifacts / name).read_bytes() for name in ("config.yaml", "curve.parquet")}
+    read = table_reader(Store(root))
+    try:
+        for name in before:
+            flip(artifacts / name)
+        with pytest.raises(UserError, match="it is damaged in the store"):
+            read(row, "curve")
+        assert main(["predict", f"root={root}"]) == 2
+        assert "config.yaml of run" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    finally:
+        for name, content in before.items():
+            (artifacts / name).write_bytes(content)
+    assert len(read(row, "curve")) == 2 and main(["predict", f"root={root}"]) == 0
 
 
 def test_tables_of_a_report_are_fetched(trained: Path) -> None:

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
-from upgate.files import write_atomic
+from upgate.files import has_hash, write_atomic
 from upgate.store.open import open_store
-from upgate.store.record import Row
+from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
 from upgate.tasks.base import Fetch
 from upgate.tasks.names import find_facts, get_facts
@@ -175,8 +175,7 @@ def fetch_file(store: Store, row: Row, name: str) -> Path:
     folder = store.root / row.key[:16]
     if name == CONFIG and not (folder / name).exists():
         return fetch_foreign_config(store, row, folder)
-    digest = row.tags.get("upgate.checkpoint", "") if name == CHECKPOINT else ""
-    return store.file(row.run_id, name, folder, digest)
+    return store.file(row.run_id, name, folder, kept_hash(row, name))
 
 
 def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
@@ -191,6 +190,10 @@ def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
         if fetched.stat().st_size > LARGEST_CONFIG:
             raise UserError(f"{CONFIG} of run {row.key[:16]} is no configuration: it is too large")
         content = fetched.read_bytes()
+        if not has_hash(fetched, [wanted] if (wanted := kept_hash(row, CONFIG)) else []):
+            raise UserError(
+                f"{CONFIG} of run {row.key[:16]} is damaged in the store; train it again"
+            )
     stored = yaml.safe_load(content)
     data = stored.get("data", {}) if isinstance(stored, dict) else {}
     if data.get("path") or data.get("folder", "data") != "data":

@@ -1,5 +1,6 @@
 """Train one job and record it, in whatever process this is."""
 
+import json
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
 from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
 from upgate.store.connect import Unreachable, redact
-from upgate.store.record import Row
+from upgate.store.record import FILES, Row
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
@@ -111,11 +112,17 @@ def record(
     run.tag(
         {
             "upgate.checkpoint": hash_file(kept) if kept.exists() else "",
+            FILES: hashes_of(folder, ["config.yaml", *tables]),
             "upgate.diverged": str(outcome.diverged).lower(),
             "upgate.weights": outcome.weights,
             "upgate.twin": twin.run_id if twin else "",
         }
     )
+
+
+def hashes_of(folder: Path, names: Sequence[str]) -> str:
+    """JSON of the sha256 of files by their names."""
+    return json.dumps({name: hash_file(folder / name) for name in names})
 
 
 def _write_config(job: Job, folder: Path) -> None:

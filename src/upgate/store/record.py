@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 PARENT = "mlflow.parentRunId"
+FILES = "upgate.files"  # tag: JSON, name -> sha256 of the configuration and the tables
 Conditions = Mapping[str, str | None]  # of `build_filter`
 # What names a file or folder of the store: nothing that could lead out of it.
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -43,6 +44,16 @@ class Row:
     @property
     def diverged(self) -> bool:
         return self.tags.get("upgate.diverged") == "true"
+
+
+def kept_hash(row: Row, name: str) -> str:
+    """The sha256 of a file that the run kept; empty where an older version kept it."""
+    if name == "best.ckpt":
+        return row.tags.get("upgate.checkpoint", "")
+    try:
+        return str(json.loads(row.tags[FILES])[name])
+    except (KeyError, TypeError, ValueError):  # a tag is what its writer wanted
+        return ""
 
 
 def to_row(run: Any) -> Row:

@@ -10,7 +10,7 @@ from upgate.errors import UserError, did_you_mean
 from upgate.experiment.records import stored_rows
 from upgate.serialization import from_json, stored_as
 from upgate.stats.verdict import FEWEST
-from upgate.store.record import Row
+from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
 from upgate.study.analyze import analyze
 from upgate.study.result import Study, StudyResult
@@ -126,7 +126,8 @@ def table_reader(store: Store) -> Tables:
 
     def read(row: Row, name: str) -> pd.DataFrame:
         folder = store.root / row.key[:16]
-        return pd.read_parquet(store.file(row.run_id, f"{name}.parquet", folder))
+        file = f"{name}.parquet"
+        return pd.read_parquet(store.file(row.run_id, file, folder, kept_hash(row, file)))
 
     return read
 
