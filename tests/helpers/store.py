@@ -62,6 +62,7 @@ class Server:
                 return
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.1)
+        self.kill()
         raise TimeoutError(self.uri)
 
     def kill(self) -> None:
