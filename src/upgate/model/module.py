@@ -102,7 +102,7 @@ class RecipeModule(pl.LightningModule):
         self._score(batch)
 
     def _score(self, batch: Batch) -> None:
-        output, n = self.net(batch), len(batch["y"])
+        output, n = self.evaluate(batch), len(batch["y"])
         self.validation_loss.update(self.loss(output, batch), weight=n)
         self.validation_score.update(self.score(output, batch), weight=n)
 
@@ -123,7 +123,12 @@ class RecipeModule(pl.LightningModule):
         return self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
 
     def predict_step(self, batch: Batch, index: int) -> Tensor:
-        return self.net(batch)
+        return self.evaluate(batch)
+
+    def evaluate(self, batch: Batch) -> Tensor:
+        """The net's output where nothing is trained; a task may take the batch in pieces."""
+        output: Tensor = self.net(batch)
+        return output
 
     def configure_optimizers(self) -> Any:
         total = int(self.trainer.estimated_stepping_batches)

@@ -29,6 +29,7 @@ from upgate.config.compose import choices
 from upgate.errors import UserError
 from upgate.generators import generator
 from upgate.model.backbone import Pooling
+from upgate.tasks.sentiment import module
 from upgate.tasks.sentiment.module import SentimentModule, SentimentNet
 
 every_shape = pytest.mark.parametrize("both_ways", [False, True], ids=["forth", "both"])
@@ -69,6 +70,25 @@ def test_a_padded_batch_is_each_text_alone(pooling: str, both_ways: bool) -> Non
         torch.testing.assert_close(made(alone)[0], padded[row], rtol=0, atol=1e-6)
         whole_loss(made, alone).backward()
     torch.testing.assert_close(gradients(made), together, rtol=1e-5, atol=1e-6)
+
+
+@every_pooling
+@every_shape
+@pytest.mark.parametrize(("hidden", "rounding"), [(64, 0), (5, 1e-6)])
+def test_evaluation_in_pieces_gives_the_same_logits(
+    hidden: int, rounding: float, pooling: str, both_ways: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit at a size of whole vectors; else up to the rounding of what is left over."""
+    shape = {"pooling": pooling, "bidirectional": both_ways, "hidden_size": hidden}
+    made = learner("sentiment", parts(), **shape).eval()
+    data = texts(n=70, length=9)
+    sizes: list[int] = []
+    made.net.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0]["x"])))
+    monkeypatch.setattr(module, "TOKENS", 150)
+    with torch.inference_mode():
+        pieces, whole = made.evaluate(data), made.net(data)
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=rounding)
+    assert sizes == [18, 18, 17, 17, 70]
 
 
 @every_pooling

@@ -65,4 +65,4 @@ def logits(module: SentimentModule, state: Section, cleaned: list[str]) -> torch
     take_rows = token_batches(corpus, torch.zeros_like(rows))
     batches = BucketedLoader(take_rows, rows, corpus.lengths, BATCH, None)
     with torch.inference_mode():
-        return torch.cat([module.eval().net(batch) for batch in batches])[batches.inverse()]
+        return torch.cat([module.eval().evaluate(batch) for batch in batches])[batches.inverse()]
