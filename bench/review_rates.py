@@ -7,8 +7,8 @@ resumes; prints a table in Markdown
 
 Rates half a decade apart. Two corpora: generated, and SST-2 (sentences); one seed that no result is
 reported with. sgd is searched in the
-traditional recipe, the others in the upgraded one. The score is the accuracy on the validation
-part, the mean over the corpora.
+traditional recipe, the others in the upgraded one, all without the skip: the LSTM's own loss is
+the same with it. The score is the accuracy on the validation part, the mean over the corpora.
 """
 
 import sys
@@ -21,10 +21,10 @@ from trainings import Words, measure
 from upgate.cli.arguments import read_options
 
 RATES = {
-    "sgd": [0.03, 0.1, 0.3, 1.0, 3.0],
-    "rmsprop": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
-    "adam": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
-    "adamw": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
+    "sgd": [0.3, 1.0, 3.0],
+    "rmsprop": [1e-3, 3e-3, 1e-2],
+    "adam": [1e-3, 3e-3, 5e-3, 1e-2],
+    "adamw": [1e-3, 3e-3, 5e-3, 1e-2],
     "momentum": [0.1, 0.3, 1.0],
     "nesterov": [0.1, 0.3, 1.0],
     "nadam": [1e-3, 3e-3, 1e-2],
@@ -54,7 +54,7 @@ def command(optimizer: str, rate: float, source: list[str], epochs: str) -> Word
         if optimizer == "sgd"
         else ["recipe=upgraded", f"optimizer={optimizer}", *BESIDE.get(optimizer, [])]
     )
-    run = (f"seed={SEED}", "threads=1", f"trainer.max_epochs={epochs}")
+    run = (f"seed={SEED}", "threads=1", f"trainer.max_epochs={epochs}", "model.skip=none")
     return ("task=sentiment", *source, *run, *recipe, f"optimizer.lr={rate:g}")
 
 

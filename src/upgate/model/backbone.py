@@ -96,9 +96,15 @@ class Backbone(nn.Module):
         self.width = width * (3 if pooling == "concat" else 1)
         self.activation_hooks: dict[str, list[ActivationHook]] = {p: [] for p in HOOK_POSITIONS}
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, beside: Tensor | None = None
+    ) -> Tensor:
+        """beside: (B, T, J), what enters the first layer beside x; the hooks do not touch it."""
         for i, layer in enumerate(self.layers):
-            x = layer(self.run_hooks("between" if i else "input", x), lengths)
+            x = self.run_hooks("between" if i else "input", x)
+            if beside is not None and i == 0:
+                x = torch.cat([x, beside.to(x.dtype)], dim=-1)
+            x = layer(x, lengths)
         h = self.run_hooks("dropped", self.run_hooks("output", x))
         return self.run_hooks("head", self.pool(h, lengths))
 

@@ -22,6 +22,7 @@ from upgate.data.reviews.tokenizer import (
     PADDING,
     UNKNOWN,
     Corpus,
+    Keep,
     cached_tokenizer,
     fit_tokenizer,
     token_batches,
@@ -410,3 +411,16 @@ def test_a_tokenizer_is_fitted_once_for_its_texts_and_settings(
         found = cached_tokenizer(given, kind, size, tmp_path)
         assert found == fit_tokenizer(given, kind, size)
     assert len(fits) == 3
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"), [("head", "abcde"), ("tail", "fghij"), ("both", "aghij")]
+)
+def test_which_tokens_of_a_long_text_are_kept(keep: Keep, expected: str, tmp_path: Path) -> None:
+    text = "a b c d e f g h i j"
+    tokenizer = fit_tokenizer([text], "words", 99)
+    letters = Tokenizer.from_str(tokenizer).id_to_token
+    for folder in (None, tmp_path, tmp_path):
+        corpus = tokenize(tokenizer, [text, "a b"], 5, folder, keep)
+        assert "".join(map(letters, corpus.tokens[:5].tolist())) == expected
+        assert corpus.lengths.tolist() == [5, 2]

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 from upgate.tasks.article import ARTICLE, BEYOND, LESS, LINEAR, ArticleClaim, Setting
 
+PLAIN = ("model.skip=none", "task.ngrams=0", "task.keep=head")
+
 
 def review_studies(user: Sequence[str]) -> dict[str, list[str]]:
-    return {"reviews": list(user)}
+    """The article's network reads words alone, whatever the defaults are."""
+    given = {word.split("=", 1)[0] for word in user}
+    return {"reviews": [*user, *(word for word in PLAIN if word.split("=")[0] not in given)]}
 
 
 CLAIM = ArticleClaim(

@@ -1,5 +1,6 @@
 """The LightningDataModule of reviews: a table, a task and a fold in; batches of tokens out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +14,38 @@ from torch import Tensor
 
 from upgate.config.compose import compose
 from upgate.config.keywords import Part, to_overrides
-from upgate.config.schema import PositiveInt, build
+from upgate.config.schema import NonNegativeInt, PositiveInt, build
 from upgate.config.values import Section, Value
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.nb_logistic import LogOdds, log_odds
+from upgate.data.reviews.ngram_ratios import fit_ratios, with_ratios
 from upgate.data.reviews.sources import to_reviews
 from upgate.data.reviews.table import Reviews, leaked
-from upgate.data.reviews.tokenizer import cached_tokenizer, token_batches, tokenize, vocabulary_size
+from upgate.data.reviews.tokenizer import (
+    Keep,
+    cached_tokenizer,
+    token_batches,
+    tokenize,
+    vocabulary_size,
+)
 from upgate.data.splits.stratified import check_stratified, split_rows
+from upgate.errors import UserError
+
+READ = {  # what is said of the reviews that are cut
+    "head": "only their first ones are read",
+    "tail": "only their last ones are read",
+    "both": "a quarter from their beginning and the rest from their end is read",
+}
 
 
 @dataclass(frozen=True)
 class SentimentTask:
     """How text becomes vectors.
 
-    At most `vocabulary` tokens, of each review the first `max_tokens`, each `embedding` wide.
+    Of `vocabulary` tokens at most `max_tokens` of each review (`keep` says which), each `embedding`
+    wide, beside it the log-count ratios of its n-grams up to `ngrams`.
     """
 
     name: str
@@ -37,9 +53,21 @@ class SentimentTask:
     vocabulary: PositiveInt
     max_tokens: PositiveInt
     embedding: PositiveInt
+    keep: Keep = "head"
+    ngrams: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        if self.vocabulary**self.ngrams >= 2**63:
+            longest = int(63 / math.log2(self.vocabulary))
+            raise UserError(
+                f"task.ngrams={self.ngrams} of a vocabulary of {self.vocabulary:,} cannot be told "
+                f"apart by a 64-bit number; set task.ngrams to {longest} or less"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """Without what older runs did not say: their keys stay."""
+        later = {"keep": "head", "ngrams": 0}
+        return {key: value for key, value in vars(self).items() if later.get(key) != value}
 
 
 class SentimentDataModule(FoldDataModule):
@@ -71,13 +99,17 @@ class SentimentDataModule(FoldDataModule):
         tokenizer = cached_tokenizer(
             self.texts("train"), task["tokenizer"], task["vocabulary"], cache
         )
-        self.corpus = tokenize(tokenizer, reviews.table["text"].tolist(), task["max_tokens"], cache)
+        limit = {"max_tokens": task["max_tokens"], "keep": task.get("keep", "head")}
+        self.corpus = tokenize(tokenizer, reviews.table["text"].tolist(), folder=cache, **limit)
         self.state = {
             "tokenizer": tokenizer,
             "vocabulary": vocabulary_size(tokenizer),
-            "max_tokens": task["max_tokens"],
             "classes": list(reviews.classes),
+            **limit,
         }
+        self.take = token_batches(self.corpus, self.y)
+        if longest := task.get("ngrams", 0):
+            self._add_ratios(longest)
         self.leaked = leaked(self.texts("train"), self.texts("test"))
         # both are filled at the first need, and shared by the views of all runs
         self._references: dict[str, dict[str, np.ndarray]] = {}
@@ -109,6 +141,14 @@ class SentimentDataModule(FoldDataModule):
         data = cls(table, settings, check_stratified(config["split"]), fold, Path(cache))
         return data.with_batching(config["batch_size"], seed)
 
+    def _add_ratios(self, longest: int) -> None:
+        """Batches and checkpoints hold the n-grams' ratios from now on."""
+        rows, vocabulary = self.rows["train"], self.state["vocabulary"]
+        labels, classes = self.labels("train"), len(self.reviews.classes)
+        ratios, fold = fit_ratios(self.corpus, rows, labels, classes, longest, vocabulary)
+        self.take = with_ratios(self.take, ratios, fold)
+        self.state["ratios"] = ratios.to_dict()
+
     def texts(self, part: str) -> list[str]:
         return self.reviews.table["text"].to_numpy()[self.rows[part].numpy()].tolist()
 
@@ -117,7 +157,7 @@ class SentimentDataModule(FoldDataModule):
 
     def batches(self, part: str, batch_size: int, seed: int | None) -> BucketedLoader:
         rows, lengths = self.rows[part], self.corpus.lengths
-        return BucketedLoader(token_batches(self.corpus, self.y), rows, lengths, batch_size, seed)
+        return BucketedLoader(self.take, rows, lengths, batch_size, seed)
 
     def part(self, name: str) -> BucketedLoader:
         return self.batches(name, self.evaluation_batch, None)
@@ -165,8 +205,8 @@ class SentimentDataModule(FoldDataModule):
 
     @property
     def notes(self) -> dict[str, int]:
-        limit = self.state["max_tokens"]
-        cut = f"reviews of {limit} tokens or more (only their first ones are read)"
+        limit, keep = self.state["max_tokens"], self.state["keep"]
+        cut = f"reviews of {limit} tokens or more ({READ[keep]})"
         leaked = (
             "test reviews that are in the training part too "
             "(counted in accuracy, not in accuracy_unseen)"

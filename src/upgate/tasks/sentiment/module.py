@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from upgate.config.keywords import RecipeWords
 from upgate.config.values import Section, SpecValues
+from upgate.data.reviews.ngram_ratios import NgramRatios
 from upgate.model.backbone import Head, ModelWords, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
@@ -28,19 +29,24 @@ class SentimentNet(nn.Module):
     of IMDb reviews are classified correctly under locked and word (6,000 to learn from), 80 instead
     of 81% without; a rare word's few steps hardly move such a start, it seems. The padding's vector
     is 0 and stays 0. `activation_hooks["tokens"]` takes the tokens, (B, T).
+
+    ratios: how many numbers stand beside each token in "ratios", (B, T, ratios); 0: none do.
     """
 
-    def __init__(self, vocabulary: int, classes: int, embedding: int, model: Section) -> None:
+    def __init__(
+        self, vocabulary: int, classes: int, embedding: int, model: Section, ratios: int = 0
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=0)
-        self.backbone = build_backbone(embedding, model)
+        self.backbone = build_backbone(embedding + ratios, model)
         self.head = Head(self.backbone.width, classes)
         self.activation_hooks = self.backbone.activation_hooks
         self.activation_hooks["tokens"] = []
 
     def forward(self, batch: Batch) -> Tensor:
         tokens = self.backbone.run_hooks("tokens", batch["x"])
-        return self.head(self.backbone(self.embedding(tokens), batch["lengths"]))
+        embedded, beside = self.embedding(tokens), batch.get("ratios")
+        return self.head(self.backbone(embedded, batch["lengths"], beside))
 
 
 class SentimentModule(RecipeModule):
@@ -56,7 +62,8 @@ class SentimentModule(RecipeModule):
         with torch.random.fork_rng():
             torch.manual_seed(derive(spec["seed"], "init"))
             classes, width = len(state["classes"]), spec["task"]["embedding"]
-            net = SentimentNet(state["vocabulary"], classes, width, spec["model"])
+            ratios = NgramRatios(**state["ratios"]).width if "ratios" in state else 0
+            net = SentimentNet(state["vocabulary"], classes, width, spec["model"], ratios)
         super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, "state": state})
 
     @classmethod

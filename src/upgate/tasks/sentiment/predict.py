@@ -9,6 +9,7 @@ import torch
 from upgate.config.values import Section
 from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.reviews.formats import clean_text
+from upgate.data.reviews.ngram_ratios import NgramRatios, with_ratios
 from upgate.data.reviews.reader import read_texts
 from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
@@ -60,9 +61,13 @@ def label(checkpoint: Section, cleaned: list[str]) -> pd.DataFrame:
 
 def logits(module: SentimentModule, state: Section, cleaned: list[str]) -> torch.Tensor:
     """(n, K), in the order of the texts."""
-    corpus = tokenize(state["tokenizer"], cleaned, state["max_tokens"], None)
+    limit = {"max_tokens": state["max_tokens"], "keep": state.get("keep", "head")}
+    corpus = tokenize(state["tokenizer"], cleaned, folder=None, **limit)
     rows = torch.arange(len(cleaned))
     take_rows = token_batches(corpus, torch.zeros_like(rows))
+    if "ratios" in state:
+        ratios = NgramRatios(**state["ratios"])
+        take_rows = with_ratios(take_rows, ratios, torch.zeros_like(rows))
     batches = BucketedLoader(take_rows, rows, corpus.lengths, BATCH, None)
     with torch.inference_mode():
         return torch.cat([module.eval().evaluate(batch) for batch in batches])[batches.inverse()]

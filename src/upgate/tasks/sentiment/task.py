@@ -73,6 +73,15 @@ class Sentiment(SentimentFacts, Task):
         odds = torch.from_numpy(data.log_odds(part))[order]
         return skip.add_log_odds(odds, output, finish["weights"])
 
+    def measure_finish(
+        self, data: SentimentDataModule, part: str, output: Tensor, finish: Section
+    ) -> dict[str, float]:
+        """What the LSTM alone gets right, beside its sum with the linear model."""
+        if not finish:
+            return {}
+        correct = output[data.part(part).inverse()].argmax(-1) == data.labels(part)
+        return {"lstm/accuracy": float(correct.double().mean())}
+
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
         evaluation = evaluate_classifier(
             logits=output[data.part(part).inverse()],
