@@ -44,7 +44,7 @@ def cached_tokenizer(texts: Sequence[str], kind: Kind, size: int, folder: Path) 
     again. Raises UserError as `fit_tokenizer`, and if it cannot be stored.
     """
     unfitted, _, _ = KINDS[kind](size)
-    key = _key(f"{tokenizers.__version__} {SPECIAL} {unfitted.to_str()}", texts, size)
+    key = _key(f"{tokenizers.__version__} {SPECIAL} {unfitted.to_str()}", texts, f"{size}")
     path = folder / f"{key}.tokenizer.json"
     if is_kept(path):
         return path.read_text("utf-8")
