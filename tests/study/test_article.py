@@ -24,6 +24,7 @@ from upgate.study.article import article_command, settings
 from upgate.study.command import study_command
 from upgate.study.facts import check_claims, excess, judge_claim
 from upgate.study.load import Experiment, list_experiments, load_experiment, newest_id
+from upgate.tasks.sentiment.article import PLAIN
 
 STOCK = [
     "study.seeds=2",
@@ -155,7 +156,7 @@ def test_the_words_reach_every_study_and_the_split_those_that_have_one() -> None
     assert {"split=walk_forward", "split.folds=2", "study.folds=[1]"} <= set(asked["return"])
     assert "split=walk_forward" in settings(["experiment=article"], None)["volatility"]
     assert settings(["experiment=article", "task=sentiment", "split.test=0.3"], None) == {
-        "reviews": ["task=sentiment", "split.test=0.3", "study.rates=given"]
+        "reviews": ["task=sentiment", "split.test=0.3", *PLAIN, "study.rates=given"]
     }
 
 
