@@ -107,4 +107,5 @@ def _hash_place(path: Path) -> Path:
 
 def make_private(folder: Path) -> None:
     """Make a folder that only its owner may enter; one that is there stays as it is."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in (*reversed(folder.parents), folder):  # mkdir would leave the parents open
+        one.mkdir(mode=0o700, exist_ok=True)
