@@ -21,9 +21,9 @@ from trainings import Words, measure
 from upgate.cli.arguments import read_options
 
 RATES = {
-    "sgd": [0.3, 1.0, 3.0],
-    "rmsprop": [1e-3, 3e-3, 1e-2],
-    "adam": [1e-3, 3e-3, 5e-3, 1e-2],
+    "sgd": [0.1, 0.3, 1.0, 3.0],
+    "rmsprop": [1e-3, 3e-3, 1e-2, 3e-2],
+    "adam": [1e-3, 3e-3, 5e-3, 1e-2, 3e-2],
     "adamw": [1e-3, 3e-3, 5e-3, 1e-2],
     "momentum": [0.1, 0.3, 1.0],
     "nesterov": [0.1, 0.3, 1.0],

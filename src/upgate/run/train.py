@@ -94,10 +94,9 @@ def evaluate_kept(
             finish = task.finish(spec.to_dict(), data, output)
             add_to_checkpoint(kept, finish)
         evaluation = task.evaluate(data, part, task.finished(data, part, output, finish))
-        metrics |= {f"{prefix}/{key}": value for key, value in evaluation.metrics.items()}
+        measured = evaluation.metrics | task.measure_finish(data, part, output, finish)
+        metrics |= {f"{prefix}/{key}": value for key, value in measured.items()}
         tables = evaluation.tables
-    measured = task.measure_finish(data, "test", output, finish)
-    metrics |= {f"test/{key}": value for key, value in measured.items()}
     return metrics, tables
 
 

@@ -113,7 +113,7 @@ class Task(TaskFacts):
     def measure_finish(
         self, data: Any, part: str, output: Tensor, finish: Section
     ) -> dict[str, float]:
-        """Metrics, of the test part, of what `finish` fitted; here none. output: the network's."""
+        """Metrics of what `finish` fitted, on validation or test; none here. output: the net's."""
         return {}
 
     def evaluate(self, data: Any, part: str, output: Tensor) -> Evaluation:

@@ -72,4 +72,6 @@ def test_a_checkpoint_labels_texts_as_the_run_did(tmp_path: Path) -> None:
     assert (labelled["label"] == scored["predicted"]).all()
     np.testing.assert_allclose(labelled["probability"], scored["probability"], rtol=1e-4)
     metrics = run["metrics"]
+    assert metrics["val/loss"] <= metrics["val/lstm/loss"], "the weights may be 0 and 1"
+    assert metrics["test/lstm/accuracy"] != metrics["test/accuracy"]
     assert metrics["test/loss"] < 1.05 * metrics["test/nb_logistic/loss"]

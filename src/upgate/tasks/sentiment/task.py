@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from upgate.config.schema import build
@@ -79,8 +80,12 @@ class Sentiment(SentimentFacts, Task):
         """What the LSTM alone gets right, beside its sum with the linear model."""
         if not finish:
             return {}
-        correct = output[data.part(part).inverse()].argmax(-1) == data.labels(part)
-        return {"lstm/accuracy": float(correct.double().mean())}
+        logits, y = output[data.part(part).inverse()].double(), data.labels(part)
+        accuracy = (logits.argmax(-1) == y).double().mean()
+        return {
+            "lstm/accuracy": float(accuracy),
+            "lstm/loss": float(F.cross_entropy(logits, y)),
+        }
 
     def evaluate(self, data: SentimentDataModule, part: str, output: Tensor) -> Evaluation:
         evaluation = evaluate_classifier(
