@@ -62,7 +62,7 @@ def print_rows(
 
 def _row_lines(row: Sequence[str], widths: Sequence[int], left: int) -> Iterator[str]:
     """The lines of a row: several where a cell does not fit."""
-    columns = [_fold(cell, width) for cell, width in zip(row, widths, strict=True)]
+    columns = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     for cells in zip_longest(*columns, fillvalue=""):
         padded = []
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True)):
@@ -71,7 +71,7 @@ def _row_lines(row: Sequence[str], widths: Sequence[int], left: int) -> Iterator
         yield f" {'  '.join(padded)}"
 
 
-def _fold(text: str, width: int) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width` cells, cut between words, within them where one is too long."""
     if cell_len(text) <= width:
         return [text]

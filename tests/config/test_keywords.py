@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from upgate.config.compose import compose
-from upgate.config.keywords import format_value, to_overrides
+from upgate.config.keywords import hydra_text, keyword_overrides
 from upgate.config.overrides import parse_override
 from upgate.errors import UserError
 
@@ -20,15 +20,15 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_is_read_back_as_it_was(value: Any) -> None:
-    read = parse_override(f"key={format_value(value)}").value
+    read = parse_override(f"key={hydra_text(value)}").value
     assert read == value and type(read) is type(value)
 
 
 def test_paths_and_numpys_numbers_are_plain() -> None:
-    assert format_value(np.float64(0.5)) == "0.5" and format_value(np.bool_(True)) == "true"
-    assert parse_override(f"key={format_value(Path('a b/c.csv'))}").value == "a b/c.csv"
+    assert hydra_text(np.float64(0.5)) == "0.5" and hydra_text(np.bool_(True)) == "true"
+    assert parse_override(f"key={hydra_text(Path('a b/c.csv'))}").value == "a b/c.csv"
     with pytest.raises(UserError, match="no plain value"):
-        format_value(object())
+        hydra_text(object())
 
 
 def test_choices_come_with_their_knobs() -> None:
@@ -39,8 +39,8 @@ def test_choices_come_with_their_knobs() -> None:
         "regularization": {"dropout": {"p": 0.3}, "l1": {}},
         "model": {"hidden_size": 7},
     }
-    config = compose(to_overrides(words))
+    config = compose(keyword_overrides(words))
     assert config["optimizer"]["lr"] == 0.1 and config["optimizer"]["betas"] == [0.8, 0.9]
     assert config["clip"]["name"] == "none" and config["model"]["hidden_size"] == 7
     assert config["regularization"]["dropout"]["p"] == 0.3 and "l1" in config["regularization"]
-    assert to_overrides({"regularization": ["l1", "l2"]}) == ["regularization=[l1,l2]"]
+    assert keyword_overrides({"regularization": ["l1", "l2"]}) == ["regularization=[l1,l2]"]

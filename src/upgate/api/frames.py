@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from upgate.config.compose import compose
-from upgate.config.keywords import Part, to_overrides
+from upgate.config.keywords import Part, keyword_overrides
 from upgate.config.values import Value
 from upgate.data.prices.sources import UNNAMED, with_days
 from upgate.errors import UserError
@@ -25,13 +25,13 @@ def data_words(data: Data, task: Part | None, root: Path) -> list[str]:
     if data is None:
         return []
     if isinstance(data, Mapping):
-        return to_overrides({"data": data})
-    name = compose(to_overrides({"task": task}))["task"]["name"]
+        return keyword_overrides({"data": data})
+    name = compose(keyword_overrides({"task": task}))["task"]["name"]
     choice = get_task(name).files
     if not choice:
         raise UserError(f"task={name} reads no files of its own; name its data by data={{...}}")
     path = write_frame(data, root) if isinstance(data, pd.DataFrame) else Path(data).absolute()
-    return to_overrides({"data": {"name": choice, "path": path}})
+    return keyword_overrides({"data": {"name": choice, "path": path}})
 
 
 def write_frame(frame: pd.DataFrame, root: Path) -> Path:
@@ -60,4 +60,4 @@ def write_texts(texts: str | Sequence[str] | pd.DataFrame, folder: Path) -> Path
 
 def option_words(prefix: str, options: Mapping[str, Any]) -> list[str]:
     """`prefix.key=value` for each option that is given."""
-    return to_overrides({f"{prefix}.{key}": value for key, value in options.items()})
+    return keyword_overrides({f"{prefix}.{key}": value for key, value in options.items()})

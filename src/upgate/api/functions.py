@@ -18,7 +18,7 @@ from upgate.cli.entry import check
 from upgate.cli.predict import predict_checkpoint, predict_rows
 from upgate.cli.train import train_runs
 from upgate.config.compose import expand
-from upgate.config.keywords import Part, RecipeWords, check_parts, format_value, to_overrides
+from upgate.config.keywords import Part, RecipeWords, check_parts, hydra_text, keyword_overrides
 from upgate.config.values import Value
 from upgate.errors import UserError
 from upgate.model.backbone import ModelWords
@@ -85,7 +85,7 @@ def train(
     own = {"seed": seed, "fold": fold, "twin": twin}
     single = {key: value for key, value in own.items() if key not in swept}
     overrides = _words(data, root, {**single, **words})
-    overrides += [f"{key}={','.join(map(format_value, values))}" for key, values in swept.items()]
+    overrides += [f"{key}={','.join(map(hydra_text, values))}" for key, values in swept.items()]
     check(expand(overrides, True, config_dir), config_dir)
     console, kept = _console(verbose)
     done = train_runs(overrides, True, config_dir, console)
@@ -170,7 +170,7 @@ def _words(data: Data, root: Path | str, words: Mapping[str, Any]) -> list[str]:
     known = (*RunWords.__annotations__, "seed", "fold", "twin")
     check_parts(words, known)
     named = data_words(data, words.get("task"), Path(root))
-    return [*to_overrides({**words, "root": str(root)}), *named]
+    return [*keyword_overrides({**words, "root": str(root)}), *named]
 
 
 def _console(verbose: bool) -> tuple[Console, io.StringIO]:

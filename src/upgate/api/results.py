@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -89,7 +90,7 @@ class StudyAnswer:
     def verdicts(self) -> pd.DataFrame:
         """A row per arm but the baseline: verdict, effect in the study's scale, interval, p, n."""
         names = ("arm", "verdict", "effect", "low", "high", "level", "p", "p_holm", "n", "score")
-        rows = [[getattr(arm, name) for name in names] for arm in self.result.verdicts]
+        rows = map(attrgetter(*names), self.result.verdicts)
         return pd.DataFrame(rows, columns=list(names))
 
     def page(self, path: Path | str, language: str = "en") -> Path:

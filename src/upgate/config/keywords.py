@@ -39,7 +39,7 @@ def check_parts(words: Iterable[str], known: Sequence[str] = (*PARTS, "recipe"))
             raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
 
 
-def to_overrides(words: Mapping[str, Any]) -> list[str]:
+def keyword_overrides(words: Mapping[str, Any]) -> list[str]:
     """`group=choice` and `key=value` for each keyword; None is no word.
 
     A mapping is a choice with knobs, by its `name`, or values below the key.
@@ -47,29 +47,29 @@ def to_overrides(words: Mapping[str, Any]) -> list[str]:
     overrides: list[str] = []
     for key, value in words.items():
         if value is not None:
-            overrides += _regularizers(value) if key == REGULARIZATION else _words(key, value)
+            overrides += _regularizers(value) if key == REGULARIZATION else _value_words(key, value)
     return overrides
 
 
-def _words(key: str, value: object) -> list[str]:
+def _value_words(key: str, value: object) -> list[str]:
     if not isinstance(value, Mapping):
-        return [f"{key}={format_value(value)}"]
+        return [f"{key}={hydra_text(value)}"]
     chosen = [f"{key}={value['name']}"] if "name" in value else []
     for name, knob in value.items():
         if name != "name" and knob is not None:
-            chosen += _words(f"{key}.{name}", knob)
+            chosen += _value_words(f"{key}.{name}", knob)
     return chosen
 
 
 def _regularizers(value: str | Sequence[str] | Mapping[str, Any]) -> list[str]:
     if isinstance(value, Mapping):
         names = f"{REGULARIZATION}=[{','.join(value)}]"
-        return [names, *_words(REGULARIZATION, value)]
+        return [names, *_value_words(REGULARIZATION, value)]
     listed = [value] if isinstance(value, str) else value
     return [f"{REGULARIZATION}=[{','.join(listed)}]"]
 
 
-def format_value(value: object) -> str:
+def hydra_text(value: object) -> str:
     """A value in Hydra's grammar. Raises UserError for one that is not plain."""
     value = value.item() if hasattr(value, "item") else value  # of NumPy
     if value is None:
@@ -79,13 +79,13 @@ def format_value(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str | Path):
-        return _quote(str(value))
+        return _quote_text(str(value))
     if isinstance(value, Sequence):
-        return f"[{','.join(format_value(item) for item in value)}]"
+        return f"[{','.join(hydra_text(item) for item in value)}]"
     raise UserError(f"{value!r} is no plain value: give a number, a text, or a list of these")
 
 
-def _quote(text: str) -> str:
+def _quote_text(text: str) -> str:
     if re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) and text.lower() not in NO_TEXTS:
         return text
     inner = re.sub(r'(\\*)"', r'\1\1\\"', text)

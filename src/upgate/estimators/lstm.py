@@ -13,10 +13,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from upgate.config.compose import compose
-from upgate.config.keywords import Part, to_overrides
+from upgate.config.keywords import Part, keyword_overrides
 from upgate.errors import UserError
 from upgate.estimators.training import Array, fit_arrays, predict_arrays
-from upgate.model.backbone import Pooling, check_model
+from upgate.model.backbone import Pooling, check_knobs
 from upgate.recipe.recipe import recipe_knobs
 
 PARTS = ("schedule", "clip", "regularization", "init", "averaging", "stopping")
@@ -93,7 +93,9 @@ class LSTMEstimator(BaseEstimator):
             "model": model,
             "optimizer": {"lr": self.lr, **named},
         }
-        return compose(to_overrides({**words, **{part: getattr(self, part) for part in PARTS}}))
+        return compose(
+            keyword_overrides({**words, **{part: getattr(self, part) for part in PARTS}})
+        )
 
     def _sequences(self, X: Any, reset: bool) -> Array:
         """(n, T, F) float32 for the fit and float64 afterwards, standardized."""
@@ -117,7 +119,7 @@ class LSTMEstimator(BaseEstimator):
 
     def _train(self, X: Array, y: Array, outputs: int) -> Self:
         config = self._config()
-        self.model_ = {"name": "lstm", **check_model(config["model"])}
+        self.model_ = {"name": "lstm", **check_knobs(config["model"])}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = recipe_knobs(config)
         spec = {"model": self.model_, "recipe": recipe, "seed": seed}

@@ -46,7 +46,7 @@ class KeepBest(pl.Callback):
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedNet:
     """The kept weights by name, a point per epoch, and what the parts did."""
 
     weights: dict[str, Array]
@@ -62,7 +62,7 @@ def fit_arrays(
     held_out: Sequence[int],
     batch_size: int,
     max_epochs: int,
-) -> Fitted:
+) -> FittedNet:
     """Train on x, (n, T, F), and y, (n,), float or int64; `held_out` are the rows of validation.
 
     Raises UserError where the gradients stay non-finite.
@@ -81,24 +81,31 @@ def fit_arrays(
     curve, best = EpochMetrics(lambda point, step: None), KeepBest()
     with warnings.catch_warnings():
         quiet()
-        trainer = pl.Trainer(
-            max_epochs=max_epochs,
-            accelerator="cpu",
-            callbacks=[curve, best],
-            limit_val_batches=1.0 if len(validation) else 0,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        trainer = plain_trainer(max_epochs, 1.0 if len(validation) else 0, [curve, best])
         try:
             trainer.fit(module, train, evaluate)
         except Diverged as error:
             raise UserError(f"{error}: take a smaller lr, or clip='norm'") from None
     module.recipe.end_training()
     kept = copy_weights(module.net) if best.weights is None else best.weights
-    return Fitted(kept, curve.points, module.recipe.engagement())
+    return FittedNet(kept, curve.points, module.recipe.engagement())
+
+
+def plain_trainer(
+    max_epochs: int, limit_val_batches: float, callbacks: list[pl.Callback]
+) -> pl.Trainer:
+    """Lightning's Trainer on the CPU; nothing is logged or kept but by `callbacks`."""
+    return pl.Trainer(
+        max_epochs=max_epochs,
+        accelerator="cpu",
+        callbacks=callbacks,
+        limit_val_batches=limit_val_batches,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
 
 def copy_weights(net: torch.nn.Module) -> dict[str, Array]:

@@ -65,7 +65,7 @@ def check_model(model: Choice, task: Task) -> ModelSpec:
 
     `skip` is part of a spec only where it is on, so that other runs keep their keys.
     """
-    spec = backbone.check_model(model.knobs)
+    spec = backbone.check_knobs(model.knobs)
     skip = check(SkipChoice, {"skip": model.knobs.get("skip", "none")}, "model")["skip"]
     if skip == "none":
         return ModelSpec(model.name, spec)

@@ -156,7 +156,7 @@ class ModelWords(TypedDict, total=False):
     pooling: Pooling
 
 
-def check_model(model: Mapping[str, Any]) -> dict[str, Any]:
+def check_knobs(model: Mapping[str, Any]) -> dict[str, Any]:
     """The knobs that the backbone takes of a model's, checked.
 
     Raises UserError for a wrong one, by its full name.

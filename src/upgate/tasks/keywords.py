@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from upgate.config.compose import compose
-from upgate.config.keywords import check_parts, to_overrides
+from upgate.config.keywords import check_parts, keyword_overrides
 from upgate.config.values import Section, SpecValues
-from upgate.model.backbone import check_model
+from upgate.model.backbone import check_knobs
 from upgate.recipe.recipe import recipe_knobs
 
 
@@ -27,8 +27,8 @@ def net_spec(given: Given, task: Section, seed: int, skip: bool = False) -> Spec
     check_parts(given.recipe)
     model = {**(given.model or {}), "skip": "reference" if skip else "none"}
     words = {"task": {"name": given.task, **given.settings}, "model": model, **given.recipe}
-    config = compose(to_overrides(words))
-    chosen = {"name": config["model"]["name"], **check_model(config["model"])}
+    config = compose(keyword_overrides(words))
+    chosen = {"name": config["model"]["name"], **check_knobs(config["model"])}
     chosen |= {"skip": "reference"} if skip else {}
     recipe = recipe_knobs(config)
     return {"task": dict(task), "model": chosen, "recipe": recipe, "seed": seed}

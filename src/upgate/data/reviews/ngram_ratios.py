@@ -47,7 +47,7 @@ class NgramRatios:
     def __call__(self, tokens: Tensor, fold: Tensor) -> Tensor:
         """(B, T) int64 tokens, (B,) rows of `values` -> (B, T, longest * C)."""
         found = []
-        for key in pack(tokens, self.longest, self.vocabulary):
+        for key in ngram_keys(tokens, self.longest, self.vocabulary):
             at = torch.searchsorted(self.keys, key)
             at = torch.where(self.keys[at] == key, at, len(self.keys) - 1)
             found.append(self.values[fold[:, None], at])
@@ -63,7 +63,7 @@ class NgramRatios:
         return {**vars(self), "values": self.values[:1].clone()}
 
 
-def pack(tokens: Tensor, longest: int, vocabulary: int) -> list[Tensor]:
+def ngram_keys(tokens: Tensor, longest: int, vocabulary: int) -> list[Tensor]:
     """The n-grams that end at each token, as one number: (B, T) for n = 1, ..., longest.
 
     0 where a text has not begun n tokens before; PADDING, 0, stands in no text.
@@ -122,7 +122,7 @@ def cut_folds(labels: Tensor) -> Tensor:
 def _held(corpus: Corpus, row: int, longest: int, vocabulary: int) -> NDArray[np.int64]:
     """The different n-grams of a text, (m,)."""
     text = torch.from_numpy(corpus.tokens[corpus.ends[row] : corpus.ends[row + 1]]).long()
-    keys = torch.cat(pack(text[None], longest, vocabulary)).unique()
+    keys = torch.cat(ngram_keys(text[None], longest, vocabulary)).unique()
     return keys[keys != PADDING].numpy()
 
 
@@ -138,10 +138,10 @@ def _ratios(
     there = np.bincount(group, minlength=2 * FOLDS).reshape(FOLDS, 2)
     without = [held.sum(0), *(held.sum(0) - held)]
     others = [there.sum(0), *(there.sum(0) - there)]
-    return np.stack([_log_ratio(*pair) for pair in zip(without, others, strict=True)])
+    return np.stack([_log_count_ratio(*pair) for pair in zip(without, others, strict=True)])
 
 
-def _log_ratio(held: NDArray[np.int64], there: NDArray[np.int64]) -> Counts:
+def _log_count_ratio(held: NDArray[np.int64], there: NDArray[np.int64]) -> Counts:
     """held (2, m), there (2,): texts of the other classes and of the class. 0 where none holds."""
     share = np.log(held + 1.0) - np.log(there + 2.0)[:, None]
     ratio = np.where(held.any(axis=0), share[1] - share[0], 0)

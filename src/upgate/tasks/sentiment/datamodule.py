@@ -13,7 +13,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from upgate.config.compose import compose
-from upgate.config.keywords import Part, to_overrides
+from upgate.config.keywords import Part, keyword_overrides
 from upgate.config.schema import NonNegativeInt, PositiveInt, build
 from upgate.config.values import Section, Value
 from upgate.data.bucketed_loader import BucketedLoader
@@ -135,7 +135,7 @@ class SentimentDataModule(FoldDataModule):
         """
         words = {"split": split, "batch_size": batch_size}
         words |= {"task": {"name": "sentiment", **(task or {})}}
-        config = compose(to_overrides(words))
+        config = compose(keyword_overrides(words))
         settings = build(SentimentTask, config["task"], "task").to_dict()
         table = to_reviews(reviews, config["data"])
         data = cls(table, settings, check_stratified(config["split"]), fold, Path(cache))

@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from upgate.config.compose import compose
-from upgate.config.keywords import Part, to_overrides
+from upgate.config.keywords import Part, keyword_overrides
 from upgate.config.schema import PositiveInt, build
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.loader import DeterministicLoader
@@ -119,7 +119,7 @@ class StockDataModule(FoldDataModule):
         """
         task = {"target": target, "horizon": horizon, "window": window, "features": features}
         words = {"split": split, "batch_size": batch_size, "model": {"skip": skip}}
-        config = compose(to_overrides({"task": {"name": "stock", **task}, **words}))
+        config = compose(keyword_overrides({"task": {"name": "stock", **task}, **words}))
         settings = build(StockTask, config["task"], "task").to_dict()
         checked = splits.check_chronological(config["split"], settings["horizon"])
         data = cls(to_prices(prices, bad), settings, checked, fold, bad)
