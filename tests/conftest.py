@@ -1,6 +1,8 @@
 """Shared by all tests. What they import from each other is in helpers/."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,14 @@ signal.signal(
 
 
 @pytest.fixture(autouse=True)
-def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches a developer's own MLflow server."""
+def own_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reaches a developer's own MLflow server, or the one of another test.
+
+    Lightning's MLFlowLogger sets the variable for its whole process.
+    """
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture

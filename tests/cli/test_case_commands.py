@@ -101,7 +101,7 @@ class Elsewhere:
         return folder / name
 
 
-ROW = SimpleNamespace(key="ab" * 32, run_id="r")
+ROW = SimpleNamespace(key="ab" * 32, run_id="r", tags={})
 
 
 @pytest.mark.parametrize(

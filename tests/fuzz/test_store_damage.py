@@ -152,7 +152,7 @@ def test_a_run_of_others_spoils_no_command(
             pass
         all_tags = (usual if is_plausible else {}) | drawn
         experiment = store.experiment("stock")
-        run_id = store.tracking.create_run(experiment, "odd \x1b[31m", all_tags)
+        run_id = store.tracking.create_run(experiment, "odd \x1b[31m", all_tags, 1)
         store.tracking.log_points(run_id, [Point(k, v, 1, 0) for k, v in numbers.items()])
         store.tracking.set_status(run_id, status, None if status == "RUNNING" else 2)
         check_command(*words, f"root={store.root}")

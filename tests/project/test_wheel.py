@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_every_module_and_every_choice_and_nothing_else(wheel: Path) -> None:
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.css", "translations.yaml", "mlflow_tables.sql", "py.typed")
+    kinds = ("*.py", "*.pyi", "*.css", "translations.yaml", "mlflow_tables.sql", "py.typed")
     files = [path for kind in kinds for path in (REPO / "src").rglob(kind)]
     modules = {path.relative_to(REPO / "src").as_posix() for path in files}
     conf = {
