@@ -27,13 +27,13 @@ RATES = {
     "adamw": [1e-3, 3e-3, 5e-3, 1e-2],
     "momentum": [0.1, 0.3, 1.0],
     "nesterov": [0.1, 0.3, 1.0],
-    "nadam": [1e-3, 3e-3, 1e-2],
-    "radam": [3e-3, 1e-2, 3e-2],
-    "adagrad": [1e-2, 3e-2, 0.1],
-    "lion": [1e-4, 3e-4, 1e-3],
-    "muon": [3e-3, 1e-2, 3e-2],
-    "schedule_free": [3e-3, 1e-2, 3e-2],
-    "nt_asgd": [1.0, 3.0, 10.0],
+    "nadam": [1e-3, 3e-3, 1e-2, 3e-2],
+    "radam": [3e-3, 1e-2, 3e-2, 0.1],
+    "adagrad": [1e-2, 3e-2, 0.1, 0.3],
+    "lion": [1e-4, 3e-4, 1e-3, 3e-3],
+    "muon": [3e-3, 1e-2, 3e-2, 0.1],
+    "schedule_free": [3e-3, 1e-2, 3e-2, 0.1],
+    "nt_asgd": [0.3, 1.0, 3.0, 10.0],
 }
 BESIDE = {"schedule_free": ["schedule=constant"]}  # it is its own schedule
 SEED, SCORE = 100, "val/accuracy"
