@@ -69,7 +69,7 @@ def as_then(arguments: list[str]) -> list[str]:
     """A recorded command in today's words: defaults have changed since.
 
     Both tasks start from a reference, and nesterov has a searched rate for volatility. The network
-    of reviews reads n-grams and both ends of a text, is smaller, and sgd and adamw have other rates.
+    of reviews reads n-grams and both ends of a text, is smaller, and sgd and adamw have new rates.
     """
     rate = {"task.target=volatility", "optimizer=nesterov"} <= set(arguments)
     words = [*arguments, *SINCE] if "task=sentiment" in arguments else arguments
