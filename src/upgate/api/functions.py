@@ -131,7 +131,7 @@ def study(
 
 
 def predict(
-    data: pd.DataFrame | Path | str | Sequence[str] | None = None,
+    data: pd.DataFrame | Path | str | None = None,
     *,
     run: str | Path = "latest",
     interval: float | None = None,
