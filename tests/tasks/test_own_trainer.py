@@ -186,11 +186,12 @@ def test_returns_start_from_the_reference_as_the_command_lines_do(frame: pd.Data
     ("words", "said"),
     [
         ({"optimiser": "adam"}, "unknown key optimiser, did you mean 'optimizer'?"),
+        ({"model": {"skip": "reference"}}, "unknown key skip"),
         ({"optimizer": "adm"}, "did you mean 'adam'?"),
         ({"clip": {"name": "norm", "max_norm": -1}}, "clip.max_norm=-1"),
     ],
 )
 def test_wrong_keywords_are_named(words: dict, said: str, data: StockDataModule) -> None:
     with pytest.raises(UserError, match=r".*") as error:
-        make(data, **words)
+        StockModule.create(data, **words)
     assert said in str(error.value)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from upgate.config.compose import compose
 from upgate.config.keywords import check_parts, keyword_overrides
 from upgate.config.values import Section, SpecValues
-from upgate.model.backbone import check_knobs
+from upgate.model.backbone import ModelWords, check_knobs
 from upgate.recipe.recipe import recipe_knobs
 
 
@@ -25,6 +25,7 @@ def net_spec(given: Given, task: Section, seed: int, skip: bool = False) -> Spec
     task: the checked settings; skip: whether the data hold a reference's forecast to start from.
     """
     check_parts(given.recipe)
+    check_parts(given.model or {}, tuple(ModelWords.__annotations__))  # skip is the data's
     model = {**(given.model or {}), "skip": "reference" if skip else "none"}
     words = {"task": {"name": given.task, **given.settings}, "model": model, **given.recipe}
     config = compose(keyword_overrides(words))
