@@ -1,10 +1,10 @@
-"""The studies of docs/results/studies.md, on real data: each is one `upgate study` command, and
-this runs those that are asked for.
+"""The studies of docs/results/studies.md and headline.md, on real data: each is one `upgate study`
+command, and this runs those that are asked for.
 
-python bench/study_results.py [studies=volatility,sst2] [processes=1] [data=../shared/data]
-[root=runs/studies] [out=docs/results]
+python bench/study_results.py [page=headline] [studies=sst2-arms,mr-arms] [processes=1]
+[data=../shared/data] [root=runs/studies] [out=docs/results]
 
-Resumes. Writes studies.md, and studies/<name>.html, the report page of each. Budgets are small, as
+Resumes. Writes <page>.md, and studies/<name>.html, the report page of each. Budgets are small, as
 each command says, so that all are done in a few hours of one core: a verdict holds for its own
 budget.
 """
@@ -38,7 +38,32 @@ IMDB = (
     "task=sentiment data=imdb data.path={data}/sentiment/imdb_50k.parquet data.subset=5000"
     " task.max_tokens=256 trainer.max_epochs=4"
 )
-STUDIES = {  # name -> the words of its command
+ARMS = (  # the baseline, its optimizer alone changed, and the whole upgrade, which is asked about
+    'study=arms "study.arms=[traditional,traditional optimizer=adamw,upgraded]"'
+    " study.primary=upgraded study.rates=given"
+)
+ONE_LOOK = f"{ARMS} study.seeds=12 study.looks=[12]"
+FIRST_LOOK = f"{ARMS} study.seeds=6 study.looks=[6,12] study.aa=false"  # of two; 144 runs
+PANEL = (
+    "task=stock data=prices data.path={data}/stock/us_daily_long_adj.parquet data.tickers=[AAPL,"
+    "AMD,AMZN,DIS,GE,GOOGL,GSPC,IBM,IWM,JPM,KO,MCD,MSFT,NFLX,NVDA,PG,QQQ,SPY,WMT,XOM]"
+    " data.start=2005 split=walk_forward split.folds=8 split.test=0.374 task.window=22"
+    " model.hidden_size=32 model.num_layers=1 batch_size=256 trainer.max_epochs=4"
+)
+MARKET = (
+    "'task.features=[open_return,high_return,low_return,close_return,range_volatility,"
+    "volume_change,market_volatility_1,market_return_1]'"
+)
+TEXTS = "task=sentiment data=texts data.path={data}/sentiment"
+HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on texts
+    "volatility-arms": f"{FIRST_LOOK} task.target=volatility {MARKET} {PANEL}",
+    "return-arms": f"{FIRST_LOOK} task.target=return {PANEL}",
+    "sst2-arms": f"{ONE_LOOK} {SST2}",
+    "mr-arms": f"{ONE_LOOK} {TEXTS}/mr_rt_polarity.parquet split.test=0.1",
+    "chnsenticorp-arms": f"{ONE_LOOK} {TEXTS}/chnsenticorp_split.parquet task.max_tokens=128",
+    "imdb-arms": f"{ONE_LOOK} {TEXTS}/imdb_50k.parquet".replace("=texts", "=imdb"),
+}
+SMALL = {  # name -> the words of its command; six seeds
     "volatility": f"study=pair task.target=volatility {STOCK}",
     "volatility-parts": f"study=parts task.target=volatility {STOCK}",
     "volatility-factorial": f"study=factorial task.target=volatility study.folds=[0] {STOCK}",
@@ -51,16 +76,19 @@ STUDIES = {  # name -> the words of its command
     "level": f"study=pair task.target=level {STOCK}",
     "imdb": f"study=pair {IMDB} trainer.precision=bf16-mixed",
 }
+PAGES = {
+    "headline": HEADLINE,
+    "studies": {name: f"{words} study.seeds=6" for name, words in SMALL.items()},
+}
 
 
 def command(name: str, asked: Asked) -> list[str]:
     """What is typed after `upgate`."""
-    words = shlex.split(STUDIES[name].format(data=asked["data"]))
+    words = shlex.split(PAGES[asked["page"]][name].format(data=asked["data"]))
     return [
         "study",
         "--yes",
         *words,
-        "study.seeds=6",
         "threads=1",
         f"root={asked['root']}/{name.partition('-')[0]}",
     ]
@@ -146,8 +174,8 @@ def write(asked: Asked) -> None:
     lines = [
         "# Studies on real data\n",
         (
-            "Made by `python bench/study_results.py` (resumes). Effect: the arm's metric against"
-            " the baseline's, paired by seed and fold. A"
+            f"Made by `python bench/study_results.py page={asked['page']}` (resumes). Effect: the"
+            " arm's metric against the baseline's, paired by seed and fold. A"
         ),
         (
             "share is what a part brings to the whole difference (Shapley value); all shares add up"
@@ -155,24 +183,26 @@ def write(asked: Asked) -> None:
         ),
         "command says: a verdict holds for its own.\n",
     ]
-    for name in STUDIES:
+    for name in PAGES[asked["page"]]:
         if found := result(name, asked):
             lines += section(name, found, asked)
-    (Path(asked["out"]) / "studies.md").write_text("\n".join(lines), encoding="utf-8")
+    (Path(asked["out"]) / f"{asked['page']}.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def main(words: list[str]) -> None:
     asked = {
-        "studies": ",".join(STUDIES),
+        "page": "headline",
+        "studies": "",
         "processes": "1",
         "data": "../shared/data",
         "root": "runs/studies",
         "out": "docs/results",
     }
     asked = read_options(asked, words)
+    names = asked["studies"] or ",".join(PAGES[asked["page"]])
     Path(asked["root"]).mkdir(parents=True, exist_ok=True)
     lanes: dict[Path, list[str]] = {}  # studies that share runs go one after the other
-    for name in filter(None, asked["studies"].split(",")):
+    for name in names.split(","):
         lanes.setdefault(root_of(command(name, asked)), []).append(name)
     with ThreadPoolExecutor(int(asked["processes"])) as pool:
         list(pool.map(lambda lane: [run(name, asked) for name in lane], lanes.values()))

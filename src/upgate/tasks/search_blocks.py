@@ -43,6 +43,11 @@ def stratified_block(request: BlockRequest, limit: int, reason: str, refusal: st
     """
     if request.nested:
         raise UserError(refusal)
+    if request.split["name"] != "stratified":
+        raise UserError(
+            f"split={request.split['name']} tests every row, so that a search cannot leave a test "
+            "part closed; search on split=stratified, then give what it found (study.rates=given)"
+        )
     folds = request.folds or min(FOLDS, limit)
     if folds > limit:
         raise UserError(f"tune.folds={folds} is more than there are: {reason} gives {limit}")

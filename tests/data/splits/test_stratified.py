@@ -4,6 +4,7 @@ every machine and for every run's seed.
 
 import numpy as np
 import pytest
+import torch
 
 from upgate.data.splits.stratified import PARTS, check_stratified, split_rows
 from upgate.errors import UserError
@@ -42,6 +43,21 @@ def test_folds_are_a_cross_validation_with_one_test_part() -> None:
         rows(fold=10)
 
 
+def test_a_cross_validation_tests_every_row_once() -> None:
+    split = {"name": "cross_validation", "folds": 3, "validation": 0.1}
+    folds = [split_rows(LABELS, None, split, k) for k in range(3)]
+    for fold in folds:
+        assert sorted(torch.cat(list(fold.values())).tolist()) == list(range(1000))
+        assert len(fold["validation"]) == pytest.approx(0.1 * (1000 - len(fold["test"])), abs=1)
+    tested = torch.cat([fold["test"] for fold in folds])
+    assert sorted(tested.tolist()) == list(range(1000))
+    with pytest.raises(UserError, match=r"fold=3 is not there; split.folds=3 gives folds 0 to 2"):
+        split_rows(LABELS, None, split, 3)
+    official = np.array(["train", "test"], dtype=object)[np.arange(1000) % 2]
+    with pytest.raises(UserError, match="official test part, which split=stratified keeps"):
+        split_rows(LABELS, official, split, 0)
+
+
 def test_official_parts_are_kept() -> None:
     official = np.array(["train", "test"], dtype=object)[(np.arange(1000) % 4 == 0).astype(int)]
     found = rows(official)
@@ -56,6 +72,11 @@ def test_official_parts_are_kept() -> None:
 def test_a_class_that_a_part_lacks_is_told() -> None:
     with pytest.raises(UserError, match="holds 8 reviews and none of the class 1, which has 3"):
         rows(labels=np.array([0] * 97 + [1] * 3))
+
+
+def test_the_folds_of_a_cross_validation_are_checked() -> None:
+    with pytest.raises(UserError, match=r"split\.folds"):
+        check_stratified({"name": "cross_validation", "folds": 1, "validation": 0.1})
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Parts of a table of labelled rows.
+"""Parts of a table of labelled rows, drawn class by class.
 
-An official split is kept; what it lacks is drawn class by class.
+`stratified` keeps an official split and draws what it lacks; `cross_validation` tests every row
+once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from upgate.seeds import derive
 
 PARTS = ("train", "validation", "test")
 Share = Annotated[float, Range("above 0 and at most 0.5", lambda x: 0 < x <= 0.5)]
+Folds = Annotated[int, Range("2 or more", lambda x: x >= 2)]
 Ints = NDArray[np.int64]
 
 
@@ -40,13 +42,34 @@ class Stratified:
     closed: bool = False
 
 
+@dataclass(frozen=True)
+class CrossValidation:
+    """conf/split/cross_validation.yaml
+
+    Fold k is tested on the k-th of so many parts of each class and trained on the others, but for
+    `validation` of them. refit: as of Stratified.
+    """
+
+    name: str
+    folds: Folds
+    validation: Share
+    refit: bool = False
+
+
+SPLITS: Mapping[str, type[Stratified | CrossValidation]] = {
+    "stratified": Stratified,
+    "cross_validation": CrossValidation,
+}
+
+
 def check_stratified(config: Section) -> dict[str, Any]:
     """The split's checked values. Raises UserError for one that cuts by date."""
-    if config["name"] != "stratified":
+    if config["name"] not in SPLITS:
         raise UserError(
-            f"split={config['name']} cuts prices by date; reviews take split=stratified"
+            f"split={config['name']} cuts prices by date; reviews take split=stratified, or "
+            "split=cross_validation"
         )
-    values = vars(build(Stratified, config, "split"))
+    values = vars(build(SPLITS[config["name"]], config, "split"))
     return {key: value for key, value in values.items() if value is not False}
 
 
@@ -67,7 +90,10 @@ def split_rows(
         rows = {"train": np.arange(len(labels)), "validation": none, "test": none}
     else:
         rows = {part: np.flatnonzero(official == part) for part in PARTS}
-    if not len(rows["test"]):
+    if split["name"] == "cross_validation":
+        rows["train"], rows["test"] = _test_fold(labels, rows, split["folds"], fold)
+        fold = 0  # of the validation part
+    elif not len(rows["test"]):
         rows["train"], rows["test"] = draw(labels, rows["train"], split["test"], 0, "test")
     if not len(rows["validation"]):
         rows["train"], rows["validation"] = draw(
@@ -85,6 +111,20 @@ def split_rows(
     for part, chosen in rows.items():
         check_classes(labels, chosen, part, classes)
     return {part: torch.from_numpy(chosen) for part, chosen in rows.items()}
+
+
+def _test_fold(labels: Ints, rows: Mapping[str, Ints], folds: int, fold: int) -> tuple[Ints, Ints]:
+    """Training and test rows of a fold of a cross-validation. Raises UserError."""
+    if len(rows["test"]):
+        raise UserError(
+            "split=cross_validation: these reviews have an official test part, which "
+            "split=stratified keeps"
+        )
+    if fold >= folds:
+        raise UserError(
+            f"fold={fold} is not there; split.folds={folds} gives folds 0 to {folds - 1}"
+        )
+    return draw(labels, rows["train"], 1 / folds, fold, "test")
 
 
 def check_classes(labels: Ints, rows: Ints, part: str, classes: Sequence[str]) -> None:
