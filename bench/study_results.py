@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from headline_beside import beside_har, lstm_alone
+
 from upgate.cli.arguments import read_options
 from upgate.serialization import from_json
 from upgate.study.result import StudyResult
@@ -166,6 +168,8 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
         ),
         *rows,
         "",
+        *lstm_alone(found, root_of(command(name, asked))),
+        *beside_har(found, root_of(command(name, asked))),
     ]
 
 
