@@ -52,13 +52,9 @@ PANEL = (
     " data.start=2005 split=walk_forward split.folds=8 split.test=0.374 task.window=22"
     " model.hidden_size=32 model.num_layers=1 batch_size=256 trainer.max_epochs=4"
 )
-MARKET = (
-    "'task.features=[open_return,high_return,low_return,close_return,range_volatility,"
-    "volume_change,market_volatility_1,market_return_1]'"
-)
 TEXTS = "task=sentiment data=texts data.path={data}/sentiment"
 HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on texts
-    "volatility-arms": f"{FIRST_LOOK} task.target=volatility {MARKET} {PANEL}",
+    "volatility-arms": f"{FIRST_LOOK} task.target=volatility task.features=market {PANEL}",
     "return-arms": f"{FIRST_LOOK} task.target=return {PANEL}",
     "sst2-arms": f"{ONE_LOOK} {SST2}",
     "mr-arms": f"{ONE_LOOK} {TEXTS}/mr_rt_polarity.parquet split.test=0.1",

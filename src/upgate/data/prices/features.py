@@ -167,6 +167,7 @@ DEFAULT_FEATURES = {
     "volatility": _CHANGES,
     "level": ["open", "high", "low", "close", "volume"],
 }
+MARKET = ["market_volatility_1", "market_return_1"]  # of several tickers: docs/results/skip.md
 
 
 def future_return(p: Panel, h: int) -> Floats:  # log(C_{t+h} / C_t)

@@ -17,7 +17,7 @@ from upgate.data.datamodule import FoldDataModule
 from upgate.data.loader import DeterministicLoader
 from upgate.data.prices import windows
 from upgate.data.prices.baselines import references
-from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, Floats, Panel
+from upgate.data.prices.features import DEFAULT_FEATURES, FEATURES, MARKET, Floats, Panel
 from upgate.data.prices.skip import Skip, fit_skip, skip_forecasts
 from upgate.data.prices.sources import to_prices
 from upgate.data.prices.table import Prices
@@ -29,17 +29,22 @@ Target = Literal["return", "level", "volatility"]
 
 @dataclass(frozen=True)
 class StockTask:
-    """What is forecast, from how much: `horizon` and `window` in trading days."""
+    """What is forecast, from how much: `horizon` and `window` in trading days.
+
+    features: null is the target's own set; market adds the mean over the tickers to it.
+    """
 
     name: str
     target: Target
     horizon: PositiveInt
     window: PositiveInt
-    features: list[str] | None
+    features: Literal["market"] | list[str] | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, the features named. Raises UserError for an unknown feature."""
-        names = DEFAULT_FEATURES[self.target] if self.features is None else self.features
+        names = DEFAULT_FEATURES[self.target]
+        if self.features is not None:
+            names = [*names, *MARKET] if self.features == "market" else list(self.features)
         for name in names:
             if name not in FEATURES:
                 raise UserError(
@@ -104,7 +109,7 @@ class StockDataModule(FoldDataModule):
         target: Target | None = None,
         horizon: int | None = None,
         window: int | None = None,
-        features: Sequence[str] | None = None,
+        features: Literal["market"] | Sequence[str] | None = None,
         split: Part | None = None,
         fold: int = 0,
         batch_size: int | None = None,
