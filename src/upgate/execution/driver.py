@@ -179,6 +179,7 @@ class Driver:
         self.elsewhere.add(job.spec.key)
 
     def submit(self, job: Job) -> None:
+        self.store.require()
         if self.listener is not None:
             self.listener.on_run_start(job, self.executor)
         if not self.executor.in_process and job.spec.data not in self.saved:

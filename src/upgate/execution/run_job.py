@@ -38,18 +38,21 @@ def run_job(
     """Train one job and record it in the run's folder and in the store, with pictures or without.
 
     The one boundary of the project where any exception becomes a recorded failure. Raises
-    Interrupted after Ctrl-C; then the run is marked KILLED.
+    Interrupted after Ctrl-C; then the run is marked KILLED. Raises Removed where the store is gone.
     """
     key, task = job.spec.key, job.spec.task.name
     folder = run_folder(store.root, key)
-    make_private(folder)
     table, data = fetch(job)
+    store.require()
+    make_private(folder)
     run = store.run(
         task, job.name, key, flatten_spec(job), make_tags(job, table), parent, resume=True
     )
     try:
         arguments = _neutral_arguments(job)
-        outcome = train(job.spec, data, folder, run.log, console, job.name, arguments)
+        outcome = train(
+            job.spec, data, folder, run.log, console, job.name, arguments, store.require
+        )
         result = _finished_result(job, run, folder, outcome)
         record(run, job, result, result if job.twin == key else twin, table, outcome, pictures)
         run.finish("FINISHED")
@@ -57,10 +60,9 @@ def run_job(
         run.finish("KILLED")
         raise Interrupted from None
     except Exception as error:
-        run.text(redact(traceback.format_exc()), "traceback.txt")
-        run.finish("FAILED")
-        message = redact(f"{type(error).__name__}: {error}")
-        return make_result(job, run.id, folder, "FAILED", {}, error=message)
+        failed = _failed_result(job, run, folder, error)
+        store.require()  # else every run to come would fail of it
+        return failed
     (folder / "last.ckpt").unlink(missing_ok=True)
     return result
 
@@ -81,6 +83,13 @@ def _finished_result(job: Job, run: Run, folder: Path, outcome: Outcome) -> Resu
         diverged=outcome.diverged,
         weights=outcome.weights,
     )
+
+
+def _failed_result(job: Job, run: Run, folder: Path, error: Exception) -> Result:
+    run.text(redact(traceback.format_exc()), "traceback.txt")
+    run.finish("FAILED")
+    message = redact(f"{type(error).__name__}: {error}")
+    return make_result(job, run.id, folder, "FAILED", {}, error=message)
 
 
 def record(

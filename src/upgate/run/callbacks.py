@@ -14,6 +14,7 @@ from upgate.files import note_hash
 from upgate.types import StateDict
 
 Log = Callable[[dict[str, float], int], None]  # metrics, step
+Check = Callable[[], None]
 
 
 class EpochMetrics(pl.Callback):
@@ -96,6 +97,29 @@ class BestCheckpoint(pl.Callback):
         none_kept = not (self.validated or self.best.exists())
         if none_kept or not module.recipe.stopping.keeps_best:
             save(trainer, self.best, weights_only=True)
+
+
+class StopWithStore(pl.Callback):
+    """Stop before more is trained or written where the store is gone. check: raises then."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.check()
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        self.check()
+
+    # before checkpoints are written, which would make their folder again
+    def on_validation_end(self, *_: Any) -> None:
+        self.check()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.check()
+
+    def on_train_end(self, *_: Any) -> None:
+        self.check()
 
 
 def compute_or_nan(metric: Any) -> float:

@@ -23,7 +23,14 @@ from upgate.files import is_kept, write_atomic
 from upgate.model.module import RecipeModule
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.gradient_guard import Diverged
-from upgate.run.callbacks import BestCheckpoint, EpochMetrics, Log, ProgressBar
+from upgate.run.callbacks import (
+    BestCheckpoint,
+    Check,
+    EpochMetrics,
+    Log,
+    ProgressBar,
+    StopWithStore,
+)
 from upgate.run.spec import RunSpec
 from upgate.tasks.registry import get_task
 
@@ -48,11 +55,13 @@ def train(
     console: Console,
     name: str,
     options: Knobs,
+    check: Check | None = None,
 ) -> Outcome:
     """Train, keep the best weights in `folder/best.ckpt`, and evaluate those.
 
     Goes on from `folder/last.ckpt` if it is there and intact. `options`: Trainer arguments that
-    decide no numbers. A run whose gradients stay non-finite is an outcome: diverged.
+    decide no numbers. check: raises where nothing more is to be trained. A run whose gradients
+    stay non-finite is an outcome: diverged.
     """
     torch.set_num_threads(spec.threads)
     task = get_task(spec.task.name)
@@ -61,7 +70,8 @@ def train(
         module = task.module(spec.to_dict(), data)
         data = with_batching(data, spec)
         curves, checkpoint = EpochMetrics(log), BestCheckpoint(folder)
-        callbacks = [curves, checkpoint, ProgressBar(console, name)]
+        stop = [StopWithStore(check)] if check else []
+        callbacks = [curves, *stop, checkpoint, ProgressBar(console, name)]
         trainer = make_trainer(spec, options, folder, callbacks)
         steps, diverged = _fit_module(trainer, module, data, spec, curves, checkpoint)
         metrics = measure_engagement(module, curves, steps)

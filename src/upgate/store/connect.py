@@ -47,6 +47,10 @@ class Unreachable(UserError):
     """A store that does not answer, and may answer later."""
 
 
+class Removed(UserError):
+    """A store that somebody removed while a command was using it."""
+
+
 def connect(uri: str, artifacts: Path) -> Tracking:
     """The tracking of a store with the current schema that answers. Raises UserError."""
     for name, value in SETTINGS.items():

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from upgate.store.connect import first_line
+from upgate.store.connect import Removed, first_line
 from upgate.store.opening import Earlier, Opened, Opening
 from upgate.store.tracking import POINTS, Dataset, Point, Tracking
 from upgate.store.write_ahead_log import Op, WriteAheadLog
@@ -81,6 +81,8 @@ class LogFlusher:
             return True
         try:
             opened = self.open_run(Opening(**log.header[OPEN]))
+        except Removed:  # whoever trains says so
+            return False
         except Exception as error:  # the boundary to a service: training must go on
             self._warn_unreachable(error)
             return False
@@ -114,6 +116,8 @@ class LogFlusher:
             if ops[0]["op"] == "artifact":
                 self._check_inside(Path(ops[0]["path"]))
             send(self.tracking(), run_id, ops)
+        except Removed:  # whoever trains says so
+            return False
         except Exception as error:  # the boundary to a service: training must go on
             if not is_refusal(error):
                 self._warn_unreachable(error)

@@ -25,6 +25,7 @@ from upgate.files import has_hash, known_hashes, make_private, write_atomic
 from upgate.store.artifact_folder import check_size
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import (
+    Removed,
     Unreachable,
     check_pages,
     check_sqlite,
@@ -80,7 +81,9 @@ class Store:
     @property
     def tracking(self) -> Tracking:
         """Where the runs are kept; opened at the first use. Raises UserError."""
-        if self._tracking is None:
+        if self._tracking is not None:
+            self.require()
+        else:
             check_root(self.root)
             try:
                 make_private(self.root)
@@ -89,6 +92,20 @@ class Store:
                 reason = getattr(error, "strerror", None) or error
                 raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
         return self._tracking
+
+    def require(self) -> None:
+        """Raise Removed where the store is gone that a command has opened, here or elsewhere.
+
+        To go on would make another one, without the command's runs.
+        """
+        path = sqlite_path(self.uri) if self.uri.startswith("sqlite:") else self.root
+        opened = self._tracking is not None
+        if (path == self.root or path.exists()) and (self.root.exists() or not opened):
+            return
+        raise Removed(
+            f"the store {self.root} was removed while this command was using it, so what it had "
+            "not finished is lost: put the store back, or give the command again to make it anew"
+        )
 
     def check(self) -> None:
         """Raise UserError where runs cannot be kept. Makes nothing: data may still be at fault."""

@@ -1,0 +1,74 @@
+"""A store that is removed while a command uses it: one sentence at once, nothing half-written."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.run import train
+from upgate.execution import run_job
+from upgate.execution.driver import Driver
+from upgate.run.callbacks import EpochMetrics
+from upgate.store.connect import Removed
+from upgate.store.store import Store
+
+PLACES = {
+    "within an epoch": (EpochMetrics, "on_train_epoch_start"),
+    "before a checkpoint": (EpochMetrics, "on_train_epoch_end"),
+    "before the files of a run": (run_job, "record"),
+    "between two runs": (Driver, "collect"),
+}
+
+
+def remove_in(owner: Any, name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Remove a folder at the first call of a function; when that was."""
+    original: Callable[..., Any] = getattr(owner, name)
+    removed = list[float]()
+
+    def watched(*arguments: Any, **more: Any) -> Any:
+        if not removed:
+            shutil.rmtree(root)
+            removed.append(time.monotonic())
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(owner, name, watched)
+    return removed
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_store_that_is_removed_ends_the_command(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "runs"
+    removed = remove_in(*PLACES[place], root, monkeypatch)
+    with pytest.raises(Removed, match=f"^the store {root} was removed while"):
+        train(root, "twin=false", "data.start=2017", "trainer.max_epochs=2", "seed=0,1", sweep=True)
+    assert time.monotonic() - removed[0] < 10 and not root.exists()
+    monkeypatch.undo()
+    assert train(root, "twin=false", "data.start=2017", "trainer.max_epochs=1")[0] == 0
+
+
+@pytest.mark.long
+def test_a_worker_does_not_make_a_removed_store_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "runs"
+    removed = remove_in(Driver, "collect", root, monkeypatch)
+    words = ["twin=false", "data.start=2017", "executor=local", "executor.workers=1", "seed=0,1"]
+    with pytest.raises(Removed):
+        train(root, *words, sweep=True)
+    assert time.monotonic() - removed[0] < 10 and not root.exists()
+
+
+def test_a_file_of_runs_is_as_much_the_store_as_its_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(Removed):
+        store.require()  # a worker opens what its command has made
+    store.prepare()
+    store.require()
+    (tmp_path / "mlflow.db").unlink()
+    with pytest.raises(Removed):
+        store.rows()
