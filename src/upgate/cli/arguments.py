@@ -4,27 +4,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from upgate.cli.commands import COMMANDS, FLAGS
 from upgate.errors import UserError, did_you_mean
 
 
-def parse_flags(
-    arguments: Sequence[str], flags: Sequence[str], options: Sequence[str] = ()
-) -> tuple[argparse.Namespace, list[str]]:
-    """Split flags and options from key=value pairs. Raises UserError for an unknown flag."""
+def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split a command's flags from key=value pairs. Raises UserError for an unknown flag."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    for flag in flags:
-        names = ["-m", "--multirun"] if flag == "multirun" else [f"--{flag}"]
-        parser.add_argument(*names, action="store_true", dest=flag)
-    for option in options:
-        parser.add_argument(f"--{option}")
+    names: list[str] = []
+    for name in COMMANDS[command].flags:
+        flag = FLAGS[name]
+        names += flag.names
+        action = "store" if flag.value else "store_true"
+        parser.add_argument(*flag.names, action=action, dest=name.replace("-", "_"))
     try:
         known, rest = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from None
     for argument in rest:
         if argument.startswith("-"):
-            names = [f"--{name}" for name in (*flags, *options)]
-            names += ["-m"] if "multirun" in flags else []
             raise UserError(f"{argument} is not a flag here{did_you_mean(argument, names)}")
     return known, rest
 

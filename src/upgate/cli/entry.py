@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from upgate.cli.arguments import parse_flags, read_pairs
-from upgate.cli.help import HELP
+from upgate.cli.help import HELP, page, version_line
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean
 
 Arguments = Sequence[str]
+HELP_FLAGS = ("-h", "--help")
 
 
 def main(argv: Arguments | None = None) -> int:
     """Run a command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
-        return 0
+    if arguments[:1] == ["help"] or not arguments:
+        arguments = [*arguments[1:2], "--help"]
     # A thread that waits for the others sleeps, in this process and in those that it starts: by
     # default it spins, and on a busy machine takes the time of those it waits for. OpenMP reads it
     # when PyTorch is imported; what a user has set stays.
@@ -31,12 +31,7 @@ def main(argv: Arguments | None = None) -> int:
     rest = [expand_home(word) for word in rest]
     gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage
     try:
-        if command not in COMMANDS:
-            raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
-        if "-h" in rest or "--help" in rest:
-            print(HELP, end="")
-            return 0
-        code = COMMANDS[command](rest)
+        code = run(command, rest)
         sys.stdout.flush()  # here, where a reader that has gone is no traceback
         return code
     except UserError as error:
@@ -54,6 +49,21 @@ def main(argv: Arguments | None = None) -> int:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def run(command: str, rest: list[str]) -> int:
+    """What one command does, or what is known of it; the exit code. Raises UserError."""
+    if command in ("-V", "--version"):
+        print(version_line())
+    elif command in HELP_FLAGS:
+        print(page(rest[0]) if rest and rest[0] in COMMANDS else HELP, end="")
+    elif command not in COMMANDS:
+        raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
+    elif not set(HELP_FLAGS).isdisjoint(rest):
+        print(page(command), end="")
+    else:
+        return COMMANDS[command](rest)
+    return 0
+
+
 def expand_home(word: str) -> str:
     """`root=~/runs` with the home folder in place of `~`, which a shell leaves behind a `=`."""
     key, equals, value = word.partition("=")
@@ -64,8 +74,7 @@ def expand_home(word: str) -> str:
 
 def main_train(arguments: Arguments) -> int:
     """`upgate train`, or what its flags list instead."""
-    flags = ["multirun", "choices", "combinations"]
-    known, overrides = parse_flags(arguments, flags, ["cfg", "config-dir"])
+    known, overrides = parse_flags("train", arguments)
     if known.choices or known.combinations or known.cfg is not None:
         return _list(known, overrides)
     from upgate.config.compose import expand
@@ -115,7 +124,7 @@ def _list(known: argparse.Namespace, overrides: list[str]) -> int:
 
 def main_study(arguments: Arguments) -> int:
     """`upgate study`, its experiments and its self-test."""
-    known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
+    known, overrides = parse_flags("study", arguments)
     if overrides == ["selftest"]:
         from rich.console import Console
 
@@ -160,7 +169,7 @@ def _study_over(overrides: list[str], given: list[str], known: argparse.Namespac
 
 def main_tune(arguments: Arguments) -> int:
     """`upgate tune`."""
-    known, overrides = parse_flags(arguments, ["yes"], ["config-dir"])
+    known, overrides = parse_flags("tune", arguments)
     from upgate.tune.options import read_tune_options
 
     _, rest = read_tune_options(overrides)
@@ -175,7 +184,7 @@ def main_tune(arguments: Arguments) -> int:
 
 def main_report(arguments: Arguments) -> int:
     """`upgate report`, of a study, an experiment or a search."""
-    known, rest = parse_flags(arguments, [], ["config-dir"])
+    known, rest = parse_flags("report", arguments)
     use_folder(known.config_dir)
     keys = ("study", "experiment", "tune", "out", "report.language", "root")
     options = read_pairs(rest, keys)
@@ -192,7 +201,7 @@ def main_report(arguments: Arguments) -> int:
 
 def main_runs(arguments: Arguments) -> int:
     """`upgate runs`."""
-    known, rest = parse_flags(arguments, ["json"], ["config-dir"])
+    known, rest = parse_flags("runs", arguments)
     use_folder(known.config_dir)
     from upgate.cli.runs import runs_command
 
@@ -201,7 +210,7 @@ def main_runs(arguments: Arguments) -> int:
 
 def main_judge(arguments: Arguments) -> int:
     """`upgate judge`."""
-    known, rest = parse_flags(arguments, ["json"])
+    known, rest = parse_flags("judge", arguments)
     from upgate.referee.options import KEYS, read_question, read_source
 
     words = read_pairs(rest, KEYS)
@@ -214,7 +223,7 @@ def main_judge(arguments: Arguments) -> int:
 
 def main_predict(arguments: Arguments) -> int:
     """`upgate predict`."""
-    known, rest = parse_flags(arguments, [], ["config-dir"])
+    known, rest = parse_flags("predict", arguments)
     from upgate.cli.predict import predict_command
 
     use_folder(known.config_dir)  # a run's parts and task may be made of code that stands there
@@ -223,7 +232,7 @@ def main_predict(arguments: Arguments) -> int:
 
 def main_check_part(arguments: Arguments) -> int:
     """`upgate check-part`."""
-    known, choice = parse_flags(arguments, [], ["config-dir"])
+    known, choice = parse_flags("check-part", arguments)
     from rich.console import Console
 
     from upgate.cli.check_part import check_part_command
@@ -233,7 +242,7 @@ def main_check_part(arguments: Arguments) -> int:
 
 def main_delete(arguments: Arguments) -> int:
     """`upgate delete`."""
-    known, rest = parse_flags(arguments, ["yes"])
+    known, rest = parse_flags("delete", arguments)
     from upgate.cli.runs import delete_command
 
     return delete_command(read_pairs(rest, ("run", "root")), known.yes)
@@ -241,7 +250,7 @@ def main_delete(arguments: Arguments) -> int:
 
 def main_ui(arguments: Arguments) -> int:
     """`upgate ui`."""
-    _, rest = parse_flags(arguments, [])
+    _, rest = parse_flags("ui", arguments)
     from upgate.cli.ui import ui_command
 
     return ui_command(read_pairs(rest, ("root", "port")))

@@ -1,62 +1,103 @@
-"""What `upgate --help` prints."""
+"""What `upgate --help`, `upgate COMMAND --help` and `upgate --version` print, in 80 columns."""
+
+import textwrap
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from upgate.cli.commands import BOOLEANS, COMMANDS, FLAGS, Key
 
 HELP = """\
-upgate: does the upgraded LSTM recipe help on your data, which part of it, by how much?
+upgate: does the upgraded LSTM recipe help on your data, which part of it, by
+how much, and how sure is the answer?
 
-  upgate train task=stock                    the recipe, its traditional twin and the baselines
-  upgate train task=stock clip=norm clip.max_norm=0.5 seed=3
-  upgate train -m optimizer=sgd,adam clip=none,norm seed=0,1,2    every combination
-  upgate study task=stock study=pair         the plan; both recipes over 6 seeds; the verdict
-  upgate study selftest                      how often a verdict is wrong where nothing differs
-  upgate study experiment=article task=stock     the article's claim, in its setting and a fair one
-  upgate tune task=stock search=random       the plan; trials by cross-validation; the winner,
-                                             tested once beside the recipe as it is
-  upgate report study=latest [out=report.html] [report.language=en|zh]    one HTML page; tune=latest
-  upgate runs [task=stock] [optimizer=adam] [status=FINISHED] [limit=all] [--json]   any parameter
-  upgate delete run=KEY [--yes]              a run, from the lists and from this disk
-  upgate judge data.path=runs.csv metric=accuracy group=model baseline=lstm [pair=[seed,fold]]
-                                             verdicts on anybody's runs: a table or an MLflow store
-  upgate predict run=latest data.path=prices.csv [out=forecast.csv] [interval=0.95]
-  upgate ui                                  the MLflow UI on the same store
-  upgate check-part GROUP=NAME [--config-dir DIR]    the properties of all parts, on your own
+first:
+  upgate train task=stock          the recipe, its traditional twin, references
+  upgate study task=stock          the plan; both over 6 seeds; the verdict
 
-train takes group=choice and key=value, as Hydra does:
-  upgate train --choices          groups and their choices
-  upgate train --cfg job          the full configuration
-  upgate train --combinations     choices that cannot be combined
-  -m, --multirun                  sweep over comma lists, range(...), glob(...)
-  --config-dir DIR                a folder of your own choices, laid out as conf/; beside a yaml the
-                                  code of your own task (report, runs and predict take it too,
-                                  for runs of such a task)
+commands (upgate COMMAND --help: options, defaults, examples):
+  upgate train [group=choice ...] [key=value ...]   runs beside their twins
+  upgate study [study=pair|parts|factorial|arms]    which part helps, how sure
+  upgate tune [search=random|grid|sobol|tpe]        search hyperparameters
+  upgate report study=latest                        one HTML page
+  upgate runs [optimizer=adam] [limit=all]          list what is stored
+  upgate judge data.path=FILE metric=NAME ...       verdicts on anybody's runs
+  upgate predict run=latest [data.path=FILE]        forecast, or label texts
+  upgate delete run=KEY                             remove a run
+  upgate ui [port=5000]                             the MLflow UI
+  upgate check-part GROUP=NAME                      test a part, your own too
 
-study takes the overrides of train, which hold for every arm, --config-dir, --yes (no question
-after the plan), and its own:
-  study=pair|parts|factorial|arms   study.arms="traditional, upgraded, upgraded clip=none"
-  study.seeds=6   study.folds=[0,1]   study.smallest_effect=0.01   study.alpha=0.05
-  study.aa=true   study.zero=true   study.yes=false   study.tune=20
-  study.over="data.path=a.csv, data.path=b.csv" (one answer over data sets; files/*.csv; tickers)
-  study.shapley=8 (study=parts: shares from so many orders of the parts)
-  study.rates=auto|given (each recipe's learning rate searched first, or as it is)
-  study.budget=steps|wall (equal for all: steps, or wall time)
-  experiment=article (the article's claim, fact-checked)
+words are Hydra's: group=choice and key=value
+  upgate train --choices           the groups and their choices
+  upgate train --cfg job           the full configuration
+  upgate train -m seed=0,1,2       a run for every combination
 
-tune takes the overrides of train, --config-dir, --yes, and its own; the same command resumes:
-  search=grid|random|sobol|tpe   tune.trials=30   tune.per_axis=3 (grid)
-  tune.arms=[traditional,upgraded]   tune.folds=3   tune.only=[optimizer.lr]   tune.nested=false
-  tune.space.optimizer.lr=[1e-4,1e-1,log]   tune.space.batch_size=null
-  tune.prune=none|folds   tune.top=5   tune.top_seeds=2   tune.generation=4   tune.startup=10
-  tune.seed=0   tune.storage=sqlite:///optuna.db   tune.test=true   tune.yes=false
+  -h, --help      this page, or a command's
+  -V, --version   which version this is
 
-judge takes a table or a store, what is compared, and what pairs the runs:
-  data.path=FILE (csv, tsv, parquet), or mlflow.uri=sqlite:///mlflow.db mlflow.experiment=NAME
-  [mlflow.filter="params.lr = '0.1'"]   metric=NAME group=COLUMN baseline=VALUE
-  pair=[seed,fold] (its default where there are such columns; pair=none: unpaired)   over=COLUMN
-  better=lower|higher   smallest_effect=0.01   alpha=0.05   test_share=0.2 (folds alone)
-  items=COLUMN (a row is a run's loss on one test item or date: intervals over seeds and items),
-  of a file, or of a table among each run's artifacts [mlflow.artifact=PATH where there are several]
-  [out=page.html] [report.language=en|zh] [--json] [write=true: the verdict becomes a run of the
-  store, in the experiment upgate-judge]
-
-exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one sentence says why),
-130 interrupted
+exit codes: 0 done, 1 a run failed, 2 the request cannot be carried out (one
+sentence says why), 130 interrupted
 """
+
+NOTE = "After = stands the default; capitals stand for a value of yours."
+WIDTH, COLUMN = 80, 26  # of the page; where texts begin
+
+
+def page(command: str) -> str:
+    """A command's help."""
+    about = COMMANDS[command]
+    lines = [*_wrap(f"usage: upgate {about.usage}", 14), "", *_wrap(about.summary, 0), NOTE, ""]
+    for title, keys in about.sections().items():
+        lines += [f"{title}:"]
+        for key in keys:
+            lines += _row(f"{key.name}={key.value}", _text(key))
+        lines += [""]
+    if command in ("study", "tune"):
+        lines += ["words of train: upgate train --help", ""]
+    lines += ["flags:"]
+    for name in about.flags:
+        flag = FLAGS[name]
+        lines += _row(f"{', '.join(flag.names)} {flag.value}".strip(), flag.text)
+    lines += _row("-h, --help", "this page")
+    lines += ["", "examples:"]
+    for example in about.examples:
+        lines += _example(example)
+    return "\n".join([*lines, ""])
+
+
+def _text(key: Key) -> str:
+    """What a key is, after the choices that its text does not name."""
+    if key.choices == BOOLEANS or all(choice in key.text for choice in key.choices):
+        return key.text
+    return "; ".join(filter(None, [", ".join(key.choices), key.text]))
+
+
+def _row(left: str, text: str) -> Iterator[str]:
+    indent = " " * COLUMN
+    lines = textwrap.wrap(text, WIDTH - COLUMN, break_long_words=False, break_on_hyphens=False)
+    if len(left) + 4 > COLUMN or not lines:
+        yield f"  {left}"
+    else:
+        yield f"  {left}".ljust(COLUMN) + lines.pop(0)
+    yield from (indent + line for line in lines)
+
+
+def _wrap(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _example(line: str) -> Iterator[str]:
+    """A command that can be copied, also where it takes two lines."""
+    if len(line) + 2 <= WIDTH:
+        yield f"  {line}"
+        return
+    cut = line.rindex(" ", 0, WIDTH - 4)
+    yield f"  {line[:cut]} \\"
+    yield f"    {line[cut + 1 :]}"
+
+
+def version_line() -> str:
+    """The installed version, or that this is a source tree that is not installed."""
+    try:
+        return f"upgate {version('upgate')}"
+    except PackageNotFoundError:
+        return "upgate, a source tree that is not installed"

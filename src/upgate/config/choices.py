@@ -40,6 +40,30 @@ def groups() -> tuple[str, ...]:
     return tuple(sorted({path.parent.name for path in conf_dir().glob("*/*.yaml")}))
 
 
+@lru_cache
+def defaults() -> dict[str, Any]:
+    """`conf/config.yaml` as it stands: top-level keys, and its list of default choices."""
+    return _load_plain(conf_dir() / "config.yaml")
+
+
+def default_choices() -> dict[str, str | list[str]]:
+    """Group -> the choice that is made without a word; what task and recipe choose wins."""
+    chosen: dict[str, str | list[str]] = {}
+    for entry in defaults()["defaults"]:
+        chosen |= entry if isinstance(entry, dict) else {}
+    for group in ("task", "recipe"):
+        for entry in _load_plain(conf_dir() / group / f"{chosen[group]}.yaml")["defaults"]:
+            chosen |= {key.removeprefix("override /"): name for key, name in entry.items()}
+    return chosen
+
+
+def _load_plain(path: Path) -> dict[str, Any]:
+    """A yaml of our own, without Hydra."""
+    import yaml
+
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
 def _folders(config_dir: str | None) -> list[Path]:
     if config_dir is None:
         return [conf_dir()]

@@ -5,11 +5,19 @@ Imports nothing heavy: a typo is answered at once.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import field
+from typing import Any, TypeVar
 
 from upgate.config.overrides import parse_override, single_value_hint
 from upgate.config.schema import format_value
 from upgate.errors import UserError, did_you_mean
+
+T = TypeVar("T")
+
+
+def declare(default: T, text: str) -> T:
+    """A field of an options dataclass with what `upgate COMMAND --help` says of it."""
+    return field(default=default, metadata={"help": text})
 
 
 def separate(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from upgate.config.schema import NonNegativeInt, Positive, PositiveInt, Range, build
 from upgate.errors import UserError
-from upgate.experiment.options import check_choice, parse_options, separate
+from upgate.experiment.options import check_choice, declare, parse_options, separate
 
 Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
 Design = Literal["pair", "parts", "factorial", "arms"]
@@ -27,40 +27,59 @@ REFUSED = {  # options of training that a study sets itself, and what to give in
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """The options of a study and their defaults; nowhere else are they declared."""
+    """The options of a study, their defaults and their help; nowhere else are they declared."""
 
-    design: Design = "pair"
-    # How many, 0, 1, ...; or which. Learning rates were searched with seeds from 100 on.
-    seeds: list[NonNegativeInt] | PositiveInt = 6
-    # How many, or which; null: every fold of the split.
-    folds: list[NonNegativeInt] | PositiveInt | None = None
-    # Recipes for study=arms, the baseline first: "traditional, upgraded, upgraded clip=value".
-    arms: list[str] | None = None
-    # Equal in every arm: steps, or wall time, in epochs that the baseline's time pays for.
-    budget: Equal = "steps"
-    # Tune every arm's parts first, with so many trials each on validation data; null: do not.
-    tune: PositiveInt | None = None
-    # auto: where arms differ in optimizer, schedule, init or regularization, each arm's learning
-    # rate is searched first, with equal effort; given: as the recipes and overrides have it; null:
-    # auto, but a study that the store has at the rates as given goes on with these.
-    rates: Rates | None = None
-    # study=parts: Shapley values from so many orders of the parts, each one and its reverse,
-    # in place of main effects, which assume that no three parts interact.
-    shapley: Orders | None = None
-    # Of interest; null: 1% of MSE; .3 points of accuracy on 10,000 test items, else 1 point.
-    smallest_effect: Positive | None = None
-    alpha: Level = 0.05
-    # Numbers of seeds at which the study may answer, and so may be extended; null: 6, 9, 12, 18
-    # where `seeds` is one of them, else one look.
-    looks: list[PositiveInt] | None = None
-    # The arm of the primary question; null: the upgraded recipe, or the second of named arms.
-    primary: str | None = None
-    aa: bool = True  # train the baseline on as many other seeds: the noise floor
-    zero: bool = True  # train one run with independent updates, which must change nothing
-    # Data sets, each with a study of its own: "data.path=a.csv, data.path=b.csv", and one answer.
-    over: list[str] | None = None
-    experiment: Bundle | None = None  # a bundle of studies; also given as experiment=
-    yes: bool = False  # go on after the plan without asking
+    design: Design = declare("pair", "which recipes are compared")
+    seeds: list[NonNegativeInt] | PositiveInt = declare(
+        6, "how many, from 0 on, or which: [0,3,7]; rates are searched with seeds from 100 on"
+    )
+    folds: list[NonNegativeInt] | PositiveInt | None = declare(
+        None, "how many, or which; null: every fold of the split"
+    )
+    arms: list[str] | None = declare(
+        None,
+        'recipes of study=arms, the baseline first: "traditional, upgraded, upgraded clip=none"',
+    )
+    budget: Equal = declare(
+        "steps", "what is equal for all: steps, or wall time, in epochs that the baseline's pays"
+    )
+    tune: PositiveInt | None = declare(
+        None, "first tune every arm's parts with so many trials each, on validation data"
+    )
+    rates: Rates | None = declare(
+        None,
+        "auto: where arms differ in optimizer, schedule, init or regularization, each arm's"
+        " learning rate is searched first, with equal effort; given: as the words have it; null:"
+        " auto, but a stored study at the rates as given goes on with these",
+    )
+    shapley: Orders | None = declare(
+        None,
+        "of study=parts: Shapley values from so many orders of the parts, each one and its"
+        " reverse, in place of main effects, which assume that no three parts interact",
+    )
+    smallest_effect: Positive | None = declare(
+        None, "of interest; null: 1% of MSE; .3 points of accuracy on 10,000 items, else 1 point"
+    )
+    alpha: Level = declare(0.05, "the level of the primary question")
+    looks: list[PositiveInt] | None = declare(
+        None,
+        "numbers of seeds at which the study may answer, and so be extended; null: 6, 9, 12, 18"
+        " where study.seeds is one of them, else one look",
+    )
+    primary: str | None = declare(
+        None, "the arm of the primary question; null: upgraded, or the second of named arms"
+    )
+    aa: bool = declare(True, "train the baseline on as many other seeds: the noise floor")
+    zero: bool = declare(True, "train a run with independent updates, which must change nothing")
+    over: list[str] | None = declare(
+        None,
+        'data sets, for one answer over all: "data.path=a.csv, data.path=b.csv", files/*.csv,'
+        " or tickers",
+    )
+    experiment: Bundle | None = declare(
+        None, "article: the article's claim, in its own setting and in a fair one"
+    )
+    yes: bool = declare(False, "go on after the plan without asking, as --yes")
 
 
 def read_study_options(overrides: Sequence[str]) -> tuple[StudyOptions, list[str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from upgate.config.schema import NonNegativeInt, PositiveInt, Range, build
 from upgate.errors import UserError
-from upgate.experiment.options import check_choice, parse_options, separate
+from upgate.experiment.options import check_choice, declare, parse_options, separate
 
 Sampler = Literal["grid", "random", "sobol", "tpe"]
 Several = Annotated[int, Range("2 or more", lambda x: x >= 2)]
@@ -28,29 +28,40 @@ EXAMPLE = {"tune": "tune.trials=30", "tune.space": "tune.space.optimizer.lr=[1e-
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """The options of a search and their defaults; nowhere else are they declared."""
+    """The options of a search, their defaults and their help; nowhere else are they declared."""
 
-    search: Sampler = "random"
-    # Of each arm, the baseline's among them; null: 30, or as many as the grid has points.
-    trials: PositiveInt | None = None
-    per_axis: Several = 3  # points of a grid along each axis
-    # Recipes, each tuned by itself on the same list; null: the one that the overrides ask for.
-    arms: list[str] | None = None
-    folds: PositiveInt | None = None  # null: 3; 1 where reviews have an official validation part
-    # Prices: search anew before each test block of walk-forward, and test the winner on that block.
-    nested: bool = False
-    # Of the list of points, and by it of the trainings: 100 (seed + 1) and on.
-    seed: NonNegativeInt = 0
-    # tpe: points asked for together, from the results of the generations before.
-    generation: PositiveInt = 4
-    startup: PositiveInt = 10  # tpe: points of the shared random list before it uses results
-    top: NonNegativeInt = 5  # trials that get more seeds before the choice
-    top_seeds: NonNegativeInt = 2  # how many more
-    prune: Literal["none", "folds", "epochs"] = "none"
-    only: list[str] | None = None  # search these keys alone; null: all that have a range
-    storage: str | None = None  # of Optuna's record; null: sqlite in the root
-    test: bool = True  # false leaves the test part closed: the search ends with its choice
-    yes: bool = False  # go on after the plan without asking
+    search: Sampler = declare("random", "how the trials are drawn")
+    trials: PositiveInt | None = declare(
+        None, "of each arm, the untuned recipe among them; null: 30, or a grid's points"
+    )
+    per_axis: Several = declare(3, "points of a grid along each axis")
+    arms: list[str] | None = declare(
+        None, "recipes, each tuned on the same list of points; null: the one that is asked for"
+    )
+    folds: PositiveInt | None = declare(
+        None, "of cross-validation; null: 3, or 1 where reviews have an official validation part"
+    )
+    nested: bool = declare(
+        False, "prices: search anew before each block of walk-forward, and test the winner on it"
+    )
+    seed: NonNegativeInt = declare(
+        0, "of the list of points, and by it of the trainings: 100 (seed + 1) and on"
+    )
+    generation: PositiveInt = declare(
+        4, "tpe: points asked for together, from the results of the generations before"
+    )
+    startup: PositiveInt = declare(10, "tpe: points of the shared random list before that")
+    top: NonNegativeInt = declare(5, "trials that get more seeds before the choice")
+    top_seeds: NonNegativeInt = declare(2, "how many more")
+    prune: Literal["none", "folds", "epochs"] = declare(
+        "none", "folds: stop bad trials early, by full runs; epochs is refused, with the reason"
+    )
+    only: list[str] | None = declare(
+        None, "search these keys alone, as [optimizer.lr]; null: all that have a range"
+    )
+    storage: str | None = declare(None, "of Optuna's record; null: sqlite in the root")
+    test: bool = declare(True, "false leaves the test part closed: the search ends with its choice")
+    yes: bool = declare(False, "go on after the plan without asking, as --yes")
     space: dict = field(default_factory=dict)  # key -> its range; None: not searched
 
     @property
