@@ -9,6 +9,8 @@ PLACES = {
     "train": "upgate.api.functions",
     "study": "upgate.api.functions",
     "predict": "upgate.api.functions",
+    "runs": "upgate.api.functions",
+    "tune": "upgate.api.functions",
     "StockModule": "upgate.tasks.stock.module",
     "StockDataModule": "upgate.tasks.stock.datamodule",
     "SentimentModule": "upgate.tasks.sentiment.module",

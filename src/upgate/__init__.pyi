@@ -1,6 +1,8 @@
 from upgate.api.functions import predict as predict
+from upgate.api.functions import runs as runs
 from upgate.api.functions import study as study
 from upgate.api.functions import train as train
+from upgate.api.functions import tune as tune
 from upgate.errors import UserError as UserError
 from upgate.estimators.lstm import LSTMClassifier as LSTMClassifier
 from upgate.estimators.lstm import LSTMRegressor as LSTMRegressor

@@ -103,6 +103,36 @@ def test_a_study_answers_in_a_frame_and_a_sentence(frame: pd.DataFrame, tmp_path
     assert answer.sentence[:20] in answer.page(tmp_path / "report.html").read_text("utf-8")
 
 
+def test_a_search_answers_in_frames_and_a_sentence(frame: pd.DataFrame, tmp_path: Path) -> None:
+    answer = upgate.tune(
+        frame,
+        trials=2,
+        space={"optimizer.lr": [1e-4, 1e-2, "log"], "clip.max_norm": None},
+        options={"folds": 1, "top": 1, "top_seeds": 0, "only": ["optimizer.lr"]},
+        root=tmp_path / "runs",
+        cache=str(tmp_path / "prepared"),
+        **SMALL,
+    )
+    (arm,) = answer.arms.to_dict("records")
+    trials = answer.trials.set_index("trial")
+    assert set(trials["state"]) == {"complete"} and 1e-4 <= trials["optimizer.lr"][1] <= 1e-2
+    assert arm["validation_untuned"] == trials["validation"][0]
+    assert arm["validation_tuned"] == trials["validation"].min() > 0 < arm["test_tuned"]
+    assert answer.sentence in answer.printed.replace("\n", " ") and "<p>" in answer._repr_html_()
+    assert answer.result.search.id in answer.page(tmp_path / "tune.html").read_text("utf-8")
+
+
+def test_the_runs_of_a_store_are_a_frame(trained: tuple[Path, Any]) -> None:
+    root, result = trained
+    everything = upgate.runs(root=root)
+    (own,) = upgate.runs({"clip.max_norm": 0.5, "seed": 0}, root=root).to_dict("records")
+    assert own["key"] == result.run.key in set(everything["key"])
+    assert own["test/mse_ratio"] == result.run.metrics["test/mse_ratio"]
+    assert own["difference/test/mse_ratio"] == result.run.difference["test/mse_ratio"]
+    with pytest.raises(upgate.UserError, match="did you mean 'adam'"):
+        upgate.runs({"optimizer": "adamv"}, root=root)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -15,6 +15,8 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALLER = {
     '"max_epochs": 10': '"max_epochs": 1, "limit_train_batches": 4, "accelerator": "cpu"',
     "seeds=6,": 'seeds=1, options={"aa": False, "zero": False, "rates": "given"},',
+    "trials=4,": "trials=2,",
+    'options={"only"': 'options={"folds": 1, "top": 0, "only"',
     '"target": "volatility", "window": 20}': '"target": "volatility", "window": 5}, threads=1',
 }
 pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="no docs: not a checkout")

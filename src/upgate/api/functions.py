@@ -1,4 +1,4 @@
-"""`upgate.train`, `study` and `predict`: the commands of these names, called from Python.
+"""`upgate.train`, `study`, `tune`, `predict` and `runs`: the commands of these names, from Python.
 
 Keywords become the command line's words; the rest of the way is the command's own.
 """
@@ -13,9 +13,10 @@ import pandas as pd
 from rich.console import Console
 
 from upgate.api.frames import Data, data_words, option_words, write_frame, write_texts
-from upgate.api.results import StudyAnswer, TrainResult
+from upgate.api.results import StudyAnswer, TrainResult, TuneAnswer
 from upgate.cli.entry import check
 from upgate.cli.predict import predict_checkpoint, predict_rows
+from upgate.cli.runs import list_runs
 from upgate.cli.train import train_runs
 from upgate.config.compose import expand
 from upgate.config.keywords import Part, RecipeWords, check_parts, hydra_text, keyword_overrides
@@ -23,9 +24,13 @@ from upgate.config.values import Value
 from upgate.errors import UserError
 from upgate.model.backbone import ModelWords
 from upgate.report.tune import search_files
+from upgate.store.open import open_store
 from upgate.study.command import study_command
 from upgate.study.options import read_study_options
 from upgate.study.result import StudyResult
+from upgate.tune.command import tune_command
+from upgate.tune.options import read_tune_options
+from upgate.tune.result import SearchResult
 
 WIDTH = 100  # of what is kept of a command's output
 
@@ -61,6 +66,23 @@ class StudyWords(TypedDict, total=False):
     primary: str
     aa: bool
     zero: bool
+
+
+class TuneWords(TypedDict, total=False):
+    """Options of a search beside sampler, trials, arms and ranges, as `upgate tune` has them."""
+
+    per_axis: int
+    folds: int
+    nested: bool
+    seed: int
+    generation: int
+    startup: int
+    top: int
+    top_seeds: int
+    prune: Literal["none", "folds"]
+    only: Sequence[str]
+    storage: str
+    test: bool
 
 
 def train(
@@ -128,6 +150,60 @@ def study(
     if not found or not found[0].complete:
         raise UserError(f"the study is not complete: {kept.getvalue() or 'see above'}")
     return StudyAnswer(found[0], kept.getvalue(), Path(root).resolve())
+
+
+def tune(
+    data: Data = None,
+    *,
+    search: Literal["grid", "random", "sobol", "tpe"] = "random",
+    trials: int | None = None,
+    arms: Sequence[str] | None = None,
+    space: Mapping[str, Sequence[Value] | None] | None = None,
+    options: TuneWords | None = None,
+    root: Path | str = "runs",
+    config_dir: str | None = None,
+    verbose: bool = False,
+    **words: Unpack[RunWords],
+) -> TuneAnswer:
+    """Search hyperparameters by cross-validation, as `upgate tune --yes` does.
+
+    arms: recipes, each tuned on the same list of trials, as ["traditional", "upgraded"]. space:
+    ranges beside or in place of the parts' own, as {"optimizer.lr": [1e-4, 1e-1, "log"]}; None
+    leaves a key out. Raises UserError, also where runs fail: what finished is stored.
+    """
+    named = {"trials": trials, **(options or {})}
+    own = option_words("tune", {key: value for key, value in named.items() if value is not None})
+    own += [] if arms is None else [f"tune.arms={', '.join(arms)}"]
+    own += [f"tune.space.{key}={hydra_text(value)}" for key, value in (space or {}).items()]
+    overrides = [f"search={search}", *own, *_words(data, root, dict(words))]
+    check([read_tune_options(overrides)[1]], config_dir)
+    console, kept = _console(verbose)
+    found: list[SearchResult] = []
+    code = tune_command(overrides, config_dir, True, console, search_files, found.append)
+    if code == 130:
+        raise KeyboardInterrupt
+    if not found or not found[0].complete:
+        raise UserError(f"the search is not complete: {kept.getvalue() or 'see above'}")
+    return TuneAnswer(found[0], kept.getvalue())
+
+
+def runs(where: Mapping[str, object] | None = None, *, root: Path | str = "runs") -> pd.DataFrame:
+    """The runs of a store, a row each, newest first, as `upgate runs` lists them.
+
+    where: task, status and any parameter, with the value to have, as {"optimizer": "adam"}.
+    Parameters, metrics and differences to the twin are columns of their own names, as optimizer.lr,
+    test/mse_ratio and difference/test/mse_ratio. Raises UserError.
+    """
+    store = open_store(str(root))
+    store.reconcile()
+    listed = list_runs(store, {key: str(value) for key, value in (where or {}).items()})
+    nested = ("params", "metrics", "twin", "difference")
+    rows = []
+    for run in listed:
+        about = {name: value for name, value in vars(run).items() if name not in nested}
+        differences = {f"difference/{name}": value for name, value in run.difference.items()}
+        rows.append({**about, **run.params, **run.metrics, **differences})
+    return pd.DataFrame(rows)
 
 
 def predict(

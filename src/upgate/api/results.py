@@ -1,5 +1,6 @@
 """What Python gets back: data frames, and what the command line prints, shown by a notebook."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,8 @@ from upgate.errors import UserError
 from upgate.run.result import Result
 from upgate.study.result import StudyResult
 from upgate.tasks.names import get_facts
+from upgate.tune.result import TUNED, UNTUNED, SearchResult, mean_metric
+from upgate.tune.text import summarize_search
 
 
 @dataclass(frozen=True)
@@ -103,4 +106,75 @@ class StudyAnswer:
 
     def _repr_html_(self) -> str:
         table = self.verdicts.to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>{escape(self.sentence)}</p>{table}"
+
+
+@dataclass(frozen=True)
+class TuneAnswer:
+    """A search's result; a notebook shows the sentence and the arms' scores."""
+
+    result: SearchResult
+    printed: str = field(repr=False)
+
+    @property
+    def sentence(self) -> str:
+        return summarize_search(self.result)
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """A row per arm and block: the chosen trial and its words, scores before and after.
+
+        validation: means over folds and seeds; test: after the refit; NaN where the test part
+        stayed closed. In the units of the metric that decides.
+        """
+        search = self.result.search
+        rows = []
+        for block in self.result.blocks:
+            for arm in block.arms:
+                best, tests = arm.best, (arm.tests.get(which, {}) for which in (UNTUNED, TUNED))
+                scores = [mean_metric(found.values(), search.score) for found in tests]
+                rows.append(
+                    {
+                        "arm": arm.name,
+                        "block": block.name,
+                        "trial": arm.chosen,
+                        "words": " ".join(best.overrides) if best else None,
+                        "validation_untuned": search.metric_of(arm.trials[0].final),
+                        "validation_tuned": search.metric_of(best.final) if best else math.nan,
+                        "test_untuned": scores[0],
+                        "test_tuned": scores[1],
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: arm, block, number, state, validation score, and every value tried."""
+        search = self.result.search
+        about = [
+            {
+                "arm": arm.name,
+                "block": block.name,
+                "trial": trial.number,
+                "state": trial.state,
+                "validation": search.metric_of(trial.final),
+                **trial.values,
+            }
+            for block in self.result.blocks
+            for arm in block.arms
+            for trial in arm.trials
+        ]
+        return pd.DataFrame(about)
+
+    def page(self, path: Path | str, language: str = "en") -> Path:
+        """Write the report, as `upgate report tune=...` does. Raises UserError."""
+        from upgate.report.command import output_path
+        from upgate.report.tune import tune_page
+
+        out = output_path(str(path))
+        out.write_text(tune_page(self.result, language), encoding="utf-8")
+        return out
+
+    def _repr_html_(self) -> str:
+        table = self.arms.to_html(index=False, float_format="{:.4g}".format)
         return f"<p>{escape(self.sentence)}</p>{table}"

@@ -3,7 +3,7 @@
 The same command continues where it stopped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,12 +40,20 @@ class SearchBudget(NamedTuple):
     measured: bool  # whether the store has timed all baselines
 
 
+Conclude = Callable[[SearchResult], None]  # takes a search's result, when it is there
+
+
+def no_conclusion(result: SearchResult) -> None:
+    """The command line's: what is printed is all."""
+
+
 def tune_command(
     overrides: Sequence[str],
     config_dir: str | None,
     yes: bool,
     console: Console,
     render: Renderer,
+    conclude: Conclude = no_conclusion,
 ) -> int:
     """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted.
 
@@ -58,7 +66,11 @@ def tune_command(
     store = job_store(plan.first_job)
     agreed = yes or plan.options.yes
     return proceed(
-        console, "tune", store, agreed, lambda: search_and_print(plan, store, session, render)
+        console,
+        "tune",
+        store,
+        agreed,
+        lambda: search_and_print(plan, store, session, render, conclude),
     )
 
 
@@ -92,7 +104,9 @@ def estimate_search(plan: SearchPlan, session: Session) -> SearchBudget:
     return SearchBudget(mean * left, done, all(one.measured for one in per_arm))
 
 
-def search_and_print(plan: SearchPlan, store: Store, session: Session, render: Renderer) -> int:
+def search_and_print(
+    plan: SearchPlan, store: Store, session: Session, render: Renderer, conclude: Conclude
+) -> int:
     """Everything from the first trial to the last look; the exit code."""
     console = session.console
     try:
@@ -103,6 +117,7 @@ def search_and_print(plan: SearchPlan, store: Store, session: Session, render: R
         message = f"{stopped}; repair what failed, then the same command continues"
         console.print(f"[red]the search stopped:[/] {message}", highlight=False)
         return 1
+    conclude(result)
     return print_search_end(console, result, failed, search_folder(store, plan.search.id))
 
 
