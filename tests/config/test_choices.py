@@ -40,7 +40,7 @@ def test_a_part_is_put_in_as_hydra_would_compose_it(i: int) -> None:
     """Every choice is in one of these."""
     picks = {"task": ("stock", "sentiment")[i % 2], "recipe": "traditional"}
     picks |= {group: choices(group)[i % len(choices(group))] for group in PARTS}
-    found, _ = compose_choices(tuple((group, (name,)) for group, name in picks.items()), None)
+    found, *_ = compose_choices(tuple((group, (name,)) for group, name in picks.items()), None)
     expected = compose_by_hydra(picks)
     assert found == expected and list(found) == list(expected)
     assert all(list(found[group]) == list(expected[group]) for group in PARTS)

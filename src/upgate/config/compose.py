@@ -4,7 +4,7 @@ Imports nothing heavy: `upgate --help` and every typo answer at once.
 """
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -51,10 +51,10 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> dict[str
             picks.append((override.key, read_choice(override, config_dir)))
         else:
             values.append(override)
-    unresolved, pickled = compose_choices(tuple(picks), config_dir)
+    unresolved, pickled, interpolations = compose_choices(tuple(picks), config_dir)
     for override in values:
         check_key(override, unresolved, config_dir)
-    late = [override for override in values if _is_late(override, _interpolations(pickled))]
+    late = [override for override in values if _is_late(override, interpolations)]
     early = tuple(override.text for override in values if override not in late)
     resolved: dict[str, Any] = pickle.loads(_resolve(pickled, early))
     for override in late:
@@ -82,28 +82,6 @@ def _is_late(override: Override, interpolations: str) -> bool:
     """
     plain = isinstance(override.value, int | float | None)
     return plain and not any(name in interpolations for name in override.key.split("."))
-
-
-@lru_cache(maxsize=256)
-def _interpolations(pickled: bytes) -> str:
-    """All texts of a composed configuration that read others, and the keys that must be given."""
-    from omegaconf import OmegaConf
-
-    config = OmegaConf.to_container(pickle.loads(pickled), resolve=False)
-    return "\n".join(_find_interpolations(config, ""))
-
-
-def _find_interpolations(node: Any, key: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for name, inner in node.items():
-            yield from _find_interpolations(inner, str(name))
-    elif isinstance(node, list):
-        for i, inner in enumerate(node):
-            yield from _find_interpolations(inner, str(i))
-    elif node == "???":
-        yield key
-    elif isinstance(node, str) and "${" in node:
-        yield node
 
 
 @lru_cache(maxsize=256)
