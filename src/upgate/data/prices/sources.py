@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,12 +60,18 @@ def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Price
             "data=sp500 reads a file of the package arch, which is not installed: pip install arch"
         )
     path = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
-    prices = read_prices(path, bad=bad, start=start, end=end)
+    prices = _read_once(path, bad, start, end)
     return replace(
         prices,
         table=prices.table.assign(ticker="SP500"),
         source="S&P 500 index, embedded in the arch package",
     )
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, bad: Bad, start: Day, end: Day) -> Prices:
+    """A file that does not change while a process lives; its table is to be copied."""
+    return read_prices(path, bad=bad, start=start, end=end)
 
 
 def load_files(
