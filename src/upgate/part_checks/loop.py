@@ -49,7 +49,7 @@ def make_recipe(*overrides: str, config_dir: str | None = None) -> Section:
     return check_recipe(taskless)
 
 
-@lru_cache
+@lru_cache(maxsize=1024)  # a test module asks for hundreds, when collected and when run
 def compose_traditional(overrides: tuple[str, ...], config_dir: str | None = None) -> Any:
     return compose(["recipe=traditional", "model.skip=none", *overrides], config_dir)
 

@@ -41,18 +41,22 @@ def fits(*words: str) -> bool:
         return False
 
 
-ALLOWED = [
-    (one, others)
-    for one in choices("optimizer")
-    for others in OTHERS
-    if fits(f"optimizer={one}", *others)
-]
+def allowed() -> list[Any]:
+    """Every optimizer with all others that it goes with, by turns in one of the two shapes; in the
+    other one in the long tests.
+    """
+    found = []
+    for i, one in enumerate(choices("optimizer")):
+        for j, others in enumerate(OTHERS):
+            if fits(f"optimizer={one}", *others):
+                for k, shape in enumerate(SHAPES):
+                    marks = [] if (i + j + k) % 2 == 0 else pytest.mark.long
+                    name = f"{' '.join([one, *others])}, {shape['num_layers']} layers"
+                    found.append(pytest.param(one, others, shape, marks=marks, id=name))
+    return found
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "others"), ALLOWED, ids=[" ".join([one, *others]) for one, others in ALLOWED]
-)
-@pytest.mark.parametrize("shape", SHAPES, ids=["2 layers", "3 layers, bidirectional"])
+@pytest.mark.parametrize(("optimizer", "others", "shape"), allowed())
 def test_independent_is_joint_bit_for_bit(
     optimizer: str, others: tuple[str, ...], shape: dict[str, Any]
 ) -> None:
