@@ -47,7 +47,7 @@ predict: $(READY) ## forecast with a stored run: make predict run=latest data.pa
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)
 
-PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+PYTEST := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 test: $(READY) lint ## lint, types and the tests, in two processes
 	$(PYTEST) -m "not long" $(ARGS)
 

@@ -1,7 +1,9 @@
 """Shared by all tests. What they import from each other is in helpers/."""
 
+import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,11 @@ signal.signal(
 )  # a shell's background job ignores Ctrl-C, and so would all that it starts
 
 
+def pytest_collection_finish() -> None:
+    """What is imported stays: no collection of garbage looks at it again."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test reaches a developer's own MLflow server, or the one of another test.
@@ -23,6 +30,19 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A run's pictures take longer than the training of a tiny run: they are drawn in the modules
+    that are marked `pictures` alone, which look at them or run what a reader would.
+    """
+    drawing = sys.modules.get("upgate.execution.pictures")  # none where nothing trains
+    with pytest.MonkeyPatch.context() as patch:
+        if drawing and not request.node.get_closest_marker("pictures"):
+            for module in (drawing, sys.modules["upgate.execution.run_job"]):
+                patch.setattr(module, "draw_pictures", lambda *_: ())
+        yield
 
 
 @pytest.fixture

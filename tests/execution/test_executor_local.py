@@ -21,6 +21,7 @@ from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 
+pytestmark = pytest.mark.pictures
 LOCAL = ["executor=local", "executor.workers=2"]
 LONG = ["trainer.max_epochs=20", "data.start=2016"]
 

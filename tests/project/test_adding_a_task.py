@@ -14,7 +14,10 @@ from upgate import cli
 
 PAGE = REPO / "docs" / "adding-a-task.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="no docs: not a checkout")
+pytestmark = [
+    pytest.mark.pictures,
+    pytest.mark.skipif(not PAGE.exists(), reason="no docs: not a checkout"),
+]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from upgate.config.compose import PARTS, choices
 READMES = ("README.md", "README.zh-CN.md")
 
 pytestmark = [
+    pytest.mark.pictures,
     needs_make,
     pytest.mark.skipif(not (REPO / "README.md").exists(), reason="no README.md: not a checkout"),
 ]

@@ -11,6 +11,7 @@ from helpers.run import numbers, results, train
 from upgate.errors import UserError
 from upgate.store.store import Store
 
+pytestmark = pytest.mark.pictures
 NO_SKIP = "model.skip=none"  # beside a skip there is nothing to clip
 
 

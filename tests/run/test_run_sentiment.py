@@ -22,6 +22,7 @@ from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 from upgate.tasks.sentiment.datamodule import SentimentDataModule
 
+pytestmark = pytest.mark.pictures
 RUN, TWIN = "upgraded seed=0", "traditional seed=0"
 
 

@@ -25,7 +25,10 @@ from upgate.store.store import Store
 from upgate.store.write_ahead_log import claim
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
+    pytest.mark.pictures,
+]
 
 
 @pytest.fixture
