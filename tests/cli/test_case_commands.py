@@ -8,8 +8,9 @@ import torch
 import yaml
 
 from upgate.cli.entry import expand_home, main
-from upgate.cli.predict import check_sizes, fetch_foreign_config
+from upgate.cli.predict import fetch_foreign_config
 from upgate.errors import UserError
+from upgate.run.checkpoint import check_sizes
 from upgate.run.console_tables import summarize
 from upgate.run.result import TwinResult
 from upgate.tasks.sentiment.facts import FACTS

@@ -13,9 +13,10 @@ import yaml
 
 from helpers.run import train
 from upgate.cli.entry import main
-from upgate.cli.predict import load_checkpoint, write_csv
+from upgate.cli.predict import write_csv
 from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
+from upgate.run.checkpoint import load_checkpoint
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 

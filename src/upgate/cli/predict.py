@@ -5,18 +5,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-import torch
 import yaml
 from rich.console import Console
 
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
 from upgate.files import has_hash, write_atomic
+from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
 from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
@@ -64,51 +63,8 @@ def predict_checkpoint(path: Path, data: Sequence[str], fetch: Fetch) -> pd.Data
 
     data: overrides that name them; fetch: a file of the same run. Raises UserError.
     """
-    checkpoint = load_checkpoint(path)
-    checkpoint["state_dict"] = checkpoint.get("judged", checkpoint["state_dict"])
-    check_sizes(checkpoint)
-    settings = checkpoint["hyper_parameters"]["spec"]["task"]
-    task = get_task(settings["name"])
-    task.check_code(settings)
+    task, checkpoint = open_checkpoint(path)
     return task.predict(data, checkpoint, fetch)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Tensors and plain values, never code. Raises UserError for a file that is no checkpoint."""
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["hyper_parameters"]["spec"]["task"]["name"], checkpoint["state_dict"]
-    except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{path} is damaged, or no checkpoint of Upgate; remove it to have it fetched from the"
-            " store, or train the run again"
-        ) from None
-    return checkpoint
-
-
-def check_sizes(checkpoint: dict[str, Any]) -> None:
-    """Raise UserError where a checkpoint asks for a larger network than its weights are.
-
-    It may come from elsewhere, and a number in it would decide how much memory is taken.
-    """
-    parameters = checkpoint["hyper_parameters"]
-    model, task = parameters["spec"].get("model", {}), parameters["spec"]["task"]
-    state = parameters.get("state", {})
-    hidden, layers = model.get("hidden_size", 1), model.get("num_layers", 1)
-    embedding, vocabulary = task.get("embedding", 1), state.get("vocabulary", 1)
-    sizes = (hidden, layers, embedding, vocabulary)
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise UserError("the checkpoint's sizes are no whole numbers: it is damaged")
-    wanted = 4 * hidden * (hidden + 1) * layers + embedding * vocabulary
-    there = sum(
-        min(value.numel(), value.untyped_storage().nbytes() // value.element_size())
-        for value in checkpoint["state_dict"].values()
-    )
-    if wanted > there:
-        raise UserError(
-            f"the checkpoint asks for a network of at least {wanted:,} weights and holds {there:,}:"
-            " it is damaged, or was made to take all memory"
-        )
 
 
 def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
@@ -122,10 +78,12 @@ def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def check_predict_keys(overrides: Sequence[str], keys: Sequence[str], row: Row) -> None:
+def check_predict_keys(
+    overrides: Sequence[str], keys: Sequence[str], row: Row, options: Sequence[str] = OPTIONS
+) -> None:
     """Raise UserError for a key that this run's task does not have."""
     for key in unknown_keys(overrides, keys):
-        hint = did_you_mean(key, (*OPTIONS, *keys))
+        hint = did_you_mean(key, (*options, *keys))
         raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
 
 
