@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict ui test testlong fuzz break selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict promote ui test testlong fuzz break selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ runs: $(READY) ## list what the store holds: make runs [task=stock] [recipe=upgr
 
 predict: $(READY) ## forecast with a stored run: make predict run=latest data.path=prices.csv
 	@$(BIN)/upgate predict $(ARGS) $(overrides)
+
+promote: $(READY) ## a run as a model of MLflow's registry: make promote run=latest [alias=champion]
+	@$(BIN)/upgate promote $(overrides)
 
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)

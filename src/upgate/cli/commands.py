@@ -205,6 +205,20 @@ def predict_sections() -> Sections:
     }  # fmt: skip
 
 
+def promote_sections() -> Sections:
+    """Which run, and what the model is called."""
+    return {
+        "key=value": [
+            Key("run", "KEY", "latest, a run's id, or the start of its key", ("latest",)),
+            Key("alias", "champion", "what the version is called beside its number"),
+            Key("name", "NAME", "of the model; without it upgate, the task and its target"),
+            Key("data.path", "FILE", "of the input example; without it the run's own prices"),
+            Key("text", "TEXT", "of a run of reviews: the input example"),
+            ROOT,
+        ]
+    }
+
+
 JUDGE = {
     "data.path": ("FILE", "a table: csv, tsv or parquet; a row is a run"),
     "mlflow.uri": ("URI", "or a store, as sqlite:///mlflow.db, with the next key"),
@@ -333,6 +347,13 @@ COMMANDS = {
             'upgate predict run=latest text="Not bad at all."',
         ),
         predict_sections,
+    ),
+    "promote": Command(
+        "Register a run as a model of MLflow, which loads and serves it.",
+        "promote run=KEY [key=value ...]",
+        (),
+        ("upgate promote run=latest", "upgate promote run=3f2a alias=challenger name=prices"),
+        promote_sections,
     ),
     "delete": Command(
         "Delete a run, from the lists and from this disk.",

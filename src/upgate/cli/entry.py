@@ -230,6 +230,14 @@ def main_predict(arguments: Arguments) -> int:
     return predict_command(rest)
 
 
+def main_promote(arguments: Arguments) -> int:
+    """`upgate promote`."""
+    _, rest = parse_flags("promote", arguments)
+    from upgate.cli.promote import promote_command
+
+    return promote_command(rest)
+
+
 def main_check_part(arguments: Arguments) -> int:
     """`upgate check-part`."""
     known, choice = parse_flags("check-part", arguments)
@@ -264,6 +272,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "runs": main_runs,
     "judge": main_judge,
     "predict": main_predict,
+    "promote": main_promote,
     "delete": main_delete,
     "ui": main_ui,
     "check-part": main_check_part,

@@ -15,6 +15,7 @@ from upgate.data.splits.stratified import check_stratified
 from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
+from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.blocks import Block
 from upgate.tasks.facts import CURVES, TaskFacts
@@ -54,6 +55,8 @@ class Task(TaskFacts):
     skips: ClassVar[bool] = False  # whether model.skip=reference has a reference to start from
     table_type: ClassVar[type] = DataTable  # a dataclass with a field `table`: what `load` returns
     predict_keys: ClassVar[tuple[str, ...]] = ("data.path",)  # of `upgate predict`, and all below
+    inputs: ClassVar[tuple[Input, ...]] = ()  # columns of a served model's input
+    options: ClassVar[Mapping[str, float]] = {}  # of a served model's predictions; defaults
     files: ClassVar[str] = ""  # the choice of `conf/data/` that reads the user's own, by data.path
     source: str | None = None  # sha256 of the code of a task from outside the package
 
@@ -147,6 +150,16 @@ class Task(TaskFacts):
         as the module was given them. Raises UserError.
         """
         raise UserError(f"task={self.name} cannot predict")
+
+    def predict_frame(
+        self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        """What `predict` gives for a file that holds this frame. Raises UserError."""
+        raise UserError(f"task={self.name} cannot predict from a data frame")
+
+    def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
+        """A small input of `predict_frame`; overrides: as of `predict`. Raises UserError."""
+        raise UserError(f"task={self.name} cannot predict from a data frame")
 
     def profile(self, table: Any) -> dict[str, Any]:
         """The data in a few numbers, for the store."""

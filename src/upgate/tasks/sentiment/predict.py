@@ -1,7 +1,7 @@
 """Label and probability of texts from a stored run, tokenizer included."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -17,11 +17,16 @@ from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.skip import add_log_odds, model_of
 
 BATCH = 256
+EXAMPLE, MOST = "Not bad at all.", 5  # of a served model: a text, and how many of those given
 
 
 def predict_labels(overrides: Sequence[str], checkpoint: Section) -> pd.DataFrame:
     """Label the text of the overrides, of a file, or of standard input: a row per text."""
-    return label(checkpoint, texts(dict(word.split("=", 1) for word in overrides)))
+    return label(checkpoint, texts(parse_texts(overrides)))
+
+
+def parse_texts(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in overrides)
 
 
 def texts(options: Mapping[str, str]) -> list[str]:
@@ -33,7 +38,26 @@ def texts(options: Mapping[str, str]) -> list[str]:
             'give text="...", data.path=<a file of texts>, or texts on standard input, one a line'
         )
     lines = [options["text"]] if "text" in options else sys.stdin.read().split("\n")
-    cleaned = [text for text in map(clean_text, lines) if text]
+    return clean_texts(lines)
+
+
+def frame_texts(frame: pd.DataFrame) -> list[str]:
+    """The cleaned texts of the column text, or of a list that MLflow made a frame of.
+
+    Raises UserError.
+    """
+    column = "text" if "text" in frame else 0
+    if column not in frame:
+        raise UserError(
+            f"the texts are read from a column text, and the first column is {frame.columns[0]};"
+            ' give a list of texts, or frame[["text"]]'
+        )
+    return clean_texts(frame[column].dropna().astype(str))
+
+
+def clean_texts(raw: Iterable[str]) -> list[str]:
+    """Texts without markup, and without those that are empty. Raises UserError for none."""
+    cleaned = [text for text in map(clean_text, raw) if text]
     if not cleaned:
         raise UserError("there is no text to label: what was given is empty")
     return cleaned

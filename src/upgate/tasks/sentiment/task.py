@@ -13,6 +13,7 @@ from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
+from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.base import Evaluation, Fetch, Task, check_source
 from upgate.tasks.blocks import Block
@@ -24,7 +25,15 @@ from upgate.tasks.sentiment.facts import SentimentFacts
 from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
 from upgate.tasks.sentiment.metrics import evaluate_classifier
 from upgate.tasks.sentiment.module import SentimentModule
-from upgate.tasks.sentiment.predict import predict_labels
+from upgate.tasks.sentiment.predict import (
+    EXAMPLE,
+    MOST,
+    frame_texts,
+    label,
+    parse_texts,
+    predict_labels,
+    texts,
+)
 
 
 @register_task
@@ -33,6 +42,7 @@ class Sentiment(SentimentFacts, Task):
     table_type = Reviews
     files = "texts"
     predict_keys = ("text", "data.path")
+    inputs = (Input(None, "string"),)  # unnamed, so that a list of texts is an input too
 
     def settings(self, config: Section) -> dict[str, Any]:
         return build(SentimentTask, config, "task").to_dict()
@@ -132,6 +142,15 @@ class Sentiment(SentimentFacts, Task):
 
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_labels(overrides, checkpoint)
+
+    def predict_frame(
+        self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        return label(checkpoint, frame_texts(frame))
+
+    def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
+        words = overrides or [f"text={EXAMPLE}"]
+        return pd.DataFrame({"text": texts(parse_texts(words))[:MOST]})
 
     def profile(self, table: Reviews) -> dict[str, Any]:
         counts = table.table["label"].value_counts()

@@ -1,7 +1,7 @@
 """The next forecast of prices from a stored run, preprocessing included."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from upgate.config import compose as config
 from upgate.config.values import Section
 from upgate.data.prices.features import Floats, Ints, Panel
 from upgate.data.prices.skip import skip_forecasts
-from upgate.data.prices.sources import load_prices
+from upgate.data.prices.sources import load_prices, to_prices
 from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
 from upgate.errors import UserError
 from upgate.stats.conformal import LEVELS
@@ -21,13 +21,34 @@ from upgate.tasks.base import Fetch
 from upgate.tasks.stock.intervals import bounds
 from upgate.tasks.stock.module import StockModule
 
+INTERVAL = 0.9  # level of the interval, where nothing is said
+MORE = 25  # days of an example beside its window: what the longest feature needs
+
 
 def predict_prices(overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
     """Forecast from the last day of the prices that the overrides name, else of the run's own."""
     options = [word for word in overrides if word.startswith("interval=")]
-    level = parse_level(options[0].partition("=")[2]) if options else "90"
+    level = parse_level(options[0].partition("=")[2] if options else str(INTERVAL))
     data = [word for word in overrides if word not in options]
     return forecast_next(checkpoint, load_prices(source(data, fetch)).table, level)
+
+
+def predict_frame(
+    frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Forecast from the last day of the prices in a frame. options: interval."""
+    level = parse_level(f"{options.get('interval', INTERVAL):g}")
+    return forecast_next(checkpoint, to_prices(frame).table, level)
+
+
+def example_prices(overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
+    """The last days of these prices, of one ticker, or of all where the features are a panel's."""
+    table = load_prices(source(overrides, fetch)).table
+    task = checkpoint["hyper_parameters"]["spec"]["task"]
+    if not any(name.startswith("market_") for name in task["features"]):
+        table = table[table["ticker"] == table["ticker"].iloc[0]]
+    last = table.groupby("ticker").tail(task["window"] + MORE).reset_index(drop=True)
+    return last.assign(date=last["date"].dt.strftime("%Y-%m-%d"))
 
 
 def parse_level(text: str) -> str:

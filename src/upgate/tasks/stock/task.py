@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from torch import Tensor
@@ -12,6 +12,7 @@ from upgate.config.values import Section, SpecValues
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import check_chronological
+from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.base import Evaluation, Fetch, Task, check_source
 from upgate.tasks.blocks import Block
@@ -24,7 +25,7 @@ from upgate.tasks.stock.figures import draw_forecast
 from upgate.tasks.stock.intervals import fit_radii, measure_intervals
 from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
-from upgate.tasks.stock.predict import predict_prices
+from upgate.tasks.stock.predict import INTERVAL, example_prices, predict_frame, predict_prices
 
 
 @register_task
@@ -33,6 +34,13 @@ class Stock(StockFacts, Task):
     table_type = Prices
     files = "prices"
     predict_keys = ("data", "interval")
+    inputs = (
+        Input("date", "any", required=False),  # it may be the index
+        Input("ticker", "any", required=False),
+        *(Input(name, "any") for name in ("open", "high", "low", "close")),
+        Input("volume", "any", required=False),
+    )
+    options: ClassVar[Mapping[str, float]] = {"interval": INTERVAL}
 
     def settings(self, config: Section) -> dict[str, Any]:
         return build(StockTask, config, "task").to_dict()
@@ -97,6 +105,14 @@ class Stock(StockFacts, Task):
 
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return predict_prices(overrides, checkpoint, fetch)
+
+    def predict_frame(
+        self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        return predict_frame(frame, checkpoint, options)
+
+    def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
+        return example_prices(overrides, checkpoint, fetch)
 
     def profile(self, table: Prices) -> dict[str, Any]:
         days = table.table["date"]

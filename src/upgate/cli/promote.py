@@ -1,0 +1,84 @@
+"""`upgate promote`: a run as a version of a model in MLflow's registry."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from upgate.cli.predict import (
+    CHECKPOINT,
+    check_predict_keys,
+    describe_run,
+    fetch_file,
+    find_run,
+    parse_pairs,
+)
+from upgate.errors import UserError
+from upgate.run import served
+from upgate.run.checkpoint import open_checkpoint
+from upgate.store.open import open_store
+from upgate.store.record import Row
+from upgate.store.registry import Registry, ServedModel, check_alias, check_name, load_lines
+from upgate.store.store import Store
+from upgate.tasks.registry import get_task
+
+OPTIONS = ("run", "alias", "name", "root")
+DEFAULT_ALIAS = "champion"
+
+
+def promote_command(overrides: Sequence[str]) -> int:
+    """Register a stored run, and say how to load it; return the exit code.
+
+    overrides: run=<latest, a run id or the start of a key>, alias=..., name=..., root=..., and the
+    task's own keys for data, of which the input example is made. A run that is a version already
+    gets the alias alone. Raises UserError.
+    """
+    values = parse_pairs(overrides)
+    if not values.get("run"):
+        raise UserError("promote needs run=..., such as run=latest; upgate runs lists them")
+    alias = values.get("alias", DEFAULT_ALIAS)
+    check_alias(alias)
+    if "name" in values:
+        check_name(values["name"])
+    store = open_store(values.get("root"))
+    data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
+    row = find_run(store, values["run"], data)
+    check_predict_keys(data, get_task(row.task).predict_keys, row, OPTIONS)
+    name = values.get("name", model_name(row))
+    registry = Registry(store)
+    with registry.locked():
+        version = registry.version(name, row.run_id)
+        done = "was there already" if version else "is registered"
+        version = version or registry.add(name, row, make_model(store, row, data))
+        registry.set_alias(name, alias, version)
+    print(f"{name} version {version} {done}, as {alias}: run {row.key[:8]}, {row.name}")
+    print("\n".join(load_lines(store, name, alias)))
+    return 0
+
+
+def model_name(row: Row) -> str:
+    """The task, and its target where it has one."""
+    words: list[Any] = ["upgate", row.task, row.params.get("task.target")]
+    return "-".join(filter(None, words))
+
+
+def make_model(store: Store, row: Row, data: Sequence[str]) -> ServedModel:
+    """What MLflow is told of a run's model. Raises UserError."""
+    fetch = partial(fetch_file, store, row)
+    path = fetch(CHECKPOINT)
+    task, checkpoint = open_checkpoint(path)
+    if task.source is not None:
+        raise UserError(
+            f"task={task.name} is made of code of your own, which a served model would not find;"
+            " only the tasks of this package can be promoted"
+        )
+    example = task.example(data, checkpoint, fetch)
+    predictions = task.predict_frame(example, checkpoint, {})
+    return ServedModel(
+        loader=served.__name__,
+        checkpoint=path,
+        inputs=task.inputs,
+        options=task.options,
+        example=example,
+        predictions=predictions,
+        description=describe_run(row, predictions),
+    )

@@ -1,0 +1,207 @@
+"""A promoted run is a model of MLflow's registry that answers as `upgate predict` does."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from helpers.run import train
+from helpers.store import Server, free_port
+from upgate.cli.entry import main
+from upgate.cli.predict import find_run, predict_rows
+from upgate.data.prices.sources import load_sp500
+from upgate.store.store import Store
+
+TINY = ("trainer.max_epochs=1", "twin=false", "model.hidden_size=4", "model.num_layers=1")
+TEXTS = ["a great film, truly moving", "dull, far too long and badly acted", "it is a film"]
+RUNS = {
+    "return": ("task.target=return", "data=prices", "data.path={prices}"),
+    "volatility": ("task.target=volatility", "data=prices", "data.path={prices}"),
+    "panel": (
+        *("task.target=return", "data=prices", "data.path={panel}", "data.start=null"),
+        "task.features=[close_return,market_return_5]",
+    ),
+    "sentiment": ("task=sentiment",),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of prices of one ticker and of two, and a store with a run of each kind."""
+    folder = tmp_path_factory.mktemp("promote")
+    frame = load_sp500(start="2015").table.drop(columns="ticker")
+    frame["volume"] = frame["volume"].round().astype("int64")
+    frame.to_parquet(folder / "prices.parquet")
+    other = frame.assign(**{name: 2 * frame[name] for name in ("open", "high", "low", "close")})
+    frames = [frame.assign(ticker="A"), other.iloc[7:].assign(ticker="B")]
+    pd.concat(frames).to_parquet(folder / "panel.parquet")
+    files = {name: str(folder / f"{name}.parquet") for name in ("prices", "panel")}
+    for words in RUNS.values():
+        code, said = train(folder / "runs", *(word.format(**files) for word in words), *TINY)
+        assert code == 0, said
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(folder: Path) -> dict[str, str]:
+    """Kind of run -> the start of its key."""
+    keys = {}
+    for row in Store(folder / "runs").rows():
+        if not row.is_parent:
+            panel = "market" in row.params.get("task.features", "")
+            kind = "panel" if panel else row.params.get("task.target", row.task)
+            keys[kind] = row.key[:12]
+    return keys
+
+
+@pytest.fixture
+def root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The store's folder, which is MLflow's default here."""
+    from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT
+
+    root = folder / "runs"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    monkeypatch.setenv(_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name, "false")  # the server sets it
+    yield root
+
+
+def promote(root: Path, *words: str) -> None:
+    assert main(["promote", f"root={root}", *words]) == 0
+
+
+def load(name: str, alias: str = "champion") -> Any:
+    import mlflow
+
+    return mlflow.pyfunc.load_model(f"models:/{name}@{alias}")
+
+
+def serve(model: Any, **request: Any) -> pd.DataFrame:
+    """What MLflow's scoring server answers to a request."""
+    from fastapi.testclient import TestClient
+    from mlflow.pyfunc.scoring_server import init
+
+    answer = TestClient(init(model)).post("/invocations", json=request)
+    assert answer.status_code == 200, answer.text
+    return pd.DataFrame(answer.json()["predictions"])
+
+
+def same(answer: pd.DataFrame, told: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(answer, told, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["return", "volatility", "panel"])
+def test_a_model_of_prices_predicts_and_serves_what_predict_does(
+    kind: str, root: Path, folder: Path, runs: dict[str, str]
+) -> None:
+    promote(root, f"run={runs[kind]}", f"name=prices {kind}")
+    path = folder / ("panel.parquet" if kind == "panel" else "prices.parquet")
+    words = [f"root={root}", f"run={runs[kind]}", f"data.path={path}"]
+    told = predict_rows(words)[1]
+    frame, model = pd.read_parquet(path), load(f"prices {kind}")
+    same(model.predict(frame), told)
+    same(model.predict(frame, params={"interval": 0.8}), predict_rows([*words, "interval=0.8"])[1])
+    if kind != "panel":
+        same(model.predict(frame.set_index("date")), told)
+    frame["date"] = frame["date"].dt.strftime("%Y-%m-%d")
+    same(model.predict(frame), told)
+    answer = serve(model, dataframe_split=json.loads(frame.to_json(orient="split", index=False)))
+    answer["last_day"] = pd.to_datetime(answer["last_day"])
+    pd.testing.assert_frame_equal(answer, told, check_dtype=False, rtol=1e-12)
+
+
+def test_a_model_of_reviews_takes_a_frame_and_a_list(root: Path, runs: dict[str, str]) -> None:
+    promote(root, "run=latest", f"data.path={write_texts(root)}")
+    words = [f"root={root}", f"run={runs['sentiment']}", f"data.path={write_texts(root)}"]
+    told, model = predict_rows(words)[1], load("upgate-sentiment")
+    same(model.predict(TEXTS), told)
+    same(model.predict(pd.DataFrame({"text": TEXTS})), told)
+    for request in ({"dataframe_split": {"columns": ["text"], "data": [[t] for t in TEXTS]}},):
+        pd.testing.assert_frame_equal(serve(model, **request), told, rtol=1e-12)
+    pd.testing.assert_frame_equal(serve(model, inputs=TEXTS), told, rtol=1e-12)
+    with pytest.raises(Exception, match=r'first column is id; give a list of texts, or frame\[\["'):
+        model.predict(pd.DataFrame({"id": TEXTS, "text": TEXTS}))
+
+
+def write_texts(root: Path) -> Path:
+    path = root.parent / "texts.txt"
+    path.write_text("\n".join(TEXTS))
+    return path
+
+
+def test_a_run_becomes_one_version_and_is_no_pickle(
+    root: Path, runs: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, key = Store(root).client, runs["return"]
+    promote(root, f"run={key}", "name=once")
+    promote(root, f"run={key}", "name=once", "alias=challenger")
+    said = capsys.readouterr().out
+    assert "once version 1 is registered, as champion" in said
+    assert "once version 1 was there already, as challenger" in said
+    assert 'load_model("models:/once@challenger")' in said and "mlflow models serve" in said
+    (version,) = client.search_model_versions("name = 'once'")
+    row = find_run(Store(root), key)
+    assert (version.run_id, version.tags["upgate.key"]) == (row.run_id, row.key)
+    promote(root, f"run={runs['volatility']}", "name=once")
+    aliases = {version.version: version.aliases for version in client.search_model_versions("")}
+    assert client.get_model_version_by_alias("once", "champion").version == 2, aliases
+    assert client.get_model_version_by_alias("once", "challenger").version == 1
+    model = load("once")
+    assert model.loader_module == "upgate.run.served" and model.metadata.run_id
+    names = [one.name for one in model.metadata.signature.inputs]
+    assert names == ["date", "ticker", "open", "high", "low", "close", "volume"]
+    files = sorted(path.name for path in (root / "artifacts" / row.run_id).rglob("model/**/*"))
+    assert "best.ckpt" in files and not [name for name in files if name.endswith((".pkl", ".py"))]
+    requirements = next((root / "artifacts" / row.run_id).rglob("requirements.txt")).read_text()
+    assert "upgate==" in requirements and "torch==" in requirements
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "promote needs run=..., such as run=latest"),
+        (["run=zzzz"], "run=zzzz is not a finished run of this store"),
+        (
+            ["run=latest", "nam=a"],
+            "unknown key nam for a run of task=sentiment, did you",
+        ),
+        (["run=latest", "name=a/b"], "name=a/b cannot name a model"),
+        (["run=latest", "alias=v1"], "alias=v1 cannot be one"),
+        (["run=latest", "alias=latest"], "alias=latest cannot be one"),
+        (["run=latest", "name=new", "data.path=no.csv"], "no.csv"),
+        (["run=latest", "champion"], "champion cannot be read; write key=value"),
+        (["--alias", "run=latest"], "--alias is not a flag here"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(
+    words: list[str], told: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["promote", *words, f"root={root}"]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+@pytest.mark.long
+def test_a_store_of_a_server_has_a_registry_too(
+    root: Path, runs: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    server = Server(Store(root).ui_command(port), f"http://127.0.0.1:{port}")
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        promote(root, f"run={runs['return']}", "name=served")
+        promote(root, f"run={runs['return']}", "name=served")
+        client = Store(root).client
+        (version,) = client.search_model_versions("name = 'served'")
+        found = client.get_model_version_by_alias("served", "champion")
+        assert found.version == version.version == "1"
+        words = [f"root={root}", f"run={runs['return']}", f"data.path={folder / 'prices.parquet'}"]
+        same(
+            load("served").predict(pd.read_parquet(folder / "prices.parquet")),
+            predict_rows(words)[1],
+        )
+    finally:
+        server.kill()
