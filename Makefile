@@ -50,7 +50,7 @@ promote: $(READY) ## a run as a model of MLflow's registry: make promote run=lat
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)
 
-PYTEST := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+PYTEST := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 test: $(READY) lint ## lint, types and the tests, in two processes
 	$(PYTEST) -m "not long" $(ARGS)
 

@@ -16,6 +16,35 @@ signal.signal(
 )  # a shell's background job ignores Ctrl-C, and so would all that it starts
 
 
+# Modules that take longest, the longest test at the head. Processes take whole modules in this
+# order; were one of these the last, the other process would wait for it.
+FIRST = (
+    "test_readme.py",
+    "test_study.py",
+    "test_over.py",
+    "test_article.py",
+    "test_run.py",
+    "test_run_kill.py",
+    "test_store_away.py",
+    "test_executor_local.py",
+    "test_cards.py",
+    "test_report_browser.py",
+    "test_adding_a_task.py",
+    "test_find_rates.py",
+    "test_tune.py",
+    "test_selftest.py",
+    "test_stored_by_an_older_version.py",
+    "test_space.py",
+    "test_imports.py",
+    "test_postgres.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: i for i, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
+
+
 def pytest_collection_finish() -> None:
     """What is imported stays: no collection of garbage looks at it again."""
     gc.freeze()
