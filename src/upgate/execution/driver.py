@@ -7,7 +7,7 @@ runs that are compared with it. Each start and end of a run is reported to a lis
 import gc
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, suppress
 from typing import Protocol
@@ -25,6 +25,7 @@ from upgate.run.job import Job, make_result
 from upgate.run.result import Result, run_folder
 from upgate.run.table_cache import TableCache
 from upgate.store.connect import Unreachable
+from upgate.store.record import Row
 from upgate.store.run import Run
 from upgate.store.store import Busy, Store
 
@@ -110,7 +111,7 @@ class Driver:
         for job in jobs:
             self.waiting.setdefault(job.spec.key, job)
         self.keys = frozenset(self.waiting)
-        self.stored = store.finished(self.keys)
+        self.stored = self._stored(self.keys)
         self.listener = listener
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
@@ -118,6 +119,13 @@ class Driver:
         self.elsewhere: set[str] = set()  # keys of waiting runs that another command is training
         self.attempts: Counter[str] = Counter()  # by run key
         self.failures: Counter[str] = Counter()  # by kind of error
+
+    def _stored(self, keys: Iterable[str]) -> dict[str, Row]:
+        """The finished runs of these keys; none where the store is away: they are trained then."""
+        try:
+            return self.store.finished(keys)
+        except Unreachable:
+            return {}
 
     def run(self) -> None:
         """Dispatch and collect until no job is left."""
@@ -169,7 +177,7 @@ class Driver:
             return True
         if key in self.elsewhere:
             self.elsewhere.remove(key)
-            self.stored |= self.store.finished([key])
+            self.stored |= self._stored([key])
         return False
 
     def _put_off(self, job: Job) -> None:

@@ -75,7 +75,7 @@ class Store:
         self.host = socket.gethostname()
         self._tracking: Tracking | None = None
         self._experiments: dict[str, str] = {}
-        self._away = False  # at the last try to open a run
+        self._away = False  # at the last try of `_call_unless_away`
         self._foreign: set[str] = set()  # runs that were named as left out
 
     @property
@@ -161,11 +161,15 @@ class Store:
         return self._open(self._opening(task, name, key, params, tags, resume), later=True)
 
     def finished(self, keys: Iterable[str]) -> dict[str, Row]:
-        """FINISHED runs by key, the newest of each."""
+        """FINISHED runs by key, the newest of each.
+
+        Raises Unreachable, at once where the store was away before.
+        """
         wanted = set(keys)
         searched = wanted if len(wanted) <= FEW else [None]
         searches = [{"status": "FINISHED", "kind": "run", "key": key} for key in searched]
-        return {row.key: row for row in reversed(self._rows(*searches)) if row.key in wanted}
+        rows = self._rows(*searches, ask=self._call_unless_away)
+        return {row.key: row for row in reversed(rows) if row.key in wanted}
 
     def rows(
         self,
@@ -325,8 +329,7 @@ class Store:
     def _begin(self, opening: Opening, later: bool) -> tuple[Header, Earlier | None]:
         """The header of a new run's log, and the run's history."""
         try:
-            opened = self._open_in_store(opening, self._call_once if self._away else self._call)
-            self._away = False
+            opened = self._open_in_store(opening, self._call_unless_away)
         except Unreachable:
             if not later:
                 raise
@@ -457,7 +460,7 @@ class Store:
         assert experiment is not None
         return experiment
 
-    def _rows(self, *searches: Conditions) -> list[Row]:
+    def _rows(self, *searches: Conditions, ask: Ask | None = None) -> list[Row]:
         """The runs that meet the conditions of a search, those of the first search first.
 
         Without runs whose tags are not such as Upgate writes; those are named once.
@@ -465,7 +468,7 @@ class Store:
         rows: list[Row] = []
         for conditions in searches:
             with gc_paused():
-                rows += self._call(self.tracking.rows, conditions)
+                rows += (ask or self._call)(self.tracking.rows, conditions)
         foreign = {row.run_id for row in rows if not is_own(row)}
         if new := foreign - self._foreign:
             logger.warning(
@@ -482,6 +485,16 @@ class Store:
 
     def _call_once(self, function: Callable[..., T], *args: Any) -> T:
         return call_mlflow(self.uri, function, *args, patience=0)
+
+    def _call_unless_away(self, function: Callable[..., T], *args: Any) -> T:
+        """Call MLflow; where it was away the last time, without waiting for it."""
+        try:
+            answer = (self._call_once if self._away else self._call)(function, *args)
+        except Unreachable:
+            self._away = True
+            raise
+        self._away = False
+        return answer
 
 
 def check_root(root: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from upgate.experiment.records import count_looks
-from upgate.run.result import Result, read_result
+from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.tasks.blocks import Block
 from upgate.tune.best_of_n import best_of_n_curve
@@ -42,7 +42,9 @@ def run_search(context: Context, store: Store, runner: TrialRunner) -> SearchRes
     for block in search.blocks:
         trials, chosen = run_block(context, block)
         finals = {
-            arm.name: plan_final(context, block, arm, trials[arm.name], chosen[arm.name], store)
+            arm.name: plan_final(
+                context, block, arm, candidates(trials[arm.name], chosen[arm.name]), runner, store
+            )
             for arm in search.arms
         }
         tests: dict[str, Tests] = {}
@@ -57,21 +59,21 @@ def run_search(context: Context, store: Store, runner: TrialRunner) -> SearchRes
         blocks.append(BlockResult(block.name, arms))
     rows = store.rows(task=search.task)
     looks = count_looks(rows, search.data, search.split)
-    return SearchResult(search, blocks, failed, looks, sum(runner.seconds.values()))
+    return SearchResult(search, blocks, failed, looks, runner.seconds)
 
 
 def plan_final(
     context: Context,
     block: Block,
     arm: Tunable,
-    trials: Sequence[Trial],
-    chosen: int | None,
+    tested: Mapping[str, Trial],
+    runner: TrialRunner,
     store: Store,
 ) -> FinalRuns:
-    """How long the last runs are, and their overrides."""
-    tested = candidates(trials, chosen)
-    keys = [key for trial in tested.values() for key in trial.keys.values()]
-    stored = {key: read_result(row, store.root) for key, row in store.finished(keys).items()}
+    """How long the last runs are, and their overrides. tested: by untuned, tuned.
+
+    From the results that the search has had: the store may be away.
+    """
 
     def curve(result: Result) -> pd.DataFrame:
         return pd.read_parquet(store.file(result.run_id, "curve.parquet", Path(result.folder)))
@@ -80,8 +82,8 @@ def plan_final(
     for which, trial in tested.items():
         values = {} if trial.number == 0 else trial.values
         job = trial_job(arm, values, block, context.session)
-        results = [stored[key] for key in trial.keys.values() if key in stored]
-        ended = [result for result in results if not result.diverged]
+        results = [runner.results[key] for key in trial.keys.values()]
+        ended = [one for one in results if one.status == "FINISHED" and not one.diverged]
         steps = mean_step(ended, curve, job.config.parts["stopping"])
         overrides = final_overrides(arm, trial, steps, block, context.session.config_dir)
         finals[which] = FinalRun(steps, overrides)

@@ -22,8 +22,7 @@ class TrialRunner:
     def __init__(self, plan: SearchPlan, session: Session, store: Store, parent: Run) -> None:
         self.session, self.store, self.parent = session, store, parent
         self.progress = RunProgress(session.console, f"at most {count_runs(plan.search)}")
-        self.failed: dict[str, Result] = {}
-        self.seconds: dict[str, float] = {}
+        self.results: dict[str, Result] = {}
         self.proven = False  # whether any run has finished; then a failure is its own trial's
         first = plan.first_job
         work = make_work(session.datasets.fetch, store, session.console)
@@ -41,6 +40,15 @@ class TrialRunner:
         traceback: TracebackType | None,
     ) -> None:
         self.executor.__exit__(kind, error, traceback)
+
+    @property
+    def failed(self) -> dict[str, Result]:
+        return {key: one for key, one in self.results.items() if one.status != "FINISHED"}
+
+    @property
+    def seconds(self) -> float:
+        """What all runs took."""
+        return sum(one.metrics.get("seconds", 0.0) for one in self.results.values())
 
     def __call__(self, jobs: list[Job]) -> dict[str, Result]:
         """Raises SearchStopped where several runs are all there is and none of them finished.
@@ -60,8 +68,7 @@ class TrialRunner:
         )
         results = {result.key: result for result in ended}
         self.progress.ended = before + len(results)  # those that the store had count too
-        self.failed |= {key: one for key, one in results.items() if one.status != "FINISHED"}
-        self.seconds |= {key: one.metrics.get("seconds", 0.0) for key, one in results.items()}
+        self.results |= results
         self.proven = self.proven or any(one.status == "FINISHED" for one in ended)
         if not self.proven and len(results) >= SAME_FAILURE:
             raise SearchStopped(f"the first {len(results)} runs all failed")
