@@ -4,13 +4,18 @@ somebody threw away.
 
 import math
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +201,45 @@ def test_a_run_that_began_while_the_store_was_away_is_opened_once(
     assert points(store, row.run_id, "loss") == [(1, 0.5), (2, 0.25)] and row.seconds >= 0
 
 
+def lose_answer(store: Store, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the next call asks for is done, and its answer is lost."""
+    function, calls = getattr(store.tracking, name), list[Any]()
+
+    def call(*arguments: Any) -> Any:
+        calls.append(function(*arguments))
+        if len(calls) == 1:
+            raise ConnectionError("the answer is lost")
+        return calls[-1]
+
+    monkeypatch.setattr(store.tracking, name, call)
+
+
+@pytest.mark.parametrize("name", ["experiment", "create_experiment", "create_run", "log_params"])
+def test_a_lost_answer_makes_no_second_run(
+    name: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upgate.store.call.PAUSE", 0.0)
+    lose_answer(store, name, monkeypatch)
+    with store.run("stock", "one", key("one"), {"lr": 0.1}, {}, None, True) as run:
+        run.log({"loss": 0.5}, 1)
+    (row,) = store.rows()
+    assert (row.run_id, row.params, row.status) == (run.id, {"lr": "0.1"}, "FINISHED")
+
+
+def test_a_server_that_hangs_is_named_at_once_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr("upgate.store.call.PATIENCE", 2.5)
+    monkeypatch.setattr("upgate.store.call.WORD", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and is mute
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"no MLflow server answers at {uri}: .*ReadTimeout"):
+            Store(tmp_path, uri).prepare()
+    said = f"The MLflow store {uri} is slow or away: no answer for 1 s; waiting for it."
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
 def test_a_run_that_goes_on_while_the_store_is_away_has_each_point_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,3 +303,55 @@ def test_a_sweep_outlasts_an_outage(
     assert not list(found.open.iterdir())
     code, said = train(tmp_path / "runs", *words, "seed=0,1,2", sweep=True)
     assert code == 0 and "done:" not in said and len(ended) == 3  # all of it is stored
+
+
+class Losing(BaseHTTPRequestHandler):
+    """Passes requests on, and loses two of five answers."""
+
+    target = ""
+    chance = random.Random(0)
+
+    def pass_on(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        headers = {name: self.headers[name] for name in ("Content-Type",) if name in self.headers}
+        body = self.rfile.read(length) if length else None
+        request = urllib.request.Request(self.target + self.path, body, headers)
+        request.method = self.command
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                code, said = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            code, said = error.code, error.read()
+        if self.chance.random() < 0.4:
+            self.close_connection = True
+            return
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_GET = do_POST = do_PUT = do_PATCH = pass_on
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.long
+def test_a_command_survives_lost_answers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Losing, "target", server.uri)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Losing) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{proxy.server_port}")
+        words = ["twin=false", "data.start=2017", "trainer.max_epochs=2", "seed=0,1"]
+        code, said = train(tmp_path / "runs", *words, sweep=True)
+        proxy.shutdown()
+    assert code == 0, said
+    store = Store(tmp_path / "runs", server.uri)
+    store.reconcile()
+    rows = store.rows()
+    assert sorted(row.status for row in rows) == ["FINISHED"] * 3
+    for row in rows:
+        if not row.is_parent:
+            assert [step for step, _ in points(store, row.run_id, "val/loss")] == [1, 2]

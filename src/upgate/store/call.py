@@ -1,6 +1,8 @@
 """Calls of MLflow: they wait for a store that does not answer, and pause the collector."""
 
 import gc
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +14,12 @@ from upgate.store.flusher import is_refusal
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds that a call waits for a store that answered before
+PATIENCE = 30.0  # seconds that a call waits for a store that does not answer
+LEAST = 6  # tries in that time: one that hangs counts as a part of it, however long it took
+PAUSE = 1.0  # seconds between tries
+WORD = 8.0  # seconds without an answer after which that is said
+
+logger = logging.getLogger(__name__)
 
 
 def call_mlflow(
@@ -22,21 +29,43 @@ def call_mlflow(
 
     Raises UserError where it refuses, Unreachable where it stays away.
     """
-    until = time.monotonic() + (PATIENCE if patience is None else patience)
-    while True:
-        try:
-            return function(*args)
-        except UserError:
-            raise
-        except Exception as error:  # the boundary to a service
-            if DAMAGE.search(str(error)):
-                raise damaged(redact(uri), first_line(error)) from error
-            message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
-            if is_refusal(error):
-                raise UserError(message) from error
-            if time.monotonic() > until:
-                raise Unreachable(message) from error
-        time.sleep(1)
+    patience = left = PATIENCE if patience is None else patience
+    with said_when_slow(uri):
+        while True:
+            began = time.monotonic()
+            try:
+                return function(*args)
+            except UserError:
+                raise
+            except Exception as error:  # the boundary to a service
+                left -= min(time.monotonic() - began, patience / LEAST)
+                raise_final(uri, error, left)
+            time.sleep(PAUSE)
+            left -= PAUSE
+
+
+def raise_final(uri: str, error: Exception, left: float) -> None:
+    """Raise UserError unless a call may be tried again, with so many seconds left."""
+    if DAMAGE.search(str(error)):
+        raise damaged(redact(uri), first_line(error)) from error
+    message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
+    if is_refusal(error):
+        raise UserError(message) from error
+    if left <= 0:
+        raise Unreachable(message) from error
+
+
+@contextmanager
+def said_when_slow(uri: str) -> Iterator[None]:
+    """Say it once where a call takes long."""
+    message = "The MLflow store %s is slow or away: no answer for %.0f s; waiting for it."
+    timer = threading.Timer(WORD, logger.warning, (message, redact(uri), WORD))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.store.mlflow_tracking import MlflowTracking
 from upgate.store.sqlite_tracking import SqliteTracking
-from upgate.store.tracking import Tracking
+from upgate.store.tracking import Ask, Tracking
 
 # Defaults, where the user set nothing. A call to a dead server then takes at most
 # (retries + 1) * timeout seconds, not 247.
@@ -23,7 +23,7 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # else two lines about tables on a fresh store
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # of anybody's store; ours asks again by itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 # Credentials in a URI, also in the middle of a sentence: user:password@ or a web address's token@
@@ -40,6 +40,8 @@ SPACED = re.compile(r"(?<=://)[^:/@\s]*:[^/@\n]*@")  # user:password@, with spac
 TABLES = Path(__file__).with_name("mlflow_tables.sql")  # bench/mlflow_tables.py writes it
 LOCK = 0x7570676174650001  # "upgate", 1: PostgreSQL names its advisory locks by a number
 DAMAGE = re.compile("disk image is malformed|malformed database schema|is encrypted")
+NO_ANSWER = re.compile("failed with (timeout )?exception")  # in the words of MLflow's client
+NOBODY = re.compile("Failed to establish a new connection|Failed to resolve")  # of urllib3
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
@@ -51,13 +53,15 @@ class Removed(UserError):
     """A store that somebody removed while a command was using it."""
 
 
-def connect(uri: str, artifacts: Path) -> Tracking:
+def connect(uri: str, artifacts: Path, ask: Ask) -> Tracking:
     """The tracking of a store with the current schema that answers. Raises UserError."""
+    # MLflow would create a run a second time where the first answer was lost
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every retry
     if uri.startswith(("http://", "https://")):
-        return MlflowTracking(connect_server(uri))
+        return MlflowTracking(connect_server(uri, ask))
     if uri.startswith("sqlite:"):
         return connect_sqlite(sqlite_path(uri), artifacts)
     if uri.startswith(("postgresql:", "postgresql+")):
@@ -138,16 +142,37 @@ def exclusive_connection(uri: str) -> Iterator[Any]:
         yield connection
 
 
-def connect_server(uri: str) -> Any:
+def connect_server(uri: str, ask: Ask) -> Any:
+    """A client of a server that answers.
+
+    Where nothing listens, or the answer is no, it is not asked again.
+    """
     client = make_client(uri)
+
+    def first_call() -> None:
+        try:
+            client.search_experiments(max_results=1)
+        except Exception as error:
+            if may_answer_later(error):
+                raise
+            raise Unreachable from error
+
     try:
-        client.search_experiments(max_results=1)
-    except Exception as error:
+        ask(first_call)
+    except Unreachable as away:
         raise Unreachable(
             f"no MLflow server answers at {redact(uri)}: start it, or unset MLFLOW_TRACKING_URI to "
-            f"keep runs in a file ({first_line(error)})"
-        ) from error
+            f"keep runs in a file ({first_line(away.__cause__ or away)})"
+        ) from away
     return client
+
+
+def may_answer_later(error: Exception) -> bool:
+    """Whether a server is there that did not answer a call, or said that it cannot now."""
+    if getattr(error, "error_code", None) == "TEMPORARILY_UNAVAILABLE":
+        return True
+    text = str(error)
+    return NO_ANSWER.search(text) is not None and not NOBODY.search(text)
 
 
 def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
@@ -321,5 +346,5 @@ def redact_argument(word: str) -> str:
     return redact(SPACED.sub("", f"{word};"))[:-1]
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     return redact((str(error).splitlines() or [type(error).__name__])[0][:300])

@@ -19,7 +19,13 @@ from upgate.store.write_ahead_log import Op, WriteAheadLog
 
 OPEN = "open"  # in a header instead of the run's id: what to open the run with
 TAG, DIGEST, DATASET_NAME = 8000, 36, 500  # characters, MLflow's limits
-TRIES, RACE = 5, re.compile("IntegrityError|UniqueViolation|database is locked")
+# what passes at the next try: two processes create the same thing, an answer is lost
+TRIES, PASSING = (
+    5,
+    re.compile(
+        "IntegrityError|UniqueViolation|database is locked|Connection aborted|Connection broken"
+    ),
+)
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
 logger = logging.getLogger(__name__)
@@ -179,14 +185,15 @@ def is_refusal(error: Exception) -> bool:
 def send(tracking: Tracking, run_id: str, ops: list[Op]) -> None:
     """Send one batch; try again where two processes create the same thing, such as a dataset.
 
-    MLflow fails the slower one, which finds it at the next try.
+    MLflow fails the slower one, which finds it at the next try. Likewise where the connection ends
+    before the answer: a second time changes nothing.
     """
     for tries_left in range(TRIES, 0, -1):
         try:
             SEND[ops[0]["op"]](tracking, run_id, ops)
             return
         except Exception as error:
-            if tries_left == 1 or not RACE.search(str(error)):
+            if tries_left == 1 or not PASSING.search(str(error)):
                 raise
         time.sleep(0.1)
 

@@ -7,12 +7,14 @@ servers, folders, and filters by data set go through the client.
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
 from upgate.errors import UserError
+from upgate.store.call import call_mlflow
 from upgate.store.connect import (
     SETTINGS,
     check_revision,
@@ -57,7 +59,7 @@ def open_client(uri: str) -> Any:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if uri.startswith(("http://", "https://")):
-        return connect_server(uri)
+        return connect_server(uri, partial(call_mlflow, uri))
     if uri.startswith(DATABASES):
         check_database(uri)
     else:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import count
+from typing import NamedTuple
 
-from upgate.store.record import Row
-from upgate.store.tracking import Tracking
+from upgate.store.record import Conditions, Row
+from upgate.store.tracking import Ask, Tracking
 
-Ask = Callable[..., Any]  # calls a function of the store with its arguments; it may wait
 FIRST = ("upgate.command", "upgate.git", "upgate.changed")  # tags that no later command changes
-LATER = "upgate.opened"  # tag of a run that is opened from its log: what tells its row
+OPENING = "upgate.opened"  # tag: the opening that made a run, or went on in it, has it alone
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def open_run(tracking: Tracking, experiment: str, opening: Opening, host: str, a
     """Open a run in an experiment, an id of MLflow's."""
     row = _find_earlier(tracking, opening, host, ask)
     if row is None:
-        arguments = (experiment, opening.name, opening.tags, opening.start)
-        run_id, earlier = ask(tracking.create_run, *arguments), None
+        run_id, earlier = ask(_creation(tracking, experiment, opening)), None
     else:
         run_id, earlier = row.run_id, _go_on(tracking, row, opening.tags, ask)
     known = row.params if row else {}
@@ -67,21 +66,38 @@ def open_run(tracking: Tracking, experiment: str, opening: Opening, host: str, a
     return Opened(run_id, earlier)
 
 
+def _creation(tracking: Tracking, experiment: str, opening: Opening) -> Callable[[], str]:
+    """A function that creates the run; called again after a lost answer, it finds it."""
+    tries = count()
+
+    def create() -> str:
+        rows = tracking.rows(_conditions(opening)) if next(tries) else ()
+        for row in rows:
+            if row.tags.get(OPENING) == opening.tags[OPENING]:
+                return row.run_id
+        return tracking.create_run(experiment, opening.name, opening.tags, opening.start)
+
+    return create
+
+
+def _conditions(opening: Opening) -> Conditions:
+    return {"key": opening.key, "kind": opening.tags["upgate.kind"]}
+
+
 def _find_earlier(tracking: Tracking, opening: Opening, host: str, ask: Ask) -> Row | None:
     """The run to go on in: what this log has opened already, else the newest unfinished one.
 
     A parent may go on even when it is FINISHED. Never a run that another machine is training.
     """
-    later, kind = opening.tags.get(LATER), opening.tags["upgate.kind"]
-    if not (opening.resume or later):
-        return None
-    rows: list[Row] = ask(tracking.rows, {"key": opening.key, "kind": kind})
+    rows: list[Row] = ask(tracking.rows, _conditions(opening))
     for row in rows:
-        if later and row.tags.get(LATER) == later:
+        if row.tags.get(OPENING) == opening.tags[OPENING]:
             return row
     for row in rows if opening.resume else ():
         trained_elsewhere = row.status == "RUNNING" and row.tags.get("upgate.host") != host
-        if kind == "parent" or not (row.status == "FINISHED" or trained_elsewhere):
+        if row.tags["upgate.kind"] == "parent" or not (
+            row.status == "FINISHED" or trained_elsewhere
+        ):
             return row
     return None
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -35,10 +35,10 @@ from upgate.store.connect import (
     sqlite_path,
 )
 from upgate.store.flusher import OPEN, TAG, LogFlusher, has_ended
-from upgate.store.opening import LATER, Ask, Earlier, Opened, Opening, open_run
+from upgate.store.opening import OPENING, Earlier, Opened, Opening, open_run
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_own
 from upgate.store.run import Run, clean, now, to_float
-from upgate.store.tracking import Experiment, Point, Tracking
+from upgate.store.tracking import Ask, Experiment, Point, Tracking
 from upgate.store.ui import runs_url, server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import Header, WriteAheadLog, claim, read_owner
@@ -87,7 +87,7 @@ class Store:
             check_root(self.root)
             try:
                 make_private(self.root)
-                self._tracking = connect(self.uri, self.root / "artifacts")
+                self._tracking = connect(self.uri, self.root / "artifacts", self._call_unless_away)
             except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
                 reason = getattr(error, "strerror", None) or error
                 raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
@@ -334,8 +334,7 @@ class Store:
             if not later:
                 raise
             self._away = True
-            tags = opening.tags | {LATER: uuid4().hex}
-            return {OPEN: asdict(replace(opening, tags=tags))}, None
+            return {OPEN: asdict(opening)}, None
         return {"run": opened.run_id}, opened.earlier
 
     def _open_in_store(self, opening: Opening, ask: Ask) -> Opened:
@@ -352,7 +351,8 @@ class Store:
         resume: bool,
     ) -> Opening:
         """What a run is opened with, within MLflow's limits."""
-        own = {"upgate.key": key, "upgate.task": task, **self._owner()}
+        identity = {"upgate.key": key, "upgate.task": task, OPENING: uuid4().hex}
+        own = {**identity, **self._owner()}
         return Opening(
             task,
             name[:NAME],

@@ -3,12 +3,13 @@
 All methods raise where nothing answers; `is_refusal` tells a no from a silence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from upgate.store.record import Conditions, Row
 
+Ask = Callable[..., Any]  # calls a function of the store with its arguments; it may wait
 POINTS, PAIRS = 1000, 100  # metrics, and params or tags, in one call: MLflow's limits
 
 
