@@ -106,7 +106,10 @@ def test_choices_lists_every_group_and_choice(no_heavy: str) -> None:
     listed = {
         line.split()[0]: line.split(maxsplit=1)[1].split(", ") for line in done.stdout.splitlines()
     }
-    assert (done.returncode, listed) == (0, {group: choices(group) for group in groups()})
+    assert (done.returncode, listed) == (
+        0,
+        {**{group: choices(group) for group in groups()}, "+experiment": choices("experiment")},
+    )
 
 
 @pytest.mark.parametrize(

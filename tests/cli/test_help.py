@@ -14,8 +14,9 @@ from upgate.cli.commands import COMMANDS, JUDGE, TOP_LEVEL, keys_of
 from upgate.cli.help import WIDTH, page
 from upgate.config import run_config
 from upgate.config.choices import default_choices, name_key
-from upgate.config.compose import compose, expand
+from upgate.config.compose import compose
 from upgate.config.schema import format_value
+from upgate.config.words import expand
 from upgate.referee.options import KEYS, read_question, read_source
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.tune.options import TuneOptions, read_tune_options

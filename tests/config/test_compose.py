@@ -17,7 +17,11 @@ from upgate.config.compose import (
     twin_overrides,
 )
 
-EVERY = sorted((path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml"))
+EVERY = sorted(
+    (path.parent.name, path.stem)
+    for path in conf_dir().glob("*/*.yaml")
+    if path.parent.name != "experiment"
+)
 
 
 def needed(group: str, name: str) -> list[str]:

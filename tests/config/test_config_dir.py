@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from helpers.config import refusal
-from upgate.config.compose import choices, compose, expand, groups
+from upgate.config.compose import choices, compose, groups
+from upgate.config.words import expand
 from upgate.errors import UserError
 
 

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from helpers.config import refusal
-from upgate.config.compose import choices, compose, expand
+from upgate.config.compose import choices, compose
+from upgate.config.words import expand
 from upgate.errors import UserError
 
 # What is refused: the word, and in the same sentence what to write instead
@@ -182,3 +183,7 @@ def test_a_sweep_over_250_seeds_is_quick() -> None:
 
     compose(["clip=norm"])  # imports Hydra
     assert min(seconds(first) for first in (0, 250)) < 2  # 0.5 on a quiet machine
+
+
+def test_a_value_that_another_word_reads_is_read() -> None:
+    assert compose(["root=runs/${seed}", "seed=7"])["root"] == "runs/7"

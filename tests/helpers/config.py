@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from upgate.config.compose import compose, expand
+from upgate.config.compose import compose
+from upgate.config.words import expand
 from upgate.errors import UserError
 
 

@@ -18,9 +18,9 @@ from upgate.cli.entry import check
 from upgate.cli.predict import predict_checkpoint, predict_rows
 from upgate.cli.runs import list_runs
 from upgate.cli.train import train_runs
-from upgate.config.compose import expand
 from upgate.config.keywords import Part, RecipeWords, check_parts, hydra_text, keyword_overrides
 from upgate.config.values import Value
+from upgate.config.words import expand
 from upgate.errors import UserError
 from upgate.model.backbone import ModelWords
 from upgate.report.tune import search_files

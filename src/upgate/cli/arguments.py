@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from upgate.cli.commands import COMMANDS, FLAGS
+from upgate.cli.commands import COMMANDS, FLAGS, REFUSED
 from upgate.errors import UserError, did_you_mean
 
 
@@ -15,8 +15,15 @@ def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namesp
     for name in COMMANDS[command].flags:
         flag = FLAGS[name]
         names += flag.names
-        action = "store" if flag.value else "store_true"
-        parser.add_argument(*flag.names, action=action, dest=name.replace("-", "_"))
+        dest = name.replace("-", "_")
+        if flag.value.startswith("["):
+            parser.add_argument(*flag.names, nargs="?", const="all", dest=dest)
+        else:
+            action = "store" if flag.value else "store_true"
+            parser.add_argument(*flag.names, action=action, dest=dest)
+    for argument in arguments:
+        if instead := REFUSED.get(argument.partition("=")[0]):
+            raise UserError(f"{argument} is not a flag here: {instead}")
     try:
         known, rest = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:

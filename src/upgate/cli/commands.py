@@ -25,7 +25,7 @@ FLAGS = {
         ("-m", "--multirun"), "a run for every combination of a,b lists, range(...) and glob(...)"
     ),
     "config-dir": Flag(
-        ("--config-dir",),
+        ("-cd", "--config-dir"),
         "your own choices, laid out as conf/; beside a yaml the code of your own part or task",
         "DIR",
     ),
@@ -33,7 +33,23 @@ FLAGS = {
     "json": Flag(("--json",), "for programs"),
     "choices": Flag(("--choices",), "list the groups and their choices"),
     "combinations": Flag(("--combinations",), "list the choices that cannot be combined, and why"),
-    "cfg": Flag(("--cfg",), "print the full configuration, and train nothing", "job"),
+    "cfg": Flag(("-c", "--cfg"), "print the full configuration, and train nothing", "job"),
+    "package": Flag(("-p", "--package"), "with --cfg job: this part of it alone", "KEY"),
+    "info": Flag(("-i", "--info"), "where each choice comes from: defaults, searchpath or all",
+                 "[WHAT]"),
+}  # fmt: skip
+REFUSED = {  # flags of Hydra, and what there is instead
+    "--hydra-help": "upgate --help and upgate COMMAND --help say what there is",
+    "--resolve": "--cfg job prints resolved values by itself; leave it out",
+    "-r": "train runs by itself; leave it out",
+    "--run": "train runs by itself; leave it out",
+    "--experimental-rerun": "the same command again goes on where it stopped",
+    "-sc": "upgate completion bash (or zsh, fish) prints the script",
+    "--shell-completion": "upgate completion bash (or zsh, fish) prints the script",
+    "-cp": "--config-dir DIR adds a folder of choices",
+    "--config-path": "--config-dir DIR adds a folder of choices",
+    "-cn": "+experiment=NAME takes the words of a file",
+    "--config-name": "+experiment=NAME takes the words of a file",
 }
 
 
@@ -117,7 +133,7 @@ BOOLEANS = ("true", "false")
 
 def train_sections() -> Sections:
     """Groups with their default choices, and the keys of all runs."""
-    from upgate.config.choices import choices, default_choices, defaults, groups
+    from upgate.config.choices import EXPERIMENT, choices, default_choices, defaults, groups
 
     top, chosen = defaults(), default_choices()
     picks = []
@@ -130,6 +146,10 @@ def train_sections() -> Sections:
         keys.append(Key(name, format_value(top[name]), text, values))
     for name, text in TRAINER.items():
         keys.append(Key(f"trainer.{name}", format_value(top["trainer"][name]), text))
+    files = choices(EXPERIMENT)
+    picks.append(
+        Key(f"+{EXPERIMENT}", "NAME", f"a file of words: {', '.join(files)}", tuple(files))
+    )
     return {
         "group=choice (defaults of task=stock), and the choices that there are": picks,
         "key=value": [*keys, *KNOBS],
@@ -270,7 +290,7 @@ COMMANDS = {
     "train": Command(
         "Train a recipe beside its twin, the traditional LSTM on the same data and seed.",
         f"train {TRAIN_WORDS}",
-        ("multirun", "config-dir", "cfg", "choices", "combinations"),
+        ("multirun", "config-dir", "choices", "combinations", "cfg", "package", "info"),
         (
             "upgate train task=stock",
             "upgate train task=stock optimizer=rmsprop clip=norm clip.max_norm=0.5 seed=3",

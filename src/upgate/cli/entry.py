@@ -75,9 +75,12 @@ def expand_home(word: str) -> str:
 def main_train(arguments: Arguments) -> int:
     """`upgate train`, or what its flags list instead."""
     known, overrides = parse_flags("train", arguments)
-    if known.choices or known.combinations or known.cfg is not None:
-        return _list(known, overrides)
-    from upgate.config.compose import expand
+    listed = (known.choices, known.combinations, known.cfg, known.info, known.package)
+    if any(one not in (None, False) for one in listed):
+        from upgate.cli.listing import list_configuration
+
+        return list_configuration(known, overrides)
+    from upgate.config.words import expand
 
     check(expand(overrides, known.multirun, known.config_dir), known.config_dir)
     from rich.console import Console
@@ -99,40 +102,19 @@ def check(runs: Iterable[Sequence[str]], config_dir: str | None) -> None:
         Store(Path(root)).check()
 
 
-def _list(known: argparse.Namespace, overrides: list[str]) -> int:
-    """Print the choices, those that cannot be combined, or the full configuration."""
-    from upgate.config.compose import choices, compose, expand, groups
-
-    if known.choices:
-        for group in groups():
-            print(f"{group:15} {', '.join(choices(group, known.config_dir))}")
-        return 0
-    if known.combinations:
-        from upgate.recipe.combinations import table
-
-        print(table())
-        return 0
-    import yaml
-
-    if known.cfg != "job":
-        raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
-    jobs = expand(overrides, known.multirun, known.config_dir)
-    configs = [compose(job, known.config_dir) for job in jobs]
-    print(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True), end="")
-    return 0
-
-
 def main_study(arguments: Arguments) -> int:
     """`upgate study`, its experiments and its self-test."""
     known, overrides = parse_flags("study", arguments)
+    from upgate.config.words import plain_words
+    from upgate.study.options import OWN, read_study_options
+
+    overrides = plain_words(overrides, known.config_dir, OWN)
     if overrides == ["selftest"]:
         from rich.console import Console
 
         from upgate.study.selftest import selftest
 
         return selftest(Console())
-    from upgate.study.options import read_study_options
-
     options, rest = read_study_options(overrides)
     if options.over is not None:
         return _study_over(overrides, options.over, known)
@@ -170,8 +152,10 @@ def _study_over(overrides: list[str], given: list[str], known: argparse.Namespac
 def main_tune(arguments: Arguments) -> int:
     """`upgate tune`."""
     known, overrides = parse_flags("tune", arguments)
-    from upgate.tune.options import read_tune_options
+    from upgate.config.words import plain_words
+    from upgate.tune.options import OWN, read_tune_options
 
+    overrides = plain_words(overrides, known.config_dir, OWN)
     _, rest = read_tune_options(overrides)
     check([rest], known.config_dir)
     from rich.console import Console

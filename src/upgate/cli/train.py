@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
-from upgate.config.compose import expand
+from upgate.config.words import expand
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.driver import execute
 from upgate.execution.pictures import draw_missing

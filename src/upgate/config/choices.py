@@ -19,6 +19,7 @@ PARTS = (
     "averaging",
     "stopping",
 )
+EXPERIMENT = "experiment"  # the folder of experiments, which are words and no choices
 REGULARIZATION = "regularization"  # the one group of which several choices can be made at once
 
 
@@ -30,14 +31,15 @@ def conf_dir() -> Path:
 
 def choices(group: str, config_dir: str | None = None) -> list[str]:
     """Names of the choices in a group, those of the user's own folder included."""
-    files = [path for folder in _folders(config_dir) for path in (folder / group).glob("*.yaml")]
+    files = [path for folder in folders(config_dir) for path in (folder / group).glob("*.yaml")]
     return sorted({path.stem for path in files})
 
 
 @lru_cache
 def groups() -> tuple[str, ...]:
     """Names of the groups: each stands for something that the program knows how to use."""
-    return tuple(sorted({path.parent.name for path in conf_dir().glob("*/*.yaml")}))
+    names = {path.parent.name for path in conf_dir().glob("*/*.yaml")}
+    return tuple(sorted(names - {EXPERIMENT}))
 
 
 @lru_cache
@@ -46,11 +48,17 @@ def defaults() -> dict[str, Any]:
     return _load_plain(conf_dir() / "config.yaml")
 
 
-def default_choices() -> dict[str, str | list[str]]:
-    """Group -> the choice that is made without a word; what task and recipe choose wins."""
+def plain_choices() -> dict[str, str | list[str]]:
+    """Group -> the choice of `conf/config.yaml`, which a recipe or a task may replace."""
     chosen: dict[str, str | list[str]] = {}
     for entry in defaults()["defaults"]:
         chosen |= entry if isinstance(entry, dict) else {}
+    return chosen
+
+
+def default_choices() -> dict[str, str | list[str]]:
+    """Group -> the choice that is made without a word; what task and recipe choose wins."""
+    chosen = plain_choices()
     for group in ("task", "recipe"):
         for entry in _load_plain(conf_dir() / group / f"{chosen[group]}.yaml")["defaults"]:
             chosen |= {key.removeprefix("override /"): name for key, name in entry.items()}
@@ -64,12 +72,13 @@ def _load_plain(path: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def _folders(config_dir: str | None) -> list[Path]:
+def folders(config_dir: str | None) -> list[Path]:
+    """Those that hold choices: the shipped one, and the user's own. Raises UserError."""
     if config_dir is None:
         return [conf_dir()]
     folder = find_folder(config_dir)
     names = {path.parent.name for path in folder.glob("[!.]*/*.yaml")}
-    for name in sorted(names - set(groups())):
+    for name in sorted(names - {*groups(), EXPERIMENT}):
         raise UserError(
             f"--config-dir {config_dir}: {name} is not a group, so nothing would use its choices"
             f"{did_you_mean(name, groups())}"
@@ -163,7 +172,7 @@ def _compose(picks: Picks, config_dir: str | None) -> bytes:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = hydra.compose("config", overrides)
             own = f"{config.task.name}/{config.recipe}"
-            if any((folder / "recipe" / f"{own}.yaml").exists() for folder in _folders(config_dir)):
+            if any((folder / "recipe" / f"{own}.yaml").exists() for folder in folders(config_dir)):
                 others = [text for text in overrides if not text.startswith("recipe=")]
                 config = hydra.compose("config", [*others, f"recipe={own}"])
     except (HydraException, YAMLError, ValueError, RecursionError) as error:
@@ -173,7 +182,7 @@ def _compose(picks: Picks, config_dir: str | None) -> bytes:
 
 
 def _check_no_shipped_name(config_dir: str | None) -> None:
-    for folder in _folders(config_dir)[1:]:
+    for folder in folders(config_dir)[1:]:
         for path in folder.glob("**/*.yaml"):
             if (conf_dir() / path.relative_to(folder)).exists():
                 raise UserError(

@@ -19,7 +19,7 @@ from upgate.config.choices import (
 )
 from upgate.config.extensions import find_folder, use_folder
 from upgate.config.keys import check_key, read_choice
-from upgate.config.overrides import Override, expand, parse_overrides, single_value_hint
+from upgate.config.overrides import Override, parse_overrides, single_value_hint
 from upgate.config.trainer import check_trainer
 from upgate.errors import UserError
 
@@ -29,7 +29,6 @@ __all__ = [
     "choices",
     "compose",
     "conf_dir",
-    "expand",
     "find_part_changes",
     "group_of",
     "groups",
@@ -54,7 +53,9 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> dict[str
     unresolved, pickled, interpolations = compose_choices(tuple(picks), config_dir)
     for override in values:
         check_key(override, unresolved, config_dir)
-    late = [override for override in values if _is_late(override, interpolations)]
+    reading = [override.text for override in values if "${" in override.text]
+    readers = "\n".join([interpolations, *reading])
+    late = [override for override in values if _is_late(override, readers)]
     early = tuple(override.text for override in values if override not in late)
     resolved: dict[str, Any] = pickle.loads(_resolve(pickled, early))
     for override in late:

@@ -42,7 +42,7 @@ def check_key(override: Override, config: Tree, config_dir: str | None) -> None:
         if path == ["trainer"] and last in PARAMETERS:
             return
         message = _describe_owner(text, key, config, config_dir)
-        raise UserError(message or f"unknown key {text}{_hint(key, config)}")
+        raise UserError(message or f"unknown key {text}{hint(key, config)}")
     if len(path) == 1 and path[0] in groups() and last == name_key(path[0]):
         value = text.partition("=")[2]
         raise UserError(f"{text}: a choice is made by its group, as in {path[0]}={value}")
@@ -110,7 +110,7 @@ def _has_knob(key: str, group: str, name: str, config_dir: str | None) -> bool:
     return key in _knobs(config)
 
 
-def _hint(key: str, config: Tree) -> str:
+def hint(key: str, config: Tree) -> str:
     """The nearest key below the same parent; for a key without a parent, anywhere."""
     path, _, last = key.rpartition(".")
     names = _candidates(path, config)

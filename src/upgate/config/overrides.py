@@ -68,7 +68,7 @@ class Override:
         return [f"{key}={value}" for value in values]
 
 
-def expand(
+def expand_sweeps(
     overrides: Sequence[str], multirun: bool, config_dir: str | None = None
 ) -> list[list[str]]:
     """Split sweeps (`optimizer=sgd,adam`) into one list of overrides per run, in Hydra's order.

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from upgate.config.compose import expand, find_part_changes, twin_overrides
+from upgate.config.compose import find_part_changes, twin_overrides
 from upgate.config.run_config import RunConfig, compose_config
 from upgate.config.schema import check
 from upgate.config.trainer import check_shares
 from upgate.config.values import Choice
+from upgate.config.words import expand
 from upgate.errors import UserError
 from upgate.execution.executor import check_executor
 from upgate.model import backbone

@@ -1,0 +1,154 @@
+"""Hydra's other words made `group=choice` and `key=value`, or refused in one sentence.
+
+`+experiment=NAME`, `++key=value`, `+trainer.key=value`, `~group`. What is Hydra's own (`hydra.*`)
+would be read by nothing: Hydra composes the configuration here, and does not run the job.
+"""
+
+import re
+from collections.abc import Sequence
+
+from upgate.config.choices import (
+    EXPERIMENT,
+    REGULARIZATION,
+    choices,
+    groups,
+    name_key,
+    plain_choices,
+)
+from upgate.config.compose import compose
+from upgate.config.experiments import read_experiment, words_left
+from upgate.config.keys import hint
+from upgate.config.overrides import expand_sweeps
+from upgate.config.schema import format_value
+from upgate.config.values import Section
+from upgate.errors import UserError
+
+HYDRA = re.compile(r"[+~]*hydra(?=[./@:=]|$)")
+# The beginnings of Hydra's own keys, and what there is instead; the first that fits.
+INSTEAD = (
+    (
+        r"[./]launcher",
+        "executor=local (all cores) or executor=ray says where runs train",
+    ),
+    (r"[./]sweeper", "-m runs every combination, and upgate tune searches (search=tpe)"),
+    (r"\.(run|sweep|output_subdir|runtime)", "root=DIR says where runs go, each under its key"),
+    (r"\.searchpath", "--config-dir DIR adds a folder of choices"),
+    (r"\.mode", "-m runs every combination"),
+    (r"([./].*logging|\.verbose)", "Hydra logs nothing here; -q prints the last lines alone"),
+    (r"", "Hydra composes the configuration here and does not run the job; leave it out"),
+)
+FILE = f"+{EXPERIMENT}="
+TRAINER = "+trainer."
+
+
+def expand(
+    overrides: Sequence[str], multirun: bool, config_dir: str | None = None
+) -> list[list[str]]:
+    """The plain words of each run: sweeps split, in Hydra's order. Raises UserError."""
+    refuse_hydra(overrides)
+    return [
+        plain_words(single, config_dir) for single in expand_sweeps(overrides, multirun, config_dir)
+    ]
+
+
+def refuse_hydra(words: Sequence[str]) -> None:
+    """Raise UserError for a word to Hydra itself: nothing would read it."""
+    for word in words:
+        if found := HYDRA.match(word):
+            rest = word[found.end() :]
+            instead = next(text for start, text in INSTEAD if re.match(start, rest))
+            raise UserError(f"{word} is not for Upgate: {instead}")
+
+
+def plain_words(
+    words: Sequence[str], config_dir: str | None, own: re.Pattern[str] | None = None
+) -> list[str]:
+    """`group=choice` and `key=value` in place of Hydra's operators and of an experiment's name.
+
+    words: without sweeps. own: what matches is a command's, and no word of training. Words without
+    an operator are returned as they are. Raises UserError.
+    """
+    refuse_hydra(words)
+    for word in words:
+        if word.startswith(FILE[1:]) and not (own and own.match(word)):
+            raise UserError(f"{word} is for upgate study; a file of words is +{word}")
+    if not any(word.startswith(("+", "~")) for word in words):
+        return list(words)
+    kept = [_without_plus(word) for word in words if not word.startswith("~")]
+    names = [word.removeprefix(FILE) for word in kept if word.startswith(FILE)]
+    kept = [word for word in kept if not word.startswith(FILE)]
+    training = [word for word in kept if not (own and own.match(word))]
+    if len(names) > 1:
+        raise UserError(f"{FILE}{names[0]} and {FILE}{names[1]}: give one of them")
+    filed = words_left(read_experiment(names[0], config_dir), training) if names else []
+    if names and own is None:
+        _check(names[0], [*filed, *training], config_dir)
+    made: dict[str, str] = {}  # group -> what `~group` makes of it
+    for word in words:
+        if word.startswith("~"):
+            group, choice = _remove(word, [*filed, *training, *made.values()], config_dir)
+            made[group] = choice
+            filed = words_left(filed, [choice])
+    return [*filed, *kept, *made.values()]
+
+
+def _check(name: str, words: Sequence[str], config_dir: str | None) -> None:
+    """Raise UserError, with the experiment's name, for words that cannot be composed."""
+    try:
+        compose(words, config_dir)
+    except UserError as error:
+        raise UserError(f"{FILE}{name}: {error}") from None
+
+
+def _without_plus(word: str) -> str:
+    """`key=value` of `++key=value` and `+trainer.key=value`; an experiment's word stays."""
+    if word.startswith(("++", TRAINER)):
+        return word.lstrip("+")
+    if word.startswith("+") and not word.startswith(FILE):
+        raise UserError(
+            f"{word}: only +experiment=NAME and +trainer.KEY=... add something, for all that is"
+            f" read is there already; give {word[1:]}"
+        )
+    return word
+
+
+def _remove(word: str, words: Sequence[str], config_dir: str | None) -> tuple[str, str]:
+    """The group, and the word that does what `~word` asks for. Raises UserError."""
+    target, _, value = word[1:].partition("=")
+    group, _, below = target.partition(".")
+    config = compose(words, config_dir)
+    if group == REGULARIZATION and "." not in below and (below or value):
+        return group, _remove_regularizers(word, below or value, list(config[REGULARIZATION]))
+    if target not in groups():
+        raise UserError(f"{word}: {_why_it_stays(target, config)}")
+    section = config[group]
+    made = section if isinstance(section, str) else section.get(name_key(group))
+    if value and value != made:
+        raise UserError(f"{word}: the choice is {group}={format_value(made)}")
+    if "none" in choices(group, config_dir):
+        return group, f"{group}=none"
+    raise UserError(
+        f"{word}: no run is without its {group}; give another one, such as"
+        f" {group}={plain_choices()[group]}"
+    )
+
+
+def _why_it_stays(key: str, config: Section) -> str:
+    """Why a key cannot be removed: there is none, or something reads it."""
+    node: object = config
+    for name in key.split("."):
+        node = node.get(name, config) if isinstance(node, dict) else config
+    if node is config:
+        return f"unknown key {key}{hint(key, config)}"
+    return f"a value cannot be taken away, for something reads it; give another, as in {key}=..."
+
+
+def _remove_regularizers(word: str, text: str, selected: Sequence[str]) -> str:
+    """What stays of regularization."""
+    away = [name.strip() for name in text.strip("[]").split(",")]
+    for name in away:
+        if name not in selected:
+            there = ",".join(selected) or "none"
+            raise UserError(f"{word}: {name} is not selected; there is {REGULARIZATION}=[{there}]")
+    stays = ",".join(name for name in selected if name not in away)
+    return f"{REGULARIZATION}=[{stays or 'none'}]"
