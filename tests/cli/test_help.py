@@ -11,6 +11,7 @@ from helpers.store import fresh
 from upgate.cli import entry as cli
 from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.commands import COMMANDS, JUDGE, TOP_LEVEL, keys_of
+from upgate.cli.completion import SCRIPTS
 from upgate.cli.help import WIDTH, page
 from upgate.config import run_config
 from upgate.config.choices import default_choices, name_key
@@ -116,6 +117,8 @@ def test_the_words_of_every_example_are_understood(example: str) -> None:
     elif command == "judge":
         pairs = read_pairs(rest, KEYS)
         assert read_source(pairs) and read_question(pairs)
+    elif command == "completion":
+        assert rest[0] in SCRIPTS
     else:
         names = {key.name for key in keys_of(command)}
         assert set(read_pairs(rest, None)) <= names

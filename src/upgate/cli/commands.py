@@ -396,6 +396,14 @@ COMMANDS = {
         ("upgate check-part clip=norm", "upgate check-part clip=mine --config-dir my_choices"),
         check_part_sections,
     ),
+    "completion": Command(
+        "Print a shell's completion: source <(upgate completion bash) in ~/.bashrc;"
+        " the same with zsh in ~/.zshrc, behind compinit; or upgate completion fish | source.",
+        "completion bash|zsh|fish",
+        (),
+        ("upgate completion bash", "upgate completion zsh", "upgate completion fish"),
+        dict,
+    ),
 }
 
 

@@ -55,6 +55,10 @@ def run(command: str, rest: list[str]) -> int:
         print(version_line())
     elif command in HELP_FLAGS:
         print(page(rest[0]) if rest and rest[0] in COMMANDS else HELP, end="")
+    elif command == "__complete":
+        from upgate.cli.completion import complete
+
+        print("".join(f"{word}\n" for word in complete(" ".join(rest))), end="")
     elif command not in COMMANDS:
         raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
     elif not set(HELP_FLAGS).isdisjoint(rest):
@@ -248,6 +252,14 @@ def main_ui(arguments: Arguments) -> int:
     return ui_command(read_pairs(rest, ("root", "port")))
 
 
+def main_completion(arguments: Arguments) -> int:
+    """`upgate completion`."""
+    _, rest = parse_flags("completion", arguments)
+    from upgate.cli.completion import completion_command
+
+    return completion_command(rest)
+
+
 COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "train": main_train,
     "study": main_study,
@@ -260,4 +272,5 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "delete": main_delete,
     "ui": main_ui,
     "check-part": main_check_part,
+    "completion": main_completion,
 }
