@@ -147,7 +147,8 @@ def _knobs(group: str, name: str, config_dir: str | None) -> Iterator[str]:
         file = folder / group / f"{name}.yaml"
         if file.is_file():
             held = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            yield from _leaves(held.get(group, held), group)
+            section = held.get(group)  # of a task, whose yaml holds more
+            yield from _leaves(section if isinstance(section, dict) else held, group)
 
 
 def _leaves(tree: Mapping[str, Any], group: str, prefix: str = "") -> Iterator[str]:
