@@ -29,6 +29,7 @@ FLAGS = {
         "your own choices, laid out as conf/; beside a yaml the code of your own part or task",
         "DIR",
     ),
+    "quiet": Flag(("-q", "--quiet"), "print the last sentence alone, and what went wrong"),
     "yes": Flag(("--yes",), "no question first"),
     "json": Flag(("--json",), "for programs"),
     "choices": Flag(("--choices",), "list the groups and their choices"),
@@ -290,7 +291,7 @@ COMMANDS = {
     "train": Command(
         "Train a recipe beside its twin, the traditional LSTM on the same data and seed.",
         f"train {TRAIN_WORDS}",
-        ("multirun", "config-dir", "choices", "combinations", "cfg", "package", "info"),
+        ("multirun", "quiet", "config-dir", "choices", "combinations", "cfg", "package", "info"),
         (
             "upgate train task=stock",
             "upgate train task=stock optimizer=rmsprop clip=norm clip.max_norm=0.5 seed=3",

@@ -91,7 +91,7 @@ def main_train(arguments: Arguments) -> int:
 
     from upgate.cli.train import train_command
 
-    return train_command(overrides, known.multirun, known.config_dir, Console())
+    return train_command(overrides, known.multirun, known.config_dir, Console(), quiet=known.quiet)
 
 
 def check(runs: Iterable[Sequence[str]], config_dir: str | None) -> None:

@@ -34,6 +34,8 @@ def list_configuration(known: argparse.Namespace, overrides: Sequence[str]) -> i
     asked = asked_lists(known)
     if len(asked) > 1:
         raise UserError(f"--{asked[0]} and --{asked[1]} are two lists; give one of them")
+    if known.quiet:
+        raise UserError("-q goes with training; a list is printed whole")
     if known.package is not None and asked != ["cfg"]:
         raise UserError(f"--package {known.package} goes with --cfg job")
     if known.choices:

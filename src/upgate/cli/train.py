@@ -24,7 +24,7 @@ from upgate.experiment.progress import RunProgress
 from upgate.experiment.records import finished_runs, looks_lines
 from upgate.experiment.session import Session
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
-from upgate.run.console_tables import show_data, show_run, show_runs
+from upgate.run.console_tables import show_data, show_run, show_runs, summarize
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result, scores
@@ -84,19 +84,56 @@ class TrainPlan:
 class Training:
     """What a command trained. code: 0, 1 if a run failed, 130 if interrupted.
 
-    results: of the plan's jobs, those of twins too; empty for a dry run.
+    results: of the plan's jobs, those of twins too; empty for a dry run. note: what is wrong with
+    the store, if anything.
     """
 
     code: int
     plan: TrainPlan
     results: Sequence[Result] = ()
+    note: str = ""
 
 
 def train_command(
-    overrides: Sequence[str], multirun: bool, config_dir: str | None, console: Console
+    overrides: Sequence[str],
+    multirun: bool,
+    config_dir: str | None,
+    console: Console,
+    quiet: bool = False,
 ) -> int:
-    """Train what the overrides ask for; the exit code."""
-    return train_runs(overrides, multirun, config_dir, console).code
+    """Train what the overrides ask for; the exit code. quiet: print `quiet_lines` alone."""
+    talk = Console(quiet=True) if quiet else console
+    done = train_runs(overrides, multirun, config_dir, talk)
+    if quiet:
+        print_lines(console, quiet_lines(done))
+    return done.code
+
+
+def quiet_lines(done: Training) -> Iterator[str]:
+    """What failed or had no effect, then one sentence about the runs."""
+    by_key = {result.key: result for result in done.results}
+    for result in done.results:
+        if result.status != "FINISHED":
+            yield f"failed {result.name}: {result.error}"
+    for warning in no_effect(_collect_trained(done.plan.jobs, by_key)):
+        yield f"no effect {warning}"
+    if done.note:
+        yield done.note
+    requested = [by_key[job.spec.key] for job in done.plan.requested if job.spec.key in by_key]
+    finished = [result for result in requested if result.status == "FINISHED"]
+    if done.code == 130:
+        yield "interrupted; the same command goes on where this one stopped."
+    elif not done.results:
+        yield dry_sentence(len(done.plan.jobs))
+    elif len(done.plan.requested) == 1 and finished:
+        yield summarize(finished[0])
+    else:
+        yield f"{len(finished)} of {len(done.plan.requested)} runs finished; upgate runs lists them"
+
+
+def dry_sentence(recipes: int) -> str:
+    """What fast_dev_run did."""
+    return f"fast_dev_run: {recipes} recipes trained and validated; nothing was recorded."
 
 
 def train_runs(
@@ -190,7 +227,7 @@ def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
     for job in jobs:
         batches: Any = job.config.trainer["fast_dev_run"]
         dry_run(job.spec, datasets.fetch(job)[1], batches)
-    console.print(f"fast_dev_run: {len(jobs)} recipes trained and validated; nothing was recorded.")
+    console.print(dry_sentence(len(jobs)))
     return 0
 
 
@@ -208,14 +245,14 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     except BaseException:
         parent.finish("FAILED")
         raise
-    code = _conclude(plan, results, parent, console)
+    code, note = _conclude(plan, results, parent, console), ""
     try:
         print_lines(console, looks_lines(plan.stored(store), plan.requested))
         draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
     except Unreachable as away:
-        message = escape(f"{away}; what was logged waits in {store.open} for the next command")
-        console.print(f"[yellow]{message}[/]", highlight=False, soft_wrap=True)
-    return Training(code, plan, results)
+        note = f"{away}; what was logged waits in {store.open} for the next command"
+        console.print(f"[yellow]{escape(note)}[/]", highlight=False, soft_wrap=True)
+    return Training(code, plan, results, note)
 
 
 def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:
