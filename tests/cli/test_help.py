@@ -58,6 +58,11 @@ def test_version(flag: str, capsys: Capture) -> None:
     assert capsys.readouterr().out == f"upgate {version('upgate')}\n"
 
 
+def test_version_stands_alone(capsys: Capture) -> None:
+    assert cli.main(["--version", "train"]) == 2
+    assert "stands alone" in capsys.readouterr().err
+
+
 def test_help_of_a_command_that_is_none(capsys: Capture) -> None:
     assert cli.main(["help", "trian"]) == 2
     assert "upgate trian is not a command, did you mean 'train'?" in capsys.readouterr().err

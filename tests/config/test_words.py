@@ -12,9 +12,11 @@ from upgate.config.choices import EXPERIMENT, choices, conf_dir
 from upgate.config.compose import compose
 from upgate.config.words import expand, plain_words
 from upgate.errors import UserError
-from upgate.study.options import OWN
+from upgate.study.options import OWN, read_study_options
 from upgate.tasks.sentiment.article import review_studies
 from upgate.tasks.stock.article import price_studies
+from upgate.tune.options import OWN as TUNE
+from upgate.tune.options import read_tune_options
 
 SHIPPED = choices(EXPERIMENT)
 DATA = ["data.path=mine.csv"]  # of the files that leave it to the command line
@@ -170,6 +172,13 @@ def test_two_words_for_one_thing_are_refused() -> None:
     assert "both set clip" in refusal("clip=norm", "~clip")
     assert "both set seed" in refusal("seed=1", "++seed=2")
     assert "-m" in refusal("+experiment=article,rmsprop")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_studies_and_searches_take_an_experiment_too(name: str) -> None:
+    words = [f"+experiment={name}", *(DATA if name.startswith("own") else [])]
+    for own, read in ((OWN, read_study_options), (TUNE, read_tune_options)):
+        assert compose(read([*plain_words(words, None, own)])[1]) == ours(*words)
 
 
 def test_a_studys_own_words_stay() -> None:

@@ -37,7 +37,7 @@ def main(argv: Arguments | None = None) -> int:
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # of `upgate runs | head`
+    except (BrokenPipeError, SystemExit):  # of `upgate runs | head`; rich raises the second
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
@@ -52,6 +52,8 @@ def main(argv: Arguments | None = None) -> int:
 def run(command: str, rest: list[str]) -> int:
     """What one command does, or what is known of it; the exit code. Raises UserError."""
     if command in ("-V", "--version"):
+        if rest:
+            raise UserError(f"{command} stands alone; {rest[0]} is too much")
         print(version_line())
     elif command in HELP_FLAGS:
         print(page(rest[0]) if rest and rest[0] in COMMANDS else HELP, end="")
