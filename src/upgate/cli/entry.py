@@ -37,7 +37,9 @@ def main(argv: Arguments | None = None) -> int:
     except UserError as error:
         print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except (BrokenPipeError, SystemExit):  # of `upgate runs | head`; rich raises the second
+    except (BrokenPipeError, SystemExit) as gone:  # of `upgate runs | head`; rich exits with 1
+        if isinstance(gone, SystemExit) and gone.code != 1:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
