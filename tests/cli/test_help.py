@@ -1,7 +1,6 @@
 """Help and version: each command's page holds its keys, their defaults and examples that run."""
 
 import shlex
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,17 +28,19 @@ def test_every_command_has_a_page() -> None:
     assert list(COMMANDS) == list(cli.COMMANDS)
 
 
-@pytest.mark.parametrize("words", [["{}", "--help"], ["{}", "seed=0", "-h"], ["help", "{}"]])
+@pytest.mark.parametrize(
+    "words", [["{}", "--help"], ["{}", "seed=0", "-h"], ["help", "{}"], ["-h", "{}"]]
+)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_its_own_page(
     command: str,
-    words: Sequence[str],
+    line: str,
     capsys: Capture,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)  # no store here
-    assert cli.main([word.format(command) for word in words]) == 0
+    assert cli.main(line.format(command).split()) == 0
     out = capsys.readouterr().out
     assert out == page(command) and out.startswith(f"usage: upgate {command}")
     assert all(example.split()[1] == command for example in COMMANDS[command].examples)
@@ -64,8 +65,9 @@ def test_version_stands_alone(capsys: Capture) -> None:
 
 
 def test_help_of_a_command_that_is_none(capsys: Capture) -> None:
-    assert cli.main(["help", "trian"]) == 2
-    assert "upgate trian is not a command, did you mean 'train'?" in capsys.readouterr().err
+    for words in (["help", "trian"], ["--help", "trian"], ["trian", "-h"]):
+        assert cli.main(words) == 2
+        assert "upgate trian is not a command, did you mean 'train'?" in capsys.readouterr().err
 
 
 def test_the_defaults_of_train_are_those_that_are_composed() -> None:

@@ -21,7 +21,7 @@ HELP_FLAGS = ("-h", "--help")
 def main(argv: Arguments | None = None) -> int:
     """Run a command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["help"] or not arguments:
+    if not arguments or arguments[0] in ("help", *HELP_FLAGS):
         arguments = [*arguments[1:2], "--help"]
     # A thread that waits for the others sleeps, in this process and in those that it starts: by
     # default it spins, and on a busy machine takes the time of those it waits for. OpenMP reads it
@@ -58,7 +58,7 @@ def run(command: str, rest: list[str]) -> int:
             raise UserError(f"{command} stands alone; {rest[0]} is too much")
         print(version_line())
     elif command in HELP_FLAGS:
-        print(page(rest[0]) if rest and rest[0] in COMMANDS else HELP, end="")
+        print(HELP, end="")
     elif command == "__complete":
         from upgate.cli.completion import complete
 
