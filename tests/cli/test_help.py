@@ -28,9 +28,7 @@ def test_every_command_has_a_page() -> None:
     assert list(COMMANDS) == list(cli.COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "words", [["{}", "--help"], ["{}", "seed=0", "-h"], ["help", "{}"], ["-h", "{}"]]
-)
+@pytest.mark.parametrize("line", ["{} --help", "{} seed=0 -h", "help {}", "-h {}"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_is_its_own_page(
     command: str,
