@@ -1,5 +1,6 @@
 """Words and files for a stored run, and its checkpoint with one bit flipped."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.files import Damage, damage, damages
 from helpers.fuzz import cases, check_command, command
 from helpers.fuzz_files import damaged
 from helpers.fuzz_words import overrides
 from helpers.run import train
 from upgate.data.prices.sources import load_prices
+from upgate.execution.run_job import complete_stored
 from upgate.store.store import Store
 
 
@@ -102,3 +105,31 @@ def test_a_flipped_bit_of_a_checkpoint_changes_no_forecast(
         return False
     assert (code, out) == expected[:2] and "fetched again" in err
     return True
+
+
+FILES = ["config.yaml", "result.json", "curve.parquet", "forecasts.parquet"]
+
+
+@given(st.sampled_from(FILES), st.booleans(), damages)
+@cases(6)
+def test_a_damaged_file_of_a_run_changes_nothing(
+    root: Path, prices: Path, name: str, note: bool, how: Damage
+) -> bool:
+    """The same forecast, or a sentence; the same result, written again."""
+    store = Store(root)
+    (row,) = (row for row in store.rows() if not row.is_parent)
+    folder = root / row.key[:16]
+    paths = [folder / one for file in FILES for one in (file, f".{file}.sha256")]
+    before = {path: path.read_bytes() for path in paths}
+    expected, path = forecast(root, prices), folder / (f".{name}.sha256" if note else name)
+    path.write_bytes(damage(before[path], how))
+    try:
+        code, out, err = forecast(root, prices)
+        complete_stored(row, None, store)
+        result = json.loads((folder / "result.json").read_text())
+    finally:
+        for path, content in before.items():
+            path.write_bytes(content)
+    assert result == json.loads(before[folder / "result.json"])
+    assert (code, out) == expected[:2] or (code == 2 and err.count("upgate: ") == 1)
+    return code == 0

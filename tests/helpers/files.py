@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hypothesis import strategies as st
+
 
 def flip(path: Path, bit: int | None = None) -> None:
     """Flip one bit, of the byte in the middle where none is named."""
@@ -22,3 +24,15 @@ def empty(path: Path) -> None:
 
 
 DAMAGES = [flip, cut, empty]
+
+Damage = tuple[str, float, int]  # flip or cut, where, which bit
+damages = st.tuples(st.sampled_from(["flip", "flip", "cut"]), st.floats(0, 1), st.integers(0, 7))
+
+
+def damage(content: bytes, how: Damage) -> bytes:
+    """A content with one bit flipped, or without its end."""
+    kind, place, bit = how
+    at = int(place * (len(content) - 1))
+    if kind == "cut" or not content:
+        return content[:at]
+    return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
