@@ -125,7 +125,9 @@ def locked_database(place: Place, chance: Random) -> None:
     """Somebody else holds the database for 60 s."""
     command = place.start()
     time.sleep(place.moment(chance))
-    if place.database.exists() and command.poll() is None:
+    while not place.database.exists() and command.poll() is None:
+        time.sleep(0.05)
+    if command.poll() is None:
         other = sqlite3.connect(place.database, timeout=30, isolation_level=None)
         with suppress(sqlite3.OperationalError):
             other.execute("begin exclusive")
