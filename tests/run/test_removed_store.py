@@ -72,3 +72,13 @@ def test_a_file_of_runs_is_as_much_the_store_as_its_folder(tmp_path: Path) -> No
     (tmp_path / "mlflow.db").unlink()
     with pytest.raises(Removed):
         store.rows()
+
+
+def test_a_file_that_cannot_be_written_into_a_removed_store_is_no_traceback(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    store.prepare()
+    with pytest.raises(FileNotFoundError), store.in_use():
+        (tmp_path / "elsewhere" / "x.png").write_text("")
+    with pytest.raises(Removed), store.in_use():
+        shutil.rmtree(store.root)
+        (store.root / "x.png").write_text("")

@@ -161,7 +161,8 @@ def train_runs(
         plan = search_first(singles, plan, store, session)
     except Interrupted:
         return Training(interrupted(console), plan)
-    return _train(plan, datasets, store, console)
+    with store.in_use():
+        return _train(plan, datasets, store, console)
 
 
 def search_first(

@@ -38,7 +38,8 @@ def proceed(
     if not (agreed or confirm(console)):
         return declined(console, command)
     prepare(store)
-    return run()
+    with store.in_use():
+        return run()
 
 
 def prepare(store: Store) -> None:

@@ -13,8 +13,8 @@ import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,6 +106,15 @@ class Store:
             f"the store {self.root} was removed while this command was using it, so what it had "
             "not finished is lost: put the store back, or give the command again to make it anew"
         )
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Raise Removed where a file cannot be written because the store is gone."""
+        try:
+            yield
+        except FileNotFoundError:
+            self.require()
+            raise
 
     def check(self) -> None:
         """Raise UserError where runs cannot be kept. Makes nothing: data may still be at fault."""
