@@ -390,6 +390,14 @@ def test_a_reference_is_tested_like_the_primary_question() -> None:
     assert study.shown(against.effect) == pytest.approx(-20, abs=1)
 
 
+def test_what_a_run_says_of_a_part_of_itself_is_no_reference() -> None:
+    study = study_of("sentiment", [Arm("base", []), Arm("good", [])], [])
+    rows = rows_of(study, {"base": 0.8, "good": 0.9})
+    beside = {"test/lstm/accuracy": 0.7, "test/linear/accuracy": 0.75}
+    rows = [replace(row, metrics={**row.metrics, **beside}) for row in rows]
+    assert set(judged(study, rows).references) == {"linear"}
+
+
 def test_an_arm_that_fails_on_one_seed_is_the_finding() -> None:
     study = study_of("stock", ARMS[:2], [], seeds=12)
     rows = [

@@ -251,4 +251,7 @@ def _words(data: Data, root: Path | str, words: Mapping[str, Any]) -> list[str]:
 
 def _console(verbose: bool) -> tuple[Console, io.StringIO]:
     kept = io.StringIO()
-    return (Console() if verbose else Console(file=kept, width=WIDTH)), kept
+    if verbose:
+        return Console(force_jupyter=False), kept
+    # both are said, for in a notebook rich shows everything itself, and its bars are not text
+    return Console(file=kept, width=WIDTH, force_jupyter=False, force_terminal=False), kept

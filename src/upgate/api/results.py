@@ -77,7 +77,7 @@ class TrainResult:
         return f"{self.summary.to_html(index=False)}<pre>{escape(self.printed)}</pre>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyAnswer:
     """A study's result; a notebook shows the sentence and the verdicts."""
 
@@ -104,12 +104,15 @@ class StudyAnswer:
         store = Store(self.root)
         return write_study(store, self.result.study.id, output_path(str(path)), language)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.sentence}>"
+
     def _repr_html_(self) -> str:
         table = self.verdicts.to_html(index=False, float_format="{:.4g}".format)
         return f"<p>{escape(self.sentence)}</p>{table}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TuneAnswer:
     """A search's result; a notebook shows the sentence and the arms' scores."""
 
@@ -174,6 +177,9 @@ class TuneAnswer:
         out = output_path(str(path))
         out.write_text(tune_page(self.result, language), encoding="utf-8")
         return out
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.sentence}>"
 
     def _repr_html_(self) -> str:
         table = self.arms.to_html(index=False, float_format="{:.4g}".format)

@@ -13,6 +13,7 @@ import pandas as pd
 from upgate.stats.paired import differences
 from upgate.store.record import Row
 from upgate.study.result import LOG, Study
+from upgate.tasks.names import get_facts
 from upgate.tasks.significance import Cell
 
 Tables = Callable[[Row, str], pd.DataFrame]  # a run's table by its name
@@ -90,6 +91,7 @@ def reference_metrics(study: Study, runs: Runs) -> dict[str, float]:
     """The metric of each reference, pooled over folds as the arms' are; equal for all seeds."""
     cells = runs.get(study.baseline, {}) or next(iter(runs.values()), {})
     part, _, name = study.metric.partition("/")
+    own = get_facts(study.task).own
     per_fold: dict[str, dict[int, float]] = {}
     for (_, fold), row in cells.items():
         for key, value in row.metrics.items():
@@ -97,6 +99,8 @@ def reference_metrics(study: Study, runs: Runs) -> dict[str, float]:
                 per_fold.setdefault(key.split("/")[1], {})[fold] = value
     metrics = {}
     for reference, values in per_fold.items():
+        if reference in own:
+            continue
         # log without the guard of `scaled`: a reference's ratio of 0 is an error
         scaled = map(math.log, values.values()) if study.scale == LOG else values.values()
         metrics[reference] = pool_metric(study, scaled)

@@ -99,6 +99,7 @@ class TaskFacts:
     metric: ClassVar[Metric]
     columns: ClassVar[tuple[Column, ...]] = ()  # of the table at the end; empty: the metric alone
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
+    own: ClassVar[frozenset[str]] = frozenset()  # parts of a run that have metrics as references do
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
     article: ClassVar[ArticleClaim | None] = None  # what experiment=article checks
     test_items: ClassVar[str] = "items"  # what the test part consists of: items or dates

@@ -33,6 +33,7 @@ class SentimentFacts(TaskFacts):
         Column("ece", "calibration", ".4f"),
     )
     references = ("majority", "linear", "nb_logistic")
+    own = frozenset({"lstm"})  # the network without the linear model it is added to
     pictures = ("confusion.png", "curves.png")
     article = CLAIM
     texts = TEXTS
