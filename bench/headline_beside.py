@@ -68,6 +68,8 @@ def beside_har(found: StudyResult, root: Path) -> list[str]:
     """The primary arm's volatility forecasts and HAR's: MSE by ticker, QLIKE, over seeds and dates;
     empty for another target.
     """
+    if found.study.task != "stock":
+        return []
     runs = folders(found, found.study.primary_arm, root)
     tables = [_forecasts(of) for _, of in sorted(runs.items())]
     if any("har" not in table for table in tables):

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import wrap
 
 from headline_beside import beside_har, lstm_alone
 
@@ -78,6 +79,19 @@ TITLES = {
     "headline": "Three recipes: traditional, its optimizer alone changed, and upgraded",
     "studies": "Studies on real data",
 }
+INTROS = {
+    "headline": (
+        "Is the upgrade worth more than its optimizer? Three recipes, each at the learning rate of"
+        " one search, on the same seeds. Effect: the arm's metric against the baseline's, over"
+        " seeds and test data together. A verdict holds for the budget that its command says."
+    ),
+    "studies": (
+        "Effect: the arm's metric against the baseline's, paired by seed and fold. A share is what"
+        " a part brings to the whole difference (Shapley value); all shares add up to the whole."
+        " Budgets are small, as each command says: a verdict holds for its own."
+    ),
+}
+WIDTH = 150
 PAGES = {
     "headline": HEADLINE,
     "studies": {name: f"{words} study.seeds=6" for name, words in SMALL.items()},
@@ -138,7 +152,7 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
     """A study as a table: A/A first, then the arms, the references, and each part's share."""
     study, shown = (
         found.study,
-        " ".join(word for word in command(name, asked) if not word.startswith("root=")),
+        shlex.join(word for word in command(name, asked) if not word.startswith("root=")),
     )
     arms = [("A/A", found.aa)] if found.aa else []
     arms += [(one.arm, one) for one in found.verdicts] + [
@@ -163,8 +177,8 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
             f" page](studies/{name}.html).\n"
         ),
         (
-            f"| arm | {metric_name(study)} | effect, {unit} [95% interval] | Holm p | verdict"
-            " |\n|---|--:|--:|--:|---|"
+            f"| arm | {metric_name(study)} | effect, {unit} [{100 * (1 - study.level):.1f}%"
+            " interval] | Holm p | verdict |\n|---|--:|--:|--:|---|"
         ),
         *rows,
         "",
@@ -175,18 +189,9 @@ def section(name: str, found: StudyResult, asked: Asked) -> list[str]:
 
 def write(asked: Asked) -> None:
     """The page of all studies that are done."""
-    lines = [
-        f"# {TITLES[asked['page']]}\n",
-        (
-            f"Made by `python bench/study_results.py page={asked['page']}` (resumes). Effect: the"
-            " arm's metric against the baseline's, paired by seed and fold. A"
-        ),
-        (
-            "share is what a part brings to the whole difference (Shapley value); all shares add up"
-            " to the whole. Budgets are small, as each"
-        ),
-        "command says: a verdict holds for its own.\n",
-    ]
+    page = asked["page"]
+    made = f"Made by `python bench/study_results.py page={page}` (resumes). {INTROS[page]}\n"
+    lines = [f"# {TITLES[page]}\n", *wrap(made, WIDTH), ""]
     for name in PAGES[asked["page"]]:
         if found := result(name, asked):
             lines += section(name, found, asked)
