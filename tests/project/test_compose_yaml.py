@@ -17,6 +17,7 @@ import yaml
 
 from helpers.project import REPO
 from upgate.config import compose as config
+from upgate.config.words import expand
 from upgate.tune import options as tuning
 
 COMPOSE = REPO / "compose.yaml"
@@ -160,9 +161,7 @@ def test_the_pages_commands_are_commands_and_both_languages_have_them() -> None:
         multirun = "ARGS=-m" in words
         words = [word for word in words if not word.startswith("ARGS=")]
         words = tuning.read_tune_options(words)[1] if target == "tune" else words
-        assert all(
-            config.compose(one, None)["executor"] for one in config.expand(words, multirun, None)
-        )
+        assert all(config.compose(one, None)["executor"] for one in expand(words, multirun, None))
     programs = {line[0].partition("=")[0] for line in lines}
     assert programs == {
         "make",
