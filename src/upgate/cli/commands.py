@@ -157,7 +157,7 @@ def train_sections() -> Sections:
     }
 
 
-def study_sections() -> Sections:
+def study_help() -> Sections:
     """The study's own keys."""
     from upgate.study.options import ALIASES, StudyOptions
 
@@ -311,7 +311,7 @@ COMMANDS = {
             "upgate study experiment=article task=stock",
             "upgate study selftest",
         ),
-        study_sections,
+        study_help,
     ),
     "tune": Command(
         "Search hyperparameters by cross-validation; the winner is tested once.",

@@ -73,13 +73,13 @@ def complete(line: str) -> list[str]:
     names = [PurePath(word).name for word in words]
     words = words[names.index("upgate") + 1 :] if "upgate" in names else []
     try:
-        found = sorted(set(_candidates(words, current)))
+        found = sorted(set(_completions(words, current)))
     except UserError:  # of a folder that is not there: the command says so when it runs
         return []
     return [word for word in found if word.startswith(current)]
 
 
-def _candidates(words: Sequence[str], current: str) -> Iterable[str]:
+def _completions(words: Sequence[str], current: str) -> Iterable[str]:
     if not words:
         return (*COMMANDS, "help", "--help", "--version")
     command = words[0]
@@ -96,11 +96,11 @@ def _candidates(words: Sequence[str], current: str) -> Iterable[str]:
         return [*(name for flag in flags for name in flag.names), "--help"]
     config_dir = next((after for flag, after in pairwise(words) if flag in FOLDERS), None)
     if "=" in current:
-        return _values(command, current, config_dir)
+        return _values_of_key(command, current, config_dir)
     return _keys(command, words, current, config_dir)
 
 
-def _values(command: str, current: str, config_dir: str | None) -> Iterator[str]:
+def _values_of_key(command: str, current: str, config_dir: str | None) -> Iterator[str]:
     """`key=value` for each choice of the key; the last one of a list."""
     typed, _, value = current.partition("=")
     key = typed.lstrip("+~")
@@ -135,11 +135,11 @@ def _keys(
     elif dot and group in groups():
         chosen = [word.partition("=")[2] for word in words if word.startswith(f"{group}=")]
         for name in chosen or choices(group, config_dir):
-            for knob in _knobs(group, name, config_dir):
+            for knob in _knobs_of_choice(group, name, config_dir):
                 yield f"{mark}{group}.{knob}="
 
 
-def _knobs(group: str, name: str, config_dir: str | None) -> Iterator[str]:
+def _knobs_of_choice(group: str, name: str, config_dir: str | None) -> Iterator[str]:
     """The knobs of a choice, read from its yaml."""
     import yaml
 
@@ -148,14 +148,14 @@ def _knobs(group: str, name: str, config_dir: str | None) -> Iterator[str]:
         if file.is_file():
             held = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
             section = held.get(group)  # of a task, whose yaml holds more
-            yield from _leaves(section if isinstance(section, dict) else held, group)
+            yield from _keys_below(section if isinstance(section, dict) else held, group)
 
 
-def _leaves(tree: Mapping[str, Any], group: str, prefix: str = "") -> Iterator[str]:
+def _keys_below(tree: Mapping[str, Any], group: str, prefix: str = "") -> Iterator[str]:
     for key, value in tree.items():
         if key in ("search", "defaults", name_key(group)) and (not prefix or key == "search"):
             continue
         if isinstance(value, dict):
-            yield from _leaves(value, group, f"{prefix}{key}.")
+            yield from _keys_below(value, group, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

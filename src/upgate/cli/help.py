@@ -47,19 +47,25 @@ WIDTH, COLUMN = 80, 26  # of the page; where texts begin
 def page(command: str) -> str:
     """A command's help."""
     about = COMMANDS[command]
-    lines = [*_wrap(f"usage: upgate {about.usage}", 14), "", *_wrap(about.summary, 0), NOTE, ""]
+    lines = [
+        *_wrap_below(f"usage: upgate {about.usage}", 14),
+        "",
+        *_wrap_below(about.summary, 0),
+        NOTE,
+        "",
+    ]
     for title, keys in about.sections().items():
         lines += [f"{title}:"]
         for key in keys:
-            lines += _row(f"{key.name}={key.value}", _text(key))
+            lines += _option_lines(f"{key.name}={key.value}", _text(key))
         lines += [""]
     if command in ("study", "tune"):
         lines += ["words of train: upgate train --help", ""]
     lines += ["flags:"]
     for name in about.flags:
         flag = FLAGS[name]
-        lines += _row(f"{', '.join(flag.names)} {flag.value}".strip(), flag.text)
-    lines += _row("-h, --help", "this page")
+        lines += _option_lines(f"{', '.join(flag.names)} {flag.value}".strip(), flag.text)
+    lines += _option_lines("-h, --help", "this page")
     lines += ["", "examples:"]
     for example in about.examples:
         lines += _example(example)
@@ -73,7 +79,7 @@ def _text(key: Key) -> str:
     return "; ".join(filter(None, [", ".join(key.choices), key.text]))
 
 
-def _row(left: str, text: str) -> Iterator[str]:
+def _option_lines(left: str, text: str) -> Iterator[str]:
     indent = " " * COLUMN
     lines = textwrap.wrap(text, WIDTH - COLUMN, break_long_words=False, break_on_hyphens=False)
     if len(left) + 4 > COLUMN or not lines:
@@ -83,7 +89,7 @@ def _row(left: str, text: str) -> Iterator[str]:
     yield from (indent + line for line in lines)
 
 
-def _wrap(text: str, indent: int) -> list[str]:
+def _wrap_below(text: str, indent: int) -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 

@@ -66,13 +66,13 @@ def _print_configurations(overrides: Sequence[str], known: argparse.Namespace) -
     if known.cfg != "job":
         raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
     jobs = expand(overrides, known.multirun, known.config_dir)
-    configs = [_part(compose(job, known.config_dir), known.package) for job in jobs]
+    configs = [_section(compose(job, known.config_dir), known.package) for job in jobs]
     if known.package:
         print(f"# @package {known.package}")
     print(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True), end="")
 
 
-def _part(config: dict[str, Any], key: str | None) -> Any:
+def _section(config: dict[str, Any], key: str | None) -> Any:
     """The whole configuration, or what stands at a key. Raises UserError."""
     node: Any = config
     for name in key.split(".") if key else ():

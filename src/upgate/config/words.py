@@ -82,7 +82,7 @@ def plain_words(
         raise UserError(f"{FILE}{names[0]} and {FILE}{names[1]}: give one of them")
     filed = words_left(read_experiment(names[0], config_dir), training) if names else []
     if names and own is None:
-        _check(names[0], [*filed, *training], config_dir)
+        _check_experiment(names[0], [*filed, *training], config_dir)
     made: dict[str, str] = {}  # group -> what `~group` makes of it
     for word in words:
         if word.startswith("~"):
@@ -92,7 +92,7 @@ def plain_words(
     return [*filed, *kept, *made.values()]
 
 
-def _check(name: str, words: Sequence[str], config_dir: str | None) -> None:
+def _check_experiment(name: str, words: Sequence[str], config_dir: str | None) -> None:
     """Raise UserError, with the experiment's name, for words that cannot be composed."""
     try:
         compose(words, config_dir)

@@ -43,7 +43,7 @@ class SearchBudget(NamedTuple):
 Conclude = Callable[[SearchResult], None]  # takes a search's result, when it is there
 
 
-def no_conclusion(result: SearchResult) -> None:
+def print_alone(result: SearchResult) -> None:
     """The command line's: what is printed is all."""
 
 
@@ -53,7 +53,7 @@ def tune_command(
     yes: bool,
     console: Console,
     render: Renderer,
-    conclude: Conclude = no_conclusion,
+    conclude: Conclude = print_alone,
 ) -> int:
     """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted.
 

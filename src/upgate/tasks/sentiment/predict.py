@@ -38,7 +38,7 @@ def texts(options: Mapping[str, str]) -> list[str]:
             'give text="...", data.path=<a file of texts>, or texts on standard input, one a line'
         )
     lines = [options["text"]] if "text" in options else sys.stdin.read().split("\n")
-    return clean_texts(lines)
+    return without_blanks(lines)
 
 
 def frame_texts(frame: pd.DataFrame) -> list[str]:
@@ -52,10 +52,10 @@ def frame_texts(frame: pd.DataFrame) -> list[str]:
             f"the texts are read from a column text, and the first column is {frame.columns[0]};"
             ' give a list of texts, or frame[["text"]]'
         )
-    return clean_texts(frame[column].dropna().astype(str))
+    return without_blanks(frame[column].dropna().astype(str))
 
 
-def clean_texts(raw: Iterable[str]) -> list[str]:
+def without_blanks(raw: Iterable[str]) -> list[str]:
     """Texts without markup, and without those that are empty. Raises UserError for none."""
     cleaned = [text for text in map(clean_text, raw) if text]
     if not cleaned:
