@@ -224,5 +224,5 @@ def test_the_first_word_about_the_end_counts(store: Store, monkeypatch: pytest.M
             run.finish("FINISHED")
     run.finish("KILLED")  # what a trainer does next
     assert store.rows()[0].status == "FINISHED"
-    store.annotate(run.id, {"difference/x": -0.5})
+    store.annotate(run.id, {"difference/x": -0.5}, {"mlflow.note.content": "a"})
     assert store.rows()[0].metrics == {"difference/x": -0.5}

@@ -60,7 +60,7 @@ def fill(tracking: Tracking, root: Path) -> list[str]:
     ids = []
     for name in ("one", "two"):
         tags = {"upgate.key": key(name), "upgate.task": "stock", "upgate.kind": "run"}
-        odd = tags | {"upgate.recipe": 'it\'s "odd"'}
+        odd = tags | {"upgate.recipe": 'it\'s "odd"', "mlflow.user": "me"}
         run = tracking.create_run(experiment.id, name, odd, 1_000)
         ids.append(run)
         tracking.log_params(run, {"lr": "0.1", "empty": ""})

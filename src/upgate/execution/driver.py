@@ -22,6 +22,7 @@ from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResp
 from upgate.execution.worker import make_work
 from upgate.run.datasets import Fetch
 from upgate.run.job import Job, make_result
+from upgate.run.provenance import code_commit, source_tags
 from upgate.run.result import Result, run_folder
 from upgate.run.table_cache import TableCache
 from upgate.store.connect import Unreachable
@@ -112,7 +113,7 @@ class Driver:
             self.waiting.setdefault(job.spec.key, job)
         self.keys = frozenset(self.waiting)
         self.stored = self._stored(self.keys)
-        self.listener = listener
+        self.listener, self.source = listener, source_tags(code_commit())
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
@@ -204,6 +205,7 @@ class Driver:
             root=str(self.store.root),
             uri=self.store.uri,
             cache=self.tables.location,
+            source=self.source,
         )
 
     def collect(self, job: Job, future: Future[WorkResponse]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from upgate.execution.work import Interrupted
 from upgate.files import hash_file, is_kept, make_private, write_atomic, write_text
 from upgate.run.datasets import Fetch
 from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
+from upgate.run.note import describe
 from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
 from upgate.store.connect import Unreachable, redact
-from upgate.store.record import FILES, Row
+from upgate.store.record import FILES, NOTE, PARAMETERS, Row
 from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
@@ -34,8 +35,11 @@ def run_job(
     parent: str,
     console: Console,
     pictures: bool = True,
+    source: Mapping[str, str] | None = None,
 ) -> Result:
     """Train one job and record it in the run's folder and in the store, with pictures or without.
+
+    source: tags that say who and which command wants the run.
 
     The one boundary of the project where any exception becomes a recorded failure. Raises
     Interrupted after Ctrl-C; then the run is marked KILLED. Raises Removed where the store is gone.
@@ -45,9 +49,8 @@ def run_job(
     table, data = fetch(job)
     store.require()
     make_private(folder)
-    run = store.run(
-        task, job.name, key, flatten_spec(job), make_tags(job, table), parent, resume=True
-    )
+    tags = {**(source or {}), **make_tags(job, table)}
+    run = store.run(task, job.name, key, flatten_spec(job), tags, parent, resume=True)
     try:
         arguments = _neutral_arguments(job)
         outcome = train(
@@ -125,6 +128,8 @@ def record(
             "upgate.diverged": str(outcome.diverged).lower(),
             "upgate.weights": outcome.weights,
             "upgate.twin": twin.run_id if twin else "",
+            PARAMETERS: str(outcome.parameters),
+            NOTE: describe(result, str(outcome.parameters)),
         }
     )
 
@@ -161,7 +166,8 @@ def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
         result.pair(twin)
         if not result.paired().keys() <= row.metrics.keys():
             with suppress(Unreachable):  # the next command that meets it adds them
-                store.annotate(row.run_id, result.paired())
+                note = {NOTE: describe(result, row.tags.get(PARAMETERS, ""))}
+                store.annotate(row.run_id, result.paired(), note)
             Path(result.folder).mkdir(exist_ok=True)
             result.write()
             return result

@@ -28,7 +28,8 @@ class WorkRequest:
     """A run to train.
 
     `twin`: the result of its twin, if it has one. `parent`: id of the MLflow run above. `root` and
-    `uri` name the store, `cache` the table cache that holds the data.
+    `uri` name the store, `cache` the table cache that holds the data. `source`: tags that say who
+    and which command wants it.
     """
 
     job: Job
@@ -37,6 +38,7 @@ class WorkRequest:
     root: str
     uri: str
     cache: str
+    source: dict[str, str]
 
     def to_dict(self) -> Payload:
         twin = asdict(self.twin) if self.twin else None

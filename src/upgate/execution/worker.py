@@ -21,7 +21,8 @@ def make_work(fetch: Fetch, store: Store, console: Console, pictures: bool = Tru
 
     def work(request: WorkRequest) -> WorkResponse:
         job, twin, parent = request.job, request.twin, request.parent
-        return WorkResponse(result=run_job(job, twin, fetch, store, parent, console, pictures))
+        result = run_job(job, twin, fetch, store, parent, console, pictures, source=request.source)
+        return WorkResponse(result=result)
 
     return work
 

@@ -24,14 +24,14 @@ def show_run(console: Console, run: Result) -> None:
     task = get_facts(run.task)
     columns = task.table_columns(run.metrics)
     table = new_table(task.table_title(run.metrics), "", *(heading for _, heading, _ in columns))
-    for name, metrics in _collect_rows(run).items():
+    for name, metrics in collect_rows(run).items():
         cells = [number(metrics.get(f"test/{key}"), form) for key, _, form in columns]
         table.add_row(Text(name), *cells, end_section=name == "difference")
     console.print(table)
     console.print(summarize(run), highlight=False, soft_wrap=True)
 
 
-def _collect_rows(run: Result) -> Rows:
+def collect_rows(run: Result) -> Rows:
     """Row name -> metrics."""
     rows: Rows = {run.name: run.metrics}
     if run.twin is not None:

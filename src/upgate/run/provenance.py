@@ -1,5 +1,6 @@
 """Where a result came from: the command, the code and the packages."""
 
+import getpass
 import hashlib
 import json
 import os
@@ -37,12 +38,37 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
+def user() -> str:
+    """Who runs the command; a container's number may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def source_tags(commit: str) -> dict[str, str]:
+    """MLflow's own tags of who and what made a run, by which its pages show it."""
+    git = {"mlflow.source.git.commit": commit} if commit else {}
+    return {
+        "mlflow.user": user(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": command_line(),
+        **git,
+    }
+
+
+def code_commit() -> str:
+    """The commit of the code that runs; empty outside a checkout."""
+    root = Path(__file__).parents[3]
+    return _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else ""
+
+
 def git_state() -> dict[str, str]:
     """The commit of the code that runs and what differs from it; empty outside a checkout."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return {}
-    return {"sha": _git(root, "rev-parse", "HEAD"), "diff": _git(root, "diff", "HEAD")}
+    return {"sha": code_commit(), "diff": _git(root, "diff", "HEAD")}
 
 
 def provenance() -> tuple[dict[str, str], dict[str, str]]:
@@ -54,6 +80,7 @@ def provenance() -> tuple[dict[str, str], dict[str, str]]:
     diff = git.get("diff", "")
     changed = hashlib.sha256(diff.encode()).hexdigest()[:16] if diff else ""
     tags = {
+        **source_tags(git.get("sha", "")),
         "upgate.command": command_line(),
         "upgate.git": git.get("sha", ""),
         "upgate.changed": changed,

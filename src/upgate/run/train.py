@@ -45,6 +45,7 @@ class Outcome:
     tables: dict[str, pd.DataFrame]
     diverged: bool
     weights: str = ""  # hash of the kept weights
+    parameters: int = 0  # trained numbers of the network
 
 
 def train(
@@ -78,11 +79,17 @@ def train(
         curve = pd.DataFrame(curves.points)
         if diverged:
             worst = {task.metric.key: task.metric.worst}
-            return Outcome(metrics | worst, {"curve": curve}, True)
+            return Outcome(metrics | worst, {"curve": curve}, True, "", count(module))
         restore(module, checkpoint.best)
         scores, tables = evaluate_kept(module, data, spec, options, checkpoint.best)
     tables = {**tables, "curve": curve}
-    return Outcome(metrics | scores, tables, False, weights_hash(module.net))
+    kept = weights_hash(module.net)
+    return Outcome(metrics | scores, tables, False, kept, count(module))
+
+
+def count(module: RecipeModule) -> int:
+    """How many numbers of the network are trained."""
+    return sum(weight.numel() for weight in module.net.parameters() if weight.requires_grad)
 
 
 def evaluate_kept(

@@ -9,7 +9,11 @@ from typing import NamedTuple
 from upgate.store.record import Conditions, Row
 from upgate.store.tracking import Ask, Tracking
 
-FIRST = ("upgate.command", "upgate.git", "upgate.changed")  # tags that no later command changes
+# tags that no later command changes
+FIRST = (
+    *("upgate.command", "upgate.git", "upgate.changed"),
+    *("mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"),
+)
 OPENING = "upgate.opened"  # tag: the opening that made a run, or went on in it, has it alone
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"  # MLflow's tag of a description, as Markdown
+PARAMETERS = "upgate.parameters"  # tag: how many numbers of the network are trained
 FILES = "upgate.files"  # tag: JSON, name -> sha256 of the configuration and the tables
 Conditions = Mapping[str, str | None]  # of `build_filter`
 # What names a file or folder of the store: nothing that could lead out of it.

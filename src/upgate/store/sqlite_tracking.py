@@ -23,7 +23,7 @@ from upgate.store.tracking import Dataset, Experiment, Point, Tracking
 BUSY = 20.0  # seconds to wait for another process's lock, as MLflow does
 CREATE_RUN = """insert into runs (run_uuid, name, source_type, source_name, entry_point_name,
  user_id, status, start_time, source_version, lifecycle_stage, artifact_uri, experiment_id)
- values (?, ?, 'UNKNOWN', '', '', 'unknown', 'RUNNING', ?, '', 'active', ?, ?)"""
+ values (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, '', 'active', ?, ?)"""
 CREATE_EXPERIMENT = """insert or ignore into experiments (name, artifact_location, lifecycle_stage,
  creation_time, last_update_time) values (?, ?, 'active', ?, ?)"""
 ADD_POINT = """insert or ignore into metrics (key, value, timestamp, step, is_nan, run_uuid)
@@ -143,7 +143,8 @@ class SqliteTracking:
         with self._transaction() as connection:
             (location,) = connection.execute(query, [experiment_id]).fetchone()
             folder = f"{location.rstrip('/')}/{run_id}/artifacts"
-            connection.execute(CREATE_RUN, [run_id, name, start, folder, experiment_id])
+            user = tags.get("mlflow.user", "unknown")
+            connection.execute(CREATE_RUN, [run_id, name, user, start, folder, experiment_id])
             named = {**tags, "mlflow.runName": name}
             connection.executemany(SET_TAG, [(*pair, run_id) for pair in named.items()])
         return run_id

@@ -194,10 +194,13 @@ class Store:
         """The tasks of which there are runs, by one query."""
         return sorted(self._call(self.tracking.tasks))
 
-    def annotate(self, run_id: str, metrics: dict[str, float]) -> None:
-        """Add single numbers to a run that has ended."""
+    def annotate(self, run_id: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
+        """Add single numbers, and tags, to a run that has ended."""
         points = [Point(clean(name), to_float(one), now(), 0) for name, one in metrics.items()]
         self._call(self.tracking.log_points, run_id, points)
+        if tags:
+            cut = {name: value[:TAG] for name, value in tags.items()}
+            self._call(self.tracking.set_tags, run_id, cut)
 
     def attach(self, run_id: str, path: Path) -> None:
         """Add a file to the artifacts of a run that has ended."""
