@@ -30,16 +30,16 @@ def _table(run: Result) -> list[str]:
     lines = [
         escape(task.table_title(run.metrics)),
         "",
-        _row(headings),
-        _row(["---:"] * len(headings)),
+        _line(headings),
+        _line(["---:"] * len(headings)),
     ]
     for name, metrics in collect_rows(run).items():
         cells = [number(metrics.get(f"test/{key}"), form) for key, _, form in columns]
-        lines.append(_row([escape(name), *cells]))
+        lines.append(_line([escape(name), *cells]))
     return lines
 
 
-def _row(cells: Sequence[str]) -> str:
+def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -88,8 +88,8 @@ def train(
 
 
 def count(module: RecipeModule) -> int:
-    """How many numbers of the network are trained."""
-    return sum(weight.numel() for weight in module.net.parameters() if weight.requires_grad)
+    """How many numbers of the network a recipe may train; a part may have frozen some by now."""
+    return sum(weight.numel() for weight in module.net.parameters())
 
 
 def evaluate_kept(
