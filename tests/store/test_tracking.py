@@ -116,6 +116,15 @@ def test_sql_writes_and_reads_what_mlflow_does(tmp_path: Path) -> None:
         found = both["sql"].rows(conditions)
         assert list(map(summary, found)) == list(map(summary, mlflow.rows(conditions)))
         assert [row.run_id for row in found] == [row.run_id for row in mlflow.rows(conditions)]
+    keys = {both["sql"].rows({})[0].key, "no such key"}
+    some = both["sql"].rows({}, keys)
+    assert list(map(summary, some)) == list(map(summary, mlflow.rows({}, keys))) != []
+    assert {row.key for row in some} < keys and both["sql"].rows({}, set()) == []
+    (first, *_), (whole, *_) = both["sql"].rows({}, params={"seed"}), both["sql"].rows({})
+    assert (first.params, first.metrics) == (
+        {name: value for name, value in whole.params.items() if name == "seed"},
+        {},
+    )
     assert len(both["sql"].rows({"recipe": 'it\'s "odd"'})) == 2  # no MLflow filter can say it
     both["sql"].create_experiment("empty", None)  # MLflow's own, without runs, is there too
     assert both["sql"].tasks() == mlflow.tasks() == ["stock"]

@@ -235,10 +235,18 @@ def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
 def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) -> Training:
     parent = open_parent(store, plan)
     keys = {job.spec.key for job in plan.jobs}
-    progress = RunProgress(console, str(len(keys - set(store.finished(keys)))), show_starts=False)
+    stored = store.finished(keys)
+    progress = RunProgress(console, str(len(keys) - len(stored)), show_starts=False)
     try:
         results = execute(
-            plan.jobs, datasets.fetch, store, parent, console, progress, pictures=False
+            plan.jobs,
+            datasets.fetch,
+            store,
+            parent,
+            console,
+            progress,
+            pictures=False,
+            stored=stored,
         )
     except Interrupted:
         parent.finish("KILLED")
@@ -248,7 +256,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
         raise
     code, note = _conclude(plan, results, parent, console), ""
     try:
-        print_lines(console, looks_lines(plan.stored(store), plan.requested))
+        print_lines(console, looks_lines(store, plan.requested))
         draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
     except Unreachable as away:
         note = f"{away}; what was logged waits in {store.open} for the next command"

@@ -52,6 +52,7 @@ def execute(
     executor: Executor | None = None,
     tolerant: bool = False,
     pictures: bool = True,
+    stored: dict[str, Row] | None = None,
 ) -> list[Result]:
     """Return a result per job, in order; what the store holds is not trained again.
 
@@ -59,7 +60,8 @@ def execute(
 
     Args: executor, an open one that stays open; without it the configured one is opened and closed.
     tolerant: go on however many runs fail alike. pictures: False leaves those of runs that train
-    in this process to `draw_missing`.
+    in this process to `draw_missing`. stored: the finished runs of the jobs, where they have just
+    been read.
     Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED. A
     second Ctrl-C ends the process at once.
     """
@@ -71,7 +73,7 @@ def execute(
     with ExitStack() as stack:
         if executor is None:
             executor = stack.enter_context(_open_configured(jobs, fetch, store, console, pictures))
-        driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant)
+        driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant, stored)
         with sigterm_as_ctrl_c():
             try:
                 driver.run()
@@ -105,6 +107,7 @@ class Driver:
         listener: RunListener | None,
         executor: Executor,
         tolerant: bool,
+        stored: dict[str, Row] | None,
     ) -> None:
         self.fetch, self.store, self.parent, self.console = fetch, store, parent, console
         self.executor, self.tolerant = executor, tolerant
@@ -112,7 +115,7 @@ class Driver:
         for job in jobs:
             self.waiting.setdefault(job.spec.key, job)
         self.keys = frozenset(self.waiting)
-        self.stored = self._stored(self.keys)
+        self.stored = self._stored(self.keys) if stored is None else dict(stored)
         self.listener, self.source = listener, source_tags(code_commit())
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}

@@ -1,7 +1,7 @@
 """What the store already holds of the runs that a study or a search plans."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from upgate.config.values import Section
 from upgate.run.job import Job, flatten_spec
@@ -49,8 +49,12 @@ def looks_line(count: int) -> str:
     return f"runs in this store that were evaluated on this test part: {count}"
 
 
-def looks_lines(rows: Sequence[Row], jobs: Iterable[Job]) -> list[str]:
+def looks_lines(store: Store, jobs: Iterable[Job]) -> list[str]:
     """One sentence for each test part of these jobs, that is for each data and split."""
-    parts = {(job.spec.data, str(job.spec.split.to_dict())): job for job in jobs}
-    counts = [count_looks(rows, job.spec.data, job.spec.split.to_dict()) for job in parts.values()]
+    parts = {(job.spec.data, str(job.spec.split.to_dict())): job.spec for job in jobs}
+    counts = []
+    for spec in parts.values():
+        split = spec.split.to_dict()
+        names = {"split.closed", *(f"split.{name}" for name in split)}
+        counts.append(count_looks(store.looks(spec.task.name, spec.data, names), spec.data, split))
     return [looks_line(count) for count in counts]

@@ -1,11 +1,11 @@
 """Runs kept through MLflow's client: a server, PostgreSQL, or tables that only MLflow knows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from upgate.store.record import Conditions, Row, build_filter, restore_infinity, to_row
+from upgate.store.record import FEW, Conditions, Row, build_filter, restore_infinity, to_row
 from upgate.store.tracking import PAIRS, POINTS, Dataset, Experiment, Point
 
 PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
@@ -42,7 +42,19 @@ class MlflowTracking:
             if self.client.search_runs([one.experiment_id], build_filter(), max_results=1)
         ]
 
-    def rows(self, conditions: Conditions) -> list[Row]:
+    def rows(
+        self,
+        conditions: Conditions,
+        keys: Collection[str] | None = None,
+        params: Collection[str] | None = None,
+    ) -> list[Row]:
+        if keys is None:
+            return self._search(conditions)
+        asked = keys if len(keys) <= FEW else [None]  # a filter has no `or`
+        found = [row for key in asked for row in self._search({**conditions, "key": key})]
+        return [row for row in found if row.key in keys]
+
+    def _search(self, conditions: Conditions) -> list[Row]:
         experiments = [one.experiment_id for one in self.client.search_experiments()]
         rows: list[Row] = []
         token = None

@@ -14,6 +14,7 @@ NOTE = "mlflow.note.content"  # MLflow's tag of a description, as Markdown
 PARAMETERS = "upgate.parameters"  # tag: how many numbers of the network are trained
 FILES = "upgate.files"  # tag: JSON, name -> sha256 of the configuration and the tables
 Conditions = Mapping[str, str | None]  # of `build_filter`
+FEW = 50  # keys that MLflow is asked one by one; more are found by reading all runs
 # What names a file or folder of the store: nothing that could lead out of it.
 KEY = re.compile(r"[0-9a-f]{64}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")

@@ -4,12 +4,13 @@ Only for tables of the revision that `mlflow_tables.sql` holds; `upgate ui` show
 them, and tests/store/test_tracking.py holds that MLflow would have written the same.
 """
 
+import json
 import math
 import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +49,8 @@ FIND_RUNS = """select run_uuid, runs.name, status, start_time, end_time from run
  where runs.lifecycle_stage = 'active' and experiments.lifecycle_stage = 'active'"""
 HAS_TAG = """exists (select 1 from tags
  where tags.run_uuid = runs.run_uuid and key = ? and value {comparison} ?)"""
-
+HAS_KEY = """ and run_uuid in (select run_uuid from tags
+ where key = 'upgate.key' and value in (select value from json_each(?)))"""
 OF_RUN = (
     "select key, value from params where run_uuid = ?",
     "select key, case when is_nan then null else value end from latest_metrics where run_uuid = ?",
@@ -114,14 +116,22 @@ class SqliteTracking:
         with self._reading() as connection:
             return [name for (name,) in connection.execute(FIND_TASKS, ["upgate.key", ""])]
 
-    def rows(self, conditions: Conditions) -> list[Row]:
+    def rows(
+        self,
+        conditions: Conditions,
+        keys: Collection[str] | None = None,
+        params: Collection[str] | None = None,
+    ) -> list[Row]:
         query, values = _select_runs(conditions)
+        if keys is not None:
+            query, values = query + HAS_KEY, [*values, json.dumps(list(keys))]
         with self._reading() as connection:
             found = connection.execute(f"{query} order by start_time desc, run_uuid", values)
             runs = found.fetchall()
             # a query per run and table: a cursor of pairs becomes a dict without a step in Python
+            queries = OF_RUN if params is None else _select_params(params)
             return [
-                make_row(*run, *(dict(connection.execute(one, run[:1])) for one in OF_RUN))
+                make_row(*run, *(dict(connection.execute(one, run[:1])) for one in queries))
                 for run in runs
             ]
 
@@ -228,6 +238,12 @@ def _select_runs(conditions: Conditions) -> tuple[str, list[str]]:
             query += f" and {HAS_TAG.format(comparison='=')}"
             values += [PARENT if name == "parent" else f"upgate.{name}", value]
     return query, values
+
+
+def _select_params(names: Collection[str]) -> list[str]:
+    """`OF_RUN` with these params alone, and no metrics."""
+    quoted = ["'" + name.replace("'", "''") + "'" for name in names]
+    return [f"{OF_RUN[0]} and key in ({', '.join(quoted)})", f"{OF_RUN[1]} and false", OF_RUN[2]]
 
 
 def _point_row(point: Point, run_id: str) -> tuple[str, float, int, int, bool, str]:

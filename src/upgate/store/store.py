@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +49,6 @@ T = TypeVar("T")
 ParamValue = str | float | int | bool | None
 
 PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is PostgreSQL's to enforce
-FEW = 50  # keys asked one by one (5 ms each); more are found by reading all runs (2 ms each)
 # seconds without a sign of life after which another machine's run counts as dead; a living one
 # gives a sign every 2 to 42 seconds
 SILENCE = 60.0
@@ -174,11 +173,10 @@ class Store:
 
         Raises Unreachable, at once where the store was away before.
         """
-        wanted = set(keys)
-        searched = wanted if len(wanted) <= FEW else [None]
-        searches = [{"status": "FINISHED", "kind": "run", "key": key} for key in searched]
-        rows = self._rows(*searches, ask=self._call_unless_away)
-        return {row.key: row for row in reversed(rows) if row.key in wanted}
+        wanted = frozenset(keys)
+        conditions = {"status": "FINISHED", "kind": "run"}
+        rows = self._rows(conditions, wanted, ask=self._call_unless_away) if wanted else []
+        return {row.key: row for row in reversed(rows)}
 
     def rows(
         self,
@@ -189,6 +187,11 @@ class Store:
     ) -> list[Row]:
         """This package's runs, newest first; `parent` is the id of a parent run."""
         return self._rows({"task": task, "recipe": recipe, "status": status, "parent": parent})
+
+    def looks(self, task: str, data: str, params: Collection[str]) -> list[Row]:
+        """The finished trainings on a table (its hash), with these params and without metrics."""
+        conditions = {"task": task, "kind": "run", "status": "FINISHED", "data": data}
+        return self._rows(conditions, params=params)
 
     def tasks(self) -> list[str]:
         """The tasks of which there are runs, by one query."""
@@ -472,15 +475,19 @@ class Store:
         assert experiment is not None
         return experiment
 
-    def _rows(self, *searches: Conditions, ask: Ask | None = None) -> list[Row]:
-        """The runs that meet the conditions of a search, those of the first search first.
+    def _rows(
+        self,
+        conditions: Conditions,
+        keys: Collection[str] | None = None,
+        params: Collection[str] | None = None,
+        ask: Ask | None = None,
+    ) -> list[Row]:
+        """The runs that `Tracking.rows` finds.
 
         Without runs whose tags are not such as Upgate writes; those are named once.
         """
-        rows: list[Row] = []
-        for conditions in searches:
-            with gc_paused():
-                rows += (ask or self._call)(self.tracking.rows, conditions)
+        with gc_paused():
+            rows: list[Row] = (ask or self._call)(self.tracking.rows, conditions, keys, params)
         foreign = {row.run_id for row in rows if not is_own(row)}
         if new := foreign - self._foreign:
             logger.warning(

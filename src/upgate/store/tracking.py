@@ -3,7 +3,7 @@
 All methods raise where nothing answers; `is_refusal` tells a no from a silence.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -51,8 +51,17 @@ class Tracking(Protocol):
         """The experiments that hold runs of this package."""
         ...
 
-    def rows(self, conditions: Conditions) -> list[Row]:
-        """The runs of this package that meet all conditions, newest first."""
+    def rows(
+        self,
+        conditions: Conditions,
+        keys: Collection[str] | None = None,
+        params: Collection[str] | None = None,
+    ) -> list[Row]:
+        """The runs of this package that meet all conditions, newest first.
+
+        keys: of the wanted runs, None for all. params: where these alone are needed, no others and
+        no metrics need be read.
+        """
         ...
 
     def last_steps(self, run_id: str) -> dict[str, int]:
