@@ -53,13 +53,13 @@ def read_experiment(name: str, config_dir: str | None) -> list[str]:
         raise UserError(f"+experiment={name} is not an experiment{did_you_mean(name, available)}")
     files = [folder / EXPERIMENT / f"{name}.yaml" for folder in folders(config_dir)]
     path = next(file for file in files if file.is_file())
-    content = _read_yaml(path)
+    content = _read_experiment(path)
     made = content.pop("defaults", [])
     entries = made if isinstance(made, list) else [made]
-    return [*(word for entry in entries for word in _choice(entry, path)), *_value_words(content)]
+    return [*(word for entry in entries for word in _choice(entry, path)), *_assignments(content)]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_experiment(path: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -89,9 +89,9 @@ def _choice(entry: object, path: Path) -> Iterator[str]:
     yield f"{group[1]}={hydra_text(pair[0][1])}"
 
 
-def _value_words(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _assignments(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _value_words(value, f"{prefix}{key}.")
+            yield from _assignments(value, f"{prefix}{key}.")
         elif value != "???":  # which the command line has to give
             yield f"{prefix}{key}={hydra_text(value)}"

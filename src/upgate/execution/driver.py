@@ -60,8 +60,7 @@ def execute(
 
     Args: executor, an open one that stays open; without it the configured one is opened and closed.
     tolerant: go on however many runs fail alike. pictures: False leaves those of runs that train
-    in this process to `draw_missing`. stored: the finished runs of the jobs, where they have just
-    been read.
+    in this process to `draw_missing`. stored: the jobs' finished runs, where they are known.
     Raises Interrupted on Ctrl-C; then nothing is training any more, and cut-off runs are KILLED. A
     second Ctrl-C ends the process at once.
     """

@@ -17,7 +17,7 @@ from upgate.execution.work import Interrupted
 from upgate.files import hash_file, is_kept, make_private, write_atomic, write_text
 from upgate.run.datasets import Fetch
 from upgate.run.job import RATE, Job, flatten_spec, make_result, make_tags
-from upgate.run.note import describe
+from upgate.run.note import describe_run
 from upgate.run.result import Result, read_result, run_folder
 from upgate.run.train import Outcome, train
 from upgate.store.connect import Unreachable, redact
@@ -39,10 +39,9 @@ def run_job(
 ) -> Result:
     """Train one job and record it in the run's folder and in the store, with pictures or without.
 
-    source: tags that say who and which command wants the run.
-
-    The one boundary of the project where any exception becomes a recorded failure. Raises
-    Interrupted after Ctrl-C; then the run is marked KILLED. Raises Removed where the store is gone.
+    source: tags that say who and which command wants the run. The one boundary of the project where
+    any exception becomes a recorded failure. Raises Interrupted after Ctrl-C; then the run is
+    marked KILLED. Raises Removed where the store is gone.
     """
     key, task = job.spec.key, job.spec.task.name
     folder = run_folder(store.root, key)
@@ -129,7 +128,7 @@ def record(
             "upgate.weights": outcome.weights,
             "upgate.twin": twin.run_id if twin else "",
             PARAMETERS: str(outcome.parameters),
-            NOTE: describe(result, str(outcome.parameters)),
+            NOTE: describe_run(result, str(outcome.parameters)),
         }
     )
 
@@ -166,7 +165,7 @@ def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
         result.pair(twin)
         if not result.paired().keys() <= row.metrics.keys():
             with suppress(Unreachable):  # the next command that meets it adds them
-                note = {NOTE: describe(result, row.tags.get(PARAMETERS, ""))}
+                note = {NOTE: describe_run(result, row.tags.get(PARAMETERS, ""))}
                 store.annotate(row.run_id, result.paired(), note)
             Path(result.folder).mkdir(exist_ok=True)
             result.write()

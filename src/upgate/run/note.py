@@ -11,7 +11,7 @@ from upgate.tasks.names import get_facts
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")  # what Markdown takes for more than itself
 
 
-def describe(run: Result, parameters: str) -> str:
+def describe_run(run: Result, parameters: str) -> str:
     """The sentence, the table, and how many parameters are trained, where that is known.
 
     Without the first two for a trial of a search, whose test part stays closed.
@@ -30,16 +30,16 @@ def _table(run: Result) -> list[str]:
     lines = [
         escape(task.table_title(run.metrics)),
         "",
-        _line(headings),
-        _line(["---:"] * len(headings)),
+        _markdown_row(headings),
+        _markdown_row(["---:"] * len(headings)),
     ]
     for name, metrics in collect_rows(run).items():
         cells = [number(metrics.get(f"test/{key}"), form) for key, _, form in columns]
-        lines.append(_line([escape(name), *cells]))
+        lines.append(_markdown_row([escape(name), *cells]))
     return lines
 
 
-def _line(cells: Sequence[str]) -> str:
+def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

@@ -79,15 +79,15 @@ def train(
         curve = pd.DataFrame(curves.points)
         if diverged:
             worst = {task.metric.key: task.metric.worst}
-            return Outcome(metrics | worst, {"curve": curve}, True, "", count(module))
+            return Outcome(metrics | worst, {"curve": curve}, True, "", count_parameters(module))
         restore(module, checkpoint.best)
         scores, tables = evaluate_kept(module, data, spec, options, checkpoint.best)
     tables = {**tables, "curve": curve}
     kept = weights_hash(module.net)
-    return Outcome(metrics | scores, tables, False, kept, count(module))
+    return Outcome(metrics | scores, tables, False, kept, count_parameters(module))
 
 
-def count(module: RecipeModule) -> int:
+def count_parameters(module: RecipeModule) -> int:
     """How many numbers of the network a recipe may train; a part may have frozen some by now."""
     return sum(weight.numel() for weight in module.net.parameters())
 
