@@ -49,12 +49,16 @@ def looks_line(count: int) -> str:
     return f"runs in this store that were evaluated on this test part: {count}"
 
 
+def stored_looks(store: Store, task: str, data: str, split: Section) -> int:
+    """`count_looks` over what the store holds, read without metrics."""
+    names = {"split.closed", *(f"split.{name}" for name in split)}
+    return count_looks(store.looks(task, data, names), data, split)
+
+
 def looks_lines(store: Store, jobs: Iterable[Job]) -> list[str]:
     """One sentence for each test part of these jobs, that is for each data and split."""
     parts = {(job.spec.data, str(job.spec.split.to_dict())): job.spec for job in jobs}
-    counts = []
-    for spec in parts.values():
-        split = spec.split.to_dict()
-        names = {"split.closed", *(f"split.{name}" for name in split)}
-        counts.append(count_looks(store.looks(spec.task.name, spec.data, names), spec.data, split))
-    return [looks_line(count) for count in counts]
+    return [
+        looks_line(stored_looks(store, spec.task.name, spec.data, spec.split.to_dict()))
+        for spec in parts.values()
+    ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from upgate.experiment.records import count_looks
+from upgate.experiment.records import stored_looks
 from upgate.run.result import Result
 from upgate.store.store import Store
 from upgate.tasks.blocks import Block
@@ -57,8 +57,7 @@ def run_search(context: Context, store: Store, runner: TrialRunner) -> SearchRes
             own = tests.get(name, {})
             arms.append(arm_result(context, arm, trials[name], chosen[name], finals[name], own))
         blocks.append(BlockResult(block.name, arms))
-    rows = store.rows(task=search.task)
-    looks = count_looks(rows, search.data, search.split)
+    looks = stored_looks(store, search.task, search.data, search.split)
     return SearchResult(search, blocks, failed, looks, runner.seconds)
 
 
