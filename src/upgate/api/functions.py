@@ -4,7 +4,7 @@ Keywords become the command line's words; the rest of the way is the command's o
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypedDict, Unpack
@@ -27,10 +27,8 @@ from upgate.report.tune import search_files
 from upgate.store.open import open_store
 from upgate.study.command import study_command
 from upgate.study.options import read_study_options
-from upgate.study.result import StudyResult
 from upgate.tune.command import tune_command
 from upgate.tune.options import read_tune_options
-from upgate.tune.result import SearchResult
 
 WIDTH = 100  # of what is kept of a command's output
 
@@ -142,14 +140,8 @@ def study(
     own += [] if arms is None else [f"study.arms={', '.join(arms)}"]
     overrides = [f"study={design}", *own, *_words(data, root, dict(words))]
     check([read_study_options(overrides)[1]], config_dir)
-    console, kept = _console(verbose)
-    found: list[StudyResult] = []
-    code = study_command(overrides, config_dir, True, console, search_files, found.append)
-    if code == 130:
-        raise KeyboardInterrupt
-    if not found or not found[0].complete:
-        raise UserError(f"the study is not complete: {kept.getvalue() or 'see above'}")
-    return StudyAnswer(found[0], kept.getvalue(), Path(root).resolve())
+    found, printed = _ask("study", study_command, overrides, config_dir, verbose)
+    return StudyAnswer(found, printed, Path(root).resolve())
 
 
 def tune(
@@ -177,14 +169,7 @@ def tune(
     own += [f"tune.space.{key}={hydra_text(value)}" for key, value in (space or {}).items()]
     overrides = [f"search={search}", *own, *_words(data, root, dict(words))]
     check([read_tune_options(overrides)[1]], config_dir)
-    console, kept = _console(verbose)
-    found: list[SearchResult] = []
-    code = tune_command(overrides, config_dir, True, console, search_files, found.append)
-    if code == 130:
-        raise KeyboardInterrupt
-    if not found or not found[0].complete:
-        raise UserError(f"the search is not complete: {kept.getvalue() or 'see above'}")
-    return TuneAnswer(found[0], kept.getvalue())
+    return TuneAnswer(*_ask("search", tune_command, overrides, config_dir, verbose))
 
 
 def runs(where: Mapping[str, object] | None = None, *, root: Path | str = "runs") -> pd.DataFrame:
@@ -236,6 +221,24 @@ def predict(
                 raise UserError(f"run={run} is not a file")
             return predict_checkpoint(run, words, _no_file)
         return predict_rows([f"run={run}", f"root={root}", *words])[1]
+
+
+def _ask(
+    name: str,
+    command: Callable[..., int],
+    overrides: Sequence[str],
+    config_dir: str | None,
+    verbose: bool,
+) -> tuple[Any, str]:
+    """What a study or a search found, and what its command printed. Raises UserError."""
+    console, kept = _console(verbose)
+    found: list[Any] = []
+    code = command(overrides, config_dir, True, console, search_files, found.append)
+    if code == 130:
+        raise KeyboardInterrupt
+    if not found or not found[0].complete:
+        raise UserError(f"the {name} is not complete: {kept.getvalue() or 'see above'}")
+    return found[0], kept.getvalue()
 
 
 def _no_file(name: str) -> Path:

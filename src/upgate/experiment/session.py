@@ -23,6 +23,10 @@ class Session:
     config_dir: str | None
 
 
+def no_conclusion(result: object) -> None:
+    """What the command line does with a result beside printing it: nothing."""
+
+
 def job_store(job: Job) -> Store:
     """The store in the root of a job."""
     return Store(Path(job.config.root).resolve())

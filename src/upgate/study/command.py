@@ -15,7 +15,7 @@ from upgate.execution.work import Interrupted
 from upgate.experiment.parents import open_parents
 from upgate.experiment.progress import TimedProgress
 from upgate.experiment.records import stored_rows
-from upgate.experiment.session import Session, job_store, proceed
+from upgate.experiment.session import Session, job_store, no_conclusion, proceed
 from upgate.files import write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
@@ -34,10 +34,6 @@ from upgate.tune.record import Renderer
 from upgate.tune.tune_arms import ArmSearch, plan_arm_search, tune_first
 
 Conclude = Callable[[StudyResult], None]  # takes a study's result, when it is there
-
-
-def no_conclusion(result: StudyResult) -> None:
-    """The command line's: what is printed is all."""
 
 
 def study_command(

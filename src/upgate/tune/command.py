@@ -13,7 +13,7 @@ from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.work import Interrupted
 from upgate.experiment.parents import open_parents
 from upgate.experiment.records import finished_runs, stored_rows
-from upgate.experiment.session import Session, job_store, proceed
+from upgate.experiment.session import Session, job_store, no_conclusion, proceed
 from upgate.experiment.timing import time_run
 from upgate.files import write_text
 from upgate.run.console_tables import show_data
@@ -43,17 +43,13 @@ class SearchBudget(NamedTuple):
 Conclude = Callable[[SearchResult], None]  # takes a search's result, when it is there
 
 
-def print_alone(result: SearchResult) -> None:
-    """The command line's: what is printed is all."""
-
-
 def tune_command(
     overrides: Sequence[str],
     config_dir: str | None,
     yes: bool,
     console: Console,
     render: Renderer,
-    conclude: Conclude = print_alone,
+    conclude: Conclude = no_conclusion,
 ) -> int:
     """Plan, ask, search, choose, test; the exit code: 0, 1 if a run failed, 130 if interrupted.
 
