@@ -31,6 +31,11 @@ def number(value: float | None, form: str = ".4f") -> str:
     return format(value, form) if math.isfinite(value) else "diverged"
 
 
+def counted(count: int, name: str) -> str:
+    """`1 run`, `1,200 runs`: a number and the plural in s."""
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
 def new_table(title: str, *headings: str, left: int = 1) -> Table:
     """A table for 80 columns: the first `left` columns aligned left, the numbers right."""
     table = Table(

@@ -63,4 +63,5 @@ def test_runs_of_several_tasks_are_scored_by_their_own_metric() -> None:
     show_runs(console, {"task=stock": [run("upgraded", 0.9, 1.1)], "task=sentiment": [review]})
     said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     assert "ordered by validation MSE ratio, accuracy, best first" in said
+    assert "twin" not in said  # no run has one: no empty columns
     assert "task=stock 0.9000 1.1000" in said and "task=sentiment 0.8100 0.8000" in said

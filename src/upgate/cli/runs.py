@@ -9,7 +9,7 @@ from textwrap import shorten
 from rich.console import Console
 
 from upgate.config.choices import choices, groups
-from upgate.console import confirm, number, print_rows
+from upgate.console import confirm, counted, number, print_rows
 from upgate.errors import UserError, did_you_mean
 from upgate.run.result import (
     TwinResult,
@@ -161,7 +161,7 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
     }
     varied = {name: values for name, values in about.items() if len(set(values)) > 1}
     common = [f"{name} {about[name][0]}" for name in about if shown and name not in varied]
-    title = "; ".join([f"{len(listed)} runs, newest first", *common])
+    title = "; ".join([f"{counted(len(listed), 'run')}, newest first", *common])
     headings = ("run", "name", *varied, "score", "twin", "difference")
     for name, values in varied.items():
         short = {value: shorten(value, DATA, placeholder="…") for value in set(values)}

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from rich.console import Console
 from rich.text import Text
 
-from upgate.console import new_table, number
+from upgate.console import counted, new_table, number, print_rows
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.result import Result
@@ -84,17 +84,18 @@ def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> Non
     phrases = "; ".join(sorted(metric.phrase for metric in metrics))
     count = sum(map(len, settings.values()))
     several = len(settings) < count
-    what = f"{count} runs" + (f" of {len(settings)} settings, means" if several else "")
+    what = counted(count, "run")
+    what += f" of {counted(len(settings), 'setting')}, means" if several else ""
     order = f"ordered by validation {labels}, best first"
-    headings = ["validation", "score", "twin", "difference"]
-    if several:
-        headings = ["n", "validation", "score", "sd", "twin", "difference", "±"]
+    headings = ["n", "validation", "score", "sd"] if several else ["validation", "score"]
+    if any(run.twin or run.difference for runs in settings.values() for run in runs):
+        headings += ["twin", "difference", "±"] if several else ["twin", "difference"]
     title = f"{what}, {order}; score: {phrases}"
-    table = new_table(title, "setting" if several else "run", *headings)
+    rows = []
     for name, (metric, runs) in sorted(groups.items(), key=lambda item: _place(*item[1])):
         cells = _setting_cells(metric, runs)
-        table.add_row(Text(name), *(cells[heading] for heading in headings))
-    console.print(table)
+        rows.append((name, *(cells[heading] for heading in headings)))
+    print_rows(console, title, ("setting" if several else "run", *headings), rows, left=1)
 
 
 def _place(metric: Metric, runs: Sequence[Result]) -> tuple[str, float]:
@@ -148,7 +149,7 @@ def show_data(console: Console, job: Job, datasets: Datasets) -> None:
     notes = {reason: count for reason, count in data.notes.items() if count}
     left_out = {**table.dropped, **notes}
     if left_out:
-        counts = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        counts = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.items())
         console.print(f"left out: {counts}", highlight=False)
     for warning in getattr(table, "warnings", ()):
         console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)

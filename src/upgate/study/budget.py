@@ -7,7 +7,7 @@ from statistics import median, variance
 
 from rich.console import Console
 
-from upgate.console import format_duration, print_lines
+from upgate.console import counted, format_duration, print_lines
 from upgate.experiment.records import finished_runs
 from upgate.experiment.timing import time_run
 from upgate.run.datasets import Datasets
@@ -105,8 +105,8 @@ def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
     unit = "%" if study.unit == "%" else " points"
     lines = [
         (
-            f"study {study.id}: {len(study.arms)} arms, {_count_things(study.seeds, 'seed')}"
-            f" ({list_seeds(study.seeds)}), {_count_things(study.folds, 'fold')}; controls:"
+            f"study {study.id}: {len(study.arms)} arms, {counted(len(study.seeds), 'seed')}"
+            f" ({list_seeds(study.seeds)}), {counted(len(study.folds), 'fold')}; controls:"
             f" {_controls(study)}"
         ),
         *(f"  {arm.name}" for arm in study.arms),
@@ -165,17 +165,15 @@ def describe_questions(study: Study) -> list[str]:
     lines = [f"primary question: {study.primary_arm} against {study.baseline}"]
     effect = detectable_part(study)
     if effect is not None:
-        count = len(study.parts) or len(study.arms) - 2
-        name = "parts" if study.parts else "other recipes"
-        lines.append(
-            f"if it is decided, {count} {name} as one family: {effect:.2f} standard deviations"
-        )
+        parts, others = len(study.parts), len(study.arms) - 2
+        family = counted(parts, "part") if parts else counted(others, "other recipe")
+        lines.append(f"if it is decided, {family} as one family: {effect:.2f} standard deviations")
     return [*lines, *look_notes(study)]
 
 
 def describe_detectable(study: Study, budget: StudyBudget) -> str:
     if math.isinf(budget.detectable):
-        return f"none, with {_count_things(study.seeds, 'seed')}"
+        return f"none, with {counted(len(study.seeds), 'seed')}"
     text = f"{budget.detectable:.2f} standard deviations of a seed's difference"
     if budget.spread is None:
         return f"{text} (not known before the first runs)"
@@ -195,7 +193,3 @@ def list_seeds(seeds: Sequence[int]) -> str:
 def _controls(study: Study) -> str:
     names = [name for name, arm in (("A/A", study.aa), ("zero", study.zero)) if arm]
     return ", ".join(names) or "none"
-
-
-def _count_things(things: Sequence[int], name: str) -> str:
-    return f"{len(things)} {name}{'s' * (len(things) != 1)}"

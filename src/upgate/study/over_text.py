@@ -16,7 +16,7 @@ from upgate.study.text import (
     effect_cell,
     format_score,
     interval_text,
-    list_by_verdict,
+    judge_others,
     look_text,
     metric_name,
     signed_effect,
@@ -41,9 +41,9 @@ def summarize_over(result: OverResult) -> str:
         clauses.append(f"about {result.more_sets} more data sets like these would decide")
     if result.new is not None:
         clauses.append(describe_new(question, result.new))
-    judged = list_by_verdict([other for other in result.others if other.verdict])
+    judged = judge_others(result.others)
     if judged:
-        clauses.append(f"of the other {len(result.others)} recipes {judged}")
+        clauses.append(judged)
     return f"{'; '.join(clauses)}."
 
 

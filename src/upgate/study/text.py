@@ -79,9 +79,8 @@ def summarize_study(result: StudyResult) -> str:
         named = f"of its {len(result.parts)} parts {judged}"
         clauses.append(named if judged else f"its parts are not judged: {why_no_words(result)}")
     elif others:
-        judged = list_by_verdict(others)
-        named = f"of the other {len(others)} recipes {judged}"
-        clauses.append(named if judged else "the other recipes are not judged before it is decided")
+        judged = judge_others(others)
+        clauses.append(judged or "the other recipes are not judged before it is decided")
     return f"{'; '.join(clauses)}."
 
 
@@ -154,6 +153,12 @@ def list_by_verdict(verdicts: Sequence[ArmVerdict]) -> str:
             who = " and ".join(names) if len(names) < 4 else str(len(names))
             phrases.append(f"{who} {verbs[len(names) > 1]}")
     return ", ".join(phrases)
+
+
+def judge_others(others: Sequence[ArmVerdict]) -> str:
+    """The verdicts of the recipes that are not asked about first; empty before they are judged."""
+    judged = list_by_verdict(others)
+    return f"of the other {len(others)} recipes {judged}" if judged and len(others) > 1 else judged
 
 
 def print_study(console: Console, result: StudyResult) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from upgate.config.run_config import compose_config
-from upgate.console import print_lines
+from upgate.console import counted, print_lines
 from upgate.errors import UserError
 from upgate.execution.driver import execute
 from upgate.execution.executor import Executor, open_executor
@@ -158,8 +158,7 @@ def row_loss(row: Row, metric: Metric) -> float:
 
 def describe_rate_search(plan: RatePlan, done: int) -> list[str]:
     """What the searches take, in runs."""
-    count = len(plan.questions)
-    recipes = "1 recipe" if count == 1 else f"{count} recipes"
+    recipes = counted(len(plan.questions), "recipe")
     known = f"; {done} of them known from the store" if done else ""
     return [
         f"learning rates are searched first, for {recipes} with equal effort{known}: 5 rates around"
