@@ -335,3 +335,45 @@ def test_points_that_may_be_of_thousands_are_told_where_commas_separate(tmp_path
     path.write_text(path.read_text().replace(",", ";"))  # of a country of decimal commas
     with pytest.raises(UserError, match=r"'1\.210' may be of decimals or of thousands"):
         read_prices(path)
+
+
+HEADER, *ROWS = table().splitlines()
+SWAPPED = "Date,Close,High,Low,Open,Volume"
+WITHOUT_HEADER = {
+    "none": (ROWS, "line 1: .* first: 'Date,Open,High,Low,Close,Volume'"),
+    "no volume": ([row.rpartition(",")[0] for row in ROWS], "'Date,Open,High,Low,Close' where"),
+    "tabs": ([row.replace(",", "\t") for row in ROWS], r"first: 'Date\\tOpen"),
+    "a ticker in front": ([f"AAA,{row}" for row in ROWS], "a name for each of its 7 columns"),
+    "days last": ([",".join(reversed(row.split(","))) for row in ROWS], "no column for"),
+    "below a comment": (["# bars", *ROWS], "line 2: .* without a header above it"),
+    "on the second line": ([ROWS[0], HEADER, *ROWS[1:]], "line 1: .* without a header above it"),
+    "in the middle": ([*ROWS[:4], HEADER, *ROWS[4:]], "line 1: .* without a header above it"),
+    "at the end, as sort puts it": ([*ROWS, HEADER], "line 1: .* without a header above it"),
+    "a second one": ([HEADER, *ROWS[:4], SWAPPED, *ROWS[4:]], "row 6: .*'Close' below the open"),
+    "a row of units": (
+        [HEADER, "(day),(EUR),(EUR),(EUR),(EUR),(pcs)", *ROWS],
+        "row 2, .*: no date",
+    ),
+    "unknown names": (["Dag,Start,Topp,Botn,Slutt,Antal", *ROWS], "only 'Dag', 'Start'"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_HEADER)
+def test_a_file_whose_header_is_not_above_its_bars_is_refused(kind, tmp_path):
+    rows, message = WITHOUT_HEADER[kind]
+    path = tmp_path / "AAA.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError, match=message):
+        read_prices(path)
+    if kind != "a row of units":
+        with pytest.raises(UserError, match=message):
+            read_prices(path, bad="drop")
+
+
+@pytest.mark.parametrize("again", [HEADER, HEADER.lower(), HEADER.removesuffix(",Volume")])
+def test_a_header_that_is_repeated_is_left_out_and_counted(again, tmp_path):
+    path = tmp_path / "AAA.csv"
+    path.write_text("\n".join([HEADER, again, *ROWS[:4], again, *ROWS[4:]]) + "\n")
+    prices = read_prices(path)
+    assert prices.dropped == {"header": 2}
+    np.testing.assert_array_equal(prices.table["close"], CLOSES)

@@ -66,9 +66,9 @@ def test_real_parquet_files_in_good_time(name):
     if "impossible bar" in dropped:
         with pytest.raises(UserError, match="do not both lie between low"):
             read_prices(path)
-    started = time.perf_counter()
+    started = time.process_time()  # of the CPU: other work of the machine counts for nothing
     prices = read_prices(path, bad="drop")
-    assert time.perf_counter() - started < 2  # 0.3 s for the 619,040 rows on a quiet machine
+    assert time.process_time() - started < 2  # 0.3 s for the 619,040 rows on a quiet machine
     table = prices.table
     assert (len(table), table["ticker"].nunique(), prices.dropped) == (rows, tickers, dropped)
     assert rows + sum(dropped.values()) == len(pd.read_parquet(path, columns=[]))

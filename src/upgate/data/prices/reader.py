@@ -17,7 +17,10 @@ from upgate.data import contents
 from upgate.data.archives import LARGEST, open_archive, read_bounded
 from upgate.data.contents import TEXTS, check_exists, open_content
 from upgate.data.json_records import is_json, read_json
+from upgate.data.prices.days import read_days
 from upgate.data.prices.headers import (
+    find_fields,
+    find_price_columns,
     is_price_header,
     normalize_name,
     stack_named,
@@ -32,6 +35,8 @@ from upgate.errors import UserError, did_you_mean
 SUFFIXES = (*TEXTS, *(f"{text}{gz}" for text in TEXTS for gz in (".gz", ".bz2", ".xz")), ".parquet")
 SEPARATORS = "\t;,|"
 ABOVE = 40  # lines that may stand above the header
+USUAL = ("Date", "Open", "High", "Low", "Close", "Volume")  # the usual order of columns
+NUMBER = re.compile(r"[+-]?[$€£¥]?\d[\d.,' ]*")
 UNREADABLE = (*contents.UNREADABLE, pd.errors.ParserError, pd.errors.ParserWarning)
 
 
@@ -208,10 +213,12 @@ def read_text(text: str, where: str) -> pd.DataFrame:
         return stack_named(read_json(text, where))
     if "\r" in text:  # of an old Mac alone, else beside \n
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    above, separator = find_header(text)
+    above, separator = find_header(text, where)
     lines = text.split("\n", above)[above]
     top = islice(csv.reader(io.StringIO(lines), delimiter=separator), 3)
     head = _header([_stripped(row) for row in top])
+    if len(head) == 1 and not is_price_header(head[0]):
+        find_price_columns(head[0], where)  # a table of something else: its rows do not matter
     frame = _read_cells(lines, separator, width=len(head[0]), skip=len(head))
     frame.index += above
     if len(head) == 1:
@@ -222,11 +229,12 @@ def read_text(text: str, where: str) -> pd.DataFrame:
     return frame
 
 
-def find_header(text: str) -> tuple[int, str]:
+def find_header(text: str, where: str) -> tuple[int, str]:
     """The number of lines above the header, and the separator of its cells.
 
-    Where no line names the columns of daily prices: the first line, and the separator that cuts it
-    into most cells.
+    Where no line names the columns of daily prices: the line above the first bar, else the first
+    line, and the separator that cuts it into most cells. Raises UserError for a bar that stands
+    above the header, or has none: its columns may be in any order.
     """
     lines = text.split("\n", ABOVE)[:ABOVE]
     for i in range(len(lines)):
@@ -235,9 +243,34 @@ def find_header(text: str) -> tuple[int, str]:
                 top = [_cells_of_line(line, separator) for line in lines[i : i + 3]]
                 if is_price_header(top[0]) or len(_header(top)) > 1:
                     return i, separator
+                if _is_bar(top[0]):
+                    if i and len(_cells_of_line(lines[i - 1], separator)) == len(top[0]):
+                        return i - 1, separator  # names of a language that is not known
+                    raise UserError(f"{where}, line {i + 1}: {_no_header(top[0], separator)}")
     all_lines = text.split("\n")
     first = next(i for i, line in enumerate(all_lines) if line.strip())
     return first, max(SEPARATORS, key=all_lines[first].count)
+
+
+def _is_bar(cells: list[str]) -> bool:
+    """Whether a line is a day and at least four numbers."""
+    numbers = sum(bool(NUMBER.fullmatch(cell)) for cell in cells)
+    return (
+        len(cells) > 4
+        and numbers >= 4
+        and any(read_days(pd.Series([cell])).day.notna().all() for cell in cells[:3])
+    )
+
+
+def _no_header(bar: list[str], separator: str) -> str:
+    """What to do about a row of prices that has no header."""
+    wanted = f"a name for each of its {len(bar)} columns"
+    if len(bar) in (5, 6):
+        wanted = f"{separator.join(USUAL[: len(bar)])!r} where that is their order"
+    return (
+        f"'{separator.join(bar)[:60]}' is a row of prices without a header above it; put the line "
+        f"with its columns' names first: {wanted}"
+    )
 
 
 def _cells_of_line(line: str, separator: str) -> list[str]:
@@ -254,13 +287,21 @@ def _header(top: list[list[str]]) -> list[list[str]]:
     Fields and tickers, and perhaps a row that holds Date alone.
     """
     dated = len(top) == 3 and normalize_name(top[2][0]) == "date" and not any(top[2][1:])
-    if len(top) > 1 and len(top[0]) == len(top[1]) > 1:
+    if len(top) > 1 and len(top[0]) == len(top[1]) > 1 and not _are_units(*top[:2]):
         first, rest = normalize_name(top[1][0]), top[1][1:]
         numbers = pd.to_numeric(pd.Series(rest, dtype=str), errors="coerce")
         names = bool(numbers.isna().all()) and all(rest)
         if first in ("ticker", "price") or (first == "" and (dated or names)):
             return top if dated else top[:2]
     return top[:1]
+
+
+def _are_units(fields: list[str], units: list[str]) -> bool:
+    """Whether a row below the header holds units, not tickers: the volume's has no close."""
+    found = find_fields(fields)
+    return {"close", "volume"} <= found.keys() and units[found["volume"]] not in (
+        unit for name, unit in zip(fields, units, strict=True) if "close" in find_fields([name])
+    )
 
 
 def _read_cells(text: str, separator: str, width: int, skip: int) -> pd.DataFrame:

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from upgate.data.cleaning import TableCleaner
+from upgate.data.cleaning import TableCleaner, format_row_name
 from upgate.data.prices import suspicious
 from upgate.data.prices.days import check_daily, exchange_days, read_days, to_text
-from upgate.data.prices.headers import ADJUSTED, find_price_columns, price_name
+from upgate.data.prices.headers import (
+    ADJUSTED,
+    ALIASES,
+    find_fields,
+    find_price_columns,
+    price_name,
+)
 from upgate.data.prices.numbers import (
     COMMA,
     MARKS,
@@ -182,12 +188,35 @@ def _name_days(cleaner: Bars) -> None:
         comment[undated] = rows["date"].astype(str).str.lstrip().str.startswith("#")
         cleaner.drop(blank, "blank")
         cleaner.drop(comment[~blank], "comment")
+        undated = undated[~(blank | comment)]
+        header = undated.copy()
+        header[undated] = _repeat_header(cleaner.frame[undated], cleaner.where)
+        cleaner.drop(header, "header")
         cleaner.reject(
-            undated[~(blank | comment)],
+            undated[~header],
             "unreadable date",
             lambda _: "no date, or not in the form of the others",
         )
     cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
+
+
+def _repeat_header(rows: pd.DataFrame, where: str) -> np.ndarray:
+    """Which rows name the columns again, as files do that were put together from several.
+
+    Raises UserError where one names them in another order than the header.
+    """
+    texts = rows[["date", *NUMBERS]].apply(to_text)
+    again = ~texts.apply(lambda column: column.str.contains(r"\d")).any(axis=1)
+    names = texts["date"].map(price_name)
+    again &= names.isin(ALIASES["date"]) & (names != "")
+    for number, row in texts[again].iterrows():
+        own = [name for name in row.index if row[name] and name not in find_fields([row[name]])]
+        if own:
+            raise UserError(
+                f"{where}, {format_row_name(number)}: a second header, whose columns are in "
+                f"another order ({row[own[0]]!r} below the {own[0]}); save its rows as another file"
+            )
+    return again.to_numpy(bool)
 
 
 def check_bars(cleaner: Bars) -> None:
