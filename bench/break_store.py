@@ -5,9 +5,10 @@ python bench/break_store.py [tries=10] [kinds=all] [seed=0] [minutes=600] [root=
 
 Each try has a store of its own. Its sweep is disturbed at a random moment, then given again as it
 was, and must end with the histories of the undisturbed one, point by point. `tries` is the number
-of the first kind, kill -9; the others have a tenth of it, one at least. Each try is kept in
-<root>/tries.jsonl: the same command goes on where it was stopped, and writes the table between the
-two marks of the page. Kinds that need a mount are tried as root only.
+of the first kind, kill -9; the others have a tenth of it, one at least. Kinds are separated by
+semicolons. Each try is kept in <root>/tries.jsonl: the same command goes on where it was stopped,
+and writes the table between the two marks of the page. Kinds that need a mount are tried as root
+only.
 """
 
 import json
@@ -91,7 +92,7 @@ def main(words: list[str]) -> None:
     asked = read_options(asked | {"out": "docs/results/trust.md"}, words)
     root, until = Path(asked["root"]).resolve(), time.monotonic() + 60 * float(asked["minutes"])
     root.mkdir(parents=True, exist_ok=True)
-    kinds = list(KINDS) if asked["kinds"] == "all" else asked["kinds"].split(",")
+    kinds = list(KINDS) if asked["kinds"] == "all" else asked["kinds"].split(";")
     preload()
     undisturbed = Undisturbed(root / "undisturbed")
     path = root / "tries.jsonl"

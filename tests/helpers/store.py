@@ -8,7 +8,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from functools import lru_cache
 from pathlib import Path
@@ -60,7 +59,7 @@ class Server:
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
                 return
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:  # urllib's errors and an answer that is too late are OSErrors
                 time.sleep(0.1)
         self.kill()
         raise TimeoutError(self.uri)
