@@ -1,5 +1,6 @@
 """A store that is removed while a command uses it: one sentence at once, nothing half-written."""
 
+import errno
 import shutil
 import time
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from helpers.run import train
+from upgate.errors import UserError
 from upgate.execution import run_job
 from upgate.execution.driver import Driver
 from upgate.run.callbacks import EpochMetrics
 from upgate.store.connect import Removed
 from upgate.store.store import Store
+from upgate.store.write_ahead_log import Header, WriteAheadLog
 
 PLACES = {
     "within an epoch": (EpochMetrics, "on_train_epoch_start"),
@@ -82,3 +85,32 @@ def test_a_file_that_cannot_be_written_into_a_removed_store_is_no_traceback(tmp_
     with pytest.raises(Removed), store.in_use():
         shutil.rmtree(store.root)
         (store.root / "x.png").write_text("")
+
+
+def test_a_disk_that_fills_up_between_two_runs_ends_the_command_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, begin, begun = tmp_path / "runs", WriteAheadLog.begin, list[WriteAheadLog]()
+
+    def fill(log: WriteAheadLog, header: Header) -> None:
+        begun.append(log)
+        if len(begun) == 3:  # after the command's own log and the first run's
+            raise OSError(errno.ENOSPC, "No space left on device")
+        begin(log, header)
+
+    words = ["twin=false", "data.start=2017", "trainer.max_epochs=1", "seed=0,1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteAheadLog, "begin", fill)
+        with pytest.raises(UserError, match=f"root={root} holds no more: No space left .* goes on"):
+            train(root, *words, sweep=True)
+    assert train(root, *words, sweep=True)[0] == 0
+    rows = Store(root).rows()
+    assert [row.status for row in rows] == ["FINISHED"] * 3
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_quota_or_a_disk_that_became_read_only_is_a_sentence(number: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no more"), Store(tmp_path).in_use():
+        raise OSError(number, "of a file")
+    with pytest.raises(PermissionError), Store(tmp_path).in_use():
+        raise PermissionError(errno.EACCES, "of a file")

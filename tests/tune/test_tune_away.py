@@ -1,5 +1,6 @@
 """A search goes on while its store is away, between its blocks of trials too."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 
 from helpers.store import Server, free_port, points
 from helpers.tune import numbers, results, tune
+from upgate.errors import UserError
 from upgate.execution.driver import Driver
+from upgate.run.job import Job
 from upgate.store.sqlite_tracking import SqliteTracking
 from upgate.store.store import Store
 
@@ -46,6 +49,25 @@ def unreadable_file(_: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Switch, S
     return lambda: away.append("now"), away.clear, away.clear
 
 
+def is_last(job: Job) -> bool:
+    """Whether a run is one of those on the test part."""
+    return not {"tuned", "untuned"}.isdisjoint(job.changes)
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, listen: Callable[[Driver, Job, int], None]) -> list[str]:
+    """Call `listen` after each run, with how many have ended; their names."""
+    monkeypatch.setattr("upgate.store.call.PATIENCE", 1.0)
+    collect, ended = Driver.collect, list[str]()
+
+    def watched(self: Driver, job: Job, future: Any) -> None:
+        collect(self, job, future)
+        ended.append(job.name)
+        listen(self, job, len(ended))
+
+    monkeypatch.setattr(Driver, "collect", watched)
+    return ended
+
+
 SERVER = pytest.param(real_server, marks=pytest.mark.long, id="server")
 
 
@@ -55,18 +77,14 @@ def test_a_search_outlasts_an_outage(
 ) -> None:
     """The store is away from the end of the first block until the first run on the test part."""
     stop, start, end = store(tmp_path, monkeypatch)
-    monkeypatch.setattr("upgate.store.call.PATIENCE", 1.0)
-    collect, ended = Driver.collect, list[str]()
 
-    def watched(self: Driver, job: Any, future: Any) -> None:
-        collect(self, job, future)
-        ended.append(job.name)
-        if len(ended) == TRIALS:
+    def switch(driver: Driver, job: Job, ended: int) -> None:
+        if ended == TRIALS:
             stop()
-        if "tuned" in job.changes or "untuned" in job.changes:
+        if is_last(job):
             start()
 
-    monkeypatch.setattr(Driver, "collect", watched)
+    ended = watch(monkeypatch, switch)
     root = tmp_path / "runs"
     try:
         code, said = tune(root, *WORDS)
@@ -81,5 +99,42 @@ def test_a_search_outlasts_an_outage(
         (first,) = map(numbers, results(root).values())
         assert tune(root, *WORDS)[0] == 0 and len(ended) == len(runs)  # all of it is stored
         assert list(map(numbers, results(root).values())) == [first]
+    finally:
+        end()
+
+
+@pytest.mark.parametrize("store", [pytest.param(unreadable_file, id="file"), SERVER])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_search_ends_after_an_outage_at_its_end(
+    store: Any, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is away when the last run has ended: for two seconds, or too long."""
+    stop, start, end = store(tmp_path, monkeypatch)
+    monkeypatch.setattr("upgate.store.store.LAST_PATIENCE", 300.0 if waits else 1.0)
+    timer = threading.Timer(2.5, start)
+
+    def switch(driver: Driver, job: Job, _: int) -> None:
+        if is_last(job) and not (driver.waiting or driver.training):
+            stop()
+            if waits:
+                timer.start()
+
+    ended = watch(monkeypatch, switch)
+    root = tmp_path / "runs"
+    try:
+        if waits:
+            code, said = tune(root, *WORDS)
+            assert code == 0, said
+            timer.join()
+        else:
+            with pytest.raises(UserError, match=r"nothing is lost: .* trains nothing again"):
+                tune(root, *WORDS)
+            start()
+        runs, given_again = len(ended), tune(root, *WORDS)
+        assert given_again[0] == 0 and len(ended) == runs, given_again[1]
+        found = Store(root)
+        assert {row.status for row in found.rows()} == {"FINISHED"}
+        assert len({row.key for row in found.rows()}) == len(found.rows())
+        assert not list(found.open.iterdir())
     finally:
         end()

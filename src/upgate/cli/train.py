@@ -22,7 +22,7 @@ from upgate.experiment.jobs import check_batches, check_shared_settings, make_pa
 from upgate.experiment.parents import open_command
 from upgate.experiment.progress import RunProgress
 from upgate.experiment.records import finished_runs, looks_lines
-from upgate.experiment.session import Session
+from upgate.experiment.session import Session, prepare
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.console_tables import show_data, show_run, show_runs, summarize
 from upgate.run.datasets import Datasets
@@ -154,14 +154,13 @@ def train_runs(
     if first.trainer.get("fast_dev_run"):
         return Training(_dry_run(plan.jobs, datasets, console), plan)
     store = Store(Path(first.root).resolve())
-    store.prepare()
-    store.reconcile()
     session = Session(console, datasets, config_dir)
-    try:
-        plan = search_first(singles, plan, store, session)
-    except Interrupted:
-        return Training(interrupted(console), plan)
     with store.in_use():
+        prepare(store)
+        try:
+            plan = search_first(singles, plan, store, session)
+        except Interrupted:
+            return Training(interrupted(console), plan)
         return _train(plan, datasets, store, console)
 
 

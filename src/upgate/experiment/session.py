@@ -41,8 +41,8 @@ def proceed(
     """
     if not (agreed or confirm(console)):
         return declined(console, command)
-    prepare(store)
     with store.in_use():
+        prepare(store)
         return run()
 
 

@@ -5,6 +5,7 @@ holds `mlflow.db`, `artifacts/` and `open/`, the write-ahead logs of runs in pro
 MLFLOW_TRACKING_URI only `open/`.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -52,6 +53,8 @@ PARAM, NAME = 6000, 250  # characters, MLflow's limits; that of names is Postgre
 # seconds without a sign of life after which another machine's run counts as dead; a living one
 # gives a sign every 2 to 42 seconds
 SILENCE = 60.0
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # a disk that takes no more
+LAST_PATIENCE = 600.0  # seconds that a command which has trained everything waits for the store
 
 
 class Busy(UserError):
@@ -108,12 +111,22 @@ class Store:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Raise Removed where a file cannot be written because the store is gone."""
+        """Raise Removed where a file cannot be written because the store is gone.
+
+        Raises UserError where its disk or quota is full, or read-only by now.
+        """
         try:
             yield
         except FileNotFoundError:
             self.require()
             raise
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise UserError(
+                f"root={self.root} holds no more: {error.strerror}; make room, and the same "
+                "command goes on where it stopped"
+            ) from error
 
     def check(self) -> None:
         """Raise UserError where runs cannot be kept. Makes nothing: data may still be at fault."""
@@ -134,6 +147,20 @@ class Store:
 
         Once per process; safe against eight at once. Raises UserError where it cannot be opened.
         """
+        self._recover_all()
+
+    def settle(self) -> None:
+        """Wait for a store that is away, minutes where need be, and deliver what runs left.
+
+        For the end of a command that judges its runs. Raises Unreachable where it stays away.
+        """
+        try:
+            call_mlflow(self.uri, lambda: self.tracking.tasks(), patience=LAST_PATIENCE)
+        except Unreachable as away:
+            raise Unreachable(
+                f"{away}; nothing is lost: what was logged waits in {self.open}, and the same "
+                "command, given again when the store answers, trains nothing again"
+            ) from away
         self._recover_all()
 
     def experiment(self, task: str) -> str:

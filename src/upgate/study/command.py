@@ -145,6 +145,7 @@ def run_study(
         except Interrupted:
             parents.finish("KILLED")
             return interrupted(console)
+        store.settle()
         result = analyze_stored(store, study)
         write_text(folder / "result.json", result.json())
         parents.parent.artifact(folder / "result.json")

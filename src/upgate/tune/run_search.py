@@ -57,6 +57,7 @@ def run_search(context: Context, store: Store, runner: TrialRunner) -> SearchRes
             own = tests.get(name, {})
             arms.append(arm_result(context, arm, trials[name], chosen[name], finals[name], own))
         blocks.append(BlockResult(block.name, arms))
+    store.settle()
     looks = stored_looks(store, search.task, search.data, search.split)
     return SearchResult(search, blocks, failed, looks, runner.seconds)
 
