@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from break_store_place import LONGEST, Command, Place, Stopped
 
@@ -104,19 +105,27 @@ def worker(what: str) -> Kind:
 
 
 def clock_backwards(place: Place, chance: Random) -> None:
-    """The clock that the process sees goes back by an hour at a random moment."""
-    begin, moment = time.monotonic(), place.moment(chance)
-    real, real_ns = time.time, time.time_ns
+    """The clock that a process sees goes back by an hour or a month, at a random moment.
+
+    Or the sweep is killed, and the command that is given again has a clock that is so much late.
+    The clock is Python's, replaced in the real process; that of files is the machine's.
+    """
+    span, real, real_ns = chance.choice([3600.0, 30 * 86400.0]), time.time, time.time_ns
+    moment = place.moment(chance)
+    if chance.random() < 0.5:
+        by_signal(signal.SIGKILL)(place, chance)
+        moment = 0.0
+    begin = time.monotonic()
 
     def back() -> float:
-        return 3600.0 * (time.monotonic() - begin > moment)
+        return span * (time.monotonic() - begin > moment)
 
     def before() -> None:
         time.time = lambda: real() - back()  # type: ignore[assignment]
         time.time_ns = lambda: real_ns() - int(back() * 1e9)  # type: ignore[assignment]
 
     command = place.start(before=before)
-    place.disturbed += 1
+    place.disturbed += bool(moment)  # else the kill counts
     if (code := ended(command)) != 0:
         raise Stopped(f"it ended with {code}")
 
@@ -262,8 +271,8 @@ def cut_checkpoint(place: Place, chance: Random) -> None:
         os.truncate(path, int(path.stat().st_size * chance.random()))
 
 
-def server_outage(place: Place, chance: Random) -> None:
-    """A real MLflow server is killed and started again, so often that some runs meet it."""
+def start_server(place: Place) -> Any:
+    """A real MLflow server, for the whole try."""
     from helpers.store import Server, free_port
 
     port, home = free_port(), place.folder / "server"
@@ -276,6 +285,12 @@ def server_outage(place: Place, chance: Random) -> None:
     server = Server([*command, *stored], uri)
     place.closers.append(server.kill)
     place.env = {"MLFLOW_TRACKING_URI": uri}
+    return server
+
+
+def server_outage(place: Place, chance: Random) -> None:
+    """The server is killed and started again, so often that some runs meet it."""
+    server = start_server(place)
     sweep = place.start()
     time.sleep(place.moment(chance))
     server.kill()
@@ -283,6 +298,25 @@ def server_outage(place: Place, chance: Random) -> None:
     time.sleep(chance.choice([1, 10, 40]))
     server.start()
     ended(sweep)
+
+
+def losing_answers(hold: float) -> Kind:
+    """Two of five answers of the server are lost, or come later than the client waits, 4 s."""
+
+    def disturb(place: Place, chance: Random) -> None:
+        from helpers.store import Proxy
+
+        proxy = Proxy(start_server(place).uri, hold, chance.randrange(1000))
+        proxy.__enter__()
+        place.closers.append(proxy.shutdown)
+        place.env = {"MLFLOW_TRACKING_URI": proxy.uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
+        code = ended(place.start())
+        place.disturbed += proxy.lost > 0
+        proxy.share = 0.0
+        if code != 0:
+            raise Stopped(f"it ended with {code}")
+
+    return disturb
 
 
 def sys_python() -> str:
@@ -312,4 +346,6 @@ KINDS: dict[str, Kind] = {
     "worker killed": worker("worker"),
     "forkserver killed": worker("server"),
     "MLflow server killed and started": server_outage,
+    "two of five answers lost": losing_answers(0.0),
+    "two of five answers hang": losing_answers(8.0),
 }

@@ -4,7 +4,6 @@ somebody threw away.
 
 import math
 import os
-import random
 import shutil
 import signal
 import socket
@@ -12,17 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.run import train
-from helpers.store import Server, free_port, fresh, key, points
+from helpers.store import Proxy, Server, free_port, fresh, key, points
 from upgate.errors import UserError
 from upgate.execution.driver import Driver
 from upgate.run.job import Job
@@ -305,48 +301,16 @@ def test_a_sweep_outlasts_an_outage(
     assert code == 0 and "done:" not in said and len(ended) == 3  # all of it is stored
 
 
-class Losing(BaseHTTPRequestHandler):
-    """Passes requests on, and loses two of five answers."""
-
-    target = ""
-    chance = random.Random(0)
-
-    def pass_on(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        headers = {name: self.headers[name] for name in ("Content-Type",) if name in self.headers}
-        body = self.rfile.read(length) if length else None
-        request = urllib.request.Request(self.target + self.path, body, headers)
-        request.method = self.command
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                code, said = answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            code, said = error.code, error.read()
-        if self.chance.random() < 0.4:
-            self.close_connection = True
-            return
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    do_GET = do_POST = do_PUT = do_PATCH = pass_on
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.mark.long
-def test_a_command_survives_lost_answers(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hold", [0.0, 8.0])
+def test_a_command_survives_answers_that_are_lost_or_hang(
+    hold: float, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Losing, "target", server.uri)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Losing) as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{proxy.server_port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
+    with Proxy(server.uri, hold) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.uri)
         words = ["twin=false", "data.start=2017", "trainer.max_epochs=2", "seed=0,1"]
         code, said = train(tmp_path / "runs", *words, sweep=True)
-        proxy.shutdown()
     assert code == 0, said
     store = Store(tmp_path / "runs", server.uri)
     store.reconcile()
