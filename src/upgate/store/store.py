@@ -464,7 +464,7 @@ class Store:
         The lock proves it on one machine; not every disk keeps locks across machines.
         """
         same_host = log.header.get("upgate.host") in (None, self.host)
-        return same_host or time.time() - log.changed > SILENCE
+        return same_host or disk_time(self.open) - log.changed > SILENCE
 
     def _recover_all(self) -> list[str]:
         """Deliver the logs without a living owner; ids of the runs that this sets KILLED."""
@@ -553,6 +553,15 @@ def check_root(root: Path) -> None:
         reason = "it is a file" if there == root and there.is_file() else error.strerror
         place = "" if there == root else f"{there}: "
         raise UserError(f"root={root} cannot hold runs: {place}{reason}") from None
+
+
+def disk_time(folder: Path) -> float:
+    """The time of the clock that gives a folder's files theirs, in seconds since 1970.
+
+    That of a shared disk is its server's, whatever clock this machine has.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
 
 
 def is_alive(pid: int) -> bool:
