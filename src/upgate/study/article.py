@@ -123,6 +123,7 @@ def run_all(
         codes = run_bundle(experiment, plans, budgets, parent, store, session)
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
+        store.settle()
         results = {name: analyze_stored(store, plan.study) for name, plan in plans.items()}
         facts = check_claims(results)
         log_facts(parent, facts)

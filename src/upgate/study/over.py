@@ -151,6 +151,7 @@ def run_over(
         codes = run_bundle(experiment, plans, budgets, parent, store, session, brief=True)
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
+        store.settle()
         result = analyze_over(store, experiment)
         write_text(folder / RESULT, result.json())
         over_rows(result).to_csv(folder / TABLE, index=False)
