@@ -12,6 +12,7 @@ from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.commands import COMMANDS, JUDGE, TOP_LEVEL, keys_of
 from upgate.cli.completion import SCRIPTS
 from upgate.cli.help import WIDTH, page
+from upgate.cli.promotion import read_promotion
 from upgate.config import run_config
 from upgate.config.choices import default_choices, name_key
 from upgate.config.compose import compose
@@ -113,7 +114,8 @@ def test_the_words_of_every_example_are_understood(example: str) -> None:
     command, *words = of_example(example)
     known, rest = parse_flags(command, words)
     if command == "train":
-        assert [compose(single) for single in expand(rest, known.multirun)]
+        plain = read_promotion(rest)[1]
+        assert [compose(single) for single in expand(plain, known.multirun)]
     elif command == "study":
         if rest != ["selftest"]:
             assert compose(read_study_options(rest)[1])

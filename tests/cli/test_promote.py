@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from helpers.run import train
+from helpers.run import places, small, train
 from helpers.store import Server, free_port
 from upgate.cli.entry import main
 from upgate.cli.predict import find_run, predict_rows
@@ -182,6 +182,45 @@ def test_a_wrong_word_is_one_sentence(
     assert main(["promote", *words, f"root={root}"]) == 2
     said = capsys.readouterr().err
     assert told in said and said.count("\n") == 1
+
+
+def test_a_training_registers_its_run_which_delete_then_keeps(
+    root: Path, folder: Path, runs: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word.format(prices=folder / "prices.parquet") for word in RUNS["return"]]
+    asked = [*small(*words, *TINY), *places(root), "promote=true", "promote.name=trained"]
+    assert main(["train", *asked, "promote.alias=next", "-q"]) == 0  # it is stored already
+    *_, told = capsys.readouterr().out.splitlines()
+    key = runs["return"]
+    assert told.startswith(f"trained version 1 is registered, as next: run {key[:8]}, upgraded")
+    assert main(["delete", f"root={root}", f"run={key}", "--yes"]) == 2
+    said = capsys.readouterr().err
+    assert "version 1 of model trained (next)" in said and said.count("\n") == 1
+    client = Store(root).client
+    for version in client.search_model_versions(f"run_id = '{find_run(Store(root), key).run_id}'"):
+        client.delete_model_version(version.name, version.version)
+    assert main(["delete", f"root={root}", f"run={key}"]) == 0  # asks, as there is no version left
+    assert "nothing was deleted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-m", "promote=true", "seed=0,1"], "these words are 2; train them, and then upgate pr"),
+        (["promote=true", "trainer.fast_dev_run=true"], "that records nothing"),
+        (["promote=yes"], "promote=yes must be true or false"),
+        (["promote=true", "promote.alais=a"], "did you mean 'promote.alias'"),
+        (["promote.alias=a"], "promote.alias=a goes with promote=true"),
+        (["promote=true", "promote.alias=v1"], "alias=v1 cannot be one"),
+        (["promote=true", "promote=false"], "promote needs one value"),
+    ],
+)
+def test_what_cannot_be_registered_is_said_before_training(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words, f"root={tmp_path / 'runs'}"]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1 and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.long

@@ -132,7 +132,19 @@ KNOBS = (
 BOOLEANS = ("true", "false")
 
 
+PROMOTION = (
+    Key("promote", "false", "once it has finished, the run becomes a model of MLflow", BOOLEANS),
+    Key("promote.alias", "champion", "what the version is called beside its number"),
+    Key("promote.name", "NAME", "of the model; without it upgate, the task and its target"),
+)
+
+
 def train_sections() -> Sections:
+    """What a run is made of, and what becomes of it."""
+    return {**word_sections(), "of train alone": PROMOTION}
+
+
+def word_sections() -> Sections:
     """Groups with their default choices, and the keys of all runs."""
     from upgate.config.choices import EXPERIMENT, choices, default_choices, defaults, groups
 
@@ -297,6 +309,7 @@ COMMANDS = {
             "upgate train task=stock optimizer=rmsprop clip=norm clip.max_norm=0.5 seed=3",
             "upgate train -m task=stock optimizer=sgd,adam clip=none,norm seed=0,1,2",
             "upgate train task=sentiment data=texts data.path=my_reviews.csv",
+            "upgate train task=stock promote=true promote.alias=challenger",
         ),
         train_sections,
     ),
@@ -412,5 +425,5 @@ def keys_of(command: str) -> list[Key]:
     """All keys of a command: where it takes those of train or their groups too, these."""
     sections = [COMMANDS[command].sections()]
     if command in ("study", "tune", "runs"):
-        sections.append(train_sections())
+        sections.append(word_sections())
     return [key for one in sections for keys in one.values() for key in keys]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.help import HELP, page, version_line
+from upgate.cli.promotion import check_promoted, read_promotion
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean
 
@@ -82,7 +83,8 @@ def expand_home(word: str) -> str:
 
 def main_train(arguments: Arguments) -> int:
     """`upgate train`, or what its flags list instead."""
-    known, overrides = parse_flags("train", arguments)
+    known, words = parse_flags("train", arguments)
+    promotion, overrides = read_promotion(words)
     listed = (known.choices, known.combinations, known.cfg, known.info, known.package)
     if any(one not in (None, False) for one in listed):
         from upgate.cli.listing import list_configuration
@@ -90,12 +92,17 @@ def main_train(arguments: Arguments) -> int:
         return list_configuration(known, overrides)
     from upgate.config.words import expand
 
-    check(expand(overrides, known.multirun, known.config_dir), known.config_dir)
+    runs = expand(overrides, known.multirun, known.config_dir)
+    check(runs, known.config_dir)
+    if promotion:
+        check_promoted(runs)
     from rich.console import Console
 
     from upgate.cli.train import train_command
 
-    return train_command(overrides, known.multirun, known.config_dir, Console(), quiet=known.quiet)
+    return train_command(
+        overrides, known.multirun, known.config_dir, Console(), known.quiet, promotion
+    )
 
 
 def check(runs: Iterable[Sequence[str]], config_dir: str | None) -> None:

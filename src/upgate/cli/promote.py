@@ -12,17 +12,17 @@ from upgate.cli.predict import (
     find_run,
     parse_pairs,
 )
+from upgate.cli.promotion import OWN_CODE, Promotion
 from upgate.errors import UserError
 from upgate.run import served
 from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
 from upgate.store.record import Row
-from upgate.store.registry import Registry, ServedModel, check_alias, check_name, load_lines
+from upgate.store.registry import Registry, ServedModel, load_lines
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
 OPTIONS = ("run", "alias", "name", "root")
-DEFAULT_ALIAS = "champion"
 
 
 def promote_command(overrides: Sequence[str]) -> int:
@@ -35,24 +35,29 @@ def promote_command(overrides: Sequence[str]) -> int:
     values = parse_pairs(overrides)
     if not values.get("run"):
         raise UserError("promote needs run=..., such as run=latest; upgate runs lists them")
-    alias = values.get("alias", DEFAULT_ALIAS)
-    check_alias(alias)
-    if "name" in values:
-        check_name(values["name"])
+    promotion = Promotion(**{key: values[key] for key in ("alias", "name") if key in values})
+    promotion.check()
     store = open_store(values.get("root"))
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values["run"], data)
     check_predict_keys(data, get_task(row.task).predict_keys, row, OPTIONS)
-    name = values.get("name", model_name(row))
-    registry = Registry(store)
+    print("\n".join(promote(store, row, promotion, data)))
+    return 0
+
+
+def promote(store: Store, row: Row, promotion: Promotion, data: Sequence[str] = ()) -> list[str]:
+    """Register a run, and have the alias; what was done and how to load it. Raises UserError.
+
+    data: overrides of the input example's data; none for the run's own.
+    """
+    name, registry = promotion.name or model_name(row), Registry(store)
     with registry.locked():
         version = registry.version(name, row.run_id)
         done = "was there already" if version else "is registered"
         version = version or registry.add(name, row, make_model(store, row, data))
-        registry.set_alias(name, alias, version)
-    print(f"{name} version {version} {done}, as {alias}: run {row.key[:8]}, {row.name}")
-    print("\n".join(load_lines(store, name, alias)))
-    return 0
+        registry.set_alias(name, promotion.alias, version)
+    told = f"{name} version {version} {done}, as {promotion.alias}: run {row.key[:8]}, {row.name}"
+    return [told, *load_lines(store, name, promotion.alias)]
 
 
 def model_name(row: Row) -> str:
@@ -67,10 +72,7 @@ def make_model(store: Store, row: Row, data: Sequence[str]) -> ServedModel:
     path = fetch(CHECKPOINT)
     task, checkpoint = open_checkpoint(path)
     if task.source is not None:
-        raise UserError(
-            f"task={task.name} is made of code of your own, which a served model would not find;"
-            " only the tasks of this package can be promoted"
-        )
+        raise UserError(OWN_CODE.format(task.name))
     example = task.example(data, checkpoint, fetch)
     predictions = task.predict_frame(example, checkpoint, {})
     return ServedModel(

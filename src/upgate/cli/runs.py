@@ -20,6 +20,7 @@ from upgate.run.result import (
 )
 from upgate.store.open import open_store
 from upgate.store.record import Row
+from upgate.store.registry import Registry
 from upgate.store.store import Store
 from upgate.tasks.facts import TaskFacts
 from upgate.tasks.names import find_facts
@@ -226,6 +227,11 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
     (row,) = rows
     if row.status == "RUNNING":
         raise UserError(f"{row.name} ({row.key[:8]}) is going on; stop it before it is deleted")
+    if versions := Registry(store).versions(row.run_id):
+        raise UserError(
+            f"{row.name} ({row.key[:8]}) is {' and '.join(versions)}, which would lose its files;"
+            " delete the version first, on the page Model registry of upgate ui"
+        )
     console = Console()
     if not (agreed or confirm(console, f"delete {row.name} ({row.key[:8]})")):
         console.print("nothing was deleted; --yes agrees beforehand")

@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
+from upgate.cli.promote import promote
+from upgate.cli.promotion import Promotion
 from upgate.config.words import expand
 from upgate.console import interrupted, print_lines, show_failures
+from upgate.errors import UserError
 from upgate.execution.driver import execute
 from upgate.execution.pictures import draw_missing
 from upgate.execution.work import Interrupted
@@ -100,13 +103,29 @@ def train_command(
     config_dir: str | None,
     console: Console,
     quiet: bool = False,
+    promotion: Promotion | None = None,
 ) -> int:
-    """Train what the overrides ask for; the exit code. quiet: print `quiet_lines` alone."""
+    """Train what the overrides ask for; the exit code. quiet: print `quiet_lines` alone.
+
+    promotion: register the one run that was asked for, if it finished. Raises UserError.
+    """
     talk = Console(quiet=True) if quiet else console
     done = train_runs(overrides, multirun, config_dir, talk)
     if quiet:
         print_lines(console, quiet_lines(done))
+    if promotion and done.code == 0:
+        lines = promote_trained(done.plan.requested[0], promotion)
+        print_lines(console, lines[:1] if quiet else lines)
     return done.code
+
+
+def promote_trained(job: Job, promotion: Promotion) -> list[str]:
+    """Register the run of a job as a model; what to say of it. Raises UserError."""
+    store = Store(Path(job.config.root).resolve())
+    row = store.finished([job.spec.key])[job.spec.key]
+    if row.diverged:
+        raise UserError(f"{row.name} ({row.key[:8]}) diverged, so it is not registered")
+    return promote(store, row, promotion)
 
 
 def quiet_lines(done: Training) -> Iterator[str]:

@@ -76,6 +76,16 @@ class Registry:
         numbers = sorted(int(one.version) for one in found)
         return str(numbers[-1]) if numbers else None
 
+    def versions(self, run_id: str) -> list[str]:
+        """What a run is in the registry, in words: version 2 of model prices (champion)."""
+        told = []
+        for one in self._call(self.client.search_model_versions, f"run_id = '{run_id}'"):
+            aliases = self._call(self.client.get_registered_model, one.name).aliases
+            own = [alias for alias, version in aliases.items() if str(version) == str(one.version)]
+            told.append(f"version {one.version} of model {one.name}")
+            told[-1] += f" ({', '.join(own)})" if own else ""
+        return told
+
     def add(self, name: str, row: Row, model: ServedModel) -> str:
         """Register a run as the next version of a model; the version.
 

@@ -22,6 +22,7 @@ REFUSED = {  # options of training that a study sets itself, and what to give in
     "seed": "study.seeds=6, or a list of them",
     "fold": "study.folds=2, or a list of them",
     "twin": "study=arms, which names every recipe",
+    "promote": "upgate promote run=KEY afterwards",
 }
 
 

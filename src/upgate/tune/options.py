@@ -16,6 +16,7 @@ ALIASES = {"search": "tune.search"}
 REFUSED = {  # options of training that a search sets itself, and what to give instead
     "fold": "tune.folds=3",
     "twin": "tune.arms=[traditional,upgraded]",
+    "promote": "upgate promote run=latest afterwards, which takes the winner",
     "arms": "tune.arms=[traditional,upgraded]",
     "split.refit": (
         "nothing: the last run of a search is trained on the validation part too by itself"
