@@ -90,10 +90,13 @@ def main_train(arguments: Arguments) -> int:
         from upgate.cli.listing import list_configuration
 
         return list_configuration(known, overrides)
-    from upgate.config.words import expand
+    from upgate.config.words import expand, read_sweep
 
-    runs = expand(overrides, known.multirun, known.config_dir)
+    sweep = read_sweep(overrides, known.multirun, known.config_dir)
+    runs = [sweep.example] if sweep else expand(overrides, known.multirun, known.config_dir)
     check(runs, known.config_dir)
+    if promotion and sweep:
+        raise UserError(f"promote=true registers one run, and {sweep.plugin[0]} asks for several")
     if promotion:
         check_promoted(runs)
     from rich.console import Console

@@ -15,7 +15,7 @@ from rich.markup import escape
 from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
 from upgate.cli.promote import promote
 from upgate.cli.promotion import Promotion
-from upgate.config.words import expand
+from upgate.config.words import expand, read_sweep
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.errors import UserError
 from upgate.execution.driver import execute
@@ -110,7 +110,12 @@ def train_command(
     promotion: register the one run that was asked for, if it finished. Raises UserError.
     """
     talk = Console(quiet=True) if quiet else console
-    done = train_runs(overrides, multirun, config_dir, talk)
+    if sweep := read_sweep(overrides, multirun, config_dir):
+        from upgate.cli.sweeper import sweep_runs
+
+        done = sweep_runs(sweep, overrides, config_dir, talk)
+    else:
+        done = train_runs(overrides, multirun, config_dir, talk)
     if quiet:
         print_lines(console, quiet_lines(done))
     if promotion and done.code == 0:
@@ -272,7 +277,14 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     except BaseException:
         parent.finish("FAILED")
         raise
-    code, note = _conclude(plan, results, parent, console), ""
+    return conclude(plan, results, parent, store, console)
+
+
+def conclude(
+    plan: TrainPlan, results: list[Result], parent: Run, store: Store, console: Console
+) -> Training:
+    """Log and print what the runs of a plan give, and draw their pictures."""
+    code, note = _log_and_show(plan, results, parent, console), ""
     try:
         print_lines(console, looks_lines(store, plan.requested))
         draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
@@ -282,7 +294,7 @@ def _train(plan: TrainPlan, datasets: Datasets, store: Store, console: Console) 
     return Training(code, plan, results, note)
 
 
-def _conclude(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:
+def _log_and_show(plan: TrainPlan, results: list[Result], parent: Run, console: Console) -> int:
     """Log the command's aggregates and print its results; the exit code."""
     by_key = {result.key: result for result in results}
     requested = [by_key[job.spec.key] for job in plan.requested if job.spec.key in by_key]

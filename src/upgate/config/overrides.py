@@ -67,6 +67,12 @@ class Override:
             raise UserError(f"{self.text} holds nothing to sweep over{hint}")
         return [f"{key}={value}" for value in values]
 
+    def first(self, config_dir: str | None) -> str:
+        """The override of one run, with the first value of a sweep, an interval's too."""
+        if self.parsed.is_interval_sweep():
+            return f"{self.parsed.get_key_element()}={self.parsed.value().start}"
+        return self.expand(config_dir)[0]
+
 
 def expand_sweeps(
     overrides: Sequence[str], multirun: bool, config_dir: str | None = None

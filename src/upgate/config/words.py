@@ -6,6 +6,7 @@ would be read by nothing: Hydra composes the configuration here, and does not ru
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from upgate.config.choices import (
     EXPERIMENT,
@@ -18,7 +19,8 @@ from upgate.config.choices import (
 from upgate.config.compose import compose
 from upgate.config.experiments import read_experiment, words_left
 from upgate.config.keys import hint
-from upgate.config.overrides import expand_sweeps
+from upgate.config.overrides import expand_sweeps, parse_overrides
+from upgate.config.plugins import executor_words, split_plugins
 from upgate.config.schema import format_value
 from upgate.config.values import Section
 from upgate.errors import UserError
@@ -26,17 +28,14 @@ from upgate.errors import UserError
 HYDRA = re.compile(r"[+~]*hydra(?=[./@:=]|$)")
 # The beginnings of Hydra's own keys, and what there is instead; the first that fits.
 INSTEAD = (
-    (
-        r"[./]launcher",
-        "executor=local (all cores) or executor=ray says where runs train",
-    ),
-    (r"[./]sweeper", "-m runs every combination, and upgate tune searches (search=tpe)"),
+    (r"[./](launcher|sweeper)", "a plugin is chosen by hydra/launcher=NAME or hydra/sweeper=NAME"),
     (r"\.(run|sweep|output_subdir|runtime)", "root=DIR says where runs go, each under its key"),
     (r"\.searchpath", "--config-dir DIR adds a folder of choices"),
     (r"\.mode", "-m runs every combination"),
     (r"([./].*logging|\.verbose)", "Hydra logs nothing here; -q prints the last lines alone"),
     (r"", "Hydra composes the configuration here and does not run the job; leave it out"),
 )
+SEARCH = "upgate tune searches with its own samplers, as search=tpe"
 FILE = f"+{EXPERIMENT}="
 TRAINER = "+trainer."
 
@@ -45,10 +44,48 @@ def expand(
     overrides: Sequence[str], multirun: bool, config_dir: str | None = None
 ) -> list[list[str]]:
     """The plain words of each run: sweeps split, in Hydra's order. Raises UserError."""
-    refuse_hydra(overrides)
+    words = use_launcher(overrides)
     return [
-        plain_words(single, config_dir) for single in expand_sweeps(overrides, multirun, config_dir)
+        plain_words(single, config_dir) for single in expand_sweeps(words, multirun, config_dir)
     ]
+
+
+def use_launcher(words: Sequence[str]) -> list[str]:
+    """The words to a launcher of Hydra's as those of an executor. Raises UserError."""
+    launcher, sweeper, others = split_plugins(words)
+    refuse_hydra(others)
+    if sweeper:
+        raise UserError(f"{sweeper[0]} is for upgate train -m alone; {SEARCH}")
+    return [*others, *executor_words(launcher)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that a plugin of Hydra's decides on.
+
+    plugin: the words to it. swept: those that hold several values, in Hydra's grammar; fixed: all
+    others. example: the words of one run.
+    """
+
+    plugin: list[str]
+    swept: list[str]
+    fixed: list[str]
+    example: list[str]
+
+
+def read_sweep(overrides: Sequence[str], multirun: bool, config_dir: str | None) -> Sweep | None:
+    """What `hydra/sweeper=NAME` of a command line asks for; None without it. Raises UserError."""
+    launcher, plugin, others = split_plugins(overrides)
+    if not plugin:
+        return None
+    refuse_hydra(others)
+    if not multirun:
+        raise UserError(f"{plugin[0]} asks for several runs; add -m, or leave it out")
+    words = parse_overrides([*others, *executor_words(launcher)])
+    fixed = [word.text for word in words if not word.is_sweep]
+    chosen = [word.first(config_dir) for word in words if word.is_sweep]
+    swept = [str(word.parsed.input_line) for word in words if word.is_sweep]
+    return Sweep(plugin, swept, fixed, plain_words([*fixed, *chosen], config_dir))
 
 
 def refuse_hydra(words: Sequence[str]) -> None:
@@ -68,7 +105,7 @@ def plain_words(
     words: without sweeps. own: what matches is a command's, and no word of training. Words without
     an operator are returned as they are. Raises UserError.
     """
-    refuse_hydra(words)
+    words = use_launcher(words)
     for word in words:
         if word.startswith(FILE[1:]) and not (own and own.match(word)):
             raise UserError(f"{word} is for upgate study; a file of words is +{word}")

@@ -134,6 +134,7 @@ class Driver:
         """Dispatch and collect until no job is left."""
         while self.waiting or self.training:
             self.dispatch()
+            self.executor.flush()
             if not self.training and self.waiting:
                 time.sleep(PAUSE)
             look_again = PAUSE if self.elsewhere else None

@@ -30,6 +30,9 @@ class Executor:
         """Start a run, of `slots` at once. The future raises WorkerDied if its process dies."""
         raise NotImplementedError
 
+    def flush(self) -> None:
+        """Start what waits to start together: until a run ends, no more is submitted."""
+
     def cancel(self) -> None:
         """Interrupt the runs in training and wait for their end; their futures are not read."""
 
@@ -94,11 +97,20 @@ class RayOptions:
     gpus: NonNegative
 
 
-ExecutorOptions = InlineOptions | LocalOptions | RayOptions
+@dataclass(frozen=True)
+class LauncherOptions:
+    """conf/executor/launcher.yaml"""
+
+    name: str
+    words: list[str]
+
+
+ExecutorOptions = InlineOptions | LocalOptions | RayOptions | LauncherOptions
 OPTIONS: dict[str, type] = {
     "inline": InlineOptions,
     "local": LocalOptions,
     "ray": RayOptions,
+    "launcher": LauncherOptions,
 }
 
 
