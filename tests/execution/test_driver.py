@@ -396,7 +396,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 def test_an_executor_is_no_part_of_a_run(library: Datasets) -> None:
     keys = {
         make_pair(small(f"executor={name}", "data.start=2017"), library, None)[0].spec.key
-        for name in ("inline", "local", "ray")
+        for name in ("inline", "local", "ray", "launcher")
     }
     assert len(keys) == 1
     assert check_executor({"name": "local", "workers": 3}, {"devices": 1}).workers == 3

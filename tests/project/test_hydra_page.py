@@ -13,8 +13,7 @@ REFUSED = {  # a word -> how the page names it
     "~optimizer": "`~optimizer`",
     "~optimizer.lr": "`~optimizer.lr`",
     "+seed=1": "`+key=value` of anything else",
-    "hydra/launcher=joblib": "`hydra/launcher=...`",
-    "hydra/sweeper=optuna": "`hydra/sweeper=...`",
+    "hydra/sweeper=optuna": "`hydra/sweeper=upgate`",  # without -m, or not installed
     "hydra.run.dir=x": "`hydra.run.dir`",
     "hydra.sweep.dir=x": "`hydra.sweep.dir`",
     "hydra.searchpath=[x]": "`hydra.searchpath`",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from upgate.config.compose import PARTS, group_of
+from upgate.config.plugins import typed_words
 
 OWN_OF_RUN = ("seed", "fold", "twin")  # a study chooses these itself
 RECIPE = (*PARTS, "recipe")
@@ -17,6 +18,7 @@ def suggest(command: str, words: Sequence[str], config_dir: str | None = None) -
     config_dir: the user's own folder of choices.
     """
     own = f"--config-dir {shlex.quote(config_dir)}" if config_dir else ""
+    words = typed_words(words)
     makefile = Path("Makefile")
     if makefile.is_file() and "upgate" in makefile.read_text(encoding="utf-8", errors="replace"):
         return shlex.join(["make", command, *words, *([f"ARGS={own}"] if own else [])])

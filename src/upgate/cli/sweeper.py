@@ -19,7 +19,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
@@ -72,8 +72,8 @@ class WordLoader(ConfigLoaderImpl):
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str]
     ) -> DictConfig:
-        config = compose(self.batches.words(sweep_overrides), self.batches.session.config_dir)
-        return OmegaConf.merge(master_config, config)
+        compose(self.batches.words(sweep_overrides), self.batches.session.config_dir)
+        return master_config
 
 
 @dataclass

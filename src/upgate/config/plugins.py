@@ -9,6 +9,7 @@ from typing import Any
 
 from upgate.config.choices import one_line
 from upgate.config.keywords import hydra_text
+from upgate.config.overrides import parse_override
 from upgate.errors import UserError, did_you_mean
 
 OURS = "upgate"  # hydra/launcher=upgate and hydra/sweeper=upgate: no plugin at all
@@ -66,7 +67,7 @@ def check_plugin(words: Sequence[str], kind: str) -> None:
     choices = [word for word in words if "/" in word.partition("=")[0]]
     section = load_hydra(choices)
     for word in words:
-        if word.startswith(f"hydra.{kind}"):
+        if word not in choices:
             _check_key(word, section)
     load_hydra(words)
 
@@ -81,11 +82,11 @@ def _why_missing(name: str, kind: str, available: Sequence[str]) -> str:
 
 
 def _check_key(word: str, config: Any) -> None:
-    """Raise UserError where Hydra's configuration has no such key."""
+    """Raise UserError where Hydra's configuration has no such key; `+` adds below one."""
     from omegaconf import OmegaConf
 
-    node = config
-    for name in word.partition("=")[0].split("."):
+    node, names = config, word.partition("=")[0].lstrip("+").split(".")
+    for name in names[:3] if word.startswith("+") else names:
         if node._is_none():
             return  # a mapping without keys yet
         keys = list(map(str, node)) if OmegaConf.is_dict(node) else []
@@ -124,3 +125,14 @@ def sweep_folder(root: str) -> str:
 def executor_words(launcher: Sequence[str]) -> list[str]:
     """The words of the executor that hands runs to a launcher; none for none."""
     return ["executor=launcher", f"executor.words={hydra_text(launcher)}"] if launcher else []
+
+
+def typed_words(words: Sequence[str]) -> list[str]:
+    """The words of a command, those to a launcher as they were typed."""
+    typed: list[str] = []
+    for word in words:
+        if word.startswith("executor.words="):
+            typed += map(str, parse_override(word).parsed.value())
+        elif word != "executor=launcher":
+            typed.append(word)
+    return typed

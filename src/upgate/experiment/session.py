@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from upgate.config.plugins import typed_words
 from upgate.console import confirm, declined
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
@@ -59,7 +60,7 @@ def repeat_commands(
 
     With the folder of own choices and the root, and without the password of a URI.
     """
-    redacted = [redact_argument(override) for override in overrides]
+    redacted = [redact_argument(word) for word in typed_words(overrides)]
     own = ["--config-dir", config_dir] if config_dir else []
     yes = [] if f"{command}.yes=true" in redacted else ["--yes"]
     root = [override for override in redacted if override.startswith("root=")]
