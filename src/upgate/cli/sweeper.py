@@ -102,6 +102,10 @@ class Batches:
                 )
         plan = plan_training(singles, self.session.config_dir, self.session.datasets)
         check_shared_settings(plan.requested)
+        if plan.requested[0].config.trainer.get("fast_dev_run"):
+            raise UserError(
+                f"trainer.fast_dev_run records no score that {self.sweep.plugin[0]} could read"
+            )
         return plan
 
     def open(self, plan: TrainPlan) -> tuple[Store, Run, Executor]:

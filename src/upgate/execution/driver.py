@@ -215,11 +215,12 @@ class Driver:
         try:
             result = future.result().unwrap()
         except Busy:  # another command was faster: `dispatch` finds out that it trains the run
-            self.attempts[job.spec.key] -= 1
-            self.waiting[job.spec.key] = job
-            self._put_off(job)
+            self._put_back(job)
             return
         except WorkerDied as death:
+            if self._goes_on(job):
+                self._put_back(job)
+                return
             retried = self.retry_or_fail(job, str(death))
             if retried is None:
                 return
@@ -231,6 +232,16 @@ class Driver:
             self.count_failure(result.error.partition(":")[0])
         if self.listener is not None:
             self.listener.on_run_end(job, result, self.executor)
+
+    def _put_back(self, job: Job) -> None:
+        """Let a run wait for the process that trains it."""
+        self.attempts[job.spec.key] -= 1
+        self.waiting[job.spec.key] = job
+        self._put_off(job)
+
+    def _goes_on(self, job: Job) -> bool:
+        """Whether a run is still training, though nothing waits for its answer any more."""
+        return self.executor.outlived and self.store.is_open(job.spec.key)
 
     def count_failure(self, kind: str) -> None:
         """After SAME_FAILURE failures of a kind, submit nothing more; runs in training may end."""
@@ -271,5 +282,7 @@ class Driver:
         with ending_at_once(self.executor.kill):
             self.executor.cancel()
             for job in self.training.values():
+                if self._goes_on(job):
+                    continue
                 with suppress(Unreachable):  # the next command marks it
                     self.store.mark_dead(job.spec.key, "KILLED", "the command was ended")

@@ -21,6 +21,7 @@ class Executor:
     """
 
     in_process: ClassVar[bool] = False  # whether runs train in this process, with its progress bar
+    outlived: ClassVar[bool] = False  # whether runs may go on when it was interrupted or failed
 
     @property
     def slots(self) -> int:

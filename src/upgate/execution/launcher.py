@@ -46,6 +46,7 @@ class LauncherExecutor(Executor):
     """The launcher decides how many runs train at once."""
 
     slots = sys.maxsize
+    outlived = True
 
     def __init__(self, options: LauncherOptions, threads: int, accelerator: str) -> None:
         if not options.words:
