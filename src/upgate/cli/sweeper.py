@@ -210,7 +210,7 @@ def run_sweeper(batches: Batches) -> None:
     config = load_hydra([*quiet, sweep_folder(str(root)), *sweep.plugin])
     make_private(Path(config.hydra.sweep.dir))  # where it writes what it found
     context = HydraContext(config_loader=WordLoader(batches), callbacks=Callbacks(config))
-    plugins = Plugins.instance()
+    plugins: Any = Plugins.instance()
     launcher = BatchLauncher(batches.train)
     # A sweeper asks here for its launcher, by the name of a class in the package hydra_plugins.
     plugins.instantiate_launcher = lambda **_: launcher
