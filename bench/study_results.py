@@ -47,18 +47,23 @@ ARMS = (  # the baseline, its optimizer alone changed, and the whole upgrade, wh
 )
 ONE_LOOK = f"{ARMS} study.seeds=12 study.looks=[12]"
 FIRST_LOOK = f"{ARMS} study.seeds=6 study.looks=[6,12] study.aa=false"  # of two
+BOTH_LOOKS = FIRST_LOOK.replace("seeds=6", "seeds=12")
 PANEL = (
     "task=stock data=prices data.path={data}/stock/us_daily_long_adj.parquet data.tickers=[AAPL,"
     "AMD,AMZN,DIS,GE,GOOGL,GSPC,IBM,IWM,JPM,KO,MCD,MSFT,NFLX,NVDA,PG,QQQ,SPY,WMT,XOM]"
     " data.start=2005 split=walk_forward split.folds=8 split.test=0.374 task.window=22"
     " model.hidden_size=32 model.num_layers=1 batch_size=256 trainer.max_epochs=4"
 )
+REFIT = "split.refit=true stopping=none"  # the validation part too, for a chosen number of steps
 TEXTS = "task=sentiment data=texts data.path={data}/sentiment"
 HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on texts
     "volatility-arms": f"{FIRST_LOOK} task.target=volatility task.features=market {PANEL}",
+    "volatility-refit-arms": (
+        f"{FIRST_LOOK} task.target=volatility task.features=market {PANEL} {REFIT}"
+    ),
     "return-arms": f"{FIRST_LOOK} task.target=return {PANEL}",
     "sst2-arms": f"{ONE_LOOK} {SST2}",
-    "mr-arms": f"{FIRST_LOOK} {TEXTS}/mr_rt_polarity.parquet split.test=0.1",
+    "mr-arms": f"{BOTH_LOOKS} {TEXTS}/mr_rt_polarity.parquet split.test=0.1",
     "chnsenticorp-arms": f"{FIRST_LOOK} {TEXTS}/chnsenticorp_split.parquet task.max_tokens=128",
     "imdb-arms": f"{FIRST_LOOK} {TEXTS}/imdb_50k.parquet".replace("=texts", "=imdb"),
 }

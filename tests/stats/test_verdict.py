@@ -191,11 +191,24 @@ def test_more_data_are_asked_for_where_seeds_do_not_limit() -> None:
     rng, decided = np.random.default_rng(8), []
     for _ in range(120):
         first = both_ways(shared_noise(6, 100, 0.2, rng), 0.01)
-        if first.label == "undecided" and first.more_data is not None:
-            assert first.more_seeds is None and first.over == "seeds and units"
+        if first.label == "undecided" and first.more_data and first.more_seeds is None:
+            assert first.over == "seeds and units"
             if first.more_data < 20:
                 more = shared_noise(6, int(100 * first.more_data), first.effect, rng)
                 decided.append(_decided(both_ways(more, 0.01)))
+    assert len(decided) > 15 and np.mean(decided) > 0.7
+
+
+def test_seeds_and_data_are_asked_for_where_neither_alone_would_decide() -> None:
+    rng, decided = np.random.default_rng(11), []
+    for _ in range(300):
+        first = both_ways(shared_noise(6, 100, 0.2, rng) + rng.normal(0, 0.15, (6, 1)), 0.01)
+        if first.label == "undecided" and first.more_data and first.more_seeds:
+            n, items = 6 + first.more_seeds, int(100 * first.more_data)
+            if n * items < 100_000:
+                own = rng.normal(0, 0.15, (n, 1))
+                more = shared_noise(n, items, first.effect, rng)
+                decided.append(_decided(both_ways(more + own, 0.01)))
     assert len(decided) > 15 and np.mean(decided) > 0.7
 
 

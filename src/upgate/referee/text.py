@@ -64,11 +64,13 @@ def _more_text(arm: Judged, w: Translator) -> list[str]:
     """What would decide an undecided arm."""
     if arm.verdict.label != "undecided":
         return []
-    if arm.verdict.more_seeds:
-        return [w("note_more", arm=arm.name, more=arm.verdict.more_seeds)]
-    if arm.verdict.more_data:
-        return [w("note_more_data", arm=arm.name, times=format_number(arm.verdict.more_data, 2))]
-    return []
+    more, data = arm.verdict.more_seeds, arm.verdict.more_data
+    if data:
+        times = format_number(data, 2)
+        if not more:
+            return [w("note_more_data", arm=arm.name, times=times)]
+        return [w("note_more_both", arm=arm.name, more=more, times=times)]
+    return [w("note_more", arm=arm.name, more=more)] if more else []
 
 
 def _family(judgement: Findings, w: Translator) -> str:

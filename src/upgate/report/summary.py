@@ -135,8 +135,11 @@ def look_phrase(study: Study, w: Translator) -> str:
 
 def more_text(verdict: ArmVerdict, w: Translator) -> str:
     """What would decide an undecided one."""
+    if verdict.more_data is not None:
+        times = format(verdict.more_data, ".1f")
+        if verdict.more_seeds is None:
+            return w("more_data", more=times)
+        return w("more_both", more=verdict.more_seeds, times=times)
     if verdict.more_seeds is not None:
         return w("more_seeds", more=verdict.more_seeds)
-    if verdict.more_data is not None:
-        return w("more_data", more=format(verdict.more_data, ".1f"))
     return w("more_never")

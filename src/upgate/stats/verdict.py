@@ -20,6 +20,7 @@ the level at which its arm was tested, so that intervals and labels agree.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -74,8 +75,9 @@ class Verdict:
     effect, low, high: arm minus baseline, in the differences' units and sign, with the 1 - level
     interval. p: of the test that gave the label; p_exact: of the sign-flip permutation over seeds
     beside it; p_holm: p adjusted for the other questions of `verdicts`. more_seeds: 0 for a decided
-    one; None where no number up to 10,000 would do. more_data: where seeds do not limit, how many
-    times the test data would decide; None elsewhere. Both take effect and spread to be as
+    one; None where no number up to 10,000 would do. more_data: where seeds alone would not decide,
+    how many times the test data would, with more_seeds beside it if that is needed too; None
+    elsewhere. Both take effect and spread to be as
     observed: with fewer than 6 seeds they are rough. diverged: seeds whose difference is infinite.
     collapsed: seeds that the comparison of means leaves out. over: what the interval is about.
     error: the standard error of the effect; nan where the test ranks.
@@ -305,23 +307,31 @@ def _more(d: Floats, fit: Fit, margin: float, alpha: float) -> tuple[int | None,
     elif fit.unit_error == 0:
         totals = _paired_seeds(fit, margin, alpha)
     else:
-        totals = [n for n in [fewest(lambda n: _decides(fit, n, 1.0, margin, alpha))] if n]
+        totals = [n for n in [fewest(partial(_decides, fit, margin, alpha, 1.0))] if n]
     if totals:
         return max(FEWEST, min(totals), n + 1) - n, None
-    return None, _more_data(fit, n, margin, alpha)
+    return _more_data(fit, n, margin, alpha)
 
 
-def _more_data(fit: Fit, n: int, margin: float, alpha: float) -> float | None:
-    """How many times the test data would decide with these seeds; None where none would."""
+def _more_data(fit: Fit, n: int, margin: float, alpha: float) -> tuple[int | None, float | None]:
+    """How many times the test data would decide with these seeds; where none would, the seeds to
+    add and the times the data whose product is least; None, None where those would not either.
+    """
     if fit.unit_error == 0 or np.isnan(fit.df):
-        return None
-    for times in np.geomspace(1.25, MOST_DATA, 60):
-        if _decides(fit, max(n, FEWEST), float(times), margin, alpha):
-            return float(times)
-    return None
+        return None, None
+    grid = np.geomspace(1.25, MOST_DATA, 60).tolist()
+    for times in grid:
+        if _decides(fit, margin, alpha, times, max(n, FEWEST)):
+            return None, times
+    totals = [fewest(partial(_decides, fit, margin, alpha, times)) for times in grid]
+    both = [(n * times, n, times) for n, times in zip(totals, grid, strict=True) if n]
+    if not both:
+        return None, None
+    _, total, times = min(both)
+    return total - n, times
 
 
-def _decides(fit: Fit, n: int, times: float, margin: float, alpha: float) -> bool:
+def _decides(fit: Fit, margin: float, alpha: float, times: float, n: int) -> bool:
     """Whether n seeds on `times` the test data find the effect, or its absence, with 80% power."""
     spread = np.sqrt(n * fit.unit_error**2 / times + fit.spread**2)
     if power(fit.effect / spread, n, alpha) >= 0.8:

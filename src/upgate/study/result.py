@@ -165,7 +165,7 @@ class ArmVerdict:
     more_seeds: int | None  # for an undecided one; None: more than 10,000
     diverged: int  # seeds whose difference is infinite
     score: float  # the mean of the arm's metric over its seeds, geometric in the log scale
-    more_data: float | None = None  # where seeds do not limit: how many times the test data
+    more_data: float | None = None  # where seeds alone would not decide: times the test data
     collapsed: int = 0  # seeds that the comparison of means leaves out
     level: float = 0.05  # of the interval and the test
     over: str = "seeds"  # what the interval is about: seeds, seeds and units, or data sets

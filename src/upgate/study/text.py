@@ -53,9 +53,9 @@ def verdict_with_seeds(one: ArmVerdict) -> str:
     """The verdict, and how many more seeds, or times the test data, an undecided one needs."""
     if one.verdict != "undecided":
         return one.verdict or "–"
-    if one.more_data is not None:
-        return f"undecided x{one.more_data:.1f}"
-    return "undecided" if one.more_seeds is None else f"undecided +{one.more_seeds}"
+    more = f" +{one.more_seeds}" if one.more_seeds else ""
+    times = f" x{one.more_data:.1f}" if one.more_data is not None else ""
+    return f"undecided{more}{times}"
 
 
 def main_verdict(result: StudyResult) -> ArmVerdict | None:
@@ -267,12 +267,15 @@ def study_notes(result: StudyResult) -> list[str]:
     """What a reader of the table must know."""
     lines = []
     judged = (*result.verdicts, *result.parts)
-    if any(one.verdict == "undecided" and one.more_seeds for one in judged):
+    if any(one.more_seeds and one.more_data is None for one in judged):
         lines.append(
             "undecided +n: about n more seeds would decide, if effect and spread stay as measured"
         )
     if any(one.more_data is not None for one in judged):
-        lines.append("undecided xk: more seeds would not decide; about k times the test data would")
+        lines.append(
+            "undecided xk: more seeds would not decide, about k times the test data would;"
+            " +n xk: both together"
+        )
     if any(not one.verdict for one in judged):
         lines.append("–: shown with its interval and not judged")
     if result.against_references:
@@ -381,6 +384,7 @@ def _predicate(study: Study, one: ArmVerdict) -> str:
     more = "no number of seeds up to 10,000"
     if one.more_seeds is not None:
         more = f"about {one.more_seeds} more seeds"
-    elif one.more_data is not None:
-        more = f"more seeds would not, about {one.more_data:.1f} times the test data"
+    if one.more_data is not None:
+        times = f"about {one.more_data:.1f} times the test data"
+        more = f"more seeds would not, {times}" if one.more_seeds is None else f"{more} on {times}"
     return f"is undecided, {more} would decide"
