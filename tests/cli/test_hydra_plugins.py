@@ -125,7 +125,7 @@ def test_the_next_command_holds_the_words_to_a_launcher_as_they_were_typed() -> 
         ([LAUNCHER, "hydra.run.dir=x"], "root=DIR"),
         (["hydra.sweep.dir=x"], "root=DIR"),
         (["hydra/sweeper=ax"], "take hydra/sweeper=optuna or upgate tune"),
-        ([SWEEPER], "upgate train -m alone; upgate tune searches"),
+        ([SWEEPER], "goes with upgate train -m alone; upgate tune"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(words: list[str], told: str) -> None:
@@ -150,11 +150,23 @@ def test_a_wrong_word_of_a_sweep_is_one_sentence(words: list[str], told: str) ->
         read_sweep([SWEEPER, "seed=1"], False, None)
 
 
-@pytest.mark.parametrize("name", ["joblib", "submitit_local"])
-def test_what_is_not_installed_says_what_to_install(name: str) -> None:
-    package = f"hydra_plugins.hydra_{name.partition('_')[0]}_launcher"
-    if find_spec(package):
-        pytest.skip(f"{package} is installed")
-    assert f"pip install hydra-{name.partition('_')[0]}-launcher" in refusal(
-        f"hydra/launcher={name}"
-    )
+INSTALLED = {
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", ["hydra.launcher.n_jobs=1"]),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", ["hydra.sweeper.n_trials=2"]),
+}
+
+
+@pytest.mark.parametrize("plugin", INSTALLED)
+def test_a_plugin_of_others_works_where_it_is_installed(plugin: str, tmp_path: Path) -> None:
+    module, words = INSTALLED[plugin]
+    if not find_spec(f"hydra_plugins.{module}"):
+        package = module.replace("_", "-")
+        command = [plugin, "optimizer.lr=interval(0.01,0.1)"] if "sweeper" in plugin else [plugin]
+        with pytest.raises(UserError, match=f"needs a plugin: pip install .*{package}"):
+            read_sweep(command, True, None)
+        pytest.skip(f"{package} is not installed")
+    root = tmp_path / "runs"
+    lr = "optimizer.lr=interval(0.01, 0.1)" if "sweeper" in plugin else "optimizer.lr=0.01,0.1"
+    code, said = train(root, plugin, *words, *TINY, "recipe=traditional", lr, sweep=True)
+    assert code == 0 and "2 runs" in said and len(results(root)) == 3
+    assert {one["status"] for one in results(root).values()} == {"FINISHED"}

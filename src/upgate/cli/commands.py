@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from upgate.config.plugins import OURS, PACKAGES
 from upgate.config.schema import format_value
 
 
@@ -128,6 +129,18 @@ KNOBS = (
     Key("clip.max_norm", "NUMBER", "as all knobs of a choice: --cfg job lists what there is"),
     Key("task.target", "return", "of prices: return, level or volatility"),
     Key("data.path", "FILE", "your own data, with data=prices or data=texts"),
+    Key(
+        "hydra/launcher",
+        "upgate",
+        "or a plugin of Hydra's: joblib, submitit_slurm, ...",
+        (OURS, *PACKAGES["launcher"]),
+    ),
+    Key(
+        "hydra/sweeper",
+        "upgate",
+        "with -m; or a plugin of Hydra's: optuna",
+        (OURS, *PACKAGES["sweeper"]),
+    ),
 )
 BOOLEANS = ("true", "false")
 

@@ -6,6 +6,7 @@ its twin and none twice, and the answer is a run's score on the validation part.
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -212,12 +213,14 @@ def run_sweeper(batches: Batches) -> None:
     context = HydraContext(config_loader=WordLoader(batches), callbacks=Callbacks(config))
     plugins: Any = Plugins.instance()
     launcher = BatchLauncher(batches.train)
-    # A sweeper asks here for its launcher, by the name of a class in the package hydra_plugins.
-    plugins.instantiate_launcher = lambda **_: launcher
-    try:
-        sweeper = plugins.instantiate_sweeper(
-            hydra_context=context, task_function=batches.train, config=config
-        )
-    finally:
-        del plugins.instantiate_launcher
-    sweeper.sweep(sweep.swept)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what the plugin uses, not of ours
+        # A sweeper asks here for its launcher, by the name of a class in the package hydra_plugins.
+        plugins.instantiate_launcher = lambda **_: launcher
+        try:
+            sweeper = plugins.instantiate_sweeper(
+                hydra_context=context, task_function=batches.train, config=config
+            )
+        finally:
+            del plugins.instantiate_launcher
+        sweeper.sweep(sweep.swept)

@@ -55,7 +55,7 @@ def use_launcher(words: Sequence[str]) -> list[str]:
     launcher, sweeper, others = split_plugins(words)
     refuse_hydra(others)
     if sweeper:
-        raise UserError(f"{sweeper[0]} is for upgate train -m alone; {SEARCH}")
+        raise UserError(f"{sweeper[0]} goes with upgate train -m alone; {SEARCH}")
     return [*others, *executor_words(launcher)]
 
 
