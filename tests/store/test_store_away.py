@@ -22,6 +22,7 @@ from helpers.store import Proxy, Server, free_port, fresh, key, points
 from upgate.errors import UserError
 from upgate.execution.driver import Driver
 from upgate.run.job import Job
+from upgate.store.call import call_mlflow
 from upgate.store.store import Store
 from upgate.store.write_ahead_log import claim
 
@@ -239,6 +240,22 @@ def test_a_server_that_hangs_is_named_at_once_and_asked_again(
             Store(tmp_path, uri).prepare()
     said = f"The MLflow store {uri} is slow or away: no answer for 1 s; waiting for it."
     assert [record.getMessage() for record in caplog.records] == [said]
+
+
+def test_a_call_outlasts_a_server_most_of_whose_answers_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("upgate.store.call.PAUSE", 0.01)
+    calls = list[float]()
+
+    def hang() -> int:
+        calls.append(time.monotonic())
+        if len(calls) < 15:
+            time.sleep(0.03)
+            raise ConnectionError("Read timed out")
+        return len(calls)
+
+    assert call_mlflow("http://server", hang, patience=0.4) == 15
 
 
 def test_a_run_that_goes_on_while_the_store_is_away_has_each_point_once(

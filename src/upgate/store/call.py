@@ -15,7 +15,9 @@ from upgate.store.flusher import is_refusal
 T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds that a call waits for a store that does not answer
-LEAST = 6  # tries in that time: one that hangs counts as a part of it, however long it took
+# tries in that time, however long one hangs: of a server that loses two answers of five, a call of
+# two requests has one answer in three
+LEAST = 20
 PAUSE = 1.0  # seconds between tries
 WORD = 8.0  # seconds without an answer after which that is said
 
@@ -38,7 +40,7 @@ def call_mlflow(
             except UserError:
                 raise
             except Exception as error:  # the boundary to a service
-                left -= min(time.monotonic() - began, patience / LEAST)
+                left -= min(time.monotonic() - began, max(0.0, patience / LEAST - PAUSE))
                 raise_final(uri, error, left)
             time.sleep(PAUSE)
             left -= PAUSE

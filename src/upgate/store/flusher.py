@@ -95,10 +95,16 @@ class LogFlusher:
         log.header["run"], log.earlier = opened
         return True
 
-    def _check_inside(self, path: Path) -> None:
-        """Raise FileNotFoundError, a refusal, for an artifact from outside the store's folder."""
+    def _path_inside(self, log: WriteAheadLog, name: str) -> Path:
+        """An artifact's path in the store's folder, which may have moved since the log began.
+
+        Raises FileNotFoundError, a refusal, for one from outside.
+        """
+        path, old = Path(name), Path(log.header.get("upgate.root", self.root))
+        path = self.root / path.relative_to(old) if path.is_relative_to(old) else path
         if not path.resolve().is_relative_to(self.root):
             raise FileNotFoundError(f"{path} is not in {self.root}")
+        return path
 
     def _set_aside(self, log: WriteAheadLog) -> None:
         """Keep damaged lines in a file of their own, and say so once."""
@@ -120,7 +126,7 @@ class LogFlusher:
             if ops[0]["op"] not in SEND:
                 raise FileNotFoundError(f"nothing is known of {ops[0]['op']}")
             if ops[0]["op"] == "artifact":
-                self._check_inside(Path(ops[0]["path"]))
+                ops = [{**ops[0], "path": str(self._path_inside(log, ops[0]["path"]))}]
             send(self.tracking(), run_id, ops)
         except Removed:  # whoever trains says so
             return False

@@ -6,7 +6,6 @@ MLFLOW_TRACKING_URI only `open/`.
 """
 
 import errno
-import hashlib
 import logging
 import os
 import shutil
@@ -36,6 +35,7 @@ from upgate.store.connect import (
     sqlite_path,
 )
 from upgate.store.flusher import OPEN, TAG, LogFlusher, has_ended
+from upgate.store.moved import default_uri, follow, log_folder
 from upgate.store.opening import OPENING, Earlier, Opened, Opening, open_run
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_own
 from upgate.store.run import Run, clean, now, to_float
@@ -69,11 +69,9 @@ class Store:
 
     def __init__(self, root: Path, uri: str | None = None) -> None:
         self.root = root.resolve()
-        default = f"sqlite:///{self.root / 'mlflow.db'}"
-        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(self.root)
         # the write-ahead logs, a folder for each store
-        digest = hashlib.sha256(redact(self.uri).encode()).hexdigest()
-        self.open = self.root / "open" / digest[:8]
+        self.open = log_folder(self.root, self.uri)
         self.host = socket.gethostname()
         self._tracking: Tracking | None = None
         self._experiments: dict[str, str] = {}
@@ -89,6 +87,8 @@ class Store:
             check_root(self.root)
             try:
                 make_private(self.root)
+                if self.uri == default_uri(self.root):
+                    follow(self.root)
                 self._tracking = connect(self.uri, self.root / "artifacts", self._call_unless_away)
             except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
                 reason = getattr(error, "strerror", None) or error
