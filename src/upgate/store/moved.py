@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from upgate.store.connect import redact
+from upgate.store.connect import DAMAGE, damaged, redact
 
 PLACES = (
     ("experiments", "artifact_location"),
@@ -33,7 +33,10 @@ def default_uri(root: Path) -> str:
 
 
 def follow(root: Path) -> None:
-    """Have a store in its default file name the folder that it is in now."""
+    """Have a store in its default file name the folder that it is in now.
+
+    Raises UserError where the file is damaged.
+    """
     database = root / "mlflow.db"
     if former_root(database) in (None, root):
         return
@@ -48,7 +51,12 @@ def follow(root: Path) -> None:
             target.parent.mkdir(mode=0o700, exist_ok=True)
             if not target.exists():
                 log.rename(target)
-        rewrite(database, old, root)
+        try:
+            rewrite(database, old, root)
+        except sqlite3.DatabaseError as error:
+            if DAMAGE.search(str(error)):
+                raise damaged(str(database), error) from error
+            raise
 
 
 def former_root(database: Path) -> Path | None:
