@@ -15,6 +15,7 @@ from hydra.core.plugins import Plugins
 from helpers.config import refusal
 from helpers.project import REPO
 from helpers.run import numbers, results, train
+from upgate.cli.entry import main
 from upgate.cli.next_step import suggest
 from upgate.config.compose import compose
 from upgate.config.words import read_sweep, use_launcher
@@ -102,6 +103,14 @@ def test_hydras_own_sweeper_makes_batches(tmp_path: Path) -> None:
     code, said = train(root, *words, "seed=0,1", sweep=True)
     assert code == 0 and said.count("hydra/sweeper=basic asks for") == 2
     assert len(results(root)) == 2
+
+
+def test_info_names_the_launcher_as_a_word_that_was_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", LAUNCHER, "--info", "defaults"]) == 0
+    line = next(one for one in capsys.readouterr().out.splitlines() if "  executor" in one)
+    assert line.split(maxsplit=2) == ["executor", "launcher", "your words"]
 
 
 def test_the_next_command_holds_the_words_to_a_launcher_as_they_were_typed() -> None:

@@ -16,7 +16,7 @@ from upgate.config.choices import (
 from upgate.config.compose import compose
 from upgate.config.keys import hint
 from upgate.config.schema import format_value
-from upgate.config.words import expand
+from upgate.config.words import expand, use_launcher
 from upgate.errors import UserError, did_you_mean
 
 INFO = ("all", "defaults", "searchpath")
@@ -104,7 +104,7 @@ def _defaults(
 ) -> Iterator[str]:
     """A line per group: its choice, and who made it."""
     config, plain = compose(job, config_dir), plain_choices()
-    typed = {word.lstrip("+").partition("=")[0] for word in overrides}
+    typed = {word.lstrip("+").partition("=")[0] for word in use_launcher(overrides)}
     chosen = {word.partition("=")[0] for word in job}
     for group in plain:
         section = config[group]
