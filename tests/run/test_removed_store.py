@@ -13,7 +13,7 @@ from helpers.run import train
 from upgate.errors import UserError
 from upgate.execution import run_job
 from upgate.execution.driver import Driver
-from upgate.run.callbacks import EpochMetrics
+from upgate.run.callbacks import BestCheckpoint, EpochMetrics
 from upgate.store.connect import Removed
 from upgate.store.store import Store
 from upgate.store.write_ahead_log import Header, WriteAheadLog
@@ -114,3 +114,20 @@ def test_a_quota_or_a_disk_that_became_read_only_is_a_sentence(number: int, tmp_
         raise OSError(number, "of a file")
     with pytest.raises(PermissionError), Store(tmp_path).in_use():
         raise PermissionError(errno.EACCES, "of a file")
+
+
+def test_a_kill_between_the_last_epoch_and_its_weights_is_no_divergence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, words = tmp_path / "runs", ["recipe=traditional", "data.start=2017"]
+
+    def die(*_: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BestCheckpoint, "on_train_end", die)
+        assert train(root, *words, "trainer.max_epochs=1")[0] == 1
+    assert list(root.glob("*/last.ckpt")) and not list(root.glob("*/best.ckpt"))
+    code, said = train(root, *words, "trainer.max_epochs=1")
+    assert code == 0 and "diverged" not in said
+    assert not any(row.diverged for row in Store(root).rows())

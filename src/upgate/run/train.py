@@ -132,7 +132,8 @@ def _fit_module(
 ) -> tuple[int, bool]:
     """Train; the steps made, and whether the run diverged."""
     last = checkpoint.last
-    resume = last if can_resume(spec) and is_whole(checkpoint) else None
+    goes_on = can_resume(spec) and is_whole(checkpoint) and not lacks_weights(checkpoint, spec)
+    resume = last if goes_on else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except Diverged:
@@ -149,6 +150,17 @@ def is_whole(checkpoint: BestCheckpoint) -> bool:
     """Whether there is a state to go on from, and the best weights until then are intact."""
     best, remedy = checkpoint.best, "the run starts afresh"
     return is_kept(checkpoint.last, remedy) and (not best.exists() or is_kept(best, remedy))
+
+
+def lacks_weights(checkpoint: BestCheckpoint, spec: RunSpec) -> bool:
+    """Whether a kill came after the last epoch and before its weights were kept.
+
+    To go on from there trains nothing and keeps nothing, which would look like a run that diverged.
+    """
+    if checkpoint.best.exists():
+        return False
+    state = torch.load(checkpoint.last, weights_only=True, map_location="cpu")
+    return 0 <= spec.budget.max_epochs <= int(state["epoch"]) + 1
 
 
 def gather(module: RecipeModule, curves: EpochMetrics, last: Path) -> int:
