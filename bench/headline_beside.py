@@ -88,6 +88,7 @@ def beside_har(found: StudyResult, root: Path) -> list[str]:
         "|---|--:|--:|--:|",
         *(f"| {loss} | {cells} |" for loss, cells in pooled.items()),
         "",
+        f"The mean of the {len(tables)} seeds' forecasts: {_averaged(tables):.4f} of HAR's MSE.\n",
         f"MSE over HAR's, each ticker (lower in {int((by_ticker < 1).sum())} of {len(by_ticker)}): "
         + ", ".join(f"{ticker} {value:.3f}" for ticker, value in by_ticker.items())
         + ".\n",
@@ -96,6 +97,14 @@ def beside_har(found: StudyResult, root: Path) -> list[str]:
 
 def _forecasts(of: list[Path]) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(one / "forecasts.parquet") for one in of])
+
+
+def _averaged(tables: list[pd.DataFrame]) -> float:
+    """MSE of the mean forecast of all seeds, over HAR's."""
+    day = ["label_date", "ticker"]
+    mean = pd.concat(tables).groupby(day)[["forecast", "har", "truth"]].mean()
+    errors = mean[["forecast", "har"]].sub(mean["truth"], axis=0).pow(2).mean()
+    return float(errors["forecast"] / errors["har"])
 
 
 def _beside(tables: list[pd.DataFrame], loss: str) -> str:
