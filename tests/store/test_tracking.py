@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 OWN = {"run_uuid", "source_id", "destination_id", "input_uuid", "dataset_uuid", "artifact_uri"}
 OWN |= {"artifact_location", "creation_time", "last_update_time", "start_time"}
 TABLES = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
-TABLES += ("datasets", "inputs", "input_tags")
+TABLES += ("datasets", "inputs", "input_tags", "experiment_tags")
 CONDITIONS: list[Conditions] = [
     {},
     {"task": "stock", "status": None},
@@ -57,6 +57,8 @@ def fill(tracking: Tracking, root: Path) -> list[str]:
         tracking.create_experiment("stock", str(root / "artifacts"))
     experiment = tracking.experiment("stock")
     assert experiment is not None and experiment.is_active and tracking.experiment("no") is None
+    for value in ("first", "last"):
+        tracking.tag_experiment(experiment.id, "upgate.view", value)
     ids = []
     for name in ("one", "two"):
         tags = {"upgate.key": key(name), "upgate.task": "stock", "upgate.kind": "run"}

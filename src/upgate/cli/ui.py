@@ -15,6 +15,8 @@ from upgate.store.open import open_store
 from upgate.store.store import Store
 from upgate.tasks.names import find_facts
 
+# the params that MLflow's table shows; it leaves out those that no run has
+COLUMNS = ("task.target", "optimizer", "optimizer.lr", "seed", "trainer.max_epochs")
 STDERR = 2  # file descriptor: what MLflow says is not this command's answer
 START = 90.0  # seconds that MLflow may take until it listens
 
@@ -46,7 +48,8 @@ def task_pages(store: Store, port: int) -> Iterator[tuple[str, str]]:
     for name in store.tasks():
         if facts := find_facts(name):
             metric = facts.metric
-            yield name, store.runs_url(name, metric.key, metric.higher_is_better, port)
+            better = metric.higher_is_better
+            yield name, store.runs_url(name, metric.key, better, COLUMNS, port)
 
 
 @contextmanager

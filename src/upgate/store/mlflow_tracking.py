@@ -35,6 +35,9 @@ class MlflowTracking:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
+    def tag_experiment(self, experiment_id: str, name: str, value: str) -> None:
+        self.client.set_experiment_tag(experiment_id, name, value)
+
     def tasks(self) -> list[str]:
         return [
             one.name

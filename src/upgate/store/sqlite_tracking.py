@@ -36,6 +36,8 @@ ADD_LATEST = """insert into latest_metrics (key, value, timestamp, step, is_nan,
  (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)"""
 SET_TAG = """insert into tags (key, value, run_uuid) values (?, ?, ?)
  on conflict (key, run_uuid) do update set value = excluded.value"""
+TAG_EXPERIMENT = """insert into experiment_tags (key, value, experiment_id) values (?, ?, ?)
+ on conflict (key, experiment_id) do update set value = excluded.value"""
 ADD_PARAM = "insert or ignore into params (key, value, run_uuid) values (?, ?, ?)"
 ADD_DATASET = """insert or ignore into datasets (dataset_uuid, experiment_id, name, digest,
  dataset_source_type, dataset_source, dataset_profile) values (?, ?, ?, ?, ?, ?, ?)"""
@@ -111,6 +113,10 @@ class SqliteTracking:
         now = _now()
         with self._transaction() as connection:
             connection.execute(CREATE_EXPERIMENT, [name, artifacts, now, now])
+
+    def tag_experiment(self, experiment_id: str, name: str, value: str) -> None:
+        with self._transaction() as connection:
+            connection.execute(TAG_EXPERIMENT, [name, value, experiment_id])
 
     def tasks(self) -> list[str]:
         with self._reading() as connection:

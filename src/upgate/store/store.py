@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +40,7 @@ from upgate.store.opening import OPENING, Earlier, Opened, Opening, open_run
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_own
 from upgate.store.run import Run, clean, now, to_float
 from upgate.store.tracking import Ask, Experiment, Point, Tracking
-from upgate.store.ui import runs_url, server_command, ui_url
+from upgate.store.ui import VIEW_TAG, runs_url, runs_view, server_command, ui_url
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import Header, WriteAheadLog, claim, read_owner
 
@@ -344,10 +344,17 @@ class Store:
             base = redact(self.uri).rstrip("/")
         return ui_url(base, self.experiment(task) if task else None, runs)
 
-    def runs_url(self, task: str, score: str, higher_is_better: bool, port: int) -> str:
-        """Address of a task's trainings, the best against its twin by the metric `score` first."""
-        base = f"http://127.0.0.1:{port}"
-        return runs_url(base, self.experiment(task), score, higher_is_better)
+    def runs_url(
+        self, task: str, score: str, higher_is_better: bool, params: Sequence[str], port: int
+    ) -> str:
+        """Address of a task's trainings, the best against its twin by the metric `score` first.
+
+        The columns and their order become a tag of the experiment, which MLflow's pages read.
+        """
+        experiment = self.experiment(task)
+        view = runs_view(score, higher_is_better, params)
+        self._call(self.tracking.tag_experiment, experiment, VIEW_TAG, view)
+        return runs_url(f"http://127.0.0.1:{port}", experiment)
 
     def _open(self, opening: Opening, later: bool) -> Run:
         """later: where the store is away, begin the log alone; it opens the run when it can."""

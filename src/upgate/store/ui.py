@@ -3,13 +3,15 @@
 import json
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from upgate.errors import UserError
 
 MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallows the clicks
+VIEW = "upgate"  # the name of a view of MLflow's table of runs: columns, filter, order
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"  # of an experiment; MLflow reads JSON there
 # 2 processes instead of 10
 SETTINGS = ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true")
 
@@ -43,15 +45,30 @@ def check_port(port: int) -> None:
             ) from None
 
 
-def runs_url(base: str, experiment: str, score: str, higher_is_better: bool) -> str:
-    """Address of an experiment's trainings, the best difference to the twin first.
+def runs_view(score: str, higher_is_better: bool, params: Sequence[str]) -> str:
+    """What a table of trainings shows: a value of the tag `VIEW_TAG`, as MLflow's pages write it.
 
-    score: the deciding metric's name. Parent runs, which have no score of their own, are left out.
+    Beside the name the metric `score` and its difference to the twin's, the best of it first, the
+    validation part's, and params. Parent runs, which have no score of their own, are left out.
     """
-    trained = quote("tags.`upgate.kind` = 'run' and tags.`upgate.role` = 'run'")
-    key = quote(f"metrics.`difference/{score}`")
-    order = f"orderByKey={key}&orderByAsc={str(not higher_is_better).lower()}"
-    return f"{base}/#/experiments/{experiment}/runs?{MODE}&searchFilter={trained}&{order}"
+    difference = f"metrics.`difference/{score}`"
+    validation = score.replace("test/", "val/", 1)
+    metrics = [difference, f"metrics.`{score}`", f"metrics.`{validation}`"]
+    shown = [*metrics, *(f"params.`{name}`" for name in params), "attributes.`Dataset`"]
+    view = {
+        "searchFilter": "tags.`upgate.kind` = 'run' and tags.`upgate.role` = 'run'",
+        "orderByKey": difference,
+        "orderByAsc": not higher_is_better,
+        "selectedColumns": shown,
+        "columnOrder": shown,
+        "columnWidths": {**dict.fromkeys(metrics, 130), difference: 200},  # pixels
+    }
+    return json.dumps(view)
+
+
+def runs_url(base: str, experiment: str) -> str:
+    """Address of an experiment's trainings as its tag `VIEW_TAG` says."""
+    return f"{base}/#/experiments/{experiment}/runs?{MODE}&viewStateShareKey={VIEW}"
 
 
 def ui_url(base: str, experiment: str | None, runs: Iterable[str]) -> str:
