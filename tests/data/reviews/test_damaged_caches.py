@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.files import DAMAGES
 from upgate.data.reviews.baselines import linear
 from upgate.data.reviews.nb_logistic import log_odds
+from upgate.data.reviews.ngram_ratios import kept_ratios
 from upgate.data.reviews.tokenizer import cached_tokenizer, fit_tokenizer, tokenize
 
 TEXTS = ["a good film", "a bad film", "good , very good", "bad , so bad"]
@@ -34,6 +36,12 @@ def bayes(folder: Path) -> tuple[Any, ...]:
     return model.coefficients, model.intercept, new
 
 
+def ratios(folder: Path) -> tuple[Any, ...]:
+    corpus = tokenize(fit_tokenizer(TEXTS, "words", 10), TEXTS, 9, None)
+    made, fold = kept_ratios(corpus, torch.arange(4), torch.from_numpy(Y), 2, 3, 12, folder)
+    return made.keys, made.values, fold
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
     ("make", "name"),
@@ -43,6 +51,7 @@ def bayes(folder: Path) -> tuple[Any, ...]:
         (tokenizer, "*.tokenizer.json"),
         (tfidf, "linear-*.npy"),
         (bayes, "nb-logistic-*.npz"),
+        (ratios, "ngrams-*.npz"),
     ],
 )
 def test_a_damaged_cache_is_made_again_with_a_word(

@@ -2,13 +2,22 @@
 
 import math
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from upgate.data.reviews.ngram_ratios import FOLDS, LEAST, cut_folds, fit_ratios, with_ratios
+from upgate.data.reviews import ngram_ratios
+from upgate.data.reviews.ngram_ratios import (
+    FOLDS,
+    LEAST,
+    cut_folds,
+    fit_ratios,
+    kept_ratios,
+    with_ratios,
+)
 from upgate.data.reviews.tokenizer import Corpus, token_batches
 
 VOCABULARY, LONGEST = 7, 3
@@ -101,3 +110,33 @@ def test_texts_that_share_no_word_have_no_ratios() -> None:
     y = torch.tensor([0, 1, 0])
     ratios, fold = fit_ratios(corpus, torch.arange(3), y, 2, LONGEST, VOCABULARY)
     assert not with_ratios(token_batches(corpus, y), ratios, fold)(torch.arange(3))["ratios"].any()
+
+
+def test_ratios_are_counted_once_and_again_for_whatever_decides_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+
+    def count(*given: object) -> object:
+        counted.append(given)
+        return fit_ratios(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ngram_ratios, "fit_ratios", count)
+    corpus, y = draw(60, 3)
+    rows, other = torch.arange(40), Corpus(corpus.tokens[::-1].copy(), corpus.ends)
+    plain = (corpus, rows, y[rows], 3, LONGEST, VOCABULARY)
+    fitted, fold = fit_ratios(*plain)
+    for times in range(2):
+        kept, its_fold = kept_ratios(*plain, tmp_path)
+        assert torch.equal(kept.keys, fitted.keys) and torch.equal(kept.values, fitted.values)
+        assert torch.equal(its_fold, fold) and len(counted) == 1, times
+    varied = [
+        (other, *plain[1:]),
+        (corpus, rows + 1, *plain[2:]),
+        (corpus, rows, y[rows + 1], *plain[3:]),
+        (*plain[:4], 2, VOCABULARY),
+        (*plain[:5], VOCABULARY + 1),
+    ]
+    for n, one in enumerate(varied):
+        kept, _ = kept_ratios(*one, tmp_path)
+        assert torch.equal(kept.values, fit_ratios(*one)[0].values) and len(counted) == n + 2

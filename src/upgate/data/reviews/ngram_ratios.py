@@ -11,20 +11,26 @@ random: collections keep the texts of one film or one shop together, and what it
 not help with another's.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
 from upgate.data.reviews.tokenizer import PADDING, Corpus
+from upgate.files import is_kept, write_atomic
 from upgate.types import Batch
 
 FOLDS = 5
+RULE = 1  # of the counting: another one, where it changes, forgets what was kept
 LEAST = 2  # texts that hold an n-gram; of one text, no other part could tell anything
 
 Counts = NDArray[np.float32]
@@ -88,6 +94,33 @@ def with_ratios(
     return batch
 
 
+def kept_ratios(
+    corpus: Corpus,
+    rows: Tensor,
+    labels: Tensor,
+    classes: int,
+    longest: int,
+    vocabulary: int,
+    folder: Path,
+) -> tuple[NgramRatios, Tensor]:
+    """`fit_ratios`, kept in `folder` under the sha256 of all it depends on."""
+    settings = [RULE, FOLDS, LEAST, classes, longest, vocabulary]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for part in (corpus.tokens, corpus.ends, rows.numpy(), labels.numpy()):
+        digest.update(f" {part.dtype} {len(part)} ".encode())
+        digest.update(np.ascontiguousarray(part).data)
+    path = folder / f"ngrams-{digest.hexdigest()}.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):  # of several workers one counts
+        if not is_kept(path):
+            made, _ = fit_ratios(corpus, rows, labels, classes, longest, vocabulary)
+            keys, values = made.keys.numpy(), made.values.numpy()
+            write_atomic(path, lambda file: np.savez(file, keys=keys, values=values), hashed=True)
+    with np.load(path) as kept:
+        both = torch.from_numpy(kept["keys"]), torch.from_numpy(kept["values"])
+    return NgramRatios(longest, vocabulary, *both), _fold_of_texts(corpus, rows, labels)
+
+
 def fit_ratios(
     corpus: Corpus, rows: Tensor, labels: Tensor, classes: int, longest: int, vocabulary: int
 ) -> tuple[NgramRatios, Tensor]:
@@ -100,14 +133,19 @@ def fit_ratios(
     keys, at, found = np.unique(np.concatenate(held), return_inverse=True, return_counts=True)
     often = found >= LEAST
     text, at = text[often[at]], (np.cumsum(often) - 1)[at[often[at]]]
-    y, own = labels.numpy(), cut_folds(labels)
+    y, own = labels.numpy(), cut_folds(labels).numpy()
     wanted = range(classes) if classes > 2 else (1,)
-    columns = [_ratios(at, text, y == k, own.numpy(), int(often.sum())) for k in wanted]
+    columns = [_ratios(at, text, y == k, own, int(often.sum())) for k in wanted]
     values = torch.from_numpy(np.pad(np.stack(columns, axis=-1), ((0, 0), (0, 1), (0, 0))))
     kept = torch.from_numpy(np.append(keys[often], np.iinfo(np.int64).max))
+    return NgramRatios(longest, vocabulary, kept, values), _fold_of_texts(corpus, rows, labels)
+
+
+def _fold_of_texts(corpus: Corpus, rows: Tensor, labels: Tensor) -> Tensor:
+    """The row of `values` that each text of the corpus sees, (len(corpus),)."""
     fold = torch.zeros(len(corpus.ends) - 1, dtype=torch.int64)
-    fold[rows] = 1 + own
-    return NgramRatios(longest, vocabulary, kept, values), fold
+    fold[rows] = 1 + cut_folds(labels)
+    return fold
 
 
 def cut_folds(labels: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from upgate.data.bucketed_loader import BucketedLoader
 from upgate.data.datamodule import FoldDataModule
 from upgate.data.reviews.baselines import linear, majority
 from upgate.data.reviews.nb_logistic import LogOdds, log_odds
-from upgate.data.reviews.ngram_ratios import fit_ratios, with_ratios
+from upgate.data.reviews.ngram_ratios import kept_ratios, with_ratios
 from upgate.data.reviews.sources import to_reviews
 from upgate.data.reviews.table import Reviews, leaked
 from upgate.data.reviews.tokenizer import (
@@ -145,7 +145,9 @@ class SentimentDataModule(FoldDataModule):
         """Batches and checkpoints hold the n-grams' ratios from now on."""
         rows, vocabulary = self.rows["train"], self.state["vocabulary"]
         labels, classes = self.labels("train"), len(self.reviews.classes)
-        ratios, fold = fit_ratios(self.corpus, rows, labels, classes, longest, vocabulary)
+        ratios, fold = kept_ratios(
+            self.corpus, rows, labels, classes, longest, vocabulary, self.cache
+        )
         self.take = with_ratios(self.take, ratios, fold)
         self.state["ratios"] = ratios.to_dict()
 
