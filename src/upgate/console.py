@@ -53,6 +53,8 @@ def print_rows(
 
     Where the terminal is too narrow, the widest columns are folded.
     """
+    if console.quiet:  # the rows do not go through it
+        return
     widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
         widths[widths.index(max(widths))] -= 1
