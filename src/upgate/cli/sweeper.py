@@ -24,9 +24,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
-from upgate.cli.train import Training, TrainPlan, conclude, plan_training
+from upgate.cli.train_outcome import Training, conclude
+from upgate.cli.train_plan import TrainPlan, plan_training
 from upgate.config.compose import compose
-from upgate.config.plugins import load_hydra, sweep_folder
+from upgate.config.plugins import SILENT, describe_fault, load_hydra, sweep_folder
 from upgate.config.words import Sweep, plain_words
 from upgate.console import interrupted, print_lines
 from upgate.errors import UserError
@@ -189,7 +190,7 @@ def sweep_runs(
         except UserError:
             raise
         except Exception as error:  # the boundary to a plugin
-            failure = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            failure = describe_fault(error)
         if not batches.opened or not batches.singles:
             raise UserError(
                 f"{sweep.plugin[0]} trained nothing: {failure or 'no run was asked for'}"
@@ -207,8 +208,7 @@ def run_sweeper(batches: Batches) -> None:
     sweep = batches.sweep
     root = Path(compose(sweep.example, batches.session.config_dir)["root"]).resolve()
     setup_globals()  # ${now:...}
-    quiet = ["hydra/hydra_logging=none", "hydra/job_logging=none"]
-    config = load_hydra([*quiet, sweep_folder(str(root)), *sweep.plugin])
+    config = load_hydra([*SILENT, sweep_folder(str(root)), *sweep.plugin])
     make_private(Path(config.hydra.sweep.dir))  # where it writes what it found
     context = HydraContext(config_loader=WordLoader(batches), callbacks=Callbacks(config))
     plugins: Any = Plugins.instance()

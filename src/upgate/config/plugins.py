@@ -14,6 +14,7 @@ from upgate.errors import UserError, did_you_mean
 
 OURS = "upgate"  # hydra/launcher=upgate and hydra/sweeper=upgate: no plugin at all
 WORD = re.compile(r"\+{0,2}hydra([./](launcher|sweeper)\b[^=]*|\.sweep\.dir)(=|$)")
+SILENT = ("hydra/hydra_logging=none", "hydra/job_logging=none")  # Hydra configures no log
 PACKAGES = {  # what to install for a plugin
     "launcher": {
         "joblib": "hydra-joblib-launcher",
@@ -120,6 +121,11 @@ def make_loader() -> Any:
 def sweep_folder(root: str) -> str:
     """The word that says where a plugin keeps its own files, for a store's root."""
     return f"hydra.sweep.dir={hydra_text(root + '/hydra/${now:%Y-%m-%d_%H-%M-%S}')}"
+
+
+def describe_fault(error: Exception) -> str:
+    """What a plugin raised, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def executor_words(launcher: Sequence[str]) -> list[str]:

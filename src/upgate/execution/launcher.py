@@ -22,7 +22,7 @@ from hydra.core.utils import setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
-from upgate.config.plugins import load_hydra, sweep_folder
+from upgate.config.plugins import SILENT, describe_fault, load_hydra, sweep_folder
 from upgate.errors import UserError
 from upgate.execution.executor import Executor, LauncherOptions
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
@@ -32,8 +32,7 @@ from upgate.files import make_private
 REQUEST, NAME = "request=", "run="  # the words of a job
 # Of Hydra's own files and logs there are none: a run's folder and the store hold what it did.
 QUIET = (
-    "hydra/hydra_logging=none",
-    "hydra/job_logging=none",
+    *SILENT,
     "hydra.output_subdir=null",
     "hydra.job.name=upgate",
     "hydra.sweep.subdir=.",
@@ -68,9 +67,8 @@ class LauncherExecutor(Executor):
         try:
             answers = self._launch([request for request, _ in batch])
         except Exception as error:  # the boundary to a plugin; the store knows which runs ended
-            cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             for _, future in batch:
-                future.set_exception(WorkerDied(cause))
+                future.set_exception(WorkerDied(describe_fault(error)))
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             try:
