@@ -90,6 +90,19 @@ def is_kept(path: Path, remedy: str = "it is made again") -> bool:
     return False
 
 
+def make_once(path: Path, make: Callable[[], Callable[[BinaryIO], object]]) -> None:
+    """Make a file that takes long, unless it is there and intact; of several processes one does.
+
+    make: computes, and returns what writes the file.
+    """
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not is_kept(path):
+            write_atomic(path, make(), hashed=True)
+
+
 def hash_file(path: Path) -> str:
     """sha256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:

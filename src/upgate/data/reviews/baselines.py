@@ -26,17 +26,18 @@ too).
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import sklearn
-from filelock import FileLock
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from upgate.files import is_kept, write_atomic
+from upgate.files import make_once
 
 HAN = r"\u3400-\u9fff"
 TOKEN = rf"[{HAN}]|[^\W{HAN}]+(?:['’][^\W{HAN}]+)*|[^\w\s]"
@@ -64,11 +65,11 @@ def linear(
         return _probabilities(texts, y, new, classes)
     inputs = [TFIDF, LOGISTIC, sklearn.__version__, classes, list(texts), y.tolist(), list(new)]
     path = folder / f"linear-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # 45 s and 1.3 GB on IMDb: of several workers one fits it
-        if not is_kept(path):
-            fitted = _probabilities(texts, y, new, classes)
-            write_atomic(path, lambda file: np.save(file, fitted), hashed=True)
+
+    def fit() -> Callable[[BinaryIO], object]:  # 45 s and 1.3 GB on IMDb
+        return partial(np.save, arr=_probabilities(texts, y, new, classes))
+
+    make_once(path, fit)
     return np.load(path)
 
 

@@ -8,13 +8,13 @@ hashed into 2^20 places, so that the whole model is four megabytes and a checkpo
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import sklearn
-from filelock import FileLock
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from upgate.data.reviews.baselines import TOKEN
-from upgate.files import is_kept, write_atomic
+from upgate.files import make_once
 
 HASHING = {
     "token_pattern": TOKEN,
@@ -81,17 +81,19 @@ def log_odds(
     settings = [{**HASHING, **LOGISTIC}, sklearn.__version__, classes]
     inputs = [*settings, list(texts), y.tolist(), list(new)]
     path = folder / f"nb-logistic-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # of several workers one fits it
-        if not is_kept(path):
-            model = fit_log_odds(texts, y, classes)
-            write_atomic(path, lambda file: _save(file, model, model(new)), hashed=True)
+
+    def fit() -> Callable[[BinaryIO], object]:
+        model = fit_log_odds(texts, y, classes)
+        return partial(
+            np.savez,
+            coefficients=model.coefficients,
+            intercept=model.intercept,
+            new=model(new),
+        )
+
+    make_once(path, fit)
     with np.load(path) as kept:
         return LogOdds(kept["coefficients"], kept["intercept"]), kept["new"]
-
-
-def _save(file: BinaryIO, model: LogOdds, new: Floats) -> None:
-    np.savez(file, coefficients=model.coefficients, intercept=model.intercept, new=new)
 
 
 def _fit_one(x: sparse.csr_matrix, positive: np.ndarray) -> tuple[Floats, float]:

@@ -15,18 +15,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
 from upgate.data.reviews.tokenizer import PADDING, Corpus
-from upgate.files import is_kept, write_atomic
+from upgate.files import make_once
 from upgate.types import Batch
 
 FOLDS = 5
@@ -110,12 +110,12 @@ def kept_ratios(
         digest.update(f" {part.dtype} {len(part)} ".encode())
         digest.update(np.ascontiguousarray(part).data)
     path = folder / f"ngrams-{digest.hexdigest()}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # of several workers one counts
-        if not is_kept(path):
-            made, _ = fit_ratios(corpus, rows, labels, classes, longest, vocabulary)
-            keys, values = made.keys.numpy(), made.values.numpy()
-            write_atomic(path, lambda file: np.savez(file, keys=keys, values=values), hashed=True)
+
+    def count() -> Callable[[BinaryIO], object]:
+        made, _ = fit_ratios(corpus, rows, labels, classes, longest, vocabulary)
+        return partial(np.savez, keys=made.keys.numpy(), values=made.values.numpy())
+
+    make_once(path, count)
     with np.load(path) as kept:
         both = torch.from_numpy(kept["keys"]), torch.from_numpy(kept["values"])
     return NgramRatios(longest, vocabulary, *both), _fold_of_texts(corpus, rows, labels)
