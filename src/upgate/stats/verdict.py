@@ -323,12 +323,14 @@ def _more_data(fit: Fit, n: int, margin: float, alpha: float) -> tuple[int | Non
     for times in grid:
         if _decides(fit, margin, alpha, times, max(n, FEWEST)):
             return None, times
-    totals = [fewest(partial(_decides, fit, margin, alpha, times)) for times in grid]
-    both = [(n * times, n, times) for n, times in zip(totals, grid, strict=True) if n]
-    if not both:
-        return None, None
-    _, total, times = min(both)
-    return total - n, times
+    least, found = np.inf, None
+    for times in grid:
+        if times * (n + 1) >= least:
+            break  # no number of seeds to add makes the product less
+        total = fewest(partial(_decides, fit, margin, alpha, times))
+        if total and total * times < least:
+            least, found = total * times, (total - n, times)
+    return found or (None, None)
 
 
 def _decides(fit: Fit, margin: float, alpha: float, times: float, n: int) -> bool:

@@ -137,11 +137,9 @@ def run_study(
         jobs = [
             replace(job, parent=parents.arms[plan.arm_of[job.spec.key]].id) for job in plan.jobs
         ]
-        progress = TimedProgress(console, budget.seconds)
+        fetch, progress = session.datasets.fetch, TimedProgress(console, budget.seconds)
         try:
-            results = execute(
-                jobs, session.datasets.fetch, store, parents.parent, console, progress
-            )
+            results = execute(jobs, fetch, store, parents.parent, console, progress)
         except Interrupted:
             parents.finish("KILLED")
             return interrupted(console)

@@ -263,10 +263,9 @@ def describe_control(control: Control) -> str:
     return f"{control.name} FAILS: differs by {control.difference:g}"
 
 
-def study_notes(result: StudyResult) -> list[str]:
-    """What a reader of the table must know."""
+def undecided_notes(judged: Sequence[ArmVerdict]) -> list[str]:
+    """What stands behind `undecided` in the table."""
     lines = []
-    judged = (*result.verdicts, *result.parts)
     if any(one.more_seeds and one.more_data is None for one in judged):
         lines.append(
             "undecided +n: about n more seeds would decide, if effect and spread stay as measured"
@@ -276,6 +275,13 @@ def study_notes(result: StudyResult) -> list[str]:
             "undecided xk: more seeds would not decide, about k times the test data would;"
             " +n xk: both together"
         )
+    return lines
+
+
+def study_notes(result: StudyResult) -> list[str]:
+    """What a reader of the table must know."""
+    judged = (*result.verdicts, *result.parts)
+    lines = undecided_notes(judged)
     if any(not one.verdict for one in judged):
         lines.append("–: shown with its interval and not judged")
     if result.against_references:

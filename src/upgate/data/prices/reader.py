@@ -8,7 +8,7 @@ import io
 import re
 import warnings
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -237,16 +237,16 @@ def find_header(text: str, where: str) -> tuple[int, str]:
     above the header, or has none: its columns may be in any order.
     """
     lines = text.split("\n", ABOVE)[:ABOVE]
-    for i in range(len(lines)):
-        for separator in SEPARATORS:
-            if separator in lines[i]:
-                top = [_cells_of_line(line, separator) for line in lines[i : i + 3]]
-                if is_price_header(top[0]) or len(_header(top)) > 1:
-                    return i, separator
-                if _is_bar(top[0]):
-                    if i and len(_cells_of_line(lines[i - 1], separator)) == len(top[0]):
-                        return i - 1, separator  # names of a language that is not known
-                    raise UserError(f"{where}, line {i + 1}: {_no_header(top[0], separator)}")
+    for i, separator in product(range(len(lines)), SEPARATORS):
+        if separator not in lines[i]:
+            continue
+        top = [_cells_of_line(line, separator) for line in lines[i : i + 3]]
+        if is_price_header(top[0]) or len(_header(top)) > 1:
+            return i, separator
+        if _is_bar(top[0]):
+            if i and len(_cells_of_line(lines[i - 1], separator)) == len(top[0]):
+                return i - 1, separator  # names of a language that is not known
+            raise UserError(f"{where}, line {i + 1}: {_no_header(top[0], separator)}")
     all_lines = text.split("\n")
     first = next(i for i, line in enumerate(all_lines) if line.strip())
     return first, max(SEPARATORS, key=all_lines[first].count)
