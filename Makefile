@@ -14,7 +14,7 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict promote ui test testlong fuzz break selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict promote ui site test testlong fuzz break selftest lint audit bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ promote: $(READY) ## a run as a model of MLflow's registry: make promote run=lat
 ui: $(READY) ## open the MLflow UI on the same store
 	@$(BIN)/upgate ui $(overrides)
 
+site: $(READY) ## the documentation as a site, in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 PYTEST := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 test: $(READY) lint ## lint, types and the tests, in two processes
 	$(PYTEST) -m "not long" $(ARGS)
@@ -79,5 +82,5 @@ audit: $(READY) ## published vulnerabilities of the pinned dependencies, by pip-
 bench: $(READY) ## our training step against a bare PyTorch loop, in one run
 	@$(BIN)/python bench/step.py $(ARGS) $(overrides)
 
-clean: ## remove the environment and caches; runs and data stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+clean: ## remove the environment, caches and site; runs and data stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache site

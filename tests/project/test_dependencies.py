@@ -43,7 +43,8 @@ def required() -> set[str]:
 def optional() -> set[str]:
     """The distributions of the extras that users install."""
     extras = project()["optional-dependencies"]
-    return set().union(*(names(lines) for extra, lines in extras.items() if extra != "dev"))
+    ours = ("dev", "docs")
+    return set().union(*(names(lines) for extra, lines in extras.items() if extra not in ours))
 
 
 def imported_modules(node: ast.AST) -> list[str]:
