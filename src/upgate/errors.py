@@ -1,11 +1,41 @@
 """Errors of the user's making: one sentence, exit code 2, no traceback."""
 
+import errno
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+# what the machine's files refuse, and what helps; a file that is missing is a fault of ours
+REMEDIES = {
+    errno.EISDIR: "a folder is where a file should be; move it away",
+    errno.ENOTDIR: "a file is where a folder should be; move it away",
+    errno.ENOTEMPTY: "a folder is where a file should be; move it away",
+    errno.ELOOP: "a symbolic link is not followed there; remove it",
+    errno.EACCES: "give yourself the right to read and write it",
+    errno.EPERM: "give yourself the right to read and write it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk cannot be read or written there",
+    errno.ESTALE: "the disk cannot be read or written there",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOSPC: "make room, and give the command again",
+    errno.EDQUOT: "make room, and give the command again",
+    errno.EFBIG: "make room, and give the command again",
+    errno.EMFILE: "raise the limit of open files, as in ulimit -n 4096",
+    errno.ENFILE: "raise the limit of open files, as in ulimit -n 4096",
+}
 
 
 class UserError(Exception):
     """A request that cannot be carried out; the message is one sentence that says what to do."""
+
+
+def describe_refusal(error: OSError) -> str | None:
+    """A sentence on a file that the machine refuses; None for any other error."""
+    number = error.errno or 0
+    if number not in REMEDIES:
+        return None
+    place = error.filename2 or error.filename or "a file"
+    return f"{os.fsdecode(place)}: {os.strerror(number)}; {REMEDIES[number]}"
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

@@ -267,3 +267,21 @@ def test_a_checkpoint_with_a_changed_bit_is_fetched_again_or_refused(
         assert "damaged here and in the store" in capsys.readouterr().err
     finally:
         stored.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "best.ckpt"])
+def test_a_folder_where_a_file_should_be_is_named(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (row, *_) = [one for one in Store(root).rows() if one.tags.get("upgate.role") == "run"]
+    kept = root / row.key[:16] / name
+    kept.rename(aside := kept.with_name("aside"))
+    try:
+        kept.mkdir()
+        assert main(["predict", f"root={root}", f"run={row.run_id}"]) == 2
+        assert capsys.readouterr().err == (
+            f"upgate: {kept}: Is a directory; a folder is where a file should be; move it away\n"
+        )
+    finally:
+        kept.rmdir()
+        aside.rename(kept)

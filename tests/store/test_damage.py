@@ -53,6 +53,20 @@ def test_a_database_that_was_removed_is_not_made_again(store: Store) -> None:
     assert not (store.root / "mlflow.db").exists()
 
 
+def test_a_database_that_is_gone_is_said_and_a_link_to_it_is_kept(
+    store: Store, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = store.root / "mlflow.db"
+    database.unlink()
+    database.symlink_to("/not/mounted/mlflow.db")
+    assert main(["runs", f"root={store.root}"]) == 2
+    assert "link to /not/mounted/mlflow.db, which is not there" in capsys.readouterr().err
+    assert database.is_symlink()
+    database.unlink()
+    assert main(["runs", f"root={store.root}"]) == 0
+    assert "is gone: an empty one is made" in caplog.text
+
+
 def test_a_parent_of_others_without_an_id_is_left_out(store: Store) -> None:
     tags = {"upgate.key": "b" * 64, "upgate.kind": "parent", "upgate.task": "stock"}
     for level in ("tune", "study", "experiment"):
@@ -103,6 +117,38 @@ def test_a_log_with_a_damaged_header_is_set_aside_whole(store: Store) -> None:
     store.reconcile()
     assert len((store.root / "damaged.jsonl").read_bytes().splitlines()) == 3
     assert {row.status for row in store.rows()} == {"KILLED"}
+
+
+def test_damaged_lines_stay_in_the_log_while_they_cannot_be_set_aside(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_log(store, *losses(2), damage=lambda lines: lines.insert(2, b"\0\n"))
+    (store.root / "damaged.jsonl").mkdir()
+    store.reconcile()
+    assert "takes no lines (Is a directory)" in caplog.text and store.log_path(KEY).exists()
+    (store.root / "damaged.jsonl").rmdir()
+    store.reconcile()
+    assert (store.root / "damaged.jsonl").read_bytes() == b"\0\n"
+    assert not store.log_path(KEY).exists()
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, make_link])
+def test_what_is_no_file_is_no_log(
+    make: Callable[[Path], None], store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = store.log_path(KEY)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere = log.with_name("elsewhere")
+    elsewhere.write_text("not ours")
+    make(log)
+    assert main(["runs", f"root={store.root}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"upgate: {log}: ") and said.count("\n") == 1
+    assert elsewhere.read_text() == "not ours"
 
 
 def test_a_line_takes_no_file_from_outside_the_store(store: Store, tmp_path: Path) -> None:

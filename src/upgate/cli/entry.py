@@ -13,7 +13,7 @@ from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.help import HELP, page, version_line
 from upgate.cli.promotion import check_promoted, read_promotion
 from upgate.config.extensions import use_folder
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, describe_refusal, did_you_mean
 
 Arguments = Sequence[str]
 HELP_FLAGS = ("-h", "--help")
@@ -43,6 +43,11 @@ def main(argv: Arguments | None = None) -> int:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if (refusal := describe_refusal(error)) is None:
+            raise
+        print(f"upgate: {' '.join(refusal.split())}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -45,6 +45,9 @@ NOBODY = re.compile("Failed to establish a new connection|Failed to resolve")  #
 WAIT = "180s"  # for who makes the tables, 1 to 4 s
 
 
+logger = logging.getLogger(__name__)
+
+
 class Unreachable(UserError):
     """A store that does not answer, and may answer later."""
 
@@ -189,6 +192,7 @@ def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
     made_by = path.with_name(f"{path.name}.made-by")
     with FileLock(f"{path}.lock"):
         if not path.exists():
+            check_absent(path, made_by)
             make_sqlite(path, artifacts)
             made_by.write_text(version)
         check_sqlite(path)
@@ -200,6 +204,18 @@ def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
     if revision(path) == kept_revision():
         return SqliteTracking(path, lambda: MlflowTracking(make_client(uri)))
     return MlflowTracking(make_client(uri))
+
+
+def check_absent(path: Path, made_by: Path) -> None:
+    """Say so where a database was here before; raise UserError where a link's disk is away."""
+    if path.is_symlink():
+        raise UserError(
+            f"{path} is a symbolic link to {path.readlink()}, which is not there: bring that back, "
+            "or remove the link to begin an empty store"
+        )
+    if made_by.exists():
+        message = "%s is gone: an empty one is made, and earlier runs are no longer listed"
+        logger.warning(message, path)
 
 
 def kept_revision() -> str:

@@ -49,7 +49,7 @@ class LogFlusher:
         `store`: its URI without a password, for messages.
         """
         self.tracking, self.open_run, self.store, self.root = tracking, open_run, store, root
-        self._unreachable = False
+        self._unreachable = self._unkept = False  # whether that was said
 
     def flush(self, log: WriteAheadLog) -> bool:
         """Deliver all lines; False where MLflow does not answer, and the rest stays for later."""
@@ -59,7 +59,8 @@ class LogFlusher:
                 return False
             log.mark_delivered(offset)
             has_ended = ops[-1]["op"] == "status"
-        self._set_aside(log)
+        if not self._set_aside(log):
+            return False
         if (
             not has_ended
         ):  # the last line stays with the file: it tells a finished run from a killed one
@@ -75,8 +76,7 @@ class LogFlusher:
         if not log.header.keys() & {"run", OPEN}:
             if log.size:  # its first line is damaged: nobody knows whose the others are
                 log.give_up()
-                self._set_aside(log)
-            return True
+            return self._set_aside(log)
         if not has_ended(log):
             log.append({"op": "status", "status": status, "t": int(log.changed * 1000)})
         return self.flush(log)
@@ -106,17 +106,17 @@ class LogFlusher:
             raise FileNotFoundError(f"{path} is not in {self.root}")
         return path
 
-    def _set_aside(self, log: WriteAheadLog) -> None:
-        """Keep damaged lines in a file of their own, and say so once."""
+    def _set_aside(self, log: WriteAheadLog) -> bool:
+        """Keep damaged lines in a file of their own, and say so once; False where it takes none."""
         if not log.damaged:
-            return
-        path = self.root / "damaged.jsonl"
-        lines = b"".join(log.damaged.values()).count(b"\n")
+            return True
+        path, content = self.root / "damaged.jsonl", b"".join(log.damaged.values())
+        if not self._keep(path, content):
+            return False
         message = "Damaged lines of the log %s, set aside in %s: %d; the others are delivered."
-        logger.warning(message, log.path.name, path, lines)
-        with path.open("ab") as file:
-            file.writelines(log.damaged.values())
+        logger.warning(message, log.path.name, path, content.count(b"\n"))
         log.damaged.clear()
+        return True
 
     def _deliver(self, log: WriteAheadLog, ops: list[Op]) -> bool:
         run_id = log.header["run"]
@@ -134,7 +134,8 @@ class LogFlusher:
             if not is_refusal(error):
                 self._warn_unreachable(error)
                 return False
-            self._keep_refused(run_id, ops, error)
+            if not self._keep_refused(run_id, ops, error):
+                return False
         if self._unreachable:
             message = "The MLflow store %s answers again; the lines that were kept are delivered."
             logger.warning(message, self.store)
@@ -148,12 +149,27 @@ class LogFlusher:
             logger.warning(message, self.store, folder, first_line(error)[:200])
         self._unreachable = True
 
-    def _keep_refused(self, run_id: str, ops: list[Op], error: Exception) -> None:
+    def _keep_refused(self, run_id: str, ops: list[Op], error: Exception) -> bool:
         path = self.root / "refused.jsonl"
+        lines = "".join(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
+        if not self._keep(path, lines.encode()):
+            return False
         message = "MLflow refused %d lines of run %s, kept in %s: %s"
         logger.warning(message, len(ops), run_id, path, first_line(error))
-        with path.open("a") as file:
-            file.writelines(json.dumps({"run": run_id, **op}) + "\n" for op in ops)
+        return True
+
+    def _keep(self, path: Path, content: bytes) -> bool:
+        """Add to a file of the root; False where it takes nothing, so that the log stays."""
+        try:
+            with path.open("ab") as file:
+                file.write(content)
+        except OSError as error:  # such as a full disk, which must not end the training
+            if not self._unkept:
+                message = "%s takes no lines (%s); they stay in the log, in %s."
+                logger.warning(message, path, error.strerror, self.root / "open")
+            self._unkept = True
+            return False
+        return True
 
 
 def without_known(op: Op, earlier: Earlier) -> Op:

@@ -91,7 +91,8 @@ class Store:
                     follow(self.root)
                 self._tracking = connect(self.uri, self.root / "artifacts", self._call_unless_away)
             except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
-                reason = getattr(error, "strerror", None) or error
+                place = getattr(error, "filename", None)
+                reason = f"{place}: {error.strerror}" if place else error
                 raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
         return self._tracking
 

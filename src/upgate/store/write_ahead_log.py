@@ -32,6 +32,15 @@ Op = dict[str, Any]
 # the first line: MLflow's run id, or what to open it with; the run's name, host, pid and root
 Header = dict[str, Any]
 
+# what each kind of line must hold; one of a newer version is delivered, and refused
+FIELDS = {
+    "metrics": {"t", "s", "m"},
+    "tags": {"tags"},
+    "artifact": {"path", "folder"},
+    "text": {"text", "name"},
+    "dataset": {"name", "digest", "source", "profile", "context"},
+    "status": {"status", "t"},
+}
 SUM = re.compile(rb"(.*)\t([0-9a-f]{8})", re.DOTALL)  # a line's JSON and its checksum
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
@@ -117,7 +126,7 @@ class WriteAheadLog:
                     continue
                 start += len(line)
                 op = decode_line(line[:-1], self.header.get("sums", False))
-                if op is not None and "op" in op:
+                if op is not None and is_complete(op):
                     yield op, start
                 else:
                     self.damaged[start] = line
@@ -169,6 +178,12 @@ def decode_line(line: bytes, has_sum: bool = False) -> Op | None:
     return op if isinstance(op, dict) else None
 
 
+def is_complete(op: Op) -> bool:
+    """Whether a line holds what its kind must; one without a checksum may be damaged."""
+    kind = op.get("op")
+    return isinstance(kind, str) and FIELDS.get(kind, set()) <= op.keys()
+
+
 def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
     """Lock a log. None where a living process holds it.
 
@@ -179,7 +194,7 @@ def claim(path: Path, create: bool = True) -> WriteAheadLog | None:
             if not (create or path.exists()):
                 return None
             make_private(path.parent)
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             if not _lock(fd):
                 os.close(fd)
                 return None

@@ -18,7 +18,7 @@ from upgate.errors import UserError
 from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
-from upgate.files import write_text
+from upgate.files import write_atomic, write_text
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.serialization import to_json
@@ -154,7 +154,8 @@ def run_over(
         store.settle()
         result = analyze_over(store, experiment)
         write_text(folder / RESULT, result.json())
-        over_rows(result).to_csv(folder / TABLE, index=False)
+        rows = over_rows(result).to_csv(index=False)
+        write_atomic(folder / TABLE, lambda file: file.write(rows.encode()))
         log_over(parent, result)
         for file in (RESULT, TABLE):
             parent.artifact(folder / file)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from upgate.files import is_intact
+from upgate.files import is_intact, write_atomic
 
 # Okabe and Ito's colours, which colour-blind people can tell apart too.
 BLACK, ORANGE, BLUE, GREY = "#000000", "#D55E00", "#0072B2", "#888888"
@@ -59,7 +59,7 @@ def draw_curves(run: pd.DataFrame, twin: pd.DataFrame | None, name: str) -> Figu
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    figure.savefig(path)
+    write_atomic(path, lambda file: figure.savefig(file, format=path.suffix[1:]))
     return path
 
 

@@ -13,6 +13,7 @@ from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
+from upgate.files import write_atomic
 from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.base import Evaluation, Fetch, Task, check_source
@@ -125,7 +126,8 @@ class Sentiment(SentimentFacts, Task):
         super().draw(folder, tables, twin, name, spec)
         if other is None:
             return self.pictures
-        find_disagreements(predictions, other).to_csv(folder / "disagreements.csv", index=False)
+        text = find_disagreements(predictions, other).to_csv(index=False)
+        write_atomic(folder / "disagreements.csv", lambda file: file.write(text.encode()))
         return (*self.pictures, "disagreements.csv")
 
     def search_blocks(self, request: BlockRequest) -> list[Block]:
