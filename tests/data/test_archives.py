@@ -12,6 +12,7 @@ import zipfile
 import pandas as pd
 import pytest
 
+from helpers.files import arrow_files
 from upgate.data import archives
 from upgate.data.prices.reader import read_prices
 from upgate.data.reviews.reader import read_reviews
@@ -80,13 +81,17 @@ def test_a_zip_that_lies_about_its_size(tmp_path, small_bounds):
         read_prices(path)
 
 
-def test_a_parquet_bomb(tmp_path, small_bounds):
+def test_bombs_of_columns(tmp_path, small_bounds):
     frame = pd.DataFrame({"text": ["x" * 1000] * 4000, "label": [0, 1] * 2000})
     path = tmp_path / "x.parquet"
     frame.assign(number=range(4000)).to_parquet(path, compression="gzip", use_dictionary=False)
-    for read in (read_prices, read_reviews):
-        with pytest.raises(UserError, match="unpacks to more than 1 MiB"):
-            read(path)
+    for name, content in arrow_files(frame, rows=4000).items():
+        if not name.startswith("None"):
+            (tmp_path / name).write_bytes(content)
+    for path in tmp_path.iterdir():
+        for read in (read_prices, read_reviews):
+            with pytest.raises(UserError, match="unpacks to more than 1 MiB"):
+                read(path)
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
@@ -122,7 +127,7 @@ def test_zipped_and_compressed_prices_are_read(tmp_path):
 FOREIGN = {
     "a workbook of Excel": b"\xd0\xcf\x11\xe0" + bytes(99),
     "a PDF": b"%PDF-1.7\n",
-    "a feather file": b"ARROW1\0\0",
+    "a feather file of version 1": b"FEA1\0\0\0\0",
     "a pickle": b"\x80\x04\x95" + bytes(20),
     "a picture": b"\x89PNG\r\n",
 }
@@ -133,7 +138,7 @@ def test_other_files_are_named(tmp_path, kind):
     path = tmp_path / "x.csv"
     path.write_bytes(FOREIGN[kind])
     for read in (read_prices, read_reviews):
-        with pytest.raises(UserError, match=f"neither text nor parquet, but {kind}"):
+        with pytest.raises(UserError, match=f"neither text, parquet nor feather, but {kind}"):
             read(path)
 
 

@@ -1,7 +1,10 @@
 """What disks and kills do to a file."""
 
+import warnings
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 from hypothesis import strategies as st
 
 
@@ -36,3 +39,21 @@ def damage(content: bytes, how: Damage) -> bytes:
     if kind == "cut" or not content:
         return content[:at]
     return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+
+
+def arrow_files(frame: pd.DataFrame, rows: int = 2) -> dict[str, bytes]:
+    """A table as feather files and as streams of Arrow, plain and packed, by name.
+
+    rows: of a batch.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas 3 about zones, which pyarrow 25 does not heed
+        table, files = pa.Table.from_pandas(frame), {}
+    for packing in (None, "lz4", "zstd"):
+        options = pa.ipc.IpcWriteOptions(compression=packing)
+        for suffix, new in ((".feather", pa.ipc.new_file), (".arrow", pa.ipc.new_stream)):
+            with pa.BufferOutputStream() as sink:
+                with new(sink, table.schema, options=options) as writer:
+                    writer.write_table(table, max_chunksize=rows)
+                files[f"{packing}{suffix}"] = sink.getvalue().to_pybytes()
+    return files

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from helpers.files import arrow_files
 from upgate import cli
 from upgate.store.foreign import ClientRuns, find_experiment, open_client, open_runs
 
@@ -318,6 +319,13 @@ def test_a_table_is_judged_and_written_as_a_page(
     assert "gru helps: accuracy" in out and "6 pairs, over seeds only" in out and str(page) in out
     html = page.read_text(encoding="utf-8")
     assert "gru helps: accuracy" in html and "<script" not in html and "://" not in html
+    feather = csv.with_suffix(".feather")
+    feather.write_bytes(arrow_files(pd.read_csv(csv))["zstd.feather"])
+    assert cli.main(["judge", f"data.path={feather}", *WORDS]) == 0
+    assert capsys.readouterr().out == out.removesuffix(f"{page}\n")
+    feather.write_bytes(feather.read_bytes()[:-1])
+    assert cli.main(["judge", f"data.path={feather}", *WORDS]) == 2
+    assert "runs.feather cannot be read: its end is missing" in capsys.readouterr().err
     words = [f"data.path={csv.with_suffix('.parquet')}", *WORDS, f"out={page}"]
     assert cli.main(["judge", *words, "report.language=zh"]) == 0
     assert "gru 有益" in capsys.readouterr().out

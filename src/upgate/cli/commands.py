@@ -266,7 +266,7 @@ def promote_sections() -> Sections:
 
 
 JUDGE = {
-    "data.path": ("FILE", "a table: csv, tsv or parquet; a row is a run"),
+    "data.path": ("FILE", "a table: csv, tsv, parquet or feather; a row is a run"),
     "mlflow.uri": ("URI", "or a store, as sqlite:///mlflow.db, with the next key"),
     "mlflow.experiment": ("NAME", "whose runs are compared"),
     "mlflow.filter": ("TEXT", "of its runs, as \"params.lr = '0.1'\""),

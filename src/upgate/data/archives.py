@@ -38,7 +38,7 @@ FORMATS = {
     b"\xff\xd8\xff": "a picture",
     b"\x89PNG": "a picture",
     b"SQLite format 3": "an SQLite database",
-    b"ARROW1": "a feather file",
+    b"FEA1": "a feather file of version 1",
     b"\x89HDF": "an HDF5 file",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
     b"7z\xbc\xaf": "an archive of 7-Zip",
@@ -57,11 +57,12 @@ def bound(packed: int) -> int:
 def read_bounded(file: IO[bytes], most: int, where: str) -> bytes:
     """The rest of a stream. Raises UserError where it is longer than `most` bytes."""
     content = file.read(most + 1)
-    _check_size(len(content), most, where)
+    check_size(len(content), most, where)
     return content
 
 
-def _check_size(size: int, most: int, where: str) -> None:
+def check_size(size: int, most: int, where: str) -> None:
+    """Raise UserError for more bytes than a file may unpack to."""
     if size > most:
         raise UserError(
             f"{where} unpacks to more than {most >> 20:,} MiB, far more than a table of its size; "
@@ -79,19 +80,19 @@ def unpack_archive(content: bytes, where: str) -> bytes:
 
 
 def check_format(content: bytes, where: str) -> None:
-    """Raise UserError for what is neither text nor parquet, by its name where it is known."""
+    """Raise UserError for what is no table, by its name where it is known."""
     form = next((name for magic, name in FORMATS.items() if content.startswith(magic)), None)
     if content.startswith(b"PK\x03\x04"):
         form = "an archive"
     if form:
-        raise UserError(f"{where} is neither text nor parquet, but {form}; save it as csv")
+        raise UserError(f"{where} is neither text, parquet nor feather, but {form}; save it as csv")
 
 
 def check_parquet(content: bytes, where: str) -> None:
     """Raise UserError for a parquet file whose columns unpack to far more than its size."""
     metadata = pq.read_metadata(io.BytesIO(content))
     groups = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    _check_size(sum(groups), bound(len(content)), where)
+    check_size(sum(groups), bound(len(content)), where)
 
 
 def open_archive(path: Path) -> Members | None:
@@ -115,7 +116,7 @@ def _zip_members(path: Path) -> Members:
         for entry in entries:
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise UserError(_link(path, entry.filename))
-    _check_size(sum(entry.file_size for entry in entries), most, str(path))
+    check_size(sum(entry.file_size for entry in entries), most, str(path))
     return {entry.filename: partial(_read_zip, path, entry.filename, most) for entry in entries}
 
 
@@ -134,7 +135,7 @@ def _tar_members(path: Path) -> Members:
                 continue
             if not item.isreg():
                 raise UserError(_link(path, item.name))
-            _check_size(size := size + item.size, most, str(path))
+            check_size(size := size + item.size, most, str(path))
             file = tar.extractfile(item)
             content = file.read() if file else b""
             members[item.name.removeprefix("./")] = partial(bytes, content)

@@ -1,4 +1,4 @@
-"""The content of one file, of prices or reviews: a table where it is parquet, else its text."""
+"""The content of one file, of prices or reviews: a table (parquet, feather), else its text."""
 
 import csv
 import io
@@ -11,7 +11,8 @@ from zipfile import BadZipFile
 import pandas as pd
 import pyarrow as pa
 
-from upgate.data.archives import check_format, check_parquet, unpack_archive
+from upgate.arrow import is_arrow, read_arrow, unpacked_size
+from upgate.data.archives import bound, check_format, check_parquet, check_size, unpack_archive
 from upgate.data.encodings import MARKS, decode
 from upgate.errors import UserError, did_you_mean
 
@@ -36,7 +37,7 @@ def check_exists(path: Path) -> None:
 
 
 def open_content(content: bytes, where: str) -> pd.DataFrame | str:
-    """The frame of a parquet file as it is, or the text of another, unpacked and decoded.
+    """The frame of a parquet or feather file, or the text of another, unpacked and decoded.
 
     Raises UserError for an empty file and for what is neither.
     """
@@ -44,9 +45,12 @@ def open_content(content: bytes, where: str) -> pd.DataFrame | str:
     if content.startswith(b"PAR1"):
         check_parquet(content, where)
         return pd.read_parquet(io.BytesIO(content))
+    if is_arrow(content):
+        check_size(unpacked_size(content), bound(len(content)), where)
+        return read_arrow(content)
     check_format(content, where)
     if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
-        raise UserError(f"{where} is neither text nor parquet; save it as csv")
+        raise UserError(f"{where} is neither text, parquet nor feather; save it as csv")
     text = decode(content, where)
     if not text.strip():
         raise UserError(f"{where} is empty")

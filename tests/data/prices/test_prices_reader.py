@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.files import arrow_files
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import PRICES, Prices, clean_prices
 from upgate.errors import UserError
@@ -194,9 +195,17 @@ def test_the_content_tells_what_a_file_is_and_the_name_tells_the_ticker(name, tm
         "swapped",
     ],
 )
-def test_parquet(table, tmp_path):
+def test_parquet_and_feather(table, tmp_path):
     table.to_parquet(tmp_path / "x.parquet")
     assert same(read_prices(tmp_path / "x.parquet"))
+    assert same(read_prices(write(tmp_path, "x.csv", arrow_files(table)["lz4.feather"])))
+
+
+def test_feather_files_of_a_folder_are_named_by_their_tickers(tmp_path):
+    files = arrow_files(BARS.drop(columns="ticker"))
+    for name in ("None.feather", "zstd.arrow"):
+        write(tmp_path, f"BRK.{name}", files[name])
+    assert set(read_prices(tmp_path).table["ticker"]) == {"BRK.None", "BRK.zstd"}
 
 
 def test_two_tickers_side_by_side_lose_each_others_days(tmp_path):
@@ -344,12 +353,20 @@ UNREADABLE = {
     ),
     "many more cells": (
         b"date,open,high,low,close\n2020-01-02,1,1,1,1,0,0,0\n",
-        "cannot be read as csv or parquet",
+        "cannot be read as csv, parquet or feather",
     ),
-    "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv or parquet"),
-    "half a gzip": (gzip.compress(b"date,open" * 99)[:30], "cannot be read as csv or parquet"),
-    "binary": (b"PK\x03\x04\0\0\0\0", "neither text nor parquet"),
-    "no known encoding": (b"\xff\xd8\xff\xe0date", "neither text nor parquet, but a picture"),
+    "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv, parquet or feather"),
+    "half a feather": (arrow_files(BARS)["zstd.feather"][:-9], "feather: its end is missing"),
+    "half a stream": (arrow_files(BARS)["None.arrow"][:-8], "feather: its end is missing"),
+    "half a gzip": (
+        gzip.compress(b"date,open" * 99)[:30],
+        "cannot be read as csv, parquet or feather",
+    ),
+    "binary": (b"PK\x03\x04\0\0\0\0", "neither text, parquet nor feather"),
+    "no known encoding": (
+        b"\xff\xd8\xff\xe0date",
+        "neither text, parquet nor feather, but a picture",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.files import arrow_files
 from helpers.reviews import FORMS, LABELS, TABLE, TEXTS, WORDS, same, write
 from upgate.data.reviews.formats import clean_text
 from upgate.data.reviews.reader import read_reviews, read_texts
@@ -72,9 +73,20 @@ def test_the_content_tells_what_a_file_is(name, tmp_path):
     ],
     ids=["plain", "reversed", "int8", "float", "digits", "bool", "1 and 2", "category", "index"],
 )
-def test_parquet_and_forms_of_labels(table, tmp_path):
+def test_parquet_feather_and_forms_of_labels(table, tmp_path):
     table.to_parquet(tmp_path / "x.parquet")
     assert same(read_reviews(tmp_path / "x.parquet"))
+    assert same(read_reviews(write(tmp_path, "x.csv", arrow_files(table)["zstd.arrow"])))
+
+
+def test_what_datasets_save_to_disk_is_read(tmp_path):
+    for split, rows in (("train", TABLE[:2]), ("test", TABLE[2:])):
+        (tmp_path / split).mkdir()
+        shard = arrow_files(rows)["None.arrow"]
+        write(tmp_path, f"{split}/data-00000-of-00001.arrow", shard)
+        write(tmp_path, f"{split}/state.json", '{"_fingerprint": "a"}')
+    write(tmp_path, "dataset_dict.json", '{"splits": ["train", "test"]}')
+    assert read_reviews(tmp_path).table["split"].tolist() == ["test"] * 2 + ["train"] * 2
 
 
 # ---- labels
@@ -226,12 +238,15 @@ UNREADABLE = {
     ),
     "no table": (b"Once upon a time\nthere was\n", "has no labels, only 'Once upon a time'"),
     "json": (b'{"rows": [1, 2]}\n', "is json, but no list of records; save it as csv or parquet"),
-    "half a parquet": (b"PAR1" + bytes(50), "cannot be read as csv, parquet or an archive"),
+    "half a parquet": (
+        b"PAR1" + bytes(50),
+        "cannot be read as csv, parquet, feather or an archive",
+    ),
     "half a gzip": (
         gzip.compress(b"text,label" * 99)[:30],
-        "cannot be read as csv, parquet or an archive",
+        "cannot be read as csv, parquet, feather or an archive",
     ),
-    "binary": (b"\x89PNG\0\0\0", "neither text nor parquet"),
+    "binary": (b"\x89PNG\0\0\0", "neither text, parquet nor feather"),
     "an endless cell": (
         b'id,text,label\n1,"' + b"x" * 140_000 + b'",0\n2,a,b,1\n',
         "field larger than field limit",

@@ -1,6 +1,6 @@
 """Any file, folder or archive of daily prices -> `Prices`.
 
-csv, tsv, txt or json, compressed or not, and parquet.
+csv, tsv, txt or json, compressed or not, parquet and feather.
 """
 
 import csv
@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from upgate import arrow
 from upgate.data import contents
 from upgate.data.archives import LARGEST, open_archive, read_bounded
 from upgate.data.contents import TEXTS, check_exists, open_content
@@ -32,7 +33,8 @@ from upgate.data.prices.table import Bars, Prices, check_bars, finish, name_rows
 from upgate.errors import UserError, did_you_mean
 
 # What is read in a folder; a single file may have any name.
-SUFFIXES = (*TEXTS, *(f"{text}{gz}" for text in TEXTS for gz in (".gz", ".bz2", ".xz")), ".parquet")
+PACKED = tuple(f"{text}{gz}" for text in TEXTS for gz in (".gz", ".bz2", ".xz"))
+SUFFIXES = (*TEXTS, *PACKED, ".parquet", *arrow.SUFFIXES)
 SEPARATORS = "\t;,|"
 ABOVE = 40  # lines that may stand above the header
 USUAL = ("Date", "Open", "High", "Low", "Close", "Volume")  # the usual order of columns
@@ -102,7 +104,8 @@ def list_contents(path: Path) -> dict[str, bytes]:
         }
         if not wanted:
             kind = "folder" if path.is_dir() else "archive"
-            raise UserError(f"the {kind} {path} holds no price file ({', '.join(TEXTS)}, .parquet)")
+            known = ", ".join((*TEXTS, ".parquet", *arrow.SUFFIXES))
+            raise UserError(f"the {kind} {path} holds no price file ({known})")
         return {name: read() for name, read in wanted.items()}
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
@@ -110,7 +113,7 @@ def list_contents(path: Path) -> dict[str, bytes]:
 
 def _unreadable(where: object, error: Exception) -> UserError:
     reason = " ".join(str(error).split()).rstrip(".")
-    return UserError(f"{where} cannot be read as csv or parquet: {reason}")
+    return UserError(f"{where} cannot be read as csv, parquet or feather: {reason}")
 
 
 def stem(name: str) -> str:
@@ -192,12 +195,12 @@ def read_price_content(content: bytes, where: str) -> pd.DataFrame:
     """
     try:
         opened = open_content(content, where)
-        return read_text(opened, where) if isinstance(opened, str) else _parquet(opened)
+        return read_text(opened, where) if isinstance(opened, str) else _table(opened)
     except UNREADABLE as error:
         raise _unreadable(where, error) from error
 
 
-def _parquet(frame: pd.DataFrame) -> pd.DataFrame:
+def _table(frame: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()  # the dates, as yfinance and many others keep them
     frame.index = pd.RangeIndex(1, len(frame) + 1)

@@ -1,6 +1,6 @@
 """Any file, archive or folder of reviews -> `Reviews`.
 
-csv, tsv or txt, each plain or gzipped, parquet, tar, zip, folders such as pos and neg.
+csv, tsv or txt, each plain or gzipped, parquet, feather, tar, zip, folders such as pos and neg.
 """
 
 import re
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from upgate import arrow
 from upgate.data.archives import LARGEST, Members, open_archive, read_bounded
 from upgate.data.contents import TEXTS, UNREADABLE, check_exists, open_content
 from upgate.data.encodings import decode
@@ -29,7 +30,8 @@ from upgate.data.reviews.table import Reviews, clean_reviews
 from upgate.errors import UserError
 
 # What is read in a folder; a single file may have any name.
-TABLES = (*TEXTS, *(f"{text}.gz" for text in TEXTS), ".parquet")
+TABLES = (*TEXTS, *(f"{text}.gz" for text in TEXTS), ".parquet", *arrow.SUFFIXES)
+NOTES = ("dataset_dict.json", "dataset_info.json", "state.json")  # beside .arrow, of datasets
 FAULT = "\0"  # the column that says what is wrong with a row: no other can have this name
 HINT = "put texts with separators or line breaks in quotes"
 
@@ -71,7 +73,7 @@ def _guarded(
     except UNREADABLE as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UserError(
-            f"{path} cannot be read as csv, parquet or an archive of these: {reason}"
+            f"{path} cannot be read as csv, parquet, feather or an archive of these: {reason}"
         ) from error
 
 
@@ -174,6 +176,8 @@ def open_members(path: Path) -> Members | None:
     if members is None:
         return None
     visible = [name for name in members if not _is_hidden(name)]
+    if any(name.endswith(".arrow") for name in visible):
+        visible = [name for name in visible if PurePosixPath(name).name not in NOTES]
     return {name: members[name] for name in sorted(visible, key=_natural)}
 
 
