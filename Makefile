@@ -14,10 +14,10 @@ given    := $(filter-out $(ours),$(foreach v,$(.VARIABLES),$(if $(filter command
 overrides = $(foreach v,$(sort $(given)),$(call quote,$v=$(value $v)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train study tune report runs predict promote ui site test testlong fuzz break selftest lint audit bench clean
+.PHONY: help setup train study tune report runs predict promote ui site test testlong fuzz break selftest lint audit bench neighbours clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the environment (.venv) and nothing else
 
@@ -81,6 +81,9 @@ audit: $(READY) ## published vulnerabilities of the pinned dependencies, by pip-
 
 bench: $(READY) ## our training step against a bare PyTorch loop, in one run
 	@$(BIN)/python bench/step.py $(ARGS) $(overrides)
+
+neighbours: $(READY) ## our training epoch beside skorch, darts, neuralforecast, Keras: installs them (3 GB)
+	@$(BIN)/python bench/neighbours.py $(ARGS) $(overrides)
 
 clean: ## remove the environment, caches and site; runs and data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache site

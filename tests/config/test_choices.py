@@ -1,4 +1,4 @@
-"""Parts are put into a composition in place of Hydra's own: they come to the same."""
+"""Sections are put into a composition in place of Hydra's own: they come to the same."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,9 +10,18 @@ import pytest
 from omegaconf import OmegaConf
 
 from upgate.config import choices as module
-from upgate.config.choices import PARTS, REGULARIZATION, choices, compose_choices, conf_dir
+from upgate.config.choices import (
+    PARTS,
+    REGULARIZATION,
+    SETTINGS,
+    choices,
+    compose_choices,
+    conf_dir,
+    groups,
+)
 
-MOST = max(len(choices(group)) for group in PARTS)
+SECTIONS = (*PARTS, *SETTINGS)
+MOST = max(len(choices(group)) for group in SECTIONS)
 
 
 @pytest.fixture
@@ -36,14 +45,28 @@ def compose_by_hydra(picks: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("i", range(MOST))
-def test_a_part_is_put_in_as_hydra_would_compose_it(i: int) -> None:
+def test_a_section_is_put_in_as_hydra_would_compose_it(i: int) -> None:
     """Every choice is in one of these."""
     picks = {"task": ("stock", "sentiment")[i % 2], "recipe": "traditional"}
-    picks |= {group: choices(group)[i % len(choices(group))] for group in PARTS}
+    picks |= {group: choices(group)[i % len(choices(group))] for group in SECTIONS}
     found, *_ = compose_choices(tuple((group, (name,)) for group, name in picks.items()), None)
     expected = compose_by_hydra(picks)
     assert found == expected and list(found) == list(expected)
-    assert all(list(found[group]) == list(expected[group]) for group in PARTS)
+    assert all(list(found[group]) == list(expected[group]) for group in SECTIONS)
+
+
+def test_every_group_is_a_section_but_task_and_recipe() -> None:
+    assert {*SECTIONS, "task", "recipe"} == set(groups())
+
+
+@pytest.mark.parametrize("recipe", choices("recipe"))
+@pytest.mark.parametrize("task", choices("task"))
+def test_a_recipes_own_version_for_a_task_is_taken(task: str, recipe: str) -> None:
+    """It is found by the names of the two files, which say the names of the two choices."""
+    found, *_ = compose_choices((("task", (task,)), ("recipe", (recipe,))), None)
+    own = (conf_dir() / "recipe" / task / f"{recipe}.yaml").exists()
+    expected = compose_by_hydra({"task": task, "recipe": f"{task}/{recipe}" if own else recipe})
+    assert found == expected and (found["task"]["name"], found["recipe"]) == (task, recipe)
 
 
 def test_what_a_recipe_adds_to_a_part_is_kept(

@@ -19,6 +19,7 @@ PARTS = (
     "averaging",
     "stopping",
 )
+SETTINGS = ("data", "split", "model", "executor")  # groups whose yamls are one section each, too
 EXPERIMENT = "experiment"  # the folder of experiments, which are words and no choices
 REGULARIZATION = "regularization"  # the one group of which several choices can be made at once
 
@@ -102,21 +103,22 @@ def compose_choices(picks: Picks, config_dir: str | None) -> tuple[dict[str, Any
     times as fast as a deep copy), and the interpolations that it holds, one a line. Raises
     UserError for whatever a file of the user's may hold.
 
-    Hydra takes a third of a second for a composition, and sweeps and studies need dozens that
-    differ in their parts alone. A shipped part is its yaml and nothing else, so it replaces the
-    section that Hydra composed, unless a recipe or a task has added something to that section.
+    Hydra takes a third of a second for a composition, and sweeps and studies need dozens. Of a
+    shipped choice, but for a task and a recipe, a section is its yaml and nothing else, so it
+    replaces the section that Hydra composed, unless a recipe or a task has added something to it.
     """
     from omegaconf import OmegaConf
 
-    replaced = {group: names for group, names in picks if config_dir is None and group in PARTS}
+    sections = (*PARTS, *SETTINGS) if config_dir is None else ()
+    replaced = {group: names for group, names in picks if group in sections}
     config = pickle.loads(_compose(tuple(p for p in picks if p[0] not in replaced), config_dir))
     if all(_is_untouched(group, config[group]) for group in replaced):
         for group, names in replaced.items():
-            config[group] = _read_part(group, names)
+            config[group] = _read_section(group, names)
     else:
         config = pickle.loads(_compose(picks, config_dir))
     plain: Any = OmegaConf.to_container(config, resolve=False)
-    for group in (*PARTS, "recipe", "task", "data", "split", "model", "executor", "trainer"):
+    for group in (*PARTS, "recipe", "task", *SETTINGS, "trainer"):
         _check_shape(group, plain.get(group))
     return plain, pickle.dumps(config), "\n".join(_find_interpolations(plain, ""))
 
@@ -140,11 +142,12 @@ def _is_untouched(group: str, section: Any) -> bool:
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(section, resolve=False)
-    return bool(plain == _read_part(group, plain if group == REGULARIZATION else [plain["name"]]))
+    names = plain if group == REGULARIZATION else [plain[name_key(group)]]
+    return bool(plain == _read_section(group, names))
 
 
-def _read_part(group: str, names: Iterable[str]) -> dict[str, Any]:
-    """The yamls of a shipped part's choices, merged."""
+def _read_section(group: str, names: Iterable[str]) -> dict[str, Any]:
+    """The yamls of a group's shipped choices, merged."""
     return {key: value for name in names for key, value in _read_yaml(group, name).items()}
 
 
@@ -170,11 +173,16 @@ def _compose(picks: Picks, config_dir: str | None) -> bytes:
         overrides.append(f"hydra.searchpath=['file://{folder}']")
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = hydra.compose("config", overrides)
-            own = f"{config.task.name}/{config.recipe}"
+            chosen = plain_choices() | {group: names[0] for group, names in picks}
+            own, config = f"{chosen['task']}/{chosen['recipe']}", None
+            if config_dir is not None:  # a user's file may have another name than its task
+                config = hydra.compose("config", overrides)
+                own = f"{config.task.name}/{config.recipe}"
             if any((folder / "recipe" / f"{own}.yaml").exists() for folder in folders(config_dir)):
                 others = [text for text in overrides if not text.startswith("recipe=")]
                 config = hydra.compose("config", [*others, f"recipe={own}"])
+            elif config is None:
+                config = hydra.compose("config", overrides)
     except (HydraException, YAMLError, ValueError, RecursionError) as error:
         requested = " ".join(f"{group}={','.join(names)}" for group, names in picks)
         raise UserError(f"{requested} cannot be composed: {one_line(error)}") from None
