@@ -11,23 +11,21 @@ from omegaconf import OmegaConf
 
 from upgate.config import choices as module
 from upgate.config.choices import (
-    PARTS,
     REGULARIZATION,
-    SETTINGS,
+    SECTIONS,
     choices,
     compose_choices,
     conf_dir,
     groups,
 )
 
-SECTIONS = (*PARTS, *SETTINGS)
 MOST = max(len(choices(group)) for group in SECTIONS)
 
 
 @pytest.fixture
 def forget() -> Iterator[None]:
     """Nothing is cached of another `conf/`."""
-    cached = (compose_choices, module._compose, module._read_yaml)
+    cached = (compose_choices, module._compose_once, module._find_untouched, module._read_yaml)
     for function in cached:
         function.cache_clear()
     yield

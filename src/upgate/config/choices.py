@@ -20,6 +20,7 @@ PARTS = (
     "stopping",
 )
 SETTINGS = ("data", "split", "model", "executor")  # groups whose yamls are one section each, too
+SECTIONS = (*PARTS, *SETTINGS)
 EXPERIMENT = "experiment"  # the folder of experiments, which are words and no choices
 REGULARIZATION = "regularization"  # the one group of which several choices can be made at once
 
@@ -96,54 +97,54 @@ Picks = tuple[tuple[str, tuple[str, ...]], ...]  # group and names, each
 
 
 @lru_cache(maxsize=256)
-def compose_choices(picks: Picks, config_dir: str | None) -> tuple[dict[str, Any], bytes, str]:
+def compose_choices(picks: Picks, config_dir: str | None) -> tuple[dict[str, Any], str]:
     """Compose the picked yamls; a sweep over values or seeds composes once.
 
-    Returns the configuration as plain values, not resolved, Hydra's own pickled (unpickling is six
-    times as fast as a deep copy), and the interpolations that it holds, one a line. Raises
-    UserError for whatever a file of the user's may hold.
+    Returns the configuration as plain values, not resolved and not to be changed, and the
+    interpolations that it holds, one a line. Raises UserError for whatever a file of the user's
+    may hold.
 
     Hydra takes a third of a second for a composition, and sweeps and studies need dozens. Of a
     shipped choice, but for a task and a recipe, a section is its yaml and nothing else, so it
     replaces the section that Hydra composed, unless a recipe or a task has added something to it.
     """
-    from omegaconf import OmegaConf
-
-    sections = (*PARTS, *SETTINGS) if config_dir is None else ()
+    sections = SECTIONS if config_dir is None else ()
     replaced = {group: names for group, names in picks if group in sections}
-    config = pickle.loads(_compose(tuple(p for p in picks if p[0] not in replaced), config_dir))
-    if all(_is_untouched(group, config[group]) for group in replaced):
-        for group, names in replaced.items():
-            config[group] = _read_section(group, names)
+    rest = tuple(pick for pick in picks if pick[0] not in replaced)
+    composed = _compose(rest, config_dir)
+    if not replaced or replaced.keys() <= _find_untouched(rest):
+        composed |= {group: _read_section(group, names) for group, names in replaced.items()}
     else:
-        config = pickle.loads(_compose(picks, config_dir))
-    plain: Any = OmegaConf.to_container(config, resolve=False)
-    for group in (*PARTS, "recipe", "task", *SETTINGS, "trainer"):
-        _check_shape(group, plain.get(group))
-    return plain, pickle.dumps(config), "\n".join(_find_interpolations(plain, ""))
+        composed = _compose(picks, config_dir)
+    for group in (*SECTIONS, "recipe", "task", "trainer"):
+        _check_shape(group, composed.get(group))
+    return composed, "\n".join(find_interpolations(composed, ""))
 
 
-def _find_interpolations(node: Any, key: str) -> Iterator[str]:
+def find_interpolations(node: Any, key: str) -> Iterator[str]:
     """All texts of a composed configuration that read others, and the keys that must be given."""
     if isinstance(node, dict):
         for name, inner in node.items():
-            yield from _find_interpolations(inner, str(name))
+            yield from find_interpolations(inner, str(name))
     elif isinstance(node, list):
         for i, inner in enumerate(node):
-            yield from _find_interpolations(inner, str(i))
+            yield from find_interpolations(inner, str(i))
     elif node == "???":
         yield key
     elif isinstance(node, str) and "${" in node:
         yield node
 
 
-def _is_untouched(group: str, section: Any) -> bool:
-    """Whether a composed section is the yamls of its own choices and nothing else."""
-    from omegaconf import OmegaConf
-
-    plain: Any = OmegaConf.to_container(section, resolve=False)
-    names = plain if group == REGULARIZATION else [plain[name_key(group)]]
-    return bool(plain == _read_section(group, names))
+@lru_cache
+def _find_untouched(picks: Picks) -> set[str]:
+    """The groups whose composed section is the yamls of its own choices and nothing else."""
+    found = set()
+    for group in SECTIONS:
+        section = _compose(picks, None)[group]
+        names = section if group == REGULARIZATION else [section[name_key(group)]]
+        if section == _read_section(group, names):
+            found.add(group)
+    return found
 
 
 def _read_section(group: str, names: Iterable[str]) -> dict[str, Any]:
@@ -159,11 +160,16 @@ def _read_yaml(group: str, name: str) -> dict[str, Any]:
     return dict(OmegaConf.to_container(section, resolve=False))  # type: ignore[arg-type]
 
 
+def _compose(picks: Picks, config_dir: str | None) -> dict[str, Any]:
+    """Hydra's composition as plain values; a recipe may have a version of its own for a task."""
+    return dict(pickle.loads(_compose_once(picks, config_dir)))
+
+
 @lru_cache
-def _compose(picks: Picks, config_dir: str | None) -> bytes:
-    """Hydra's composition, pickled; a recipe may have a version of its own for a task."""
+def _compose_once(picks: Picks, config_dir: str | None) -> bytes:
     import hydra
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from yaml import YAMLError
 
     _check_no_shipped_name(config_dir)
@@ -186,7 +192,7 @@ def _compose(picks: Picks, config_dir: str | None) -> bytes:
     except (HydraException, YAMLError, ValueError, RecursionError) as error:
         requested = " ".join(f"{group}={','.join(names)}" for group, names in picks)
         raise UserError(f"{requested} cannot be composed: {one_line(error)}") from None
-    return pickle.dumps(config)
+    return pickle.dumps(OmegaConf.to_container(config, resolve=False))
 
 
 def _check_no_shipped_name(config_dir: str | None) -> None:

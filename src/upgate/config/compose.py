@@ -11,9 +11,11 @@ from typing import Any
 from upgate.config.choices import (
     PARTS,
     REGULARIZATION,
+    SECTIONS,
     choices,
     compose_choices,
     conf_dir,
+    find_interpolations,
     groups,
     one_line,
 )
@@ -50,14 +52,13 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> dict[str
             picks.append((override.key, read_choice(override, config_dir)))
         else:
             values.append(override)
-    unresolved, pickled, interpolations = compose_choices(tuple(picks), config_dir)
+    composed, interpolations = compose_choices(tuple(picks), config_dir)
     for override in values:
-        check_key(override, unresolved, config_dir)
-    reading = [override.text for override in values if "${" in override.text]
-    readers = "\n".join([interpolations, *reading])
+        check_key(override, composed, config_dir)
+    readers = "\n".join([interpolations, *(one.text for one in values if "${" in one.text)])
     late = [override for override in values if _is_late(override, readers)]
     early = tuple(override.text for override in values if override not in late)
-    resolved: dict[str, Any] = pickle.loads(_resolve(pickled, early))
+    resolved = _resolve_but_plain(composed, early, readers)
     for override in late:
         *path, last = override.key.split(".")
         reduce(dict.__getitem__, path, resolved)[last] = override.value
@@ -85,6 +86,29 @@ def _is_late(override: Override, interpolations: str) -> bool:
     return plain and not any(name in interpolations for name in override.key.split("."))
 
 
+def _resolve_but_plain(
+    composed: dict[str, Any], overrides: tuple[str, ...], readers: str
+) -> dict[str, Any]:
+    """The composed configuration with these values, its interpolations resolved.
+
+    Sections that hold no interpolation, are read by none and get none of these values are put in
+    as they stand, so that recipes which differ in them alone resolve once: it is slow.
+    """
+    changed = {group_of(text) for text in overrides}
+    plain = {
+        group: composed[group]
+        for group in SECTIONS
+        if group not in changed
+        and group not in readers
+        and not any(find_interpolations(composed[group], ""))
+    }
+    rest = {key: value for key, value in composed.items() if key not in plain}
+    resolved = pickle.loads(_resolve(pickle.dumps(rest), overrides)) | pickle.loads(
+        pickle.dumps(plain)  # a copy
+    )
+    return {key: resolved.pop(key) for key in composed} | resolved
+
+
 @lru_cache(maxsize=256)
 def _resolve(pickled: bytes, overrides: tuple[str, ...]) -> bytes:
     """The composed configuration with these values, its interpolations resolved; pickled."""
@@ -92,7 +116,7 @@ def _resolve(pickled: bytes, overrides: tuple[str, ...]) -> bytes:
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     try:
-        config = pickle.loads(pickled)
+        config = OmegaConf.create(pickle.loads(pickled))
         for override in parse_overrides(overrides):
             OmegaConf.update(config, override.key, override.value, merge=False, force_add=True)
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

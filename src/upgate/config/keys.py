@@ -106,7 +106,7 @@ def _describe_owner(text: str, key: str, config: Tree, config_dir: str | None) -
 
 
 def _has_knob(key: str, group: str, name: str, config_dir: str | None) -> bool:
-    config, *_ = compose_choices(((group, (name,)),), config_dir)
+    config, _ = compose_choices(((group, (name,)),), config_dir)
     return key in _knobs(config)
 
 
