@@ -103,9 +103,8 @@ def _resolve_but_plain(
         and not any(find_interpolations(composed[group], ""))
     }
     rest = {key: value for key, value in composed.items() if key not in plain}
-    resolved = pickle.loads(_resolve(pickle.dumps(rest), overrides)) | pickle.loads(
-        pickle.dumps(plain)  # a copy
-    )
+    resolved: dict[str, Any] = pickle.loads(_resolve(pickle.dumps(rest), overrides))
+    resolved |= pickle.loads(pickle.dumps(plain))  # a copy
     return {key: resolved.pop(key) for key in composed} | resolved
 
 
