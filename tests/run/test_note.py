@@ -27,6 +27,18 @@ def test_a_run_says_on_its_page_what_the_command_says(
     alone = store.client.get_run(row.run_id).data.tags["mlflow.note.content"]
     assert escape(summarize(read_result(row, root))) in alone and "twin" not in alone
     assert train(root, "trainer.max_epochs=1")[0] == 0  # its twin comes later
+    scores = {
+        one.tags["upgate.recipe"]: one.metrics["test/mse_ratio"]
+        for one in store.rows()
+        if not one.is_parent
+    }
+    change = 100 * (scores["upgraded"] / scores["traditional"] - 1)
+    found = f"{change:+.2f}% to" if abs(change) >= 0.005 else "within 0.01% of"
+    names = {one.name for one in store.rows() if one.is_parent}  # what each command found
+    assert names == {
+        "compare upgraded seed=0",
+        f"{found} its twin: upgraded seed=0",
+    }
     for row in store.rows():
         run = store.client.get_run(row.run_id)
         tags = run.data.tags

@@ -79,6 +79,7 @@ def fill(tracking: Tracking, root: Path) -> list[str]:
         tracking.log_points(run, [Point(f"m{i}", i, 1, i) for i in range(1001)])
         tracking.set_tags(run, {"upgate.seed": "3", "upgate.empty": ""})
         tracking.set_tags(run, {"upgate.seed": "4", "mlflow.parentRunId": "p" * 32})
+        tracking.set_tags(run, {"mlflow.runName": f"{name}, by what it found"})
         for _ in range(2):
             profile = json.dumps({"rows": 3})
             tracking.log_dataset(run, Dataset("d", "1", "local", "{}", profile, "training"))

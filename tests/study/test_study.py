@@ -180,6 +180,8 @@ def test_mlflow_sorts_arms_by_effect_and_lower_bound(pair: tuple[Path, str, Stud
     }
     assert {row.status for row in rows} == {"FINISHED"}
     (one,) = found.verdicts
+    assert parent.name.startswith(f"{one.verdict} ") and parent.name.endswith(found.study.id)
+    assert f" {100 * math.expm1(one.effect):+.2f}%: study " in parent.name
     metrics = arms["upgraded"].metrics
     assert metrics["effect"] == pytest.approx(100 * math.expm1(one.effect)) == -metrics["gain"]
     assert (

@@ -70,6 +70,11 @@ def test_what_a_search_says_fits_a_hundred_columns_and_ends_with_the_next_comman
     assert (
         make_pair(words, Datasets(), None)[0].spec.key in keys
     )  # typed again, it is the run that the store holds
+    (parent,) = (row for row in Store(root).rows() if row.tags.get("upgate.level") == "tune")
+    score = result.search.score
+    change = score.change(*(result.test("traditional", one) for one in (TUNED, UNTUNED)))
+    assert parent.name.startswith(f"{change:+.2f}{score.unit} traditional, ")
+    assert parent.name.endswith(f" upgraded by tuning: tune {result.search.id}")
     assert result.complete and f"in {root}/tunes/{result.search.id}" in said
 
 

@@ -1,7 +1,8 @@
 """What `upgate train` says of its runs: a table, pictures, what failed, the next command."""
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -10,11 +11,11 @@ from rich.markup import escape
 
 from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
 from upgate.cli.train_plan import TrainPlan
-from upgate.console import print_lines, show_failures
+from upgate.console import counted, print_lines, show_failures
 from upgate.execution.pictures import draw_missing
 from upgate.experiment.records import looks_lines
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
-from upgate.run.console_tables import show_run, show_runs, summarize
+from upgate.run.console_tables import order_settings, show_run, show_runs, summarize
 from upgate.run.job import Job
 from upgate.run.result import Result, scores
 from upgate.store.connect import Unreachable
@@ -64,6 +65,8 @@ def _log_and_show(plan: TrainPlan, results: list[Result], parent: Run, console: 
     for name, group in settings.items():
         prefix = f"{name}/" if len(settings) > 1 else ""
         parent.log({f"{prefix}{key}": value for key, value in aggregate(group).items()})
+    if any(settings.values()):
+        parent.rename(name_by_result(plan.requested[0].name, settings))
     parent.finish("FINISHED" if complete and not failed else "FAILED")
     warnings = no_effect(_collect_trained(plan.jobs, by_key))
     if warnings:
@@ -79,6 +82,31 @@ def _log_and_show(plan: TrainPlan, results: list[Result], parent: Run, console: 
     for warning in warnings:
         console.print(f"[bold red]no effect[/] {escape(warning)}", highlight=False)
     return 1 if failed else 0
+
+
+def name_by_result(name: str, settings: Mapping[str, Sequence[Result]]) -> str:
+    """What the command's run is called in MLflow: the mean change to the twins of its one setting,
+    name, or the setting that is best on validation.
+    """
+    finished = {key: runs for key, runs in settings.items() if runs}
+    best = order_settings(finished)[0]
+    if len(settings) > 1:
+        return f"best of {len(settings)} on validation: {best or name}"
+    runs = finished[best]
+    metric = get_facts(runs[0].task).metric
+    changes = [
+        metric.change(run.metrics[metric.key], run.twin.metrics[metric.key])
+        for run in runs
+        if run.twin and metric.key in run.metrics and metric.key in run.twin.metrics
+    ]
+    found = [change for change in changes if change is not None and math.isfinite(change)]
+    seeds = f", {counted(len(runs), 'run')}" if len(runs) > 1 else ""
+    if not found:
+        return f"compare {name}{seeds}"
+    mean = fmean(found)
+    if abs(mean) < 0.005:  # would be shown as 0.00
+        return f"within 0.01{metric.unit} of its twin: {name}{seeds}"
+    return f"{mean:+.2f}{metric.unit} to its twin: {name}{seeds}"
 
 
 def _collect_trained(jobs: Sequence[Job], results: dict[str, Result]) -> list[TrainedRecipe]:

@@ -92,10 +92,18 @@ def show_runs(console: Console, settings: Mapping[str, Sequence[Result]]) -> Non
         headings += ["twin", "difference", "±"] if several else ["twin", "difference"]
     title = f"{what}, {order}; score: {phrases}"
     rows = []
-    for name, (metric, runs) in sorted(groups.items(), key=lambda item: _place(*item[1])):
+    for name in order_settings(settings):
+        metric, runs = groups[name]
         cells = _setting_cells(metric, runs)
         rows.append((name, *(cells[heading] for heading in headings)))
     print_rows(console, title, ("setting" if several else "run", *headings), rows, left=1)
+
+
+def order_settings(settings: Mapping[str, Sequence[Result]]) -> list[str]:
+    """The settings' names, the best one on validation first; task by task."""
+    return sorted(
+        settings, key=lambda name: _place(get_facts(settings[name][0].task).metric, settings[name])
+    )
 
 
 def _place(metric: Metric, runs: Sequence[Result]) -> tuple[str, float]:

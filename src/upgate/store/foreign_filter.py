@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from upgate.errors import UserError
 from upgate.store.connect import first_line
+from upgate.store.record import NAME
 
 KINDS = {"parameter": "params", "tag": "tags", "metric": "metrics"}
-NAME_TAG = "tags.mlflow.runName"  # where MLflow looks up a run's name
+NAME_TAG = f"tags.{NAME}"  # where MLflow looks up a run's name
 DATA_SET = "dataset"
 NULLS = {"IS NULL": True, "IS NOT NULL": False}
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 PARENT = "mlflow.parentRunId"
+NAME = "mlflow.runName"
 NOTE = "mlflow.note.content"  # MLflow's tag of a description, as Markdown
 PARAMETERS = "upgate.parameters"  # tag: how many numbers of the network are trained
 FILES = "upgate.files"  # tag: JSON, name -> sha256 of the configuration and the tables

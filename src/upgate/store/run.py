@@ -16,6 +16,7 @@ from typing import Any
 
 from upgate.store.flusher import LogFlusher, logger
 from upgate.store.opening import Earlier
+from upgate.store.record import NAME
 from upgate.store.watchdog import watchdog
 from upgate.store.write_ahead_log import Op, WriteAheadLog
 
@@ -73,6 +74,10 @@ class Run:
 
     def tag(self, tags: dict[str, str]) -> None:
         self._append({"op": "tags", "tags": {name: str(value) for name, value in tags.items()}})
+
+    def rename(self, name: str) -> None:
+        """Call the run by another name, such as one that says what it found."""
+        self.tag({NAME: name})
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Log a file or folder that stays in place until `finish`. Raises FileNotFoundError."""

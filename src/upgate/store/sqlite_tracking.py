@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from upgate.store.artifact_folder import ArtifactFolder
-from upgate.store.record import PARENT, Conditions, Row, make_row, restore_infinity
+from upgate.store.record import NAME, PARENT, Conditions, Row, make_row, restore_infinity
 from upgate.store.tracking import Dataset, Experiment, Point, Tracking
 
 BUSY = 20.0  # seconds to wait for another process's lock, as MLflow does
@@ -161,7 +161,7 @@ class SqliteTracking:
             folder = f"{location.rstrip('/')}/{run_id}/artifacts"
             user = tags.get("mlflow.user", "unknown")
             connection.execute(CREATE_RUN, [run_id, name, user, start, folder, experiment_id])
-            named = {**tags, "mlflow.runName": name}
+            named = {**tags, NAME: name}
             connection.executemany(SET_TAG, [(*pair, run_id) for pair in named.items()])
         return run_id
 
@@ -183,6 +183,9 @@ class SqliteTracking:
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         with self._transaction(run_id) as connection:
             connection.executemany(SET_TAG, [(*pair, run_id) for pair in tags.items()])
+            if NAME in tags:  # MLflow keeps it in two places
+                query = "update runs set name = ? where run_uuid = ?"
+                connection.execute(query, [tags[NAME], run_id])
 
     def log_dataset(self, run_id: str, dataset: Dataset) -> None:
         name, digest, kind, source, profile, context = dataset

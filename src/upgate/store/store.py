@@ -91,8 +91,8 @@ class Store:
                     follow(self.root)
                 self._tracking = connect(self.uri, self.root / "artifacts", self._call_unless_away)
             except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
-                place = getattr(error, "filename", None)
-                reason = f"{place}: {error.strerror}" if place else error
+                place = getattr(error, "filename", None)  # SQLite names none
+                reason = f"{place}: {getattr(error, 'strerror', error)}" if place else error
                 raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
         return self._tracking
 

@@ -8,7 +8,7 @@ from upgate.experiment.parents import Parents
 from upgate.stats.paired import paired
 from upgate.store.run import Run
 from upgate.study.result import ArmVerdict, Study, StudyResult
-from upgate.study.text import main_verdict
+from upgate.study.text import main_verdict, signed_effect, verdict_with_seeds
 
 NO_EXPERIMENT = {"upgate.experiment": ""}  # not an experiment's any more, if it ever was
 
@@ -108,4 +108,8 @@ def log_study(run: Run, result: StudyResult) -> None:
             numbers["zero_difference"] = control.difference
     run.log(numbers)
     verdict = main.verdict if main else ""
+    if main is not None:
+        unit = "%" if study.unit == "%" else f" {study.unit}"
+        effect = f"{signed_effect(study, main.effect)}{unit}"
+        run.rename(f"{verdict_with_seeds(main)} {effect}: study {study.id}")
     run.tag({"upgate.sentence": result.sentence, "upgate.verdict": verdict})

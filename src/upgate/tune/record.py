@@ -8,7 +8,7 @@ from upgate.files import write_text
 from upgate.store.store import Store
 from upgate.tune.plan import count_runs
 from upgate.tune.result import Search, SearchResult
-from upgate.tune.text import summarize_search
+from upgate.tune.text import list_changes, summarize_search
 
 FILE = "search.json"
 
@@ -38,6 +38,8 @@ def record_result(result: SearchResult, folder: Path, parents: Parents, render: 
     runs, looks = float(count_runs(result.search)), float(result.looks)
     parent.log({"runs": runs, "test_looks": looks, "seconds": result.seconds})
     parent.tag({"upgate.sentence": summarize_search(result)})
+    if changes := list_changes(result):
+        parent.rename(f"{', '.join(changes)} by tuning: tune {result.search.id}")
     parents.finish("FINISHED" if result.complete else "FAILED")
 
 

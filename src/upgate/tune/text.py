@@ -192,6 +192,17 @@ def _between_arms(result: SearchResult) -> list[str]:
     return [f"{other} against {base}: {untuned} untuned, {tuned} with both tuned"]
 
 
+def list_changes(result: SearchResult) -> list[str]:
+    """What tuning changed on the test part, of each arm that was tested before and after."""
+    arms = [arm.name for arm in result.search.arms]
+    tests = {arm: (result.test(arm, TUNED), result.test(arm, UNTUNED)) for arm in arms}
+    return [
+        f"{format_change(result.search, *pair)} {arm}"
+        for arm, pair in tests.items()
+        if all(map(math.isfinite, pair))
+    ]
+
+
 def format_change(search: Search, candidate: float, baseline: float) -> str:
     """The difference as a study shows it: percent of a ratio, points of an accuracy."""
     change = search.score.change(candidate, baseline)
