@@ -13,6 +13,8 @@ import pandas as pd
 
 from upgate.errors import UserError
 
+LONGEST = 300  # characters of a row's name, and of its fault, in an error
+
 
 @dataclass
 class TableCleaner:
@@ -43,10 +45,17 @@ class TableCleaner:
         if rows.any() and self.bad == "refuse":
             first = self.frame.iloc[int(rows.argmax())]
             more = f" (and {rows.sum() - 1} more such rows)" if rows.sum() > 1 else ""
-            message = f"{self.where}, {self.row_name(first)}: {describe(first)}{more}"
+            name, fault = _shortened(self.row_name(first)), _shortened(describe(first))
+            message = f"{self.where}, {name}: {fault}{more}"
             message += "" if rows.all() else "; data.bad=drop drops such rows"
-            raise UserError(" ".join(message.split()))  # a cell may hold a line break
+            raise UserError(message)
         self.drop(rows, reason)
+
+
+def _shortened(text: str) -> str:
+    """On one line, and not as long as a cell can be."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def format_row_name(name: object) -> str:

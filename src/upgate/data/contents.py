@@ -3,6 +3,7 @@
 import csv
 import io
 import zlib
+from collections.abc import Iterable
 from lzma import LZMAError
 from pathlib import Path
 from tarfile import TarError
@@ -18,6 +19,7 @@ from upgate.errors import UserError, did_you_mean
 
 # The endings of text files that are read in a folder; a single file may have any name.
 TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+ZEROS = 16  # zero bytes in a row, which no text has, in UTF-32 neither
 # What reading a file raises that no sentence of ours foresees.
 UNREADABLE = (
     *(OSError, EOFError, UnicodeDecodeError, zlib.error, LZMAError, csv.Error, TarError),
@@ -36,6 +38,16 @@ def check_exists(path: Path) -> None:
     raise UserError(f"there is no file {path}{hint}")
 
 
+def check_links(files: Iterable[Path]) -> None:
+    """Raise UserError for a link of a folder that leads nowhere: its rows would be missing."""
+    for file in files:
+        if file.is_symlink() and not file.exists():
+            raise UserError(
+                f"{file} is a symbolic link to {file.readlink()}, which is not there: bring that "
+                "back, or remove the link"
+            )
+
+
 def open_content(content: bytes, where: str) -> pd.DataFrame | str:
     """The frame of a parquet or feather file, or the text of another, unpacked and decoded.
 
@@ -49,6 +61,11 @@ def open_content(content: bytes, where: str) -> pd.DataFrame | str:
         check_size(unpacked_size(content), bound(len(content)), where)
         return read_arrow(content)
     check_format(content, where)
+    if (zeros := content.find(bytes(ZEROS))) >= 0:
+        raise UserError(
+            f"{where} is damaged: it holds zeros from byte {zeros:,} on, as a disk leaves them "
+            "after a power cut; take another copy"
+        )
     if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
         raise UserError(f"{where} is neither text, parquet nor feather; save it as csv")
     text = decode(content, where)

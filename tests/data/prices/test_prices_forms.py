@@ -229,7 +229,10 @@ def test_a_volume_of_three_places_beside_whole_prices_is_refused(tmp_path):
     assert read_prices(tmp_path / "x.csv", decimal="comma").table["volume"][0] == 9786
 
 
-@pytest.mark.parametrize("number", ["1,23.5", "1.2.3", "12,3,4", "1,2345,678", "0,123,456", "5x"])
+NO_NUMBERS = ["1,23.5", "1.2.3", "12,3,4", "1,2345,678", "0,123,456", "5x", "100'07", "100 23"]
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
 def test_what_is_no_number_is_refused(number, tmp_path):
     (tmp_path / "x.csv").write_text(bars_of(number))
     with pytest.raises(UserError, match="not a number"):
@@ -251,6 +254,51 @@ def test_days_that_may_be_one_early_are_named(tmp_path):
     (tmp_path / "x.csv").write_text("\n".join(rows))
     (said,) = read_prices(tmp_path / "x.csv").warnings
     assert "fall on Sundays and none on Fridays" in said
+
+
+@pytest.mark.parametrize(
+    ("years", "sentence"),
+    [
+        (543, "a bar of the year 2562 cannot be; of the Buddhist calendar it is 2019"),
+        (-621, "a bar of the year 1398 cannot be; of the Iranian calendar it is 2019"),
+        (30_000, "no date"),
+    ],
+)
+def test_years_of_no_market_are_refused(years, sentence, tmp_path):
+    (tmp_path / "x.csv").write_text(table().replace("2019-", f"{2019 + years}-"))
+    with pytest.raises(UserError, match=sentence):
+        read_prices(tmp_path / "x.csv")
+
+
+def test_days_of_a_spreadsheet_that_counts_from_1904_are_named(tmp_path):
+    text = table()
+    for day in DAYS:
+        text = text.replace(f"{day:%Y-%m-%d}", str((day - pd.Timestamp("1904-01-01")).days))
+    (tmp_path / "x.csv").write_text(text)
+    (said,) = read_prices(tmp_path / "x.csv").warnings
+    assert "on Saturdays and none on Mondays" in said and "counts from 1904" in said
+
+
+def test_a_last_line_that_is_cut_off_is_left_out_and_counted(tmp_path):
+    text = table()
+    for cut in (text.rindex(","), text.rindex(",") - 2, text.rindex(",") - 10):
+        (tmp_path / "x.csv").write_text(text[:cut])
+        prices = read_prices(tmp_path / "x.csv")
+        assert prices.dropped == {"cut off": 1} and len(prices.table) == len(DAYS) - 1
+
+
+def test_a_long_cell_makes_no_long_sentence(tmp_path):
+    (tmp_path / "x.csv").write_text(table().replace("2019-10-24", "2019" + "x" * 10_000))
+    with pytest.raises(UserError, match="no date") as caught:
+        read_prices(tmp_path / "x.csv")
+    assert len(str(caught.value)) < 700
+
+
+def test_a_unit_in_brackets_is_not_before_the_plain_name(tmp_path):
+    text = table(header="Date,Open,High,Low,Close,Volume (USD),Volume")
+    lines = [text.splitlines()[0], *(f"{line},7" for line in text.splitlines()[1:])]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    assert set(read_prices(tmp_path / "x.csv").table["volume"]) == {7}
 
 
 @pytest.mark.parametrize("step", ["1h", "5min", "4h"])
@@ -309,6 +357,8 @@ def test_columns_passed_over_are_said(tmp_path):
     said = " ".join(read_prices(tmp_path / "x.csv").warnings)
     assert "no column of volumes (not read: Adj Close)" in said
     assert "Adj Close is not read" in said
+    (tmp_path / "x.csv").write_text(text.replace("Adj Close", "Close"))
+    assert "the second Close is not read" in " ".join(read_prices(tmp_path / "x.csv").warnings)
 
 
 @pytest.mark.parametrize("content", ["\x1c", "\n \u00a0\n", "\ufeff"])

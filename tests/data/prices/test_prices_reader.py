@@ -367,6 +367,12 @@ UNREADABLE = {
         b"\xff\xd8\xff\xe0date",
         "neither text, parquet nor feather, but a picture",
     ),
+    "zeros": (
+        b"date,open,high,low,close\n2020-01-02,1,1,1,1\n" * 200
+        + bytes(512)
+        + b"2020-01-06,2,2,2,2\n",
+        r"is damaged: it holds zeros from byte 8,\d00 on",
+    ),
 }
 
 
@@ -381,6 +387,11 @@ def test_unreadable_files_get_one_sentence(kind, tmp_path):
 
 
 def test_missing_files_and_empty_folders(tmp_path):
+    (tmp_path / "links").mkdir()
+    write(tmp_path / "links", "A.csv", FINE)
+    (tmp_path / "links" / "B.csv").symlink_to("/nowhere/B.csv")
+    with pytest.raises(UserError, match=r"B\.csv is a symbolic link to /nowhere/B\.csv, which"):
+        read_prices(tmp_path / "links")
     write(tmp_path, "APPL.csv", FINE)
     with pytest.raises(UserError, match=r"there is no file .*AAPL\.csv, did you mean 'APPL\.csv'"):
         read_prices(tmp_path / "AAPL.csv")

@@ -238,6 +238,10 @@ UNREADABLE = {
     ),
     "no table": (b"Once upon a time\nthere was\n", "has no labels, only 'Once upon a time'"),
     "json": (b'{"rows": [1, 2]}\n', "is json, but no list of records; save it as csv or parquet"),
+    "zeros": (
+        b"text,label\n" + b"fine,1\n" * 999 + bytes(64) + b"dull,0\n",
+        "holds zeros from byte",
+    ),
     "half a parquet": (
         b"PAR1" + bytes(50),
         "cannot be read as csv, parquet, feather or an archive",

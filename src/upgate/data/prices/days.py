@@ -213,6 +213,11 @@ def exchange_days(days: Days, where: str) -> tuple[pd.Series, str]:
             f"{where}: {share[6]:.0%} of the bars fall on Sundays and none on Fridays: the days may"
             " be one early, written in another time zone"
         )
+    if share[5] > 0.1 and share[0] < 0.01:
+        return days.day, (
+            f"{where}: {share[5]:.0%} of the bars fall on Saturdays and none on Mondays: the days "
+            "may be one late, or a spreadsheet's that counts from 1904"
+        )
     return days.day, ""
 
 

@@ -62,12 +62,13 @@ ALIASES = {
 FIELDS = ("open", "high", "low", "close", "volume")
 NEEDED = frozenset({"date", "open", "high", "low", "close"})
 ADJUSTED = ("adjclose", "adjusted", "adjustedclose", "adj")
+BRACKET = re.compile(r"[(（].*")  # a unit
 TUPLE = re.compile(r"""^\(\s*['"](.*?)['"]\s*,\s*['"](.*?)['"]\s*\)$""")
 
 
 def normalize_name(name: object) -> str:
     """A column's name in lower case, without blanks (no-break ones too), marks, bracketed units."""
-    return re.sub(r"[(（].*|[\W_]", "", str(name)).casefold()
+    return re.sub(r"[\W_]", "", BRACKET.sub("", str(name))).casefold()
 
 
 def price_name(name: object) -> str:
@@ -78,13 +79,16 @@ def price_name(name: object) -> str:
 
 
 def find_fields(names: Iterable[object]) -> dict[str, int]:
-    """The position of each canonical column that occurs."""
+    """The position of each canonical column that occurs: Volume is before Volume (USD)."""
+    names = list(names)
     normalized = [price_name(name) for name in names]
     positions = {}
     for field, aliases in ALIASES.items():
         alias = next((alias for alias in aliases if alias in normalized), None)
         if alias is not None:
-            positions[field] = normalized.index(alias)
+            same = [i for i, name in enumerate(normalized) if name == alias]
+            plain = [i for i in same if not BRACKET.search(str(names[i]))]
+            positions[field] = (plain or same)[0]
     if "volume" not in positions:  # Volume BTC, volumefrom: the traded thing's name behind it
         found = [i for i, name in enumerate(normalized) if name.startswith("volume")]
         positions |= {"volume": found[0]} if found else {}

@@ -37,6 +37,8 @@ CURRENCY = re.compile(
     re.IGNORECASE,
 )
 BLANK = r"[\s\u00a0\u202f\u2009'’_]"  # between thousands in France, Russia, Switzerland
+# 100'07 is 100 and 7/32, and 100 23 is 100.23: between thousands three digits follow
+NO_GROUP = re.compile(rf"\d{BLANK}(?=\d)(?!\d{{3}}(?!\d))")
 SHAPE = re.compile(r"^([+\-−]?)((?:\d+|\d[\d.,]*\d|[.,]\d+|\d+[.,]))(e[+-]?\d+)?([^\d.,+\-]*?)\.?$")
 POINT, COMMA = ".", ","
 MARKS = {"point": POINT, "comma": COMMA}
@@ -153,7 +155,7 @@ def to_numbers(values: pd.Series, mark: str = POINT) -> tuple[np.ndarray, np.nda
 def _parse_numbers(cell: str, mark: str) -> float:
     """A cell with marks, a currency or a unit as a number; NaN for anything else."""
     found = SHAPE.match(re.sub(BLANK, "", CURRENCY.sub("", cell)).casefold())
-    if not found or found[4] not in UNITS:
+    if not found or found[4] not in UNITS or NO_GROUP.search(cell):
         return np.nan
     sign, number, exponent, unit = found.groups()
     other = COMMA if mark == POINT else POINT

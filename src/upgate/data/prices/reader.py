@@ -16,7 +16,7 @@ import pandas as pd
 from upgate import arrow
 from upgate.data import contents
 from upgate.data.archives import LARGEST, open_archive, read_bounded
-from upgate.data.contents import TEXTS, check_exists, open_content
+from upgate.data.contents import TEXTS, check_exists, check_links, open_content
 from upgate.data.json_records import is_json, read_json
 from upgate.data.prices.days import read_days
 from upgate.data.prices.headers import (
@@ -87,9 +87,8 @@ def list_contents(path: Path) -> dict[str, bytes]:
     check_exists(path)
     try:
         if path.is_dir():
-            members = {
-                file.name: file.read_bytes for file in sorted(path.iterdir()) if file.is_file()
-            }
+            check_links(files := sorted(path.iterdir()))
+            members = {file.name: file.read_bytes for file in files if file.is_file()}
         else:
             archive = open_archive(path)
             if archive is None:
@@ -223,13 +222,25 @@ def read_text(text: str, where: str) -> pd.DataFrame:
     if len(head) == 1 and not is_price_header(head[0]):
         find_price_columns(head[0], where)  # a table of something else: its rows do not matter
     frame = _read_cells(lines, separator, width=len(head[0]), skip=len(head))
+    is_cut = _is_cut(lines, separator)
+    frame = frame[: -1 if is_cut else None]
     frame.index += above
     if len(head) == 1:
         frame = stack_named(frame.set_axis(head[0], axis=1))
     else:
         frame = stack_tickers(frame.set_axis(pd.MultiIndex.from_arrays(head[:2]), axis=1))
-    frame.attrs["separator"] = separator
+    frame.attrs |= {"separator": separator, "is_cut": is_cut}
     return frame
+
+
+def _is_cut(text: str, separator: str) -> bool:
+    """Whether the last line is the beginning of a bar: its last number may lack digits."""
+    *_, before, last = ["", *text[-2000:].rsplit("\n", 2)[-2:]]
+    cells = _cells_of_line(last, separator)
+    return (
+        1 < len(cells) < len(_cells_of_line(before, separator))
+        and read_days(pd.Series(cells[:3])).day.notna().any()
+    )
 
 
 def find_header(text: str, where: str) -> tuple[int, str]:

@@ -38,6 +38,7 @@ NUMBERS = (*PRICES, "volume")
 # Rows of Yahoo's web table that hold no price.
 EVENTS = {"dividend": "dividend|distribution|capital gain", "split": "split"}
 COLUMNS = ("ticker", "date", *NUMBERS)
+YEARS = (1600, 2200)  # of markets; other calendars, and flipped bits of a day, are outside
 # Relative: adjusted prices are off by 1e-15, float32 ones by 1e-7, the least real fault seen by
 # 1.2e-5.
 ROUNDING = 1e-6
@@ -133,6 +134,8 @@ def name_rows(
     warnings = [warning, *_passed_over(raw, positions, where)]
     cleaner = Bars(frame, where, bad, decimal=decimal)
     cleaner.separator = raw.attrs.get("separator", ",")
+    if raw.attrs.get("is_cut"):
+        cleaner.dropped["cut off"] += 1
     cleaner.warnings += [text for text in warnings if text]
     _name_days(cleaner)
     cleaner.reject(
@@ -143,23 +146,26 @@ def name_rows(
 
 def _passed_over(raw: pd.DataFrame, positions: dict[str, int], where: str) -> list[str]:
     """Sentences on columns that a user would expect to be read."""
-    others = [str(name) for i, name in enumerate(raw.columns) if i not in positions.values()]
+    names = list(map(str, raw.columns))
+    others = [i for i in range(len(names)) if i not in positions.values()]
     sentences = []
     if "volume" not in positions:
-        left = f" (not read: {', '.join(others[:8])})" if others else ""
+        left = f" (not read: {', '.join(names[i] for i in others[:8])})" if others else ""
         sentences.append(f"{where} has no column of volumes{left}: volume_change is 0 throughout")
-    adjusted = [name for name in others if price_name(name) in ADJUSTED]
-    if adjusted and _differs(raw, adjusted[0], positions["close"]):
+    close = positions["close"]
+    closes = (*ADJUSTED, price_name(names[close]))  # Yahoo's page has two of one name
+    adjusted = [i for i in others if price_name(names[i]) in closes]
+    if adjusted and _differ(raw.iloc[:, adjusted[0]], raw.iloc[:, close]):
+        name = names[adjusted[0]].strip()
+        second = "the second " * (price_name(name) not in ADJUSTED)
         sentences.append(
-            f"{where}: {adjusted[0].strip()} is not read: it is on another basis than open, high "
-            "and low"
+            f"{where}: {second}{name} is not read: it is on another basis than open, high and low"
         )
     return sentences
 
 
-def _differs(raw: pd.DataFrame, name: str, close: int) -> bool:
-    other = list(map(str, raw.columns)).index(name)
-    return not raw.iloc[:, other].astype(str).equals(raw.iloc[:, close].astype(str))
+def _differ(one: pd.Series, other: pd.Series) -> bool:
+    return not one.astype(str).equals(other.astype(str))
 
 
 def to_tickers(values: pd.Series) -> pd.Series:
@@ -198,6 +204,20 @@ def _name_days(cleaner: Bars) -> None:
             lambda _: "no date, or not in the form of the others",
         )
     cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
+    year = cleaner.frame["date"].dt.year
+    cleaner.reject(~year.between(*YEARS).to_numpy(), "impossible year", _describe_year)
+
+
+def _describe_year(row: pd.Series) -> str:
+    """With the year of our calendar where another one explains it."""
+    year = row["date"].year
+    for calendar, shift in (("the Buddhist calendar", -543), ("the Iranian calendar", 621)):
+        if 1900 <= year + shift <= 2100:
+            return (
+                f"a bar of the year {year} cannot be; of {calendar} it is {year + shift}: "
+                "write the days in that form"
+            )
+    return f"a bar of the year {year} cannot be"
 
 
 def _repeat_header(rows: pd.DataFrame, where: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from upgate import arrow
 from upgate.data.archives import LARGEST, Members, open_archive, read_bounded
-from upgate.data.contents import TEXTS, UNREADABLE, check_exists, open_content
+from upgate.data.contents import TEXTS, UNREADABLE, check_exists, check_links, open_content
 from upgate.data.encodings import decode
 from upgate.data.json_records import is_json, read_json
 from upgate.data.reviews.formats import (
@@ -182,7 +182,8 @@ def open_members(path: Path) -> Members | None:
 
 
 def _folder_members(path: Path) -> Members:
-    files = [file for file in path.rglob("*") if file.is_file()]
+    check_links(paths := list(path.rglob("*")))
+    files = [file for file in paths if file.is_file()]
     return {file.relative_to(path).as_posix(): file.read_bytes for file in files}
 
 
