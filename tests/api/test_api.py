@@ -70,6 +70,16 @@ def test_predictions_are_a_frame(trained: tuple[Path, Any], frame: pd.DataFrame)
     assert earlier["last_day"].iloc[0] == frame.index[-6] and "low_80" in earlier
 
 
+def test_a_run_is_registered_under_its_alias(frame: pd.DataFrame, trained: tuple) -> None:
+    root, first = trained
+    words: dict[str, Any] = {"root": root, "cache": str(root.parent / "prepared"), **SMALL}
+    found = upgate.train(frame, promote="best", clip={"max_norm": 0.5}, **words)
+    version = Store(root).client.get_model_version_by_alias("upgate-stock-return", "best")
+    assert version.run_id == found.run.run_id == first.run.run_id and "best" in found.printed
+    with pytest.raises(upgate.UserError, match="registers one run, and these words are 2"):
+        upgate.train(frame, promote="best", sweep={"seed": range(2)}, **words)
+
+
 def test_a_sweep_is_a_run_for_each_combination(frame: pd.DataFrame, trained: tuple) -> None:
     root, first = trained
     swept = upgate.train(

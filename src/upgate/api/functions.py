@@ -16,11 +16,13 @@ from upgate.api.frames import Data, data_words, option_words, write_frame, write
 from upgate.api.results import StudyAnswer, TrainResult, TuneAnswer
 from upgate.cli.entry import check
 from upgate.cli.predict import predict_checkpoint, predict_rows
+from upgate.cli.promotion import Promotion, check_promoted
 from upgate.cli.runs import list_runs
-from upgate.cli.train import train_runs
+from upgate.cli.train import promote_trained, train_runs
 from upgate.config.keywords import Part, RecipeWords, check_parts, hydra_text, keyword_overrides
 from upgate.config.values import Value
 from upgate.config.words import expand
+from upgate.console import print_lines
 from upgate.errors import UserError
 from upgate.model.backbone import ModelWords
 from upgate.report.tune import search_files
@@ -90,6 +92,7 @@ def train(
     fold: int = 0,
     twin: bool = True,
     sweep: Mapping[str, Sequence[Value]] | None = None,
+    promote: str | None = None,
     root: Path | str = "runs",
     config_dir: str | None = None,
     verbose: bool = False,
@@ -98,15 +101,21 @@ def train(
     """Train a run beside its twin; what the store in `root` holds is not trained again.
 
     sweep: keys of the command line and their values, as {"optimizer": ["sgd", "adam"], "seed":
-    range(3)}; every combination is a run. verbose: print what `upgate train` prints. Raises
-    UserError, also where a run fails.
+    range(3)}; every combination is a run. promote: the alias under which the one run is registered
+    as a model of MLflow's, as `upgate promote alias=...` does it. verbose: print what `upgate
+    train` prints. Raises UserError, also where a run fails.
     """
     swept = {key: list(values) for key, values in (sweep or {}).items()}
     own = {"seed": seed, "fold": fold, "twin": twin}
     single = {key: value for key, value in own.items() if key not in swept}
     overrides = _words(data, root, {**single, **words})
     overrides += [f"{key}={','.join(map(hydra_text, values))}" for key, values in swept.items()]
-    check(expand(overrides, True, config_dir), config_dir)
+    asked = expand(overrides, True, config_dir)
+    check(asked, config_dir)
+    promotion = None if promote is None else Promotion(promote)
+    if promotion:
+        promotion.check()
+        check_promoted(asked)
     console, kept = _console(verbose)
     done = train_runs(overrides, True, config_dir, console)
     if done.code == 130:
@@ -114,6 +123,8 @@ def train(
     for result in done.results:
         if result.status != "FINISHED":
             raise UserError(f"{result.name} failed: {result.error}; what finished is stored")
+    if promotion:
+        print_lines(console, promote_trained(done.plan.requested[0], promotion))
     by_key = {result.key: result for result in done.results}
     requested = [by_key[job.spec.key] for job in done.plan.requested if job.spec.key in by_key]
     return TrainResult(requested, done.results, kept.getvalue())
