@@ -237,10 +237,9 @@ def _is_cut(text: str, separator: str) -> bool:
     """Whether the last line is the beginning of a bar: its last number may lack digits."""
     *_, before, last = ["", *text[-2000:].rsplit("\n", 2)[-2:]]
     cells = _cells_of_line(last, separator)
-    return (
-        1 < len(cells) < len(_cells_of_line(before, separator))
-        and read_days(pd.Series(cells[:3])).day.notna().any()
-    )
+    if not 1 < len(cells) < len(_cells_of_line(before, separator)):
+        return False
+    return bool(read_days(pd.Series(cells[:3])).day.notna().any())
 
 
 def find_header(text: str, where: str) -> tuple[int, str]:
