@@ -1,4 +1,4 @@
-"""The three sources of prices; Yahoo by canned replies at the edge of yfinance, where the network
+"""The sources of prices; Yahoo by canned replies at the edge of yfinance, where the network
 begins.
 """
 
@@ -36,7 +36,7 @@ def config(name: str, **changes) -> dict:
 def test_every_source_has_a_small_file_of_choices(name):
     assert next(iter(config(name).items())) == ("source", name)
     assert config(name)["bad"] == "refuse"
-    assert len((CONF / f"{name}.yaml").read_text().splitlines()) <= 8
+    assert len((CONF / f"{name}.yaml").read_text().splitlines()) == len(config(name)) <= 9
 
 
 def test_sp500_is_the_real_index():

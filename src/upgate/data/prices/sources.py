@@ -10,6 +10,8 @@ import pandas as pd
 
 from upgate.config.schema import build
 from upgate.config.values import Section
+from upgate.data.prices.akshare import load_akshare
+from upgate.data.prices.baostock import load_baostock
 from upgate.data.prices.parameters import Bad, Day, Decimal, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import Prices, clean_prices
@@ -102,5 +104,7 @@ def load_files(
 SOURCES: dict[str, Callable[..., Prices]] = {
     "sp500": load_sp500,
     "yahoo": load_yahoo,
+    "akshare": load_akshare,
+    "baostock": load_baostock,
     "prices": load_files,
 }

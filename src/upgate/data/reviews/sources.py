@@ -11,7 +11,7 @@ import pandas as pd
 
 from upgate.config.schema import PositiveInt, build
 from upgate.config.values import Section
-from upgate.data.prices.yahoo import save_snapshot, verified
+from upgate.data.prices.snapshot import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
 from upgate.data.reviews.table import Reviews, clean_reviews, draw_train
 from upgate.errors import UserError, did_you_mean
