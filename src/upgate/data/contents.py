@@ -9,6 +9,7 @@ from pathlib import Path
 from tarfile import TarError
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -46,6 +47,28 @@ def check_links(files: Iterable[Path]) -> None:
                 f"{file} is a symbolic link to {file.readlink()}, which is not there: bring that "
                 "back, or remove the link"
             )
+
+
+def plain_cells(column: pd.Series, where: str) -> pd.Series:
+    """A column whose cells can be compared: bytes as the text they are, lists and records as text.
+
+    Raises UserError for bytes that are no UTF-8.
+    """
+    if column.dtype != object:
+        return column
+    try:
+        return column.map(_plain_cell)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{where}: the column '{str(column.name)[:30]}' holds bytes that are no UTF-8; "
+            "save it as text"
+        ) from error
+
+
+def _plain_cell(cell: object) -> object:
+    if isinstance(cell, bytes):
+        return cell.decode()
+    return str(cell) if isinstance(cell, list | dict | np.ndarray) else cell
 
 
 def open_content(content: bytes, where: str) -> pd.DataFrame | str:

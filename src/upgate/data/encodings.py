@@ -66,7 +66,13 @@ def decode(content: bytes, where: str) -> str:
     """The text of a file. Raises UserError for a damaged line, and for an unknown encoding."""
     for mark, encoding in MARKS:
         if content.startswith(mark):
-            return content.decode(encoding)
+            try:
+                return content.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{where} is damaged: it begins as {encoding.upper()}, and is none from byte "
+                    f"{error.start:,} on"
+                ) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

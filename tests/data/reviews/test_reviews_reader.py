@@ -346,3 +346,37 @@ def test_the_hash_is_of_the_values_in_their_order(tmp_path):
 def test_leaked_marks_the_test_texts_that_are_in_train():
     assert leaked(["a", "b", "b"], ["b", "c", "B", "b"]).tolist() == [True, False, False, True]
     assert leaked([], ["a"]).dtype == bool
+
+
+@pytest.mark.parametrize("labels", ["−1 1", "-1 +1", "０ １", "0.0 +1.0"])
+def test_numbers_of_labels_in_every_writing(labels, tmp_path):
+    low, high = labels.split()
+    path = write(tmp_path, "x.csv", f"label,text\n{high},fine\n{low},dull\n".encode())
+    reviews = read_reviews(path)
+    assert reviews.classes == ("negative", "positive")
+    assert reviews.table["label"].tolist() == [1, 0]
+
+
+def test_two_columns_of_one_name_are_refused_where_they_differ(tmp_path):
+    path = write(tmp_path, "x.csv", b"text,label,label\nfine,1,1\ndull,0,1\n")
+    with pytest.raises(UserError, match="two columns named 'label', which differ"):
+        read_reviews(path)
+    assert len(read_reviews(write(tmp_path, "x.csv", path.read_bytes()[:-2] + b"0\n")).table) == 2
+
+
+def test_labels_that_the_training_part_has_not_are_refused_or_dropped(tmp_path):
+    write(tmp_path, "train.csv", b"text,label\nfine,1\ndull,0\n")
+    write(tmp_path, "test.csv", b"text,label\nkind,positive\nlong,negative\n")
+    with pytest.raises(UserError, match=r"test\.csv, row 2: the label 'positive' is none of 0, 1"):
+        read_reviews(tmp_path)
+    dropped = read_reviews(tmp_path, bad="drop").dropped
+    assert dropped == {"unknown label": 2}
+
+
+def test_cells_that_are_no_text_are_read_as_text_or_refused(tmp_path):
+    frame = pd.DataFrame({"text": [b"fine", b"dull"], "label": [[1], [0]]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    assert read_reviews(tmp_path / "x.parquet").table["text"].tolist() == ["fine", "dull"]
+    frame.assign(text=[b"\xff\xfe", b"dull"]).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match="column 'text' holds bytes that are no UTF-8"):
+        read_reviews(tmp_path / "x.parquet")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.cleaning import TableCleaner, format_row_name
+from upgate.data.contents import plain_cells
 from upgate.data.prices import suspicious
 from upgate.data.prices.days import check_daily, exchange_days, read_days, to_text
 from upgate.data.prices.headers import (
@@ -123,6 +124,7 @@ def name_rows(
         raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
     positions = find_price_columns(raw.columns, where)
     frame = raw.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
+    frame = frame.apply(lambda column: plain_cells(column, where))
     if "ticker" in frame:
         frame["ticker"] = to_tickers(frame["ticker"])
     else:

@@ -7,6 +7,7 @@ ChineseNlpCorpus. Which labels are classes is decided by the full column, never 
 
 import csv
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -147,10 +148,16 @@ def find_review_columns(
 def to_words(values: pd.Series) -> pd.Series:
     """Labels in canonical form: lower case, 1.0 as 1, pos and 正面 as positive; '' if missing."""
     codes, distinct = pd.factorize(values)
-    text = [re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold()) for value in distinct]
+    text = [_plain_label(str(value)) for value in distinct]
     words = [SYNONYMS.get(word, "" if word in ("nan", "none", "null") else word) for word in text]
     by_code = pd.Series([*words, ""], dtype=object)  # code -1, a missing value, takes the last
     return by_code.take(codes).set_axis(values.index)
+
+
+def _plain_label(label: str) -> str:
+    """+1 and １ as 1, the typographic −1 as -1, 1.0 as 1."""
+    plain = unicodedata.normalize("NFKC", label).replace("−", "-").strip().casefold()
+    return re.sub(r"^(?:\+(?=\d)|(-))?(\d+)(?:\.0+)?$", r"\1\2", plain)
 
 
 def to_splits(values: pd.Series) -> pd.Series:

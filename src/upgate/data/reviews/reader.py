@@ -11,7 +11,14 @@ import pandas as pd
 
 from upgate import arrow
 from upgate.data.archives import LARGEST, Members, open_archive, read_bounded
-from upgate.data.contents import TEXTS, UNREADABLE, check_exists, check_links, open_content
+from upgate.data.contents import (
+    TEXTS,
+    UNREADABLE,
+    check_exists,
+    check_links,
+    open_content,
+    plain_cells,
+)
 from upgate.data.encodings import decode
 from upgate.data.json_records import is_json, read_json
 from upgate.data.reviews.formats import (
@@ -272,8 +279,21 @@ def select_columns(frame: pd.DataFrame, where: str, text: object, label: object)
     cells = frame.drop(columns=FAULT, errors="ignore")
     positions = find_review_columns(cells.columns, where, text, label)
     kept = cells.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
+    _check_twins(cells, positions, where)
+    kept = kept.apply(lambda column: plain_cells(column, where))
     kept.attrs["names"] = list(cells.columns)
     return kept.assign(fault=frame[FAULT]) if FAULT in frame else kept
+
+
+def _check_twins(cells: pd.DataFrame, positions: Mapping[str, int], where: str) -> None:
+    """Raise UserError where two columns of one name differ: nothing says which is meant."""
+    names = [str(name).strip() for name in cells.columns]
+    for chosen in positions.values():
+        for i, name in enumerate(names):
+            if name == names[chosen] and not cells.iloc[:, i].equals(cells.iloc[:, chosen]):
+                raise UserError(
+                    f"{where} has two columns named '{name[:30]}', which differ; rename one"
+                )
 
 
 def read_table(content: str, where: str, text: object, label: object) -> pd.DataFrame:

@@ -116,7 +116,10 @@ def number_labels(cleaner: TableCleaner) -> tuple[str, ...]:
         raise UserError(
             f"{cleaner.where} holds no labelled review" + (f" (dropped: {why})" if why else "")
         )
-    classes = find_classes(cleaner.frame["word"])
+    trained = cleaner.frame["word"]
+    if "split" in cleaner.frame and (is_train := cleaner.frame["split"] == "train").any():
+        trained = trained[is_train]  # a test part may write its labels in another way
+    classes = find_classes(trained)
     check_count(classes, cleaner.where)
     names = ", ".join(classes)
     cleaner.reject(
