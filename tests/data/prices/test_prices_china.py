@@ -1,12 +1,9 @@
-"""China's sources by canned replies, in the columns and types of akshare 1.19 and baostock 0.9.
+"""China's sources: the packages themselves, with canned replies where the network begins."""
 
-Their packages are an extra each; what stands here in their place answers as they do.
-"""
-
+import json
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -19,9 +16,11 @@ from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
 
 DAYS = pd.bdate_range("2024-01-02", periods=8)
-CLOSES = [100.0 + i for i in range(len(DAYS))]
-BARS = {"开盘": CLOSES, "收盘": CLOSES, "最高": CLOSES, "最低": CLOSES}
 SERVICES = ("akshare", "baostock")
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pandas.errors.Pandas4Warning:akshare"  # its own use of pandas
+)
 
 
 def config(source: str, folder: Path, **changes: Any) -> dict[str, Any]:
@@ -29,79 +28,77 @@ def config(source: str, folder: Path, **changes: Any) -> dict[str, Any]:
     return {**yaml.safe_load(text), "folder": str(folder), **changes}
 
 
-class Akshare:
-    """Three of its functions; `asked` keeps what they were called with."""
+class Eastmoney:
+    """What the endpoint that akshare asks answers: bars as texts, by a security's number."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[dict[str, str]] = []
         self.rows = len(DAYS)
+        self.columns = 11
 
-    def stock_zh_a_hist(self, **asked: Any) -> pd.DataFrame:
-        self.asked.append(("share", asked))
-        volume = {"成交量": range(len(DAYS)), "换手率": 0.1, "股票代码": asked["symbol"]}
-        return pd.DataFrame({"日期": DAYS.date, **BARS, **volume})[: self.rows]
+    def get(self, url: str, params: dict[str, str], timeout: float | None = None) -> Any:
+        self.asked.append(params)
+        price = int(params["secid"][-3:])
+        lines = [
+            f"{day:%Y-%m-%d},{price},{price + 1},{price + 2},{price - 1},{i},6,1,1,1,1"
+            for i, day in enumerate(DAYS[: self.rows])
+        ]
+        count = min(len(params["fields2"].split(",")), self.columns)
+        self.text = json.dumps(
+            {"data": {"klines": [",".join(line.split(",")[:count]) for line in lines]}}
+        )
+        return self
 
-    def fund_etf_hist_em(self, **asked: Any) -> pd.DataFrame:
-        prices = self.stock_zh_a_hist(**asked)
-        return prices.assign(**{name: prices[name] / 100 for name in BARS})
-
-    def stock_zh_index_daily_em(self, **asked: Any) -> pd.DataFrame:
-        self.asked.append(("index", asked))
-        names = {"open": CLOSES, "close": CLOSES, "high": CLOSES, "low": CLOSES}
-        days = [f"{day:%Y-%m-%d}" for day in DAYS]
-        return pd.DataFrame({"date": days, **names, "volume": 5.0, "amount": 6.0})
+    def json(self) -> Any:
+        return json.loads(self.text)
 
 
-class Answer:
-    """A page of texts, read row by row."""
-
-    def __init__(self, rows: list[list[str]], code: str = "0", message: str = "") -> None:
-        self.rows, self.error_code, self.error_msg = rows, code, message
-
-    def next(self) -> bool:
-        return bool(self.rows)
-
-    def get_row_data(self) -> list[str]:
-        return self.rows.pop(0)
+@pytest.fixture
+def eastmoney(monkeypatch: pytest.MonkeyPatch) -> Eastmoney:
+    wire = Eastmoney()
+    monkeypatch.setattr("requests.get", wire.get)
+    return wire
 
 
 class Baostock:
+    """baostock's server, as its own results answer; open: logins without a logout."""
+
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.fault = ("0", "")
         self.open = 0
 
-    def login(self) -> Answer:
+    def login(self) -> Any:
         print("login success!")
         self.open += 1
-        return Answer([])
+        return self.answer([], "0", "")
 
     def logout(self) -> None:
         self.open -= 1
 
-    def query_history_k_data_plus(self, code: str, fields: str, **asked: Any) -> Answer:
+    def query_history_k_data_plus(self, code: str, fields: str, **asked: Any) -> Any:
         self.asked.append((code, fields, asked))
         rows = []
-        for day, close in zip(DAYS, CLOSES, strict=True):
-            suspended = day == DAYS[3]
-            bar = [f"{close:.4f}"] * 4
-            status = ["0" if suspended else "1"] if "tradestatus" in fields else []
-            rows.append([f"{day:%Y-%m-%d}", *bar, "" if suspended else "700", *status])
-        return Answer(rows, *self.fault)
+        for i, day in enumerate(DAYS):
+            bar = [f"{100 + i}.0000"] * 4
+            status = [["1", "0"][i == 3]] if "tradestatus" in fields else []
+            rows.append([f"{day:%Y-%m-%d}", *bar, "" if i == 3 else "700", *status])
+        return self.answer(rows, *self.fault)
 
+    def answer(self, rows: list[list[str]], code: str, message: str) -> Any:
+        from baostock.data.resultset import ResultData
 
-@pytest.fixture
-def akshare(monkeypatch: pytest.MonkeyPatch) -> Akshare:
-    package = Akshare()
-    monkeypatch.setitem(sys.modules, "akshare", package)
-    return package
+        found = ResultData()
+        found.data, found.error_code, found.error_msg = rows, code, message
+        return found
 
 
 @pytest.fixture
 def baostock(monkeypatch: pytest.MonkeyPatch) -> Baostock:
-    package = Baostock()
-    monkeypatch.setitem(sys.modules, "baostock", package)
-    return package
+    server = Baostock()
+    for name in ("login", "logout", "query_history_k_data_plus"):
+        monkeypatch.setattr(f"baostock.{name}", getattr(server, name))
+    return server
 
 
 @pytest.mark.parametrize(
@@ -131,20 +128,20 @@ def test_what_is_no_code_is_refused(ticker: str) -> None:
 
 
 def test_akshare_is_asked_for_each_kind_by_its_own_function(
-    akshare: Akshare, tmp_path: Path
+    eastmoney: Eastmoney, tmp_path: Path
 ) -> None:
     asked = config("akshare", tmp_path, tickers=["000300.SH", 600519, "159915.SZ"], start=2024)
     prices = load_prices({**asked, "end": "2024-01-31", "adjust": "qfq"})
-    assert prices.table["ticker"].unique().tolist() == ["000300.SH", "159915.SZ", "600519.SH"]
-    closes = prices.table.groupby("ticker")["close"].first()
-    assert closes.tolist() == [100, 1, 100]
-    days = {"start_date": "20240101", "end_date": "20240131"}
-    history = {"period": "daily", "adjust": "qfq", **days}
-    assert akshare.asked == [
-        ("index", {"symbol": "sh000300", **days}),
-        ("share", {"symbol": "159915", **history}),
-        ("share", {"symbol": "600519", **history}),
+    table = prices.table.set_index("ticker")
+    assert table.index.unique().tolist() == ["000300.SH", "159915.SZ", "600519.SH"]
+    first = table[table["date"] == DAYS[0]]
+    assert first["close"].tolist() == [301, 916, 520] and first["low"].tolist() == [299, 914, 518]
+    assert [(one["secid"], one["fqt"]) for one in eastmoney.asked] == [
+        ("1.000300", "0"),
+        ("0.159915", "1"),
+        ("1.600519", "1"),
     ]
+    assert {(one["beg"], one["end"]) for one in eastmoney.asked} == {("20240101", "20240131")}
     assert "akshare-000300SH-159915SZ-600519SH" in prices.source
 
 
@@ -163,22 +160,24 @@ def test_days_of_suspension_are_left_out_of_baostocks(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_bar_of_today_is_never_asked_for(
-    service: str, akshare: Akshare, baostock: Baostock, tmp_path: Path
+    service: str, eastmoney: Eastmoney, baostock: Baostock, tmp_path: Path
 ) -> None:
     load_prices(config(service, tmp_path, tickers=600519, end=None))
     yesterday = datetime.now(CHINA).date() - timedelta(days=1)
-    asked = akshare.asked[0][1] if service == "akshare" else baostock.asked[0][2]
-    assert asked["end_date"].replace("-", "") == f"{yesterday:%Y%m%d}"
+    if service == "akshare":
+        assert eastmoney.asked[0]["end"] == f"{yesterday:%Y%m%d}"
+    else:
+        assert baostock.asked[0][2]["end_date"] == f"{yesterday}"
 
 
 def test_nothing_is_downloaded_twice_and_each_adjustment_is_its_own(
-    akshare: Akshare, tmp_path: Path
+    eastmoney: Eastmoney, tmp_path: Path
 ) -> None:
     first = load_prices(config("akshare", tmp_path, tickers=600519))
     again = load_prices(config("akshare", tmp_path, tickers="sh600519"))
-    assert again.hash() == first.hash() and len(akshare.asked) == 1
+    assert again.hash() == first.hash() and len(eastmoney.asked) == 1
     load_prices(config("akshare", tmp_path, tickers=600519, adjust="none"))
-    assert [asked["adjust"] for _, asked in akshare.asked] == ["hfq", ""]
+    assert [asked["fqt"] for asked in eastmoney.asked] == ["2", "0"]
     assert len(list(tmp_path.glob("akshare-*.json"))) == 2
 
 
@@ -189,15 +188,15 @@ def sentence(source: str, folder: Path, **changes: Any) -> str:
     return str(caught.value)
 
 
-def test_a_fault_is_one_sentence(
-    akshare: Akshare, baostock: Baostock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    akshare.rows = 2
+def test_a_fault_is_one_sentence(eastmoney: Eastmoney, baostock: Baostock, tmp_path: Path) -> None:
+    eastmoney.rows = 2
     assert "akshare gave no or almost no prices for 600519.SH: it does not know" in sentence(
         "akshare", tmp_path, tickers=600519
     )
-    monkeypatch.delattr(Akshare, "stock_zh_index_daily_em")
-    assert "akshare gave no prices for 000300.SH: AttributeError" in sentence("akshare", tmp_path)
+    eastmoney.columns = 7  # another form than the package knows
+    assert "akshare gave no prices for 600519.SH: ValueError: Length mismatch" in sentence(
+        "akshare", tmp_path, tickers=600519
+    )
     baostock.fault = ("10002007", "网络接收错误。")
     assert "600519.SH: it cannot be reached from here; use the embedded" in sentence(
         "baostock", tmp_path, tickers=600519
@@ -206,15 +205,20 @@ def test_a_fault_is_one_sentence(
     assert "ValueError: 日期格式不正确" in sentence("baostock", tmp_path, tickers=600519)
     assert "data=akshare has" in sentence("baostock", tmp_path, tickers="830799")
     assert "data=baostock needs data.tickers" in sentence("baostock", tmp_path, tickers=[])
-    monkeypatch.setitem(sys.modules, "akshare", SimpleNamespace())
-    renamed = pd.DataFrame({"day": DAYS, **dict.fromkeys(("open", "high", "low", "close"), 1.0)})
+    assert not list(tmp_path.iterdir()) and baostock.open == 0
+
+
+def test_columns_of_another_version_are_told(
+    eastmoney: Eastmoney, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import akshare
+
+    history = akshare.stock_zh_a_hist
     monkeypatch.setattr(
-        sys.modules["akshare"], "stock_zh_a_hist", lambda **_: renamed, raising=False
+        akshare, "stock_zh_a_hist", lambda **asked: history(**asked).drop(columns="日期")
     )
-    assert "akshare's columns are day, open, high, low, close, without date, volume" in sentence(
-        "akshare", tmp_path, tickers=600519
-    )
-    assert not list(tmp_path.iterdir())
+    assert "open, close, high, low, volume" in sentence("akshare", tmp_path, tickers=600519)
+    assert "without date: install another version" in sentence("akshare", tmp_path, tickers=600519)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from upgate.data.prices.china import Adjust, Code, load_china, need
+from upgate.data.prices.china import Adjust, Code, load_china
 from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers
 from upgate.data.prices.table import Prices
 
@@ -39,7 +39,8 @@ def load_akshare(
 
 def ask(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
     """akshare's rows of one security; an index has no dividends."""
-    akshare = need("akshare")
+    import akshare
+
     days = {"start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
     if code.kind == "index":
         symbol = f"{code.exchange.lower()}{code.digits}"

@@ -4,12 +4,11 @@ import io
 from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
-from upgate.data.prices.china import FIELDS, Adjust, Code, load_china, need
+from upgate.data.prices.china import FIELDS, Adjust, Code, load_china
 from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
@@ -41,12 +40,13 @@ def ask(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
     """baostock's rows of one security, without days of suspension. Raises UserError."""
     if code.exchange == "BJ":
         raise UserError(f"baostock has no securities of Beijing, such as {code}; data=akshare has")
-    baostock = need("baostock")
+    import baostock
+
     fields = FIELDS if code.kind == "index" else (*FIELDS, TRADED)
     with redirect_stdout(io.StringIO()):  # it says "login success!"
         _succeed(baostock.login())
         try:
-            answer = _query(baostock, code, fields, first, last, adjust)
+            answer = _query(code, fields, first, last, adjust)
         finally:
             baostock.logout()
     rows = pd.DataFrame(answer, columns=list(fields))
@@ -54,7 +54,6 @@ def ask(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
 
 
 def _query(
-    baostock: ModuleType,
     code: Code,
     fields: tuple[str, ...],
     first: date,
@@ -62,6 +61,8 @@ def _query(
     adjust: Adjust,
 ) -> list[list[str]]:
     """Its pages row by row, for its own `get_data` needs a pandas before 2."""
+    import baostock
+
     answer = baostock.query_history_k_data_plus(
         f"{code.exchange.lower()}.{code.digits}",
         ",".join(fields),

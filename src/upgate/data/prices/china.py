@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import pandas as pd
@@ -124,16 +122,6 @@ def load_china(
     return replace(read_prices(path, bad=bad, suspicious=suspicious), source=source)
 
 
-def need(service: str) -> ModuleType:
-    """A service's package. Raises UserError where it is not installed."""
-    try:
-        return import_module(service)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"data={service} needs the package {error.name}: pip install 'upgate[{service}]'"
-        ) from error
-
-
 @contextmanager
 def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
     """Whatever a service's package raises, in one sentence: it lets every fault of the wire out."""
@@ -141,6 +129,10 @@ def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"data={service} needs the package {error.name}: pip install 'upgate[{service}]'"
+        ) from error
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
         reason = (
