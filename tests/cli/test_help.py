@@ -14,7 +14,7 @@ from upgate.cli.completion import SCRIPTS
 from upgate.cli.help import WIDTH, page
 from upgate.cli.promotion import read_promotion
 from upgate.config import run_config
-from upgate.config.choices import default_choices, name_key
+from upgate.config.choices import default_choices, groups, name_key
 from upgate.config.compose import compose
 from upgate.config.schema import format_value
 from upgate.config.words import expand
@@ -126,6 +126,8 @@ def test_the_words_of_every_example_are_understood(example: str) -> None:
         assert read_source(pairs) and read_question(pairs)
     elif command == "completion":
         assert rest[0] in SCRIPTS
+    elif command == "schema":
+        assert rest[0] in (*groups(), "experiment") and read_pairs(rest[1:], ("out",))
     else:
         names = {key.name for key in keys_of(command)}
         assert set(read_pairs(rest, None)) <= names

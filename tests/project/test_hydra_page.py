@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +25,12 @@ REFUSED = {  # a word -> how the page names it
 pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="no docs: not a checkout")
 
 
-def test_its_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"^```bash\n(.*?)^```$", PAGES[0].read_text("utf-8"), re.M | re.S)
-    for line in block.splitlines():
+def test_its_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGES[0].read_text("utf-8"), re.M | re.S)
+    for line in "".join(blocks).splitlines():
         assert cli.main(shlex.split(line)[1:]) == 0 and capsys.readouterr().out
 
 

@@ -311,6 +311,11 @@ def check_part_sections() -> Sections:
     return {"GROUP=NAME": [Key(group, "NAME", "", tuple(choices(group))) for group in PARTS]}
 
 
+def schema_sections() -> Sections:
+    """Where the schema goes."""
+    return {"key=value": [Key("out", "FILE", "in place of the screen")]}
+
+
 TRAIN_WORDS = "[group=choice ...] [key=value ...]"
 COMMANDS = {
     "train": Command(
@@ -422,6 +427,18 @@ COMMANDS = {
         ("config-dir",),
         ("upgate check-part clip=norm", "upgate check-part clip=mine --config-dir my_choices"),
         check_part_sections,
+    ),
+    "schema": Command(
+        "Print what a yaml of a group may say, as JSON Schema, by which editors complete and check"
+        " yours. GROUP is one of upgate train --choices, or experiment; without it, what --cfg job"
+        " prints.",
+        "schema [GROUP] [out=FILE]",
+        ("config-dir",),
+        (
+            "upgate schema clip out=clip.schema.json",
+            "upgate schema experiment out=experiment.schema.json --config-dir my_choices",
+        ),
+        schema_sections,
     ),
     "completion": Command(
         "Print a shell's completion: source <(upgate completion bash) in ~/.bashrc;"

@@ -120,6 +120,8 @@ def _keys(
     if command == "check-part":
         yield from (f"{group}=" for group in PARTS)
         return
+    if command == "schema" and len(words) == 1:
+        yield from (*groups(), EXPERIMENT)
     for key in keys_of(command):
         if not key.name.isupper() and not key.name.endswith(".KEY"):
             yield f"{key.name}="

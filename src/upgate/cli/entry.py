@@ -271,6 +271,14 @@ def main_ui(arguments: Arguments) -> int:
     return ui_command(read_pairs(rest, ("root", "port")))
 
 
+def main_schema(arguments: Arguments) -> int:
+    """`upgate schema`."""
+    known, words = parse_flags("schema", arguments)
+    from upgate.cli.schema import schema_command
+
+    return schema_command(words, known.config_dir)
+
+
 def main_completion(arguments: Arguments) -> int:
     """`upgate completion`."""
     _, rest = parse_flags("completion", arguments)
@@ -291,5 +299,6 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "delete": main_delete,
     "ui": main_ui,
     "check-part": main_check_part,
+    "schema": main_schema,
     "completion": main_completion,
 }

@@ -26,6 +26,7 @@ commands (upgate COMMAND --help: options, defaults, examples):
   upgate delete run=KEY                             remove a run
   upgate ui [port=5000]                             the MLflow UI
   upgate check-part GROUP=NAME                      test a part, your own too
+  upgate schema GROUP                               what your yaml may say
   upgate completion bash|zsh|fish                   completion for your shell
 
 words are Hydra's: group=choice and key=value

@@ -14,24 +14,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from upgate.config.json_schema import Schema, fits
 from upgate.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Range:
-    """A set of values: its description for error sentences, and the test of a member."""
+    """A set of values: its description for error sentences, and its members.
+
+    members: keywords of JSON Schema (`json_schema.KEYWORDS`), which editors get too; or a function,
+    where no keyword says it.
+    """
 
     description: str
-    holds: Callable[[Any], bool]
+    members: Schema | Callable[[Any], bool]
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is a member."""
+        return self.members(value) if callable(self.members) else fits(value, self.members)
 
 
-Positive = Annotated[float, Range("above 0", lambda x: x > 0)]
-NonNegative = Annotated[float, Range("0 or more", lambda x: x >= 0)]
-Fraction = Annotated[float, Range("between 0 and 1, 1 excluded", lambda x: 0 <= x < 1)]
-PositiveInt = Annotated[int, Range("1 or more", lambda x: x >= 1)]
-NonNegativeInt = Annotated[int, Range("0 or more", lambda x: x >= 0)]
+Positive = Annotated[float, Range("above 0", {"exclusiveMinimum": 0})]
+NonNegative = Annotated[float, Range("0 or more", {"minimum": 0})]
+Fraction = Annotated[
+    float, Range("between 0 and 1, 1 excluded", {"minimum": 0, "exclusiveMaximum": 1})
+]
+PositiveInt = Annotated[int, Range("1 or more", {"minimum": 1})]
+NonNegativeInt = Annotated[int, Range("0 or more", {"minimum": 0})]
 
 
 def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -40,7 +51,7 @@ def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict
     `where`: the prefix of the keys in error sentences. Raises UserError naming the key, the value
     and the nearest right one, for unknown, missing, mistyped and out-of-range keys.
     """
-    hints, parameters = _read_signature(make)
+    hints, parameters = read_signature(make)
     prefix = f"{where}." if where else ""
     for key in values:
         if key not in parameters:
@@ -54,7 +65,7 @@ def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict
 
 
 @lru_cache
-def _read_signature(
+def read_signature(
     make: Callable[..., Any],
 ) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
     """Annotations and parameters; cached, as reading them takes longer than checking values."""

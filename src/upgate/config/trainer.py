@@ -5,7 +5,6 @@ A test holds both lists against Lightning's own signature.
 """
 
 import inspect
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -48,38 +47,29 @@ PRECISIONS = {
 }  # Lightning's older spellings
 Precision = Literal["64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed"]
 
-Limit = Annotated[int, Range("1 or more, or -1 for no limit", lambda n: n == -1 or n >= 1)]
-
-
-def _is_device(value: Any) -> bool:
-    inner = value[0] if isinstance(value, list) and len(value) == 1 else None
-    return (type(value) is int and value >= 1) or (type(inner) is int and inner >= 0)
-
-
-def _is_share(value: Any) -> bool:
-    return (type(value) is int and value >= 1) or (type(value) is float and 0 < value <= 1)
-
-
-def _is_span(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and re.fullmatch(r"\d+(:\d\d){3}", value) is not None
-        and value.strip("0:") != ""
-    )
-
-
-def _is_trial(value: Any) -> bool:
-    return type(value) is bool or (type(value) is int and value >= 0)
-
-
+Limit = Annotated[
+    int, Range("1 or more, or -1 for no limit", {"anyOf": [{"enum": [-1]}, {"minimum": 1}]})
+]
+COUNT = {"type": "integer", "minimum": 1}
+GPU = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1}
+SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+SPAN = {"type": "string", "pattern": r"^(?![0:]*$)[0-9]+(:[0-9]{2}){3}$(?!\n)"}
+TRIAL = {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0}]}
 Device = Annotated[
-    Any, Range("how many (1, 2, ...), or the number of one GPU in brackets, as in [0]", _is_device)
+    Any,
+    Range(
+        "how many (1, 2, ...), or the number of one GPU in brackets, as in [0]",
+        {"anyOf": [COUNT, GPU]},
+    ),
 ]
 Share = Annotated[
-    Any, Range("a number of batches (1, 2, ...) or a share of them up to 1.0", _is_share)
+    Any,
+    Range(
+        "a number of batches (1, 2, ...) or a share of them up to 1.0", {"anyOf": [COUNT, SHARE]}
+    ),
 ]
-Span = Annotated[Any, Range("days:hours:minutes:seconds, as in 00:01:30:00, and not 0", _is_span)]
-Trial = Annotated[Any, Range("true, false or a number of batches", _is_trial)]
+Span = Annotated[Any, Range("days:hours:minutes:seconds, as in 00:01:30:00, and not 0", SPAN)]
+Trial = Annotated[Any, Range("true, false or a number of batches", TRIAL)]
 
 
 def arguments(

@@ -23,7 +23,7 @@ Runner = Callable[[nn.LSTM, Tensor], Tensor]
 class SkipChoice:
     """What the network's output starts from: nothing, or the forecast of a reference."""
 
-    skip: Literal["none", "reference"]
+    skip: Literal["none", "reference"] = "none"
 
 
 HOOK_POSITIONS = ("input", "between", "output", "dropped", "head")

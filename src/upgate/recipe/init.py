@@ -73,7 +73,7 @@ def orthogonal(forget_bias: float | None) -> Init:
 
 
 @register("init", "chrono")
-def chrono(t_max: Annotated[float, Range("2 or more", lambda t: t >= 2)]) -> Init:
+def chrono(t_max: Annotated[float, Range("2 or more", {"minimum": 2})]) -> Init:
     """b_f = log u, b_i = -b_f, u ~ U(1, t_max - 1) for each unit: memories of up to t_max steps.
 
     Tallec & Ollivier 2018. The paper is about these biases only; the weights are orthogonal's, the

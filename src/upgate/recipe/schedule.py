@@ -8,7 +8,9 @@ from upgate.config.schema import Fraction, NonNegative, PositiveInt, Range
 from upgate.recipe.registry import register
 from upgate.types import StateDict
 
-Share = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
+Share = Annotated[
+    float, Range("between 0 and 1, both excluded", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
 
 
 class Schedule:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from upgate.config.schema import Positive, Range, build
 from upgate.errors import UserError
 
-Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
+Level = Annotated[
+    float, Range("between 0 and 1, both excluded", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
 Better = Literal["lower", "higher"]
 
 LOWER = {"loss", "error", "err", "mse", "rmse", "mae", "mape", "smape", "mase", "nll", "perplexity"}

@@ -9,11 +9,13 @@ from upgate.config.schema import NonNegativeInt, Positive, PositiveInt, Range, b
 from upgate.errors import UserError
 from upgate.experiment.options import check_choice, declare, parse_options, separate
 
-Level = Annotated[float, Range("between 0 and 1, both excluded", lambda x: 0 < x < 1)]
+Level = Annotated[
+    float, Range("between 0 and 1, both excluded", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
 Design = Literal["pair", "parts", "factorial", "arms"]
 Equal = Literal["steps", "wall"]
 Bundle = Literal["article"]
-Orders = Annotated[int, Range("an even number, 4 or more", lambda x: x >= 4 and x % 2 == 0)]
+Orders = Annotated[int, Range("an even number, 4 or more", {"minimum": 4, "multipleOf": 2})]
 Rates = Literal["auto", "given"]
 
 OWN = re.compile(r"study[.=]|experiment=|(study|experiment)$")

@@ -11,7 +11,7 @@ from torch import Tensor
 from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.datamodule import FoldDataModule
-from upgate.data.splits.stratified import check_stratified
+from upgate.data.splits.stratified import SPLITS, check_stratified
 from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.module import RecipeModule
@@ -23,6 +23,8 @@ from upgate.tasks.facts import Column as Column  # a task from outside takes all
 from upgate.tasks.facts import Metric as Metric
 from upgate.tasks.search_blocks import BlockRequest, stratified_block
 
+# Choice -> the function or class whose parameters are its knobs.
+Declared = Mapping[str, Callable[..., Any]]
 Fetch = Callable[[str], Path]  # a file of a stored run by its name, such as config.yaml
 
 
@@ -59,6 +61,13 @@ class Task(TaskFacts):
     options: ClassVar[Mapping[str, float]] = {}  # of a served model's predictions; defaults
     files: ClassVar[str] = ""  # the choice of `conf/data/` that reads the user's own, by data.path
     source: str | None = None  # sha256 of the code of a task from outside the package
+
+    def declarations(self) -> Mapping[str, Declared]:
+        """What checks the knobs of its choices of `task`, `data` and `split`, as far as is known.
+
+        For `upgate schema`: here those of split=stratified and cross_validation.
+        """
+        return {"split": SPLITS}
 
     def settings(self, config: Section) -> dict[str, Any]:
         """The checked values of the section `task`; here it holds the name alone.

@@ -10,7 +10,7 @@ from upgate.errors import UserError
 from upgate.experiment.options import check_choice, declare, parse_options, separate
 
 Sampler = Literal["grid", "random", "sobol", "tpe"]
-Several = Annotated[int, Range("2 or more", lambda x: x >= 2)]
+Several = Annotated[int, Range("2 or more", {"minimum": 2})]
 OWN = re.compile(r"tune[.=]|search=|(tune|search)$")
 ALIASES = {"search": "tune.search"}
 REFUSED = {  # options of training that a search sets itself, and what to give instead

@@ -12,8 +12,9 @@ import yaml
 
 from helpers.project import REPO
 from upgate.data.reviews.formats import clean_text
-from upgate.data.reviews.generator import Grammar, generate
+from upgate.data.reviews.generator import Grammar
 from upgate.data.reviews.lexicon import RULES
+from upgate.data.reviews.sources import load_reviews
 from upgate.data.reviews.table import Reviews
 from upgate.errors import UserError
 
@@ -24,7 +25,7 @@ LANGUAGES = ["english", "chinese"]
 
 @cache
 def default(language: str = "english", **changes) -> Reviews:
-    return generate({**DEFAULT, "language": language, **changes})
+    return load_reviews({**DEFAULT, "language": language, **changes})
 
 
 def part(reviews: Reviews, split: str) -> pd.DataFrame:
@@ -218,7 +219,7 @@ def test_a_larger_training_part_begins_as_the_smaller_one_and_the_test_part_stay
 
 
 def test_the_same_bytes_on_every_machine():
-    table = generate({**DEFAULT, "language": "both", "train": 200, "test": 100}).table
+    table = load_reviews({**DEFAULT, "language": "both", "train": 200, "test": 100}).table
     lines = "\n".join(f"{row.split}\t{row.label}\t{row.text}" for row in table.itertuples())
     assert (
         hashlib.sha256(lines.encode()).hexdigest()
@@ -247,7 +248,7 @@ def test_another_seed_is_another_corpus():
 )
 def test_a_wrong_value_is_told_with_its_key(key, value, said):
     with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
-        generate({**DEFAULT, key: value})
+        load_reviews({**DEFAULT, key: value})
 
 
 def test_the_choice_is_a_small_file_with_the_source_first():

@@ -1,6 +1,5 @@
 """Types that annotate the parameters of the sources of prices."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from upgate.config.schema import Range
@@ -13,25 +12,19 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _is_day(value: Any) -> bool:
-    return value is None or type(value) in (str, int, date)
-
-
-def _are_tickers(value: Any) -> bool:
-    """Texts, or whole numbers: Chinese codes."""
-    return all(type(name) in (str, int) and str(name).strip() for name in as_list(value))
-
-
 Bad = Literal["refuse", "drop"]
 # Bars that jump as no market does are named (null), left out, or taken as real.
 Suspicious = Literal["drop", "accept"] | None
 Decimal = Literal["point", "comma"] | None
-Day = Annotated[Any, Range("a day, a month or a year, as in 2010-12-31", _is_day)]
+DAY = {"type": ["string", "integer", "null"]}
+TICKER = {"type": ["string", "integer"], "pattern": r"\S"}  # a Chinese code is a whole number
+TICKERS = {"anyOf": [{"type": "null"}, TICKER, {"type": "array", "items": TICKER}]}
+Day = Annotated[Any, Range("a day, a month or a year, as in 2010-12-31", DAY)]
 Tickers = Annotated[
     Any,
     Range(
         "a ticker or a list of them, as in [AAPL,MSFT]; one that is a word of the language's own, "
         "such as TRUE, NULL or NAN, stands in quotes: 'data.tickers=[\"TRUE\"]'",
-        _are_tickers,
+        TICKERS,
     ),
 ]

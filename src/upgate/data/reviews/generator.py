@@ -7,43 +7,34 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from upgate.config.schema import NonNegativeInt, PositiveInt, Range, build
-from upgate.config.values import Section
 from upgate.data.reviews.lexicon import RULES, Rules
 from upgate.data.reviews.table import Reviews
 from upgate.seeds import derive
 
 # Uniform on [0, 1): `Random.random`, the only draw whose sequence Python promises to keep.
 Draw = Callable[[], float]
-Noise = Annotated[float, Range("between 0 and 0.5", lambda x: 0 <= x <= 0.5)]
 CHOICES = {"english": ("english",), "chinese": ("chinese",), "both": ("english", "chinese")}
 Production = list[str | list[tuple[str, bool]]]
 SLOT = re.compile(r"\{([!?]?)(\w+)\}")
 
 
-def generate(config: Section) -> Reviews:
-    """The reviews of a configuration with the keys of `conf/data/reviews.yaml`.
-
-    The same bytes on every machine. A text occurs once. The test part is the same for every
-    `train`, a smaller training part is the beginning of a larger one, and `noise` changes labels
-    only. Raises UserError for an unknown key or a value out of range.
-    """
-    return build(_generate, {key: config[key] for key in config if key != "source"}, "data")
-
-
-def _generate(
-    language: Literal["english", "chinese", "both"],
-    train: PositiveInt,
-    test: PositiveInt,
-    noise: Noise,
-    seed: NonNegativeInt,
+def generate(
+    language: str,
+    train: int,
+    test: int,
+    noise: float,
+    seed: int,
 ) -> Reviews:
-    """`ceiling` is the share of test labels left as they were, not its expectation 1 - noise.
+    """Reviews that are the same bytes on every machine. A text occurs once.
+
+    The test part is the same for every `train`, a smaller training part is the beginning of a
+    larger one, and `noise` changes labels only. `ceiling` is the share of test labels left as they
+    were, not its expectation 1 - noise.
 
     The best classifier answers with the truth, for no label is more likely wrong than right; on
     this test part it scores that share. Scores of models are measured on the same part, so its luck

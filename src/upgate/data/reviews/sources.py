@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 
-from upgate.config.schema import PositiveInt, build
+from upgate.config.schema import NonNegativeInt, PositiveInt, Range, build
 from upgate.config.values import Section
 from upgate.data.prices.snapshot import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
@@ -17,6 +16,8 @@ from upgate.data.reviews.table import Reviews, clean_reviews, draw_train
 from upgate.errors import UserError, did_you_mean
 
 Bad = Literal["refuse", "drop"]
+Language = Literal["english", "chinese", "both"]
+Noise = Annotated[float, Range("between 0 and 0.5", {"minimum": 0, "maximum": 0.5})]
 Column = str | int | None  # a table without a header has columns 0, 1, ...
 
 # Their places on the Hugging Face hub and the splits that have labels.
@@ -31,7 +32,8 @@ def load_reviews(config: Section) -> Reviews:
     source = config["source"]
     if source not in SOURCES:
         raise UserError(f"there is no source of reviews '{source}'{did_you_mean(source, SOURCES)}")
-    return SOURCES[source](config)
+    values = {key: value for key, value in config.items() if key != "source"}
+    return build(SOURCES[source], values, "data")
 
 
 def to_reviews(reviews: Reviews | pd.DataFrame | Path | str | None, default: Section) -> Reviews:
@@ -58,6 +60,15 @@ def load_texts(
     if path in (None, "", "???"):
         raise UserError("data=texts needs data.path=<a file or folder of labelled texts>")
     return read_reviews(str(path), text=text, label=label, bad=bad)
+
+
+def load_generated(
+    language: Language, train: PositiveInt, test: PositiveInt, noise: Noise, seed: NonNegativeInt
+) -> Reviews:
+    """The reviews of a grammar, whose modules nothing else needs."""
+    from upgate.data.reviews.generator import generate
+
+    return generate(language, train, test, noise, seed)
 
 
 def load_imdb(
@@ -126,16 +137,9 @@ def download_reviews(name: str) -> pd.DataFrame:
         raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
 
 
-def _from_config(load: Callable[..., Reviews]) -> Callable[[Section], Reviews]:
-    def checked(config: Section) -> Reviews:
-        return build(load, {key: config[key] for key in config if key != "source"}, "data")
-
-    return checked
-
-
-SOURCES: dict[str, Callable[[Section], Reviews]] = {
-    "reviews": lambda config: import_module("upgate.data.reviews.generator").generate(config),
-    "imdb": _from_config(load_imdb),
-    "sst2": _from_config(load_sst2),
-    "texts": _from_config(load_texts),
+SOURCES: dict[str, Callable[..., Reviews]] = {
+    "reviews": load_generated,
+    "imdb": load_imdb,
+    "sst2": load_sst2,
+    "texts": load_texts,
 }

@@ -14,6 +14,8 @@ from upgate.config.schema import Fraction, NonNegativeInt, PositiveInt, check
 from upgate.config.values import Section
 from upgate.errors import UserError
 
+Gap = NonNegativeInt | None  # null, in a configuration: the horizon
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -29,11 +31,11 @@ def holdout(
     *,
     validation: Fraction = 0.15,
     test: Fraction = 0.15,
-    gap: NonNegativeInt,
+    gap: Gap = 0,
     refit: bool = False,
 ) -> list[Fold]:
     """One fold: the last `test` of the n dates, `validation` of n before them, training before."""
-    return [_fold(n, range(n - int(n * test), n), int(n * validation), gap, refit)]
+    return [_fold(n, range(n - int(n * test), n), int(n * validation), gap or 0, refit)]
 
 
 def walk_forward(
@@ -42,7 +44,7 @@ def walk_forward(
     folds: PositiveInt,
     validation: Fraction,
     test: Fraction,
-    gap: NonNegativeInt,
+    gap: Gap = 0,
     refit: bool = False,
 ) -> list[Fold]:
     """Folds whose equal test blocks tile the last `test` of the dates; the training part expands.
@@ -52,13 +54,13 @@ def walk_forward(
     earlier folds (as time has passed by then). Where `int(n * test)` is no multiple of `folds`, the
     remaining dates stay before the first test block.
     """
-    size = int(n * test) // folds
+    size, gap = int(n * test) // folds, gap or 0
     starts = range(n - folds * size, n, size) if size else [n]
     return [_fold(n, range(s, s + size), int((s - gap) * validation), gap, refit) for s in starts]
 
 
 def development(
-    n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: NonNegativeInt
+    n: int, *, folds: PositiveInt, validation: Fraction, test: Fraction, gap: Gap = 0
 ) -> list[Fold]:
     """`walk_forward` over the dates before the last `test` of them and a gap: for a search.
 
@@ -66,7 +68,7 @@ def development(
     `test` scores on.
     """
     return walk_forward(
-        n - int(n * test) - gap, folds=folds, validation=validation, test=test, gap=gap
+        n - int(n * test) - (gap or 0), folds=folds, validation=validation, test=test, gap=gap
     )
 
 

@@ -19,8 +19,8 @@ from upgate.errors import UserError
 from upgate.seeds import derive
 
 PARTS = ("train", "validation", "test")
-Share = Annotated[float, Range("above 0 and at most 0.5", lambda x: 0 < x <= 0.5)]
-Folds = Annotated[int, Range("2 or more", lambda x: x >= 2)]
+Share = Annotated[float, Range("above 0 and at most 0.5", {"exclusiveMinimum": 0, "maximum": 0.5})]
+Folds = Annotated[int, Range("2 or more", {"minimum": 2})]
 Ints = NDArray[np.int64]
 
 

@@ -13,10 +13,11 @@ from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
+from upgate.data.splits.stratified import SPLITS
 from upgate.files import write_atomic
 from upgate.store.registry import Input
 from upgate.tasks import figures
-from upgate.tasks.base import Evaluation, Fetch, Task, check_source
+from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
 from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest, stratified_block
@@ -44,6 +45,9 @@ class Sentiment(SentimentFacts, Task):
     files = "texts"
     predict_keys = ("text", "data.path")
     inputs = (Input(None, "string"),)  # unnamed, so that a list of texts is an input too
+
+    def declarations(self) -> Mapping[str, Declared]:
+        return {"task": {self.name: SentimentTask}, "data": SOURCES, "split": SPLITS}
 
     def settings(self, config: Section) -> dict[str, Any]:
         return build(SentimentTask, config, "task").to_dict()

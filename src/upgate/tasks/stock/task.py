@@ -11,10 +11,10 @@ from upgate.config.schema import build
 from upgate.config.values import Section, SpecValues
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
-from upgate.data.splits.chronological import check_chronological
+from upgate.data.splits.chronological import SPLITS, check_chronological
 from upgate.store.registry import Input
 from upgate.tasks import figures
-from upgate.tasks.base import Evaluation, Fetch, Task, check_source
+from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
 from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest
@@ -41,6 +41,9 @@ class Stock(StockFacts, Task):
         Input("volume", "any", required=False),
     )
     options: ClassVar[Mapping[str, float]] = {"interval": INTERVAL}
+
+    def declarations(self) -> Mapping[str, Declared]:
+        return {"task": {self.name: StockTask}, "data": SOURCES, "split": SPLITS}
 
     def settings(self, config: Section) -> dict[str, Any]:
         return build(StockTask, config, "task").to_dict()
