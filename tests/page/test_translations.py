@@ -28,7 +28,7 @@ TERMS = {  # English -> the one Chinese term, and the other words for it that no
     "recipe": ("配方", ("方案", "食谱")),
     "engagement": ("生效", ("参与度",)),
 }
-CHINESE = ("README.zh-CN.md", "docs/cluster.zh-CN.md")
+CHINESE = ("README.zh-CN.md", "docs/cluster.zh-CN.md", "docs/verdicts.zh-CN.md")
 
 
 def fields(text: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from scipy import stats
 
 from helpers.files import arrow_files
+from helpers.project import REPO
 from upgate import cli
 from upgate.store.foreign import ClientRuns, find_experiment, open_client, open_runs
 
@@ -134,6 +137,20 @@ def test_items_of_runs_without_artifacts_leave_a_verdict_over_seeds_only(
     assert found["verdicts"] == judged([*source, *WORDS], capsys)["verdicts"]
     assert "6 pairs, over seeds only" in found["sentence"]
     assert "No run has an artifact table with the column review" in found["sentence"]
+
+
+@pytest.mark.skipif(not (REPO / "docs" / "judge.md").exists(), reason="not a checkout")
+def test_the_commands_of_its_page_run(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pages = [(REPO / "docs" / name).read_text("utf-8") for name in ("judge.md", "judge.zh-CN.md")]
+    blocks = [re.findall(r"^```bash\n(.*?)^```$", page, re.M | re.S) for page in pages]
+    assert len(blocks[0]) == 1 and blocks[0] == blocks[1]
+    for line in blocks[0][0].splitlines():
+        words = shlex.split(line.replace("sqlite:///mlflow.db", store))[1:]
+        assert cli.main(words) == 0 and capsys.readouterr().out
+    assert (tmp_path / "judgement.html").stat().st_size > 1000
 
 
 def test_a_store_is_only_read(store: str, capsys: pytest.CaptureFixture[str]) -> None:
