@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure
+from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure, tick_days
 
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
 
@@ -56,18 +56,24 @@ def _series(axes: Axes, frame: pd.DataFrame, prefix: str) -> None:
     if f"{prefix}twin" in frame:
         axes.plot(days, frame[f"{prefix}twin"], color=BLUE, lw=1, ls="-.", label="twin")
     axes.plot(days, frame[f"{prefix}forecast"], color=ORANGE, lw=1.2, ls="--", label="forecast")
+    tick_days(axes)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
     axes.legend(ncols=4, loc="upper left")
 
 
 def _lead(axes: Axes, frame: pd.DataFrame, title: str) -> None:
     """Another forecast's squared error minus this one's, summed: rising where this is better."""
     days, error = frame["label_date"], (frame["forecast"] - frame["truth"]) ** 2
+    highest, lowest = 0.0, 0.0
     others = {"persistence": (BLACK, "-"), "har": (GREY, "--"), "twin": (BLUE, "-.")}
     for other, (colour, style) in others.items():
         if other in frame:
             lead = np.cumsum((frame[other] - frame["truth"]) ** 2 - error)
+            highest, lowest = max(highest, lead.max()), min(lowest, lead.min())
             axes.plot(days, lead, color=colour, ls=style, lw=1.5, label=f"against {other}")
     axes.axhline(0, color=BLACK, lw=0.8)
     axes.set_title(f"{title}: rising where it forecasts better", loc="left")
     axes.set_ylabel("squared error")
-    axes.legend(loc="best")
+    tick_days(axes)
+    axes.legend(loc="upper left" if highest > -lowest else "lower left")  # leads begin at 0
