@@ -28,8 +28,9 @@ def ended(command: Command, seconds: float = LONGEST) -> int:
 
 def by_signal(*signals: signal.Signals, pause: float = 0.0) -> Kind:
     def disturb(place: Place, chance: Random) -> None:
-        command = place.start()
-        time.sleep(place.moment(chance))
+        command, began = place.start(), time.monotonic()
+        if command.wait(place.moment(chance)) is not None:  # too late: the machine is faster now
+            place.undisturbed.seconds = time.monotonic() - began
         for i, number in enumerate(signals):
             time.sleep(pause * bool(i))
             place.disturbed += command.signal(number) and not i

@@ -3,12 +3,14 @@
 import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from upgate.errors import UserError
 from upgate.experiment.designs import Arm
-from upgate.serialization import from_json, stored_as, to_dict, to_json
+from upgate.serialization import from_json, read_json, stored_as, to_dict, to_json
 
 
 class Pair(NamedTuple):
@@ -64,7 +66,18 @@ def test_text_is_kept_as_it_is_and_ends_with_a_newline() -> None:
     assert "a 中" in text and text.endswith("}\n") and "NaN" not in text and "Infinity" not in text
 
 
-@pytest.mark.parametrize("text", ["{}", '{"name": "a", "unknown": 1}'])
+OTHERS = ["{}", '{"name": "a", "unknown": 1}', '{"name": 1, "words": []}']
+
+
+@pytest.mark.parametrize("text", OTHERS)
 def test_the_text_of_something_else_is_refused(text: str) -> None:
     with pytest.raises((TypeError, KeyError)):
         from_json(Arm, text)
+
+
+@pytest.mark.parametrize("text", [*OTHERS, "", "[]", "null", "\0" * 9, "[" * 99_999])
+def test_a_file_of_something_else_is_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(UserError, match=r"study\.json is not what was written") as caught:
+        read_json(Arm, tmp_path / "study.json")
+    assert "\n" not in str(caught.value)

@@ -10,8 +10,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from upgate.errors import UserError
 
 T = TypeVar("T")
 STORED = "stored"
@@ -48,6 +51,18 @@ def from_json(kind: type[T], text: str) -> T:
     return value
 
 
+def read_json(kind: type[T], path: Path) -> T:
+    """A dataclass from a file of the store. Raises UserError where somebody has changed it."""
+    try:
+        return from_json(kind, path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(
+            f"{path} is not what was written ({reason}); move it away to have the store's copy "
+            "fetched, or give its command again"
+        ) from error
+
+
 def from_plain(hint: Any, value: Any) -> Any:
     """A plain value in the type that an annotation gives."""
     origin, args = get_origin(hint), get_args(hint)
@@ -62,6 +77,8 @@ def from_plain(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, tuple):
         hints = get_type_hints(hint).values()
         return hint(*(from_plain(one, item) for one, item in zip(hints, value, strict=True)))
+    if hint in (str, int, bool) and not isinstance(value, hint):
+        raise TypeError(f"{str(value)[:30]!r} is no {hint.__name__}")
     return float(value) if hint is float else value
 
 

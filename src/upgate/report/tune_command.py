@@ -6,7 +6,7 @@ from upgate.errors import UserError, did_you_mean
 from upgate.report.command import output_path
 from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
-from upgate.serialization import from_json
+from upgate.serialization import read_json
 from upgate.store.open import open_store
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -48,7 +48,7 @@ def load_search(store: Store, search_id: str) -> SearchResult:
             f"the search {search_id} has not finished; its own command continues it: {command}"
         )
     path = store.file(row.run_id, path.name, folder)
-    return from_json(SearchResult, path.read_text(encoding="utf-8"))
+    return read_json(SearchResult, path)
 
 
 def searches(store: Store) -> dict[str, Row]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
 from upgate.experiment.records import stored_rows
-from upgate.serialization import from_json, stored_as
+from upgate.serialization import read_json, stored_as
 from upgate.stats.verdict import FEWEST
 from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
@@ -66,12 +66,12 @@ def load_experiment(store: Store, name: str) -> Experiment:
             f"there is no experiment {name} in {store.root}{did_you_mean(name, available)};"
             " upgate study experiment=article makes one"
         )
-    return from_json(Experiment, read_or_fetch(store, available[name], name, EXPERIMENT))
+    return read_json(Experiment, find_file(store, available[name], name, EXPERIMENT))
 
 
 def load_over(store: Store, name: str) -> Experiment:
     """The studies over several data sets of that id, which `list_overs` has."""
-    return from_json(Experiment, read_or_fetch(store, list_overs(store)[name], name, OVER))
+    return read_json(Experiment, find_file(store, list_overs(store)[name], name, OVER))
 
 
 def newest_id(store: Store, experiment: bool = False) -> str:
@@ -101,7 +101,7 @@ def load_study(store: Store, study_id: str) -> Study:
     if study_id not in available:
         hint = did_you_mean(study_id, {**available, **list_overs(store)})
         raise UserError(f"there is no study {study_id} in {store.root}{hint}; make study makes one")
-    return from_json(Study, read_or_fetch(store, available[study_id], study_id, FILE))
+    return read_json(Study, find_file(store, available[study_id], study_id, FILE))
 
 
 def load_studies(store: Store, task: str) -> list[Study]:
@@ -109,13 +109,12 @@ def load_studies(store: Store, task: str) -> list[Study]:
     if not stored_rows(store, task):
         return []
     available = list_studies(store).items()
-    return [from_json(Study, read_or_fetch(store, row, name, FILE)) for name, row in available]
+    return [read_json(Study, find_file(store, row, name, FILE)) for name, row in available]
 
 
-def read_or_fetch(store: Store, row: Row, name: str, file: str) -> str:
-    """A text of a study's folder, else of its MLflow run."""
-    path = store.file(row.run_id, file, study_folder(store, name))
-    return path.read_text(encoding="utf-8")
+def find_file(store: Store, row: Row, name: str, file: str) -> Path:
+    """A file of a study's folder, else of its MLflow run."""
+    return store.file(row.run_id, file, study_folder(store, name))
 
 
 def table_reader(store: Store) -> Tables:
