@@ -147,9 +147,8 @@ def test_the_commands_of_its_page_run(
     pages = [(REPO / "docs" / name).read_text("utf-8") for name in ("judge.md", "judge.zh-CN.md")]
     blocks = [re.findall(r"^```bash\n(.*?)^```$", page, re.M | re.S) for page in pages]
     assert len(blocks[0]) == 1 and blocks[0] == blocks[1]
-    for line in blocks[0][0].splitlines():
-        words = shlex.split(line.replace("sqlite:///mlflow.db", store))[1:]
-        assert cli.main(words) == 0 and capsys.readouterr().out
+    line = blocks[0][0].replace("\\\n", "").replace("sqlite:///mlflow.db", store)
+    assert cli.main(shlex.split(line)[1:]) == 0 and capsys.readouterr().out
     assert (tmp_path / "judgement.html").stat().st_size > 1000
 
 
