@@ -64,7 +64,7 @@ HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on 
     "return-arms": f"{FIRST_LOOK} task.target=return {PANEL}",
     "sst2-arms": f"{ONE_LOOK} {SST2}",
     "mr-arms": f"{BOTH_LOOKS} {TEXTS}/mr_rt_polarity.parquet split.test=0.1",
-    "chnsenticorp-arms": f"{FIRST_LOOK} {TEXTS}/chnsenticorp_split.parquet task.max_tokens=128",
+    "chnsenticorp-arms": f"{BOTH_LOOKS} {TEXTS}/chnsenticorp_split.parquet task.max_tokens=128",
     "imdb-arms": f"{FIRST_LOOK} {TEXTS}/imdb_50k.parquet".replace("=texts", "=imdb"),
 }
 SMALL = {  # name -> the words of its command; six seeds
