@@ -1,19 +1,33 @@
-"""A promoted run is a model of MLflow's registry that answers as `upgate predict` does."""
+"""A run that is promoted (a model of MLflow's registry) or exported (a file) answers as
+`upgate predict` does.
+"""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.feature_extraction.text import HashingVectorizer
+from tokenizers import Tokenizer
 
 from helpers.run import places, small, train
 from helpers.store import Server, free_port
 from upgate.cli.entry import main
 from upgate.cli.predict import find_run, predict_rows
+from upgate.data.prices.features import FEATURES, Panel, inputs
 from upgate.data.prices.sources import load_sp500
+from upgate.errors import UserError
+from upgate.model.export import write
+from upgate.model.export.write import FORMATS
 from upgate.store.store import Store
+from upgate.tasks.base import Task
+from upgate.tasks.registry import get_task
+from upgate.tasks.stock.export import formula
 
 TINY = ("trainer.max_epochs=1", "twin=false", "model.hidden_size=4", "model.num_layers=1")
 TEXTS = ["a great film, truly moving", "dull, far too long and badly acted", "it is a film"]
@@ -244,3 +258,118 @@ def test_a_store_of_a_server_has_a_registry_too(
         )
     finally:
         server.kill()
+
+
+BOTH = pytest.mark.parametrize("to", ["torch", pytest.param("onnx", marks=pytest.mark.long)])
+
+
+def exported(root: Path, run: str, to: str, out: Path) -> tuple[Any, dict[str, Any]]:
+    """What runs the file, read without a word of ours in it, and what stands beside it."""
+    assert main(["export", f"root={root}", f"run={run}", f"to={to}", f"out={out}"]) == 0
+    about = json.loads(out.with_name(f"{out.name}.json").read_text())
+    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, f"{out.name}.json"]
+    assert run in about["key"] and about["largest_difference"] < 1e-5 and about["made_by"]
+    if to == "torch":
+        nodes = torch.export.load(out).graph.nodes
+        assert not [node for node in nodes if "upgate" in str(node.target)]
+    return FORMATS[to].load(out), about
+
+
+@BOTH
+def test_an_exported_network_of_prices_forecasts_what_predict_does(
+    to: str, root: Path, folder: Path, runs: dict[str, str], tmp_path: Path
+) -> None:
+    path = folder / "prices.parquet"
+    told = predict_rows([f"root={root}", f"run={runs['return']}", f"data.path={path}"])[1]
+    run, about = exported(root, runs["return"], to, tmp_path / f"prices{FORMATS[to].suffix}")
+    panel = Panel.of(pd.read_parquet(path).assign(ticker=told["ticker"].iloc[0]))
+    x, y = (about["scaling"][name]["tickers"][panel.tickers[0]] for name in "xy")
+    scaled = (inputs(panel, list(about["features"])) - x["centre"]) / x["scale"]
+    scaled = scaled.clip(-about["clip"], about["clip"])
+    (drift,) = about["skip"]["tickers"][panel.tickers[0]]
+    skip = (drift - y["centre"][0]) / y["scale"][0]
+    windows = torch.tensor(scaled[-about["window"] :][None], dtype=torch.float32)
+    forecast = run((windows, torch.tensor([skip], dtype=torch.float32)))
+    value = float(forecast) * y["scale"][0] + y["centre"][0]
+    assert value == pytest.approx(float(told["return"].iloc[0]), rel=1e-4, abs=1e-7)
+    half = about["intervals"]["90"] * y["scale"][0]
+    low = float(told["last_close"].iloc[0]) * np.exp(value - half)
+    assert low == pytest.approx(float(told["low_90"].iloc[0]), rel=1e-5)
+
+
+@BOTH
+def test_an_exported_network_of_reviews_labels_as_predict_does(
+    to: str, root: Path, runs: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_texts(root)
+    told = predict_rows([f"root={root}", f"run={runs['sentiment']}", f"data.path={path}"])[1]
+    run, about = exported(root, runs["sentiment"], to, tmp_path / f"reviews{FORMATS[to].suffix}")
+    tokenizer = Tokenizer.from_str(json.dumps(about["tokenizer"]))
+    pieces = [[tokenizer.encode(piece).ids for piece in text.split()] for text in TEXTS]
+    tokens = [torch.tensor([one for piece in ids for one in piece]) for ids in pieces]
+    hashing = about["places"] | {"ngram_range": tuple(about["places"]["ngram_range"])}
+    counted = HashingVectorizer(**hashing).transform(TEXTS)
+    places = [torch.tensor(row.indices, dtype=torch.int64) for row in counted]
+    inputs = (
+        torch.nn.utils.rnn.pad_sequence(tokens, True, about["padding"]),
+        torch.tensor([len(ids) for ids in tokens]),
+        torch.nn.utils.rnn.pad_sequence(places, True, -1),
+    )
+    found = pd.DataFrame(run(inputs).numpy(), columns=[f"p_{name}" for name in about["classes"]])
+    pd.testing.assert_frame_equal(found, told[list(found)], check_dtype=False, rtol=0, atol=1e-6)
+
+
+def test_a_network_whose_file_differs_or_cannot_be_leaves_no_file(
+    root: Path,
+    runs: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["export", f"root={root}", f"run={runs['return']}", "to=torch"]
+    touch = (lambda: None, lambda n, e, path: path.touch(), lambda p: wrongly)
+    wrong = write.Format(".pt2", *touch, {})
+    monkeypatch.setitem(FORMATS, "torch", wrong)
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert "the file's outputs differ from the network's own" in capsys.readouterr().err
+    os.mkfifo("pipe.pt2")
+    for word, told in (
+        ("out=no/x.pt2", "there is no folder no"),
+        ("out=pipe.pt2", "is no file"),
+        ("out=x.onnx", "out=x.onnx must end in .pt2"),
+    ):
+        assert main([*words, word]) == 2
+        assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.pt2"]
+    with pytest.raises(UserError, match="task=stock cannot be exported"):
+        Task.export(get_task("stock"), {})
+
+
+def wrongly(inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return torch.full((len(inputs[0]),), 9.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["to=onnx"], "export needs run=..., such as run=latest"),
+        (["run=latest"], "export needs to=onnx or to=torch"),
+        (["run=latest", "to=onx"], "to=onx is no format, did you mean 'onnx'?"),
+        (["run=latest", "to=torch", "outt=a"], "unknown key outt, did you mean 'out'?"),
+        (["run=zzzz", "to=torch"], "run=zzzz is not a finished run of this store"),
+    ],
+)
+def test_a_wrong_word_of_export_is_one_sentence(
+    words: list[str], told: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *words, f"root={root}"]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+def test_every_feature_has_its_formula() -> None:
+    told = {name: formula(name) for name in FEATURES}
+    assert len(set(told.values())) == len(FEATURES)
+    assert told["range_volatility_5"].startswith("range_volatility, averaged over the last 5 days")
+    assert told["market_return_22"].startswith("close_return's mean over the tickers")

@@ -265,6 +265,20 @@ def promote_sections() -> Sections:
     }
 
 
+def export_sections() -> Sections:
+    """Which run, and as what."""
+    return {
+        "key=value": [
+            Key("run", "KEY", "latest, a run's id, or the start of its key", ("latest",)),
+            Key("to", "FORMAT", "onnx, for onnxruntime and others; torch, torch.export's .pt2",
+                ("onnx", "torch")),
+            Key("out", "FILE", "without it TASK-KEY.onnx or .pt2, here; what prepares its inputs"
+                " stands beside it in FILE.json"),
+            ROOT,
+        ]
+    }  # fmt: skip
+
+
 JUDGE = {
     "data.path": ("FILE", "a table: csv, tsv, parquet or feather; a row is a run"),
     "mlflow.uri": ("URI", "or a store, as sqlite:///mlflow.db, with the next key"),
@@ -406,6 +420,13 @@ COMMANDS = {
         (),
         ("upgate promote run=latest", "upgate promote run=3f2a alias=challenger name=prices"),
         promote_sections,
+    ),
+    "export": Command(
+        "Write a run's network as one file, for programs without upgate; its outputs are checked.",
+        "export run=KEY to=onnx|torch [key=value ...]",
+        ("config-dir",),
+        ("upgate export run=latest to=onnx", "upgate export run=3f2a to=torch out=prices.pt2"),
+        export_sections,
     ),
     "delete": Command(
         "Delete a run, from the lists and from this disk.",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from upgate.cli.arguments import parse_flags, read_pairs
+from upgate.cli.export_words import KEYS, check_export
 from upgate.cli.help import HELP, page, version_line
 from upgate.cli.promotion import check_promoted, read_promotion
 from upgate.config.extensions import use_folder
@@ -245,6 +246,17 @@ def main_promote(arguments: Arguments) -> int:
     return promote_command(rest)
 
 
+def main_export(arguments: Arguments) -> int:
+    """`upgate export`."""
+    known, rest = parse_flags("export", arguments)
+    words = read_pairs(rest, KEYS)
+    check_export(words)
+    from upgate.cli.export import export_command
+
+    use_folder(known.config_dir)  # a run's parts and task may be made of code that stands there
+    return export_command(words)
+
+
 def main_check_part(arguments: Arguments) -> int:
     """`upgate check-part`."""
     known, choice = parse_flags("check-part", arguments)
@@ -296,6 +308,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "judge": main_judge,
     "predict": main_predict,
     "promote": main_promote,
+    "export": main_export,
     "delete": main_delete,
     "ui": main_ui,
     "check-part": main_check_part,

@@ -23,6 +23,7 @@ commands (upgate COMMAND --help: options, defaults, examples):
   upgate judge data.path=FILE metric=NAME ...       verdicts on anybody's runs
   upgate predict run=latest [data.path=FILE]        forecast, or label texts
   upgate promote run=KEY [alias=champion]           a model in MLflow's registry
+  upgate export run=KEY to=onnx|torch               one file for other programs
   upgate delete run=KEY                             remove a run
   upgate ui [port=5000]                             the MLflow UI
   upgate check-part GROUP=NAME                      test a part, your own too

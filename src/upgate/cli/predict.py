@@ -166,17 +166,27 @@ def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write the csv completely or not at all. Raises UserError for a place that takes no file."""
+    check_place(path)
+    safe = frame.apply(lambda column: column.map(harmless_cell))
+    text = safe.to_csv(index=False, date_format="%Y-%m-%d")
+    write_out(path, text.encode())
+    print(f"{len(frame)} predictions written to {path}")
+
+
+def check_place(path: Path) -> None:
+    """Raise UserError where no file can be: without a folder, or in place of a device."""
     if not path.parent.is_dir():
         raise UserError(f"out={path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise UserError(f"out={path} is there, and is no file; give another name")
-    safe = frame.apply(lambda column: column.map(harmless_cell))
-    text = safe.to_csv(index=False, date_format="%Y-%m-%d")
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file completely or not at all. Raises UserError where it cannot be written."""
     try:
-        write_atomic(path, lambda file: file.write(text.encode()))
+        write_atomic(path, lambda file: file.write(content))
     except OSError as error:
         raise UserError(f"out={path} cannot be written: {error.strerror}") from None
-    print(f"{len(frame)} predictions written to {path}")
 
 
 def harmless_cell(value: Any) -> Any:

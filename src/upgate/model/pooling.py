@@ -9,7 +9,7 @@ def pool_last(h: Tensor, lengths: Tensor | None, hidden_size: int) -> Tensor:
 
     The backward half ends at the first token.
     """
-    end = h[:, -1] if lengths is None else h[torch.arange(len(h), device=h.device), lengths - 1]
+    end = h[:, -1] if lengths is None else h[torch.arange(h.shape[0], device=h.device), lengths - 1]
     if h.shape[-1] == hidden_size:
         return end
     return torch.cat([end[:, :hidden_size], h[:, 0, hidden_size:]], dim=-1)

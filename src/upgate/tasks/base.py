@@ -14,6 +14,7 @@ from upgate.data.datamodule import FoldDataModule
 from upgate.data.splits.stratified import SPLITS, check_stratified
 from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
+from upgate.model.export.network import Network
 from upgate.model.module import RecipeModule
 from upgate.store.registry import Input
 from upgate.tasks import figures
@@ -165,6 +166,10 @@ class Task(TaskFacts):
     ) -> pd.DataFrame:
         """What `predict` gives for a file that holds this frame. Raises UserError."""
         raise UserError(f"task={self.name} cannot predict from a data frame")
+
+    def export(self, checkpoint: Section) -> Network:
+        """The network of the kept weights as it is exported. Raises UserError."""
+        raise UserError(f"task={self.name} cannot be exported")
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         """A small input of `predict_frame`; overrides: as of `predict`. Raises UserError."""

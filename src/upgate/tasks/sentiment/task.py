@@ -15,6 +15,7 @@ from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
 from upgate.data.splits.stratified import SPLITS
 from upgate.files import write_atomic
+from upgate.model.export.network import Network
 from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
@@ -23,6 +24,7 @@ from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest, stratified_block
 from upgate.tasks.sentiment import skip
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
+from upgate.tasks.sentiment.export import export_reviews
 from upgate.tasks.sentiment.facts import SentimentFacts
 from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
 from upgate.tasks.sentiment.metrics import evaluate_classifier
@@ -153,6 +155,9 @@ class Sentiment(SentimentFacts, Task):
         self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
     ) -> pd.DataFrame:
         return label(checkpoint, frame_texts(frame))
+
+    def export(self, checkpoint: Section) -> Network:
+        return export_reviews(checkpoint)
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         words = overrides or [f"text={EXAMPLE}"]

@@ -12,6 +12,7 @@ from upgate.config.values import Section, SpecValues
 from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import SPLITS, check_chronological
+from upgate.model.export.network import Network
 from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
@@ -20,6 +21,7 @@ from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
+from upgate.tasks.stock.export import export_prices
 from upgate.tasks.stock.facts import StockFacts
 from upgate.tasks.stock.figures import draw_forecast
 from upgate.tasks.stock.intervals import fit_radii, measure_intervals
@@ -113,6 +115,9 @@ class Stock(StockFacts, Task):
         self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
     ) -> pd.DataFrame:
         return predict_frame(frame, checkpoint, options)
+
+    def export(self, checkpoint: Section) -> Network:
+        return export_prices(checkpoint)
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return example_prices(overrides, checkpoint, fetch)
