@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from venv import EnvBuilder
 
@@ -174,6 +175,7 @@ def main(words: list[str]) -> None:
     out, console = Path(asked["out"]), Console()
     before = os.getloadavg()[0]
     found = measure(asked, console)
+    libraries = ", ".join(dict.fromkeys(name for names in LIBRARIES.values() for name in names))
     lines = [
         "# A training epoch beside other libraries\n",
         f"`make neighbours rounds={asked['rounds']} epochs={asked['epochs']} days={asked['days']}`:"
@@ -183,7 +185,10 @@ def main(words: list[str]) -> None:
         f" {os.getloadavg()[0]:.1f} after.\n",
         *table(found),
         "\n![CPU seconds to the bare loop](../images/neighbours.svg)\n",
-        "Versions: " + ", ".join(name for names in LIBRARIES.values() for name in names) + ".",
+        f"Versions: torch=={version('torch')}, lightning=={version('lightning')}, {libraries}.\n",
+        "The networks are the same but for neuralforecast's decoder; it draws its windows anew at"
+        " every step. Upgate's\ntime holds its guard, curves and checkpoints. Nobody validates."
+        " bench/contestants/ has each script.",
     ]
     draw(found, out.parent / "images" / "neighbours.svg")
     (out / "neighbours.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
