@@ -36,7 +36,11 @@ REFUSED = [
     (["seed=1", "seed=2"], ["seed=1", "seed=2", "both"]),
     (["clip=norm", "clip=value"], ["clip=norm", "clip=value", "both"]),
     (["data=prices"], ["data.path", "missing", "data.path=..."]),
-    (["data.tickers=[A]"], ["data=sp500", "tickers belongs to data=prices and data=yahoo"]),
+    (
+        ["data.tickers=[A]"],
+        ["tickers belongs to data=akshare, data=baostock, data=prices and data=yahoo"],
+    ),
+    (["data.folder=x", "data=prices"], ["folder belongs to data=akshare, data=baostock, data="]),
     (["clip.max_value=1"], ["clip=norm has max_norm", "max_value belongs to clip=value"]),
     (["clip=none", "clip.max_norm=1"], ["clip=none has no values to set", "clip=norm"]),
     (["regularization.l1.lam=1"], ["l1 is not selected", "regularization=[dropout,l1]"]),

@@ -112,10 +112,7 @@ def train(
     overrides += [f"{key}={','.join(map(hydra_text, values))}" for key, values in swept.items()]
     asked = expand(overrides, True, config_dir)
     check(asked, config_dir)
-    promotion = None if promote is None else Promotion(promote)
-    if promotion:
-        promotion.check()
-        check_promoted(asked)
+    promotion = None if promote is None else _promotion(promote, asked)
     console, kept = _console(verbose)
     done = train_runs(overrides, True, config_dir, console)
     if done.code == 130:
@@ -128,6 +125,14 @@ def train(
     by_key = {result.key: result for result in done.results}
     requested = [by_key[job.spec.key] for job in done.plan.requested if job.spec.key in by_key]
     return TrainResult(requested, done.results, kept.getvalue())
+
+
+def _promotion(alias: str, runs: Sequence[Sequence[str]]) -> Promotion:
+    """To be made of the one run that these words are. Raises UserError."""
+    promotion = Promotion(alias)
+    promotion.check()
+    check_promoted(runs)
+    return promotion
 
 
 def study(

@@ -58,19 +58,19 @@ def find_declared(group: str, config_dir: str | None) -> dict[str, Callable[...,
 
     Imports the code of the choices in a folder of the user's own. Raises UserError.
     """
-    names = _names(group, config_dir)
+    names = _choice_names(group, config_dir)
     if group in PARTS:
         return {name: lookup(group, name) for name in names}
     if group == "model":
         return dict.fromkeys(names, Backbone)
     known: dict[str, Callable[..., Any]] = dict(OPTIONS) if group == "executor" else {}
     if group in ("task", "data", "split"):
-        for task in _names("task", config_dir):
+        for task in _choice_names("task", config_dir):
             known |= get_task(task).declarations().get(group, {})
     return {name: known.get(name) for name in sorted({*names, *known})}
 
 
-def _names(group: str, config_dir: str | None) -> list[str]:
+def _choice_names(group: str, config_dir: str | None) -> list[str]:
     """The names that the yamls of a group give: two may be settings of one part."""
     found: set[str] = set()
     for choice in choices(group, config_dir):

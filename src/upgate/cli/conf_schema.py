@@ -56,23 +56,25 @@ def _object(properties: Schema, required: Collection[str] = (), is_open: bool = 
 
 def _full(config_dir: str | None) -> Schema:
     """Of what `upgate train --cfg job` prints; a yaml may have added keys."""
-    sections = {group: _section(group, config_dir) for group in groups() if group != "recipe"}
+    sections = {
+        group: _section_schema(group, config_dir) for group in groups() if group != "recipe"
+    }
     return _object({**_top_level(), "recipe": {"type": "string"}, **sections}, (), is_open=True)
 
 
 def _file(group: str, config_dir: str | None) -> Schema:
     if group == EXPERIMENT:
-        return _experiment(config_dir)
+        return _experiment_schema(config_dir)
     if group not in GLOBAL:
-        return _section(group, config_dir)
+        return _section_schema(group, config_dir)
     sections = {name: _partial(name, config_dir) for name in groups() if name != "recipe"}
     if group == "task":
-        sections["task"] = _section("task", config_dir)
+        sections["task"] = _section_schema("task", config_dir)
     listed = {"defaults": _defaults_list(config_dir, is_open=True), "recipe": {"type": "string"}}
     return _object({**listed, **_top_level(), **sections}, [group], is_open=True)
 
 
-def _experiment(config_dir: str | None) -> Schema:
+def _experiment_schema(config_dir: str | None) -> Schema:
     """Of a file of words: a choice may be named in place of its values, and no range is a word."""
     words: Schema = {key: {} for key in added_keys(config_dir)}
     of_commands: Schema = {SEARCH: {"type": "string"}, "study": {}, "tune": {}}
@@ -111,19 +113,19 @@ def _trainer() -> Schema:
     return _object(knobs)
 
 
-def _section(group: str, config_dir: str | None) -> Schema:
+def _section_schema(group: str, config_dir: str | None) -> Schema:
     """The values of a group, with the name of the choice that they belong to."""
     made = find_declared(group, config_dir)
     if group == REGULARIZATION:
         return _partial(group, config_dir)
     key = name_key(group)
     if group == "model":  # any name will do
-        knobs = _knobs(group, next(iter(made)), Backbone, config_dir)
+        knobs = _knob_properties(group, next(iter(made)), Backbone, config_dir)
         return _object({key: {"type": "string"}, **knobs}, [key, *_required(group, Backbone)])
     cases = []
     for name, make in made.items():
         if make is not None:
-            knobs = {key: {"const": name}, **_knobs(group, name, make, config_dir)}
+            knobs = {key: {"const": name}, **_knob_properties(group, name, make, config_dir)}
             then = _object(knobs, [key, *_required(group, make)])
             case = {"properties": {key: {"const": name}}, "required": [key]}
             cases.append({"if": case, "then": then})
@@ -137,7 +139,7 @@ def _partial(group: str, config_dir: str | None, ranges: bool = True) -> Schema:
     needed: dict[str, list[str]] = {}
     for name, make in made.items():
         if make is not None:
-            named[name] = _knobs(group, name, make, config_dir, ranges)
+            named[name] = _knob_properties(group, name, make, config_dir, ranges)
             needed[name] = _required(group, make) if ranges else []
     if group == REGULARIZATION:
         return _object({name: _object(knobs, needed[name]) for name, knobs in named.items()})
@@ -148,7 +150,7 @@ def _partial(group: str, config_dir: str | None, ranges: bool = True) -> Schema:
     return _object(merged, is_open=None in made.values())
 
 
-def _knobs(
+def _knob_properties(
     group: str,
     name: str,
     make: Callable[..., Any],

@@ -35,7 +35,7 @@ def export_command(words: Mapping[str, str]) -> int:
     task, checkpoint = open_checkpoint(partial(fetch_file, store, row)(CHECKPOINT))
     network = task.export(checkpoint)
     content, difference = export(network, form)
-    about = describe(row, network, form.about) | {"largest_difference": difference}
+    about = describe_file(row, network, form.about) | {"largest_difference": difference}
     write_out(beside, json.dumps(about, ensure_ascii=False, indent=1).encode())
     write_out(path, content)
     sizes = ", ".join(f"{batch} x {other}" for batch, other in CHECKED)
@@ -47,7 +47,7 @@ def export_command(words: Mapping[str, str]) -> int:
     return 0
 
 
-def describe(row: Row, network: Network, form: Mapping[str, object]) -> dict[str, Any]:
+def describe_file(row: Row, network: Network, form: Mapping[str, object]) -> dict[str, Any]:
     """Of what the file is, what goes in and comes out, and what prepares it."""
     return {
         "made_by": version_line(),

@@ -99,9 +99,11 @@ def _describe_owner(text: str, key: str, config: Tree, config_dir: str | None) -
         return None
     selected = config[group][name_key(group)]
     knobs = [knob.removeprefix(f"{group}.") for knob in _knobs(config, group)]
+    *first, last = owners
+    listed = f"{', '.join(first)} and {last}" if first else last
     return (
         f"{text}: {group}={selected} has {', '.join(knobs) or 'no values to set'}; "
-        f"{'.'.join(rest)} belongs to {' and '.join(owners)}"
+        f"{'.'.join(rest)} belongs to {listed}"
     )
 
 

@@ -34,10 +34,10 @@ def load_akshare(
     Raises UserError.
     """
     options = tickers, start, end, adjust, folder, refresh, bad, suspicious
-    return load_china("akshare", ask, *options)
+    return load_china("akshare", ask_akshare, *options)
 
 
-def ask(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
+def ask_akshare(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
     """akshare's rows of one security; an index has no dividends."""
     import akshare
 

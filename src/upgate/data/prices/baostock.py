@@ -33,10 +33,10 @@ def load_baostock(
     Raises UserError.
     """
     options = tickers, start, end, adjust, folder, refresh, bad, suspicious
-    return load_china("baostock", ask, *options)
+    return load_china("baostock", ask_baostock, *options)
 
 
-def ask(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
+def ask_baostock(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
     """baostock's rows of one security, without days of suspension. Raises UserError."""
     if code.exchange == "BJ":
         raise UserError(f"baostock has no securities of Beijing, such as {code}; data=akshare has")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -94,32 +95,32 @@ def load_china(
 
     answer: rows of one security with the columns `FIELDS`. Raises UserError.
     """
-    codes = {str(code): code for code in map(read_code, as_list(tickers))}
-    if not codes:
-        raise UserError(
-            f"data={service} needs data.tickers, such as data.tickers=[600519,000300.SH]"
-        )
     request = {
-        "tickers": sorted(codes),
+        "tickers": sorted({str(read_code(ticker)) for ticker in as_list(tickers)}),
         "start": str(start or ""),
         "end": str(end or ""),
         "adjust": adjust,
     }
-
-    def download(request: Request, note: Path) -> pd.DataFrame:
-        first = to_period(request["start"], "start")
-        last = last_day(request, datetime.now(CHINA).date())
-        days = first.start_time.date() if first else FIRST, last
-        frames = []
-        for name in request["tickers"]:
-            with _faults_of(service, name, note):
-                rows = answer(codes[name], *days, adjust)
-            frames.append(_checked(rows, service, name, note).assign(ticker=name))
-        return pd.concat(frames, ignore_index=True)
-
+    if not request["tickers"]:
+        raise UserError(
+            f"data={service} needs data.tickers, such as data.tickers=[600519,000300.SH]"
+        )
+    download = partial(_download, service, answer)
     path, day = load_snapshot(service, request, folder, refresh, download)
     source = f"{service}, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
     return replace(read_prices(path, bad=bad, suspicious=suspicious), source=source)
+
+
+def _download(service: str, answer: Answer, request: Request, note: Path) -> pd.DataFrame:
+    first = to_period(request["start"], "start")
+    last = last_day(request, datetime.now(CHINA).date())
+    days = first.start_time.date() if first else FIRST, last
+    frames = []
+    for name in request["tickers"]:
+        with _faults_of(service, name, note):
+            rows = answer(read_code(name), *days, request["adjust"])
+        frames.append(_check_rows(rows, service, name, note).assign(ticker=name))
+    return pd.concat(frames, ignore_index=True)
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked(rows: pd.DataFrame, service: str, name: str, note: Path) -> pd.DataFrame:
+def _check_rows(rows: pd.DataFrame, service: str, name: str, note: Path) -> pd.DataFrame:
     if len(rows) < MIN_ROWS:
         raise UserError(
             f"{service} gave no or almost no prices for {name}: it does not know the code, or has "

@@ -41,7 +41,7 @@ def export(network: Network, form: Format) -> tuple[bytes, float]:
 
     Raises UserError where one is beyond TOLERANCE.
     """
-    sizes = [_sizes(network, *one) for one in (*CHECKED, EXAMPLE)]
+    sizes = [_name_sizes(network, *one) for one in (*CHECKED, EXAMPLE)]
     *samples, example = (network.sample(one) for one in sizes)
     with torch.inference_mode():
         expected = [network.module(*sample) for sample in samples]
@@ -56,7 +56,7 @@ def export(network: Network, form: Format) -> tuple[bytes, float]:
     return content, max(differences)
 
 
-def _sizes(network: Network, batch: int, other: int) -> Sizes:
+def _name_sizes(network: Network, batch: int, other: int) -> Sizes:
     return dict.fromkeys(network.dimensions, other) | {"batch": batch}
 
 

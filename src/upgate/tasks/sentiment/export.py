@@ -103,7 +103,7 @@ def export_reviews(checkpoint: Section) -> Network:
         return sample_texts(sizes, state["vocabulary"])[: len(inputs)]
 
     output = Port("probabilities", ("batch", len(state["classes"])), "float32", "of each class")
-    about = describe(state, bool(fitted))
+    about = describe_texts(state, bool(fitted))
     return Network(graph.eval(), tuple(inputs), output, sample, about)
 
 
@@ -120,7 +120,7 @@ def sample_texts(sizes: Sizes, vocabulary: int) -> tuple[Tensor, ...]:
     return tokens, lengths, places
 
 
-def describe(state: Section, skip: bool) -> dict[str, Any]:
+def describe_texts(state: Section, skip: bool) -> dict[str, Any]:
     """What prepares the inputs and reads the output, as JSON."""
     about = {
         "classes": list(state["classes"]),

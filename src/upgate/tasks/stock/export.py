@@ -85,11 +85,11 @@ def export_prices(checkpoint: Section) -> Network:
 
     output = Port("forecast", ("batch",), "float32", "scaled; forecast * scale + centre of y")
     graph = Windows(module.net) if skip is None else WindowsAndSkip(module.net)
-    about = describe(spec["task"], scaling, skip, checkpoint.get("finish", {}))
+    about = describe_prices(spec["task"], scaling, skip, checkpoint.get("finish", {}))
     return Network(graph.eval(), tuple(inputs), output, sample, about)
 
 
-def describe(
+def describe_prices(
     task: Section, scaling: Section, skip: Section | None, finish: Section
 ) -> dict[str, Any]:
     """What prepares the inputs and reads the output, as JSON."""
