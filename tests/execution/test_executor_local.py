@@ -149,6 +149,7 @@ def start(root: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_a_killed_server_of_forks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that live go on; one that dies loses its run, and the next gets a new process."""
     monkeypatch.setattr("upgate.execution.local.serve", echo)

@@ -48,7 +48,8 @@ def network(module: nn.Module) -> Network:
     return Network(module.eval(), inputs, Port("y", ("batch", 1), "float32", ""), sample, {})
 
 
-@pytest.mark.parametrize("to", ["torch", pytest.param("onnx", marks=pytest.mark.long)])
+@pytest.mark.long  # test_promote.py exports trained networks
+@pytest.mark.parametrize("to", ["torch", "onnx"])
 def test_every_pooling_and_direction_is_exported_with_any_batch_and_length(
     to: str, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_real_parquet_files(name):
         assert {split: int(leaked(texts["train"], texts[split]).sum()) for split in leaks} == leaks
 
 
+@pytest.mark.long
 def test_imdb_in_good_time():
     started = time.process_time()
     parquet.__wrapped__("imdb_50k")

@@ -373,7 +373,10 @@ def test_a_batch_is_padded_to_its_longest(tmp_path: Path) -> None:
 # ---- real reviews
 
 
-@pytest.mark.parametrize(("file", "coverage"), [("imdb_50k", 0.95), ("chnsenticorp_split", 0.99)])
+@pytest.mark.parametrize(
+    ("file", "coverage"),
+    [pytest.param("imdb_50k", 0.95, marks=pytest.mark.long), ("chnsenticorp_split", 0.99)],
+)
 def test_real_reviews(file: str, coverage: float) -> None:
     if not (path := SHARED_DATA / "sentiment" / f"{file}.parquet").exists():
         pytest.skip(f"{path.name} is not in ../shared/data/sentiment")
