@@ -135,8 +135,14 @@ def spread(values: np.ndarray, digits: int = 2) -> str:
     return f"{middle} ({low} to {high})"
 
 
+def to_bare(found: np.ndarray) -> np.ndarray:
+    """The seconds to those of the bare loop in the same round."""
+    ratios: np.ndarray = found / found[:, [CONTESTANTS.index(BARE)]]
+    return ratios
+
+
 def table(found: np.ndarray) -> list[str]:
-    ratios = found / found[:, [CONTESTANTS.index(BARE)]]
+    ratios = to_bare(found)
     rows = [
         f"| {one.name} | {spread(1000 * found[:, c, 1])} | {spread(ratios[:, c, 1])} |"
         f" {spread(ratios[:, c, 0])} |"
@@ -150,7 +156,7 @@ def draw(found: np.ndarray, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    ratios = (found / found[:, [CONTESTANTS.index(BARE)]])[..., 1]
+    ratios = to_bare(found)[..., 1]
     order = np.argsort(np.median(ratios, axis=0))[::-1]
     figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
     for y, c in enumerate(order):

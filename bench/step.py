@@ -31,7 +31,7 @@ from upgate.model.module import RecipeModule
 from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
 from upgate.run.datasets import Datasets
 from upgate.run.spec import RunSpec
-from upgate.run.train import make_trainer, quiet
+from upgate.run.train import make_trainer, quiet, with_batching
 from upgate.tasks.registry import get_task
 
 OWN = {"task": "stock", "repeats": "20", "threads": "2"}
@@ -45,7 +45,7 @@ def bare(
     net, recipe, batches = (
         learner.net.train(),
         learner.recipe,
-        data.with_batching(spec.batch_size, spec.seed).train_dataloader(),
+        with_batching(data, spec).train_dataloader(),
     )
     recipe.start(net, torch.device("cpu"), epochs * len(batches))
     optimizer = recipe.make_optimizer(learner.layers(), net)
@@ -101,6 +101,25 @@ class Neighbour(pl.Callback):
         self.since = end
 
 
+def fit(
+    module: RecipeModule,
+    spec: RunSpec,
+    data: FoldDataModule,
+    clock: Neighbour,
+    console: Console,
+    name: str,
+) -> None:
+    """Train as `upgate train` does, timed."""
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = [
+            EpochMetrics(lambda point, step: None),
+            BestCheckpoint(Path(folder)),
+            ProgressBar(console, name),
+            clock,
+        ]
+        make_trainer(spec, {}, Path(folder), callbacks).fit(module, datamodule=data)
+
+
 def measure(
     spec: RunSpec, data: FoldDataModule, repeats: int, console: Console, name: str
 ) -> np.ndarray:
@@ -110,16 +129,7 @@ def measure(
     task = get_task(spec.task.name)
     ours, theirs = task.module(spec.to_dict(), data), task.module(spec.to_dict(), data)
     neighbour = Neighbour(bare(theirs, data, spec, repeats + 1))
-    with tempfile.TemporaryDirectory() as folder:
-        callbacks = [
-            EpochMetrics(lambda point, step: None),
-            BestCheckpoint(Path(folder)),
-            ProgressBar(console, name),
-            neighbour,
-        ]
-        make_trainer(spec, {}, Path(folder), callbacks).fit(
-            ours, datamodule=data.with_batching(spec.batch_size, spec.seed)
-        )
+    fit(ours, spec, with_batching(data, spec), neighbour, console, name)
     for (name, a), b in zip(ours.net.named_parameters(), theirs.net.parameters(), strict=True):
         if not torch.equal(a, b):
             raise SystemExit(f"{name} differs between the two loops: they did not do the same work")

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
-from step import Neighbour
+from step import Neighbour, fit
 from work import BATCH, HIDDEN, LAYERS, MAX_NORM, RATE, WINDOW, asked
 
 from upgate.experiment.jobs import make_pair
-from upgate.run.callbacks import BestCheckpoint, EpochMetrics, ProgressBar
 from upgate.run.datasets import Datasets
-from upgate.run.train import make_trainer, quiet, with_batching
+from upgate.run.train import quiet, with_batching
 from upgate.tasks.registry import get_task
 
 PARTS = 0.01  # of the series, as little as a split may be: the others validate and test nothing
@@ -63,15 +62,8 @@ def main() -> None:
         library = Datasets()
         job, _ = make_pair(words(prices, epochs), library, None)
         data = with_batching(library.fetch(job)[1], job.spec)
-        console = Console(file=sys.stderr)
-        callbacks = [
-            EpochMetrics(lambda point, step: None),
-            BestCheckpoint(Path(folder)),
-            ProgressBar(console, "ours"),
-            clock,
-        ]
         module = get_task("stock").module(job.spec.to_dict(), data)
-        make_trainer(job.spec, {}, Path(folder), callbacks).fit(module, datamodule=data)
+        fit(module, job.spec, data, clock, Console(file=sys.stderr), "ours")
     print([[*ours, data.sizes["train"]] for ours, _ in np.array(clock.seconds).tolist()])
 
 

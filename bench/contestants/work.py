@@ -30,16 +30,12 @@ class Epochs:
 
     def __init__(self) -> None:
         self.rows: list[tuple[float, float, int]] = []
-        self.restart()
-
-    def restart(self) -> None:
-        """Leave out what came since the last end of an epoch."""
         self.since = time.perf_counter(), time.process_time()
 
     def end(self, windows: int) -> None:
         """An epoch over so many windows is done."""
         wall, processor = self.since
-        self.restart()
+        self.since = time.perf_counter(), time.process_time()
         self.rows.append((self.since[0] - wall, self.since[1] - processor, windows))
 
     def print(self) -> None:

@@ -91,7 +91,7 @@ def name_by_result(name: str, settings: Mapping[str, Sequence[Result]]) -> str:
     finished = {key: runs for key, runs in settings.items() if runs}
     best = order_settings(finished)[0]
     if len(settings) > 1:
-        return f"best of {len(settings)} on validation: {best or name}"
+        return f"best of {len(settings)} on validation: {best}"
     runs = finished[best]
     metric = get_facts(runs[0].task).metric
     changes = [

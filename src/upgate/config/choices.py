@@ -138,9 +138,9 @@ def find_interpolations(node: Any, key: str) -> Iterator[str]:
 @lru_cache
 def _find_untouched(picks: Picks) -> set[str]:
     """The groups whose composed section is the yamls of its own choices and nothing else."""
-    found = set()
+    composed, found = _compose(picks, None), set()
     for group in SECTIONS:
-        section = _compose(picks, None)[group]
+        section = composed[group]
         names = section if group == REGULARIZATION else [section[name_key(group)]]
         if section == _read_section(group, names):
             found.add(group)
