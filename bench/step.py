@@ -140,7 +140,9 @@ def tokens_or_samples(spec: RunSpec, data: FoldDataModule) -> tuple[int, str]:
     """How much an epoch reads, and what is counted."""
     if spec.task.name == "stock":
         return data.sizes["train"], "samples"
-    return sum(int(batch["lengths"].sum()) for batch in data.train_dataloader()), "tokens"
+    return sum(
+        int(batch["lengths"].sum()) for batch in with_batching(data, spec).train_dataloader()
+    ), "tokens"
 
 
 def row(spec: RunSpec, data: FoldDataModule, seconds: np.ndarray) -> list[str]:
