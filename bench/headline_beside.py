@@ -37,7 +37,7 @@ def lstm_alone(found: StudyResult, root: Path) -> list[str]:
         return []
     lines = [
         "The LSTM alone, without the linear model it is added to; over seeds only:\n",
-        "| arm | accuracy | difference, points [95% interval] | p |\n|---|--:|--:|--:|",
+        "| arm | accuracy, all texts | difference, points [95% interval] | p |\n|---|--:|--:|--:|",
     ]
     for arm, values in scores.items():
         cells = " | "

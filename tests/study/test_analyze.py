@@ -109,7 +109,8 @@ def no_tables(row: Row, name: str) -> pd.DataFrame:
     """
     if name == "predictions":
         right = np.arange(100) < 100 * row.metrics["test/accuracy"]
-        return pd.DataFrame({"truth": "a", "predicted": np.where(right, "a", "b")})
+        answers = {"truth": "a", "predicted": np.where(right, "a", "b"), "leaked": False}
+        return pd.DataFrame(answers)
     if name == "tickers":
         return pd.DataFrame({"ticker": ["X", "Y"], "forecast": [row.metrics["test/mse_ratio"]] * 2})
     days = pd.bdate_range("2020-01-01", periods=30)
@@ -269,6 +270,38 @@ def test_text_is_judged_in_points_and_by_its_items() -> None:
     assert mcnemar.p < 1e-4
     assert "points higher than base's" in found.sentence and one.over == "seeds and units"
     assert found.dates == [] and found.losses == {}
+
+
+def test_items_that_training_has_too_decide_nothing() -> None:
+    """A recipe that only knows them by heart gets what a study of the other items says."""
+    study = study_of("sentiment", [Arm("base", []), Arm("good", [])], [], seeds=12)
+    rng, size, known = np.random.default_rng(0), 1000, 400
+    right = {row.key: rng.random(size) < 0.7 for row in rows_of(study, {"base": 0.7})}
+    for key, answers in right.items():
+        answers[:known] |= key.startswith("good")
+
+    def study_result(start: int, unseen: bool) -> StudyResult:
+        def table(row: Row, name: str) -> pd.DataFrame:
+            predicted = np.where(right[row.key], "a", "b")
+            seen = np.arange(size) < known
+            whole = {"truth": "a", "predicted": predicted, "predicted_linear": "a", "leaked": seen}
+            return pd.DataFrame(whole)[start:]
+
+        rows = []
+        for key, answers in right.items():
+            found = {study.metric: answers[start:].mean(), "test/linear/accuracy": 1.0}
+            if unseen:
+                apart = answers[known:].mean()
+                found |= {"test/accuracy_unseen": apart, "test/linear/accuracy_unseen": 1.0}
+            rows.append(row(key, found))
+        return analyze(study, rows, table)
+
+    found, others = study_result(0, True), study_result(known, False)
+    alike = [replace(one, study=study, sentence="", controls=[]).json() for one in (found, others)]
+    assert alike[0] == alike[1]
+    assert found.references == {"linear": 1.0} and set(found.against_references) == {"linear"}
+    assert abs(found.verdicts[0].effect) < 0.03 and "accuracy on unseen texts" in found.sentence
+    assert study_result(0, False).verdicts[0].effect > 0.09
 
 
 def parts_study(noise: float = 0.01, **scores: float) -> tuple[Study, list[Row]]:

@@ -34,6 +34,7 @@ from upgate.study.scores import (
     Scores,
     Tables,
     common_seeds,
+    decide_by_unseen,
     fold_differences,
     log_seconds,
     parse_cell,
@@ -57,6 +58,7 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     """Judge a study. rows: all of the task's in the store, newest first."""
     finished = finished_runs(rows)
     runs = select_runs(study, finished)
+    study = decide_by_unseen(study, runs)
     scores = seed_scores(study, runs)
     arms, aa = arm_differences(study, scores), aa_differences(study, scores)
     beyond = get_facts(study.task).significance(complete_runs(study, runs, tables, study.arms))

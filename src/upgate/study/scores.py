@@ -5,6 +5,7 @@ A seed counts where every fold of it is finished, for the arm and for the baseli
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -33,6 +34,14 @@ def select_runs(study: Study, finished: Sequence[Row]) -> Runs:
 def parse_cell(cell: str) -> Cell:
     seed, fold = cell.split("/")
     return int(seed), int(fold)
+
+
+def decide_by_unseen(study: Study, runs: Runs) -> Study:
+    """The study by the metric without what training has too, where every run counts such items."""
+    metric = get_facts(study.task).metric
+    rows = [row for cells in runs.values() for row in cells.values() if not row.diverged]
+    known = bool(rows) and all(metric.unseen in row.metrics for row in rows)
+    return replace(study, metric=metric.unseen) if known and study.metric == metric.key else study
 
 
 def score(study: Study, row: Row) -> float:

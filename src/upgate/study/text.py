@@ -27,8 +27,7 @@ VERBS = {  # verdict -> the verb of one arm, of several
 
 def metric_name(study: Study, language: str = "en") -> str:
     """The metric's label; the key of a metric that the task does not have any more."""
-    metric = get_facts(study.task).metric
-    return metric.label_in(language) if metric.key == study.metric else study.metric
+    return get_facts(study.task).metric.label_in(language, study.metric)
 
 
 def p_text(p: float) -> str:

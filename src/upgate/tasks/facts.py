@@ -31,6 +31,7 @@ class Column(NamedTuple):
 class Metric:
     """The metric that decides between recipes.
 
+    unseen: the key of the same without the test items that training has too, which then decides.
     scale: "log" where effects are ratios, shown in percent, and means are geometric; "plain" where
     effects are differences, shown in points of 0.01.
     """
@@ -41,15 +42,19 @@ class Metric:
     higher_is_better: bool
     scale: Literal["log", "plain"]
     labels: Mapping[str, str] = field(default_factory=dict)  # language -> label, where not English
+    unseen: str = ""
+    unseen_labels: Mapping[str, str] = field(default_factory=dict)  # language -> its label
 
     @property
     def validation_key(self) -> str:
         """The same metric on the validation part."""
         return self.key.replace("test/", "val/", 1)
 
-    def label_in(self, language: str) -> str:
-        """The label in the language of a report, such as zh."""
-        return self.labels.get(language, self.label)
+    def label_in(self, language: str, key: str = "") -> str:
+        """The label in the language of a report, such as zh; of another key, the key itself."""
+        if key in ("", self.key):
+            return self.labels.get(language, self.label)
+        return self.unseen_labels.get(language, key) if key == self.unseen else key
 
     @property
     def worst(self) -> float:

@@ -23,6 +23,8 @@ class SentimentFacts(TaskFacts):
         higher_is_better=True,
         scale="plain",
         labels={"zh": "准确率"},
+        unseen="test/accuracy_unseen",
+        unseen_labels={"en": "accuracy on unseen texts", "zh": "未见文本的准确率"},
     )
     columns = (
         Column("accuracy", "accuracy", ".4f"),

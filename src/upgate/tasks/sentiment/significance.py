@@ -16,7 +16,8 @@ LINEAR = ("linear", "nb_logistic")  # references with a column of predictions ea
 
 def compare_answers(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no predictions there, and no tests."""
-    correct = {arm: answers(runs, arm) for arm in runs.cells}
+    kept = unseen_items(runs)
+    correct = {arm: answers(runs, arm, kept) for arm in runs.cells}
     baseline = correct.pop(runs.baseline, None)
     if baseline is None:
         return BeyondSeeds()
@@ -33,9 +34,9 @@ def item_scores(runs: StudyRuns) -> UnitScores:
 
     A reference's answers are read from one run of the baseline, where its table has them.
     """
-    deviations = {}
+    deviations, kept = {}, unseen_items(runs)
     for arm, cells in runs.cells.items():
-        correct = answers(runs, arm)
+        correct = answers(runs, arm, kept)
         if correct is not None:
             seeds = len(dict.fromkeys(seed for seed, _ in cells))
             per_seed = correct.reshape(seeds, -1, correct.shape[1]).mean(axis=1)
@@ -44,19 +45,31 @@ def item_scores(runs: StudyRuns) -> UnitScores:
         table = runs.table(runs.baseline, runs.cells[runs.baseline][0], "predictions")
         for name in LINEAR:
             if table is not None and f"predicted_{name}" in table:
-                right = (table[f"predicted_{name}"] == table["truth"]).to_numpy(float)
+                right = (table[f"predicted_{name}"] == table["truth"]).to_numpy(float)[kept]
                 deviations[name] = (right - right.mean())[None]
     return UnitScores(deviations)
 
 
-def answers(runs: StudyRuns, arm: str) -> np.ndarray | None:
-    """Correct or not, (runs, items): seeds and folds are all models of the same test items."""
+def unseen_items(runs: StudyRuns) -> np.ndarray | slice:
+    """Which test items are judged: (items,) bool, those that no fold's training part has too.
+
+    All of them where none is left, or the baseline has no tables.
+    """
+    cells = runs.cells.get(runs.baseline, ())
+    tables = [runs.table(runs.baseline, cell, "predictions") for cell in cells]
+    seen = [table["leaked"].to_numpy(bool) for table in tables if table is not None]
+    kept = ~np.any(seen, axis=0) if seen else np.zeros(1, dtype=bool)
+    return kept if kept.any() else slice(None)
+
+
+def answers(runs: StudyRuns, arm: str, kept: np.ndarray | slice) -> np.ndarray | None:
+    """Correct or not, (runs, kept items): seeds and folds are models of the same test items."""
     rows = []
     for cell in runs.cells[arm]:
         table = runs.table(arm, cell, "predictions")
         if table is None:
             return None
-        rows.append((table["predicted"] == table["truth"]).to_numpy(bool))
+        rows.append((table["predicted"] == table["truth"]).to_numpy(bool)[kept])
     return np.stack(rows)
 
 
