@@ -39,7 +39,7 @@ from upgate.recipe.layerwise.cost import cost_share
 from upgate.run.datasets import Datasets
 from upgate.run.provenance import git_state
 from upgate.run.spec import RecipeSpec, RunSpec
-from upgate.run.train import make_trainer, quiet, train
+from upgate.run.train import make_trainer, quiet, train, with_batching
 from upgate.tasks.stock.module import StockModule
 
 OWN = {
@@ -147,7 +147,7 @@ def batches_of(real: bool, hidden: int, spec: RunSpec, data: Any) -> tuple[int, 
             batch
             for _, batch in zip(
                 range(L * WINDOW),
-                data.with_batching(spec.batch_size, 0).train_dataloader(),
+                with_batching(data, spec).train_dataloader(),
                 strict=False,
             )
         ]

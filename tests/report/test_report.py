@@ -447,7 +447,7 @@ def test_bad_words_are_told_in_one_sentence(
         (f"root={tmp_path / 'empty'}",): "there is no store",
         ("report.language=de",): "report.language=de is not a choice",
         (f"out={tmp_path}",): "is a folder",
-        (f"out={tmp_path / 'x' / 'y.html'}",): "in a folder that does not exist",
+        (f"out={tmp_path / 'x' / 'y.html'}",): "there is no folder",
         ("languge=en",): "unknown key languge",
     }.items():
         assert main(["report", *words]) == 2

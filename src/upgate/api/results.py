@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from upgate.errors import UserError
+from upgate.output import output_path, write_output
 from upgate.run.result import Result
 from upgate.study.result import StudyResult
 from upgate.tasks.names import get_facts
@@ -98,11 +99,11 @@ class StudyAnswer:
 
     def page(self, path: Path | str, language: str = "en") -> Path:
         """Write the report, as `upgate report` does. Raises UserError."""
-        from upgate.report.command import output_path, write_study
+        from upgate.report.command import write_study
         from upgate.store.store import Store
 
         store = Store(self.root)
-        return write_study(store, self.result.study.id, output_path(str(path)), language)
+        return write_study(store, self.result.study.id, output_path(path), language)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.sentence}>"
@@ -171,11 +172,10 @@ class TuneAnswer:
 
     def page(self, path: Path | str, language: str = "en") -> Path:
         """Write the report, as `upgate report tune=...` does. Raises UserError."""
-        from upgate.report.command import output_path
         from upgate.report.tune import tune_page
 
-        out = output_path(str(path))
-        out.write_text(tune_page(self.result, language), encoding="utf-8")
+        out = output_path(path)
+        write_output(out, tune_page(self.result, language))
         return out
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from upgate.cli.commands import COMMANDS, FLAGS, REFUSED
 from upgate.errors import UserError, did_you_mean
@@ -62,3 +62,9 @@ def read_options(defaults: dict[str, str], arguments: Sequence[str]) -> dict[str
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def need_run(command: str, words: Mapping[str, str]) -> None:
+    """Raise UserError where a command's run is not named."""
+    if not words.get("run"):
+        raise UserError(f"{command} needs run=..., such as run=latest; upgate runs lists them")

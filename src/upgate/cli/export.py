@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from upgate.cli.help import version_line
-from upgate.cli.predict import CHECKPOINT, check_place, fetch_file, find_run, write_out
+from upgate.cli.predict import CHECKPOINT, fetch_file, find_run
 from upgate.errors import UserError
 from upgate.model.export.network import Network
 from upgate.model.export.write import CHECKED, FORMATS, TOLERANCE, export
+from upgate.output import output_path, write_output
 from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
 from upgate.store.record import Row
@@ -31,13 +32,13 @@ def export_command(words: Mapping[str, str]) -> int:
         raise UserError(f"out={path} must end in {form.suffix}, by which programs know its form")
     beside = path.with_name(f"{path.name}.json")
     for place in (path, beside):
-        check_place(place)
+        output_path(place)
     task, checkpoint = open_checkpoint(partial(fetch_file, store, row)(CHECKPOINT))
     network = task.export(checkpoint)
     content, difference = export(network, form)
     about = describe_file(row, network, form.about) | {"largest_difference": difference}
-    write_out(beside, json.dumps(about, ensure_ascii=False, indent=1).encode())
-    write_out(path, content)
+    write_output(beside, json.dumps(about, ensure_ascii=False, indent=1))
+    write_output(path, content)
     sizes = ", ".join(f"{batch} x {other}" for batch, other in CHECKED)
     print(
         f"{path} and {beside.name} written: run {row.key[:8]}, {row.name}\nread again, its outputs"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from upgate.cli.arguments import need_run
 from upgate.errors import UserError, did_you_mean
 
 KEYS = ("run", "to", "out", "root")
@@ -10,8 +11,7 @@ FORMS = ("onnx", "torch")
 
 def check_export(words: Mapping[str, str]) -> None:
     """Raise UserError for a word that is missing, or a format that there is not."""
-    if "run" not in words:
-        raise UserError("export needs run=..., such as run=latest; upgate runs lists them")
+    need_run("export", words)
     if "to" not in words:
         raise UserError("export needs to=onnx or to=torch")
     if (to := words["to"]) not in FORMS:

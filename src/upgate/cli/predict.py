@@ -15,6 +15,7 @@ from rich.console import Console
 from upgate.console import new_table, number
 from upgate.errors import UserError, did_you_mean
 from upgate.files import has_hash, write_atomic
+from upgate.output import output_path, write_output
 from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
 from upgate.store.record import Row, kept_hash
@@ -38,9 +39,10 @@ def predict_command(overrides: Sequence[str]) -> int:
     own keys for the data. Raises UserError.
     """
     values = parse_pairs(overrides)
+    path = output_path(values["out"]) if "out" in values else None
     row, frame = predict_rows(overrides)
-    if "out" in values:
-        write_csv(frame, Path(values["out"]))
+    if path is not None:
+        write_csv(frame, path)
     else:
         show_table(frame, row)
     print(describe_run(row, frame), file=sys.stderr)
@@ -165,28 +167,11 @@ def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write the csv completely or not at all. Raises UserError for a place that takes no file."""
-    check_place(path)
+    """Write the csv. Raises UserError for a place that cannot be written."""
     safe = frame.apply(lambda column: column.map(harmless_cell))
     text = safe.to_csv(index=False, date_format="%Y-%m-%d")
-    write_out(path, text.encode())
+    write_output(path, text)
     print(f"{len(frame)} predictions written to {path}")
-
-
-def check_place(path: Path) -> None:
-    """Raise UserError where no file can be: without a folder, or in place of a device."""
-    if not path.parent.is_dir():
-        raise UserError(f"out={path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        raise UserError(f"out={path} is there, and is no file; give another name")
-
-
-def write_out(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all. Raises UserError where it cannot be written."""
-    try:
-        write_atomic(path, lambda file: file.write(content))
-    except OSError as error:
-        raise UserError(f"out={path} cannot be written: {error.strerror}") from None
 
 
 def harmless_cell(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from upgate.cli.arguments import need_run
 from upgate.cli.predict import (
     CHECKPOINT,
     check_predict_keys,
@@ -33,8 +34,7 @@ def promote_command(overrides: Sequence[str]) -> int:
     gets the alias alone. Raises UserError.
     """
     values = parse_pairs(overrides)
-    if not values.get("run"):
-        raise UserError("promote needs run=..., such as run=latest; upgate runs lists them")
+    need_run("promote", values)
     promotion = Promotion(**{key: values[key] for key in ("alias", "name") if key in values})
     promotion.check()
     store = open_store(values.get("root"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from upgate.cli.arguments import read_pairs
 from upgate.cli.conf_schema import conf_schema
-from upgate.report.command import output_path
+from upgate.output import output_path, write_output
 
 
 def schema_command(words: Sequence[str], config_dir: str | None) -> int:
@@ -17,6 +17,6 @@ def schema_command(words: Sequence[str], config_dir: str | None) -> int:
     if path is None:
         print(text)
     else:
-        path.write_text(f"{text}\n", encoding="utf-8")
+        write_output(path, f"{text}\n")
         print(f"wrote {out}")
     return 0

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from upgate.console import new_table, print_lines
 from upgate.errors import UserError
+from upgate.output import output_path, write_output
 from upgate.page.effects import format_p
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -32,13 +33,13 @@ def judge_command(
     w = Translator(language, TEXTS)
     if source.write:
         check_writable(source.uri)
-    path = None if out is None else _output(out)
+    path = None if out is None else output_path(out)
     read = read_source_scores(source, question)
     judgement = judge_table(read.frame, read.question, read.notes)
     written = _write(judgement, source, read.location, language) if source.write else None
     if path is not None:
         page = judgement_page(judgement, language, source.name)
-        path.write_text(page, encoding="utf-8")
+        write_output(path, page)
     if as_json:
         print(judgement.to_json(), end="")
     else:
@@ -55,13 +56,6 @@ def _write(judgement: Judgement, source: Source, location: str, language: str) -
     page = judgement_page(judgement, language, source.name)
     run = write_judgement(judgement, source, location, page)
     return f"written to the store: experiment {EXPERIMENT}, run {run}"
-
-
-def _output(name: str) -> Path:
-    path = Path(name).resolve()
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"out={name} must name a file in a folder that exists")
-    return path
 
 
 def read_source_scores(source: Source, question: Question) -> ItemTable:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from upgate.errors import UserError, did_you_mean
+from upgate.output import output_path, write_output
 from upgate.page.figure import RunTables
 from upgate.report.article import article_page
 from upgate.report.over import over_page
@@ -79,7 +80,7 @@ def write_study(store: Store, name: str, path: Path, language: str = "en") -> Pa
     rows = store.rows(task=study.task)
     result = analyze(study, rows, table_reader(store))
     page = study_page(result, StoredTables(store, study, rows), language)
-    path.write_text(page, encoding="utf-8")
+    write_output(path, page)
     return path
 
 
@@ -93,22 +94,12 @@ def write_article(store: Store, name: str, path: Path, language: str = "en") -> 
         results[setting] = analyze(study, rows, read)
         tables[setting] = StoredTables(store, study, rows)
     page = article_page(experiment, results, check_claims(results), tables, language)
-    path.write_text(page, encoding="utf-8")
+    write_output(path, page)
     return path
 
 
 def write_over(store: Store, name: str, path: Path, language: str = "en") -> Path:
     """Write the page of a study over several data sets from the store."""
     result = analyze_over(store, load_over(store, name))
-    path.write_text(over_page(result, language), encoding="utf-8")
-    return path
-
-
-def output_path(name: str) -> Path:
-    """Where to write. Raises UserError for a folder, or where the folder does not exist."""
-    path = Path(name).resolve()
-    if path.is_dir():
-        raise UserError(f"out={name} is a folder; name a file such as {FILE}")
-    if not path.parent.is_dir():
-        raise UserError(f"out={name} is in a folder that does not exist; create it first")
+    write_output(path, over_page(result, language))
     return path

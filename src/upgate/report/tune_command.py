@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from upgate.errors import UserError, did_you_mean
-from upgate.report.command import output_path
+from upgate.output import output_path, write_output
 from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
 from upgate.serialization import read_json
@@ -21,7 +21,7 @@ def tune_report_command(options: Mapping[str, str]) -> int:
     report_translator(language)  # raises before the store is opened
     path = output_path(options.get("out", FILE))
     result = load_search(open_store(options.get("root")), options["tune"])
-    path.write_text(tune_page(result, language), encoding="utf-8")
+    write_output(path, tune_page(result, language))
     print(f"{result.search.id}: {path}")
     return 0
 

@@ -1,0 +1,26 @@
+"""The file that a user names by `out=`: a file and nothing else, written whole or not at all."""
+
+from pathlib import Path
+
+from upgate.errors import UserError
+from upgate.files import write_atomic
+
+
+def output_path(name: str | Path) -> Path:
+    """Where to write. Raises UserError where no file can be: no folder, or a folder or device."""
+    path = Path(name).expanduser().resolve()
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "there, and is no file"
+        raise UserError(f"out={name} is {kind}; name a file")
+    if not path.parent.is_dir():
+        raise UserError(f"out={name}: there is no folder {Path(name).parent}; create it first")
+    return path
+
+
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write the file; text as UTF-8. Raises UserError where it cannot be written."""
+    written = content if isinstance(content, bytes) else content.encode()
+    try:
+        write_atomic(path, lambda file: file.write(written))
+    except OSError as error:
+        raise UserError(f"out={path} cannot be written: {error.strerror}") from None
