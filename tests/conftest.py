@@ -50,6 +50,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+for name in ("LC_ALL", "LC_MESSAGES", "LANG"):  # a developer's terminal may speak Chinese
+    if os.environ.get(name, "").startswith("zh"):
+        del os.environ[name]
+
+
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test reaches a developer's own MLflow server, or the one of another test.

@@ -1,16 +1,21 @@
-"""What every command prints alike: tables that fit a terminal, failures, and how to go on."""
+"""What every command prints alike: tables that fit a terminal, failures, and how to go on.
+
+Messages are shown in the language of the terminal.
+"""
 
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from upgate.messages import Message, say, shown
 
 NARROWEST = 4  # characters that a folded column keeps
 
@@ -28,21 +33,34 @@ def number(value: float | None, form: str = ".4f") -> str:
     """A number as a table shows it: nothing for None, `diverged` where it is not finite."""
     if value is None:
         return ""
-    return format(value, form) if math.isfinite(value) else "diverged"
+    return format(value, form) if math.isfinite(value) else say("diverged")
 
 
-def counted(count: int, name: str) -> str:
-    """`1 run`, `1,200 runs`: a number and the plural in s."""
-    return f"{count:,} {name}{'s' * (count != 1)}"
+def counted(count: int, name: str) -> Message:
+    """`1 run`, `1,200 runs`. name: of what is counted, as keys of the translations have it."""
+    return say(f"{'one' if count == 1 else 'many'}_{name}", n=f"{count:,}")
 
 
-def new_table(title: str, *headings: str, left: int = 1) -> Table:
+class PlainTable(Table):
+    """A table whose cells are shown as they are: no markup is read in them."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        texts = [Text(shown(cell)) if isinstance(cell, str) else cell for cell in cells]
+        super().add_row(*texts, **options)
+
+
+def new_table(title: str, *headings: str, left: int = 1) -> PlainTable:
     """A table for 80 columns: the first `left` columns aligned left, the numbers right."""
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    table = PlainTable(
+        title=Text(shown(title), "table.title") if title else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i < left else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if i < left else "right"
+        table.add_column(Text(shown(heading)), justify=justify, overflow="fold")
     return table
 
 
@@ -55,10 +73,11 @@ def print_rows(
     """
     if console.quiet:  # the rows do not go through it
         return
+    headings, rows = list(map(shown, headings)), [list(map(shown, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
         widths[widths.index(max(widths))] -= 1
-    console.print(Text(title, "table.title"))
+    console.print(Text(shown(title), "table.title"))
     head = "\n".join(_row_lines(headings, widths, left))
     console.out(f"\n{head}", style="table.header", highlight=False)
     console.out(f" {'─' * (sum(widths) + 2 * len(widths) - 2)}", highlight=False)
@@ -95,40 +114,42 @@ def _wrap(text: str, width: int) -> list[str]:
 def print_lines(console: Console, lines: Iterable[str]) -> None:
     """Lines as they are: no markup is read, nothing is highlighted, nothing is wrapped."""
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(shown(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def show_failures(console: Console, failed: Sequence[Failure]) -> None:
     """A row per failed run: its name and its error."""
-    title = f"[red]{len(failed)} failed[/]; their tracebacks are artifacts of the runs in MLflow"
-    table = new_table(title, "run", "error", left=2)
+    table = new_table("", say("run"), say("error"), left=2)
+    table.title = Text(shown(say("failed_title", count=len(failed))), "red")
     for run in failed:
-        table.add_row(Text(run.name), Text(run.error))
+        table.add_row(run.name, run.error)
     console.print(table)
 
 
-def confirm(console: Console, action: str = "go on") -> bool:
-    """The user's answer to `action? [y/N]`; no where there is no terminal to ask at."""
+def confirm(console: Console, action: str | None = None) -> bool:
+    """The user's answer to `action? [y/N]`, or to `go on? [y/N]`; no where no terminal can ask."""
     if not (console.is_terminal and sys.stdin.isatty()):
         return False
-    return console.input(f"{action}? [y/N] ").strip().lower() in ("y", "yes")
+    question = say("question", action=action or say("go_on"))
+    return console.input(shown(question), markup=False).strip().lower() in ("y", "yes")
 
 
 def interrupted(console: Console) -> int:
     """Say that nothing is lost; return the exit code."""
-    console.print("\ninterrupted; the same command goes on where this one stopped.")
+    print_lines(console, ["", say("interrupted")])
     return 130
 
 
 def declined(console: Console, command: str) -> int:
     """Say how to go on after a plan that the user declined; return the exit code."""
-    message = f"nothing was trained; go on with: upgate {command} --yes ..., or {command}.yes=true"
-    console.print(message, highlight=False, soft_wrap=True)
+    print_lines(console, [say("declined", command=command)])
     return 0
 
 
-def format_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> Message:
     """12 seconds, 3 minutes, 1.5 hours."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+        return say("seconds", n=f"{seconds:.0f}")
+    if seconds < 5400:
+        return say("minutes", n=f"{seconds / 60:.0f}")
+    return say("hours", n=f"{seconds / 3600:.1f}")

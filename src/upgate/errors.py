@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from upgate.messages import Message, joined, say
+
 # what the machine's files refuse, and what helps; a file that is missing is a fault of ours
 REMEDIES = {
     errno.EISDIR: "a folder is where a file should be; move it away",
@@ -48,10 +50,21 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return lower[[*swapped, *near][0]] if near else None
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> Message:
     """`, did you mean 'x'?` for the nearest choice, else a list of the first 20 choices."""
     names = sorted(choices)
     near = nearest(word, names)
     if near is not None:
-        return f", did you mean '{near}'?"
-    return f"; there is {', '.join(names[:20]) or 'none'}" + (", ..." if len(names) > 20 else "")
+        return say("did_you_mean", near=near)
+    more = ["..."] * (len(names) > 20)
+    return say("there_is", names=joined([*names[:20], *more]) if names else say("none"))
+
+
+def unknown_key(key: str, hint: str) -> UserError:
+    """The error for a key that is not there. hint: of `did_you_mean`."""
+    return UserError(say("unknown_key", key=key, hint=hint))
+
+
+def not_a_choice(choice: str, hint: str) -> UserError:
+    """The error for `key=value` with a value that is not there. hint: of `did_you_mean`."""
+    return UserError(say("not_a_choice", choice=choice, hint=hint))

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from helpers.run import train
 from helpers.study import study
@@ -45,6 +47,19 @@ def test_any_parameter_is_a_filter(root: Path, capsys: pytest.CaptureFixture[str
     assert "did you mean 'sgd'" in refused(capsys, "runs", f"root={root}", "optimizer=sdg")
     assert "did you mean 'task.window'" in refused(capsys, "runs", f"root={root}", "task.windw=1")
     assert "whole number" in refused(capsys, "runs", f"root={root}", "limit=many")
+
+
+def test_another_language_shows_the_same_numbers_and_changes_no_json(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    english, machine = said(capsys, root), said(capsys, root, "--json")
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    chinese = said(capsys, root)
+    assert "孪生对照" in chinese and "最新的在前" in chinese
+    assert re.findall(r"-?[0-9]+\.[0-9]+", chinese) == re.findall(r"-?[0-9]+\.[0-9]+", english)
+    assert max(cell_len(line) for line in chinese.splitlines()) <= 80
+    assert said(capsys, root, "--json") == machine
+    assert said(capsys, root, "language=en") == english
 
 
 def test_runs_of_one_name_are_told_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Texts of pages: both languages, the same fields, every text used, one word for each idea."""
+"""Texts of pages and terminal: both languages, equal fields, all used, a word for each idea."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ import pytest
 import upgate
 from helpers.project import REPO
 from upgate.errors import UserError
-from upgate.page.translations import LANGUAGES, Translator, read_texts
+from upgate.messages import LANGUAGES, read_texts
+from upgate.page.translations import Translator
 
 SOURCE = Path(upgate.__file__).parent
 FILES = sorted(SOURCE.rglob("translations.yaml"))
@@ -19,6 +20,7 @@ MADE = re.compile(  # keys that the code puts together
     r"|claim_(scores|less|excess|linear|beyond)$|claim_in_\w+"
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
     r"|over_(dates|items)$"
+    r"|(one|many)_\w+|(dropped|part|column|status|heading|expected)_\S+|cut_(head|tail|both)$"
 )
 
 TERMS = {  # English -> the one Chinese term, and the other words for it that no text uses
@@ -37,7 +39,7 @@ def fields(text: str) -> set[str]:
 
 def source_of(path: Path) -> str:
     """The code that uses the texts of a file: its folder; all code for the texts of every page."""
-    folder = SOURCE if path.parent.name == "page" else path.parent
+    folder = SOURCE if path.parent.name == "page" else path.parent  # SOURCE's own: all too
     return "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
 
 

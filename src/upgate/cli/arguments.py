@@ -5,7 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from upgate.cli.commands import COMMANDS, FLAGS, REFUSED
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, unknown_key
+from upgate.messages import say
 
 
 def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -30,7 +31,8 @@ def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namesp
         raise UserError(str(error)) from None
     for argument in rest:
         if argument.startswith("-"):
-            raise UserError(f"{argument} is not a flag here{did_you_mean(argument, names)}")
+            hint = did_you_mean(argument, names)
+            raise UserError(say("not_a_flag", flag=argument, hint=hint))
     return known, rest
 
 
@@ -43,11 +45,12 @@ def read_pairs(arguments: Sequence[str], keys: Sequence[str] | None) -> dict[str
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if keys is not None and key not in keys:
-            raise UserError(f"unknown key {key}{did_you_mean(key, keys)}")
+            raise unknown_key(key, did_you_mean(key, keys))
         if not equals or not value:
-            raise UserError(f"{key} needs a value, as in {key}=...")
+            raise UserError(say("needs_value", key=key))
         if key in pairs:
-            raise UserError(f"{key}={pairs[key]} and {argument} both set {key}; give one of them")
+            first = f"{key}={pairs[key]}"
+            raise UserError(say("set_twice", first=first, second=argument, key=key))
         pairs[key] = value
     return pairs
 

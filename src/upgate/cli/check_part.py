@@ -7,7 +7,7 @@ from rich.console import Console
 
 from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import use_folder
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, not_a_choice
 from upgate.part_checks.properties import CHOICE, RUN, Candidate, knob_reaches_the_weights
 
 Check = tuple[str, Callable[[], None]]
@@ -53,7 +53,7 @@ def parse_choice(arguments: Sequence[str], config_dir: str | None) -> Candidate:
     name = name.strip("[]")
     available = choices(group, config_dir)
     if name not in available:
-        raise UserError(f"{group}={name} is not a choice{did_you_mean(name, available)}")
+        raise not_a_choice(f"{group}={name}", did_you_mean(name, available))
     shipped = name in choices(group)
     return Candidate(group, name, None if shipped else config_dir)
 

@@ -12,32 +12,46 @@ from pathlib import Path
 from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.export_words import KEYS, check_export
 from upgate.cli.help import HELP, page, version_line
+from upgate.cli.language import choose_language, without_language
 from upgate.cli.promotion import check_promoted, read_promotion
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, describe_refusal, did_you_mean
+from upgate.messages import say, shown, speaking
 
 Arguments = Sequence[str]
 HELP_FLAGS = ("-h", "--help")
+COMPLETE = "__complete"  # a shell asks; the line that it completes follows
 
 
 def main(argv: Arguments | None = None) -> int:
     """Run a command; the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("help", *HELP_FLAGS):
-        arguments = [*arguments[1:2], "--help"]
     # A thread that waits for the others sleeps, in this process and in those that it starts: by
     # default it spins, and on a busy machine takes the time of those it waits for. OpenMP reads it
     # when PyTorch is imported; what a user has set stays.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    command, *rest = arguments
-    rest = [expand_home(word) for word in rest]
     gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage
     try:
-        code = run(command, rest)
+        with speaking(choose_language(arguments, os.environ)):
+            return answer(arguments)
+    finally:
+        gc.enable()
+        if argv is None:  # the process ends, and a second Ctrl-C at once, not with a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def answer(arguments: Arguments) -> int:
+    """Run a command, or say in one sentence why it cannot be; the exit code."""
+    try:
+        words = arguments if arguments[:1] == [COMPLETE] else without_language(arguments)
+        if not words or words[0] in ("help", *HELP_FLAGS):
+            words = [*words[1:2], "--help"]
+        command, *rest = words
+        code = run(command, [expand_home(word) for word in rest])
         sys.stdout.flush()  # here, where a reader that has gone is no traceback
         return code
     except UserError as error:
-        print(f"upgate: {' '.join(str(error).split())}", file=sys.stderr)
+        print_error(*error.args[:1])
         return 2
     except (BrokenPipeError, SystemExit) as gone:  # of `upgate runs | head`; rich exits with 1
         if isinstance(gone, SystemExit) and gone.code != 1:
@@ -47,15 +61,16 @@ def main(argv: Arguments | None = None) -> int:
     except OSError as error:
         if (refusal := describe_refusal(error)) is None:
             raise
-        print(f"upgate: {' '.join(refusal.split())}", file=sys.stderr)
+        print_error(refusal)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(shown(say("interrupted_alone")), file=sys.stderr)
         return 130
-    finally:
-        gc.enable()
-        if argv is None:  # the process ends, and a second Ctrl-C at once, not with a traceback
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def print_error(sentence: str = "") -> None:
+    """Say on one line what was wrong."""
+    print(f"upgate: {' '.join(shown(sentence).split())}", file=sys.stderr)
 
 
 def run(command: str, rest: list[str]) -> int:
@@ -66,12 +81,13 @@ def run(command: str, rest: list[str]) -> int:
         print(version_line())
     elif command in HELP_FLAGS:
         print(HELP, end="")
-    elif command == "__complete":
+    elif command == COMPLETE:
         from upgate.cli.completion import complete
 
         print("".join(f"{word}\n" for word in complete(" ".join(rest))), end="")
     elif command not in COMMANDS:
-        raise UserError(f"upgate {command} is not a command{did_you_mean(command, COMMANDS)}")
+        hint = did_you_mean(command, COMMANDS)
+        raise UserError(say("not_a_command", command=command, hint=hint))
     elif not set(HELP_FLAGS).isdisjoint(rest):
         print(page(command), end="")
     else:

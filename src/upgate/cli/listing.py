@@ -17,7 +17,7 @@ from upgate.config.compose import compose
 from upgate.config.keys import hint
 from upgate.config.schema import format_value
 from upgate.config.words import expand, use_launcher
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, not_a_choice
 
 INFO = ("all", "defaults", "searchpath")
 HYDRAS = ("hydra", "all")  # of --cfg, where Hydra prints a configuration of its own
@@ -85,7 +85,7 @@ def _section(config: dict[str, Any], key: str | None) -> Any:
 def _info(what: str, overrides: Sequence[str], known: argparse.Namespace) -> Iterator[str]:
     """Each group's choice and what made it; the folders in which choices are looked for."""
     if what not in INFO:
-        raise UserError(f"--info {what} is not a choice{did_you_mean(what, INFO)}")
+        raise not_a_choice(f"--info {what}", did_you_mean(what, INFO))
     if what != "searchpath":
         jobs = expand(overrides, known.multirun, known.config_dir)
         for job in jobs:

@@ -12,9 +12,11 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from upgate.console import new_table, number
+from upgate.cli.texts import say
+from upgate.console import new_table, number, print_lines
 from upgate.errors import UserError, did_you_mean
 from upgate.files import has_hash, write_atomic
+from upgate.messages import shown
 from upgate.output import output_path, write_output
 from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
@@ -28,6 +30,7 @@ CHECKPOINT, CONFIG = "best.ckpt", "config.yaml"
 LARGEST_CONFIG = 1 << 20  # bytes
 OPTIONS = ("run", "out", "root")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
+BOUND = re.compile(r"(low|high)_(\d+)")  # the column of an interval
 MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
 MAX_ROWS = 50  # of the table
 
@@ -45,7 +48,7 @@ def predict_command(overrides: Sequence[str]) -> int:
         write_csv(frame, path)
     else:
         show_table(frame, row)
-    print(describe_run(row, frame), file=sys.stderr)
+    print(shown(describe_run(row, frame)), file=sys.stderr)
     return 0
 
 
@@ -86,7 +89,7 @@ def check_predict_keys(
     """Raise UserError for a key that this run's task does not have."""
     for key in unknown_keys(overrides, keys):
         hint = did_you_mean(key, (*options, *keys))
-        raise UserError(f"unknown key {key} for a run of task={row.task}{hint}")
+        raise UserError(say("unknown_key_of_task", key=key, task=row.task, hint=hint))
 
 
 def unknown_keys(overrides: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -113,7 +116,7 @@ def find_run(store: Store, wanted: str, words: Sequence[str] = ()) -> Row:
         studies = {row.run_id for row in rows if row.is_parent and "upgate.study" in row.tags}
         trained.sort(key=lambda row: row.parent in studies)  # stable: the newest stay first
     if not trained:
-        raise UserError(f"run={wanted} is not a finished run of this store; upgate runs lists them")
+        raise UserError(say("not_finished", wanted=wanted))
     return trained[0]
 
 
@@ -171,7 +174,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     safe = frame.apply(lambda column: column.map(harmless_cell))
     text = safe.to_csv(index=False, date_format="%Y-%m-%d")
     write_output(path, text)
-    print(f"{len(frame)} predictions written to {path}")
+    print(shown(say("written", n=len(frame), path=str(path))))
 
 
 def harmless_cell(value: Any) -> Any:
@@ -191,32 +194,43 @@ def describe_run(row: Row, frame: pd.DataFrame) -> str:
     With the share of truths there that intervals like those of the predictions held.
     """
     metric = get_facts(row.task).metric
-    source = row.tags.get("upgate.source") or "data of an older version's run"
-    worth = f"{metric.label} {number(row.metrics.get(metric.key))}"
-    levels = [name.removeprefix("low_") for name in map(str, frame) if name.startswith("low_")]
-    held = "".join(
-        f"; its {level}% intervals held {row.metrics[f'test/coverage_{level}']:.1%} of it"
-        for level in levels
-        if f"test/coverage_{level}" in row.metrics
+    source = row.tags.get("upgate.source") or say("of_older_version")
+    about = say(
+        "about_run",
+        key=row.key[:8],
+        name=row.name,
+        source=source,
+        label=metric.label,
+        score=number(row.metrics.get(metric.key)),
     )
-    return f"run {row.key[:8]}, {row.name}: trained on {source}; {worth} on its test part{held}"
+    levels = [name.removeprefix("low_") for name in map(str, frame) if name.startswith("low_")]
+    for level in levels:
+        if f"test/coverage_{level}" in row.metrics:
+            share = f"{row.metrics[f'test/coverage_{level}']:.1%}"
+            about = say("with_interval", about=about, level=level, share=share)
+    return about
 
 
 def show_table(frame: pd.DataFrame, row: Row) -> None:
-    title = f"prediction by {row.name} ({row.key[:8]})"
+    title = say("predictions", name=row.name, key=row.key[:8])
     if len(frame) and "days_ahead" in frame:  # the same in all rows, and 80 columns are few
         days = int(frame["days_ahead"].iloc[0])
-        title += f", {days} trading day{'s' * (days > 1)} ahead"
+        title = say("one_day_ahead" if days == 1 else "days_ahead", title=title, days=days)
         frame = frame.drop(columns="days_ahead")
-    headings = [str(name).replace("_percent", " %").replace("_", " ") for name in frame]
-    table = new_table(title, *headings, left=2)
+    table = new_table(title, *map(heading, map(str, frame)), left=2)
     for values in frame.head(MAX_ROWS).itertuples(index=False):
         table.add_row(*map(format_cell, values))
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
     if len(frame) > MAX_ROWS:
-        more = f"and {len(frame) - MAX_ROWS:,} more; out=file.csv writes all of them"
-        console.print(more, highlight=False)
+        print_lines(console, [say("more_predictions", n=f"{len(frame) - MAX_ROWS:,}")])
+
+
+def heading(column: str) -> str:
+    """A column's name as the table shows it; the csv has the name itself."""
+    if bound := BOUND.fullmatch(column):
+        return say("heading_low" if bound[1] == "low" else "heading_high", level=bound[2])
+    return say.of("heading", column.replace("_percent", " %").replace("_", " "))
 
 
 def format_cell(value: Any) -> str:

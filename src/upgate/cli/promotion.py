@@ -6,7 +6,7 @@ Imports nothing heavy: a typo is answered before data are read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, unknown_key
 
 PROMOTE, BELOW = "promote", "promote."
 OWN_CODE = (
@@ -45,7 +45,7 @@ def read_promotion(words: Sequence[str]) -> tuple[Promotion | None, list[str]]:
     known = (PROMOTE, f"{BELOW}alias", f"{BELOW}name")
     for key, value in own:
         if key not in known:
-            raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
+            raise unknown_key(key, did_you_mean(key, known))
         if not value or len(given) < len(own):
             raise UserError(f"{key} needs one value, as in {key}=...")
     wanted = given.pop(PROMOTE, "")

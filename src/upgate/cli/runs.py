@@ -4,13 +4,16 @@ import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from textwrap import shorten
 
 from rich.console import Console
 
+from upgate.cli.texts import say
 from upgate.config.choices import choices, groups
-from upgate.console import confirm, counted, number, print_rows
-from upgate.errors import UserError, did_you_mean
+from upgate.console import confirm, counted, number, print_lines, print_rows
+from upgate.errors import UserError, did_you_mean, unknown_key
+from upgate.messages import joined
 from upgate.run.result import (
     TwinResult,
     replace_non_finite,
@@ -98,7 +101,7 @@ def list_runs(store: Store, wanted: Mapping[str, str]) -> list[ListedRun]:
 def check_part_of_key(key: str, known: Collection[str], part: str) -> None:
     """Raise UserError, with the nearest right one, where a part of the key is not known."""
     if part not in known:
-        raise UserError(f"unknown key {key}{did_you_mean(key, sorted(known))}")
+        raise unknown_key(key, did_you_mean(key, sorted(known)))
 
 
 def check_filter(key: str, value: str, rows: Sequence[Row]) -> None:
@@ -114,7 +117,8 @@ def check_filter(key: str, value: str, rows: Sequence[Row]) -> None:
     else:
         return
     if value not in known:
-        raise UserError(f"no run has {key}={value}{did_you_mean(value, sorted(known))}")
+        hint = did_you_mean(value, sorted(known))
+        raise UserError(say("no_run_has", pair=f"{key}={value}", hint=hint))
 
 
 def _has(row: Row, key: str, value: str) -> bool:
@@ -155,15 +159,20 @@ def _list_run(row: Row, twin: Row | None, store: Store) -> ListedRun:
 def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> None:
     """Print a row per run, and what the scores are. What all have in common stands above."""
     shown = listed[:limit]
-    about = {
-        "task": [run.params.get("task.target", run.task) for run in shown],
-        "epochs": [run.params.get("trainer.max_epochs", "") for run in shown],
-        "data": [run.source for run in shown],
+    about: dict[str, Sequence[str]] = {
+        say("column_task"): [run.params.get("task.target", run.task) for run in shown],
+        say("column_epochs"): [run.params.get("trainer.max_epochs", "") for run in shown],
+        say("column_data"): [run.source for run in shown],
     }
     varied = {name: values for name, values in about.items() if len(set(values)) > 1}
-    common = [f"{name} {about[name][0]}" for name in about if shown and name not in varied]
-    title = "; ".join([f"{counted(len(listed), 'run')}, newest first", *common])
-    headings = ("run", "name", *varied, "score", "twin", "difference")
+    common = [
+        say("in_common", column=name, value=values[0])
+        for name, values in about.items()
+        if listed and name not in varied
+    ]
+    count = say("newest_first", runs=counted(len(listed), "run"))
+    scores = (say("score"), say("twin"), say("difference"))
+    headings = (say("run"), say("name"), *varied, *scores)
     for name, values in varied.items():
         short = {value: shorten(value, DATA, placeholder="…") for value in set(values)}
         varied[name] = [short[value] for value in values]
@@ -172,12 +181,12 @@ def show(listed: Sequence[ListedRun], limit: int | None, console: Console) -> No
     for i, (run, name) in enumerate(zip(shown, tell_apart(shown), strict=True)):
         own = (values[i] for values in varied.values())
         rows.append((run.key[:8], name, *own, *_result_cells(run, facts[run.task])))
-    print_rows(console, title, headings, rows, left=2 + len(varied))
+    print_rows(console, joined([count, *common], "sentences"), headings, rows, left=2 + len(varied))
     if len(shown) < len(listed):
-        console.print(f"and {len(listed) - len(shown):,} more: limit=all", highlight=False)
+        print_lines(console, [say("more_runs", n=f"{len(listed) - len(shown):,}")])
     for task, known in facts.items():
-        phrase = known.metric.phrase if known else "not known here; give the task's --config-dir"
-        console.print(f"score of {task}: {phrase}", highlight=False)
+        phrase = known.metric.phrase if known else say("task_unknown")
+        print_lines(console, [say("score_of", task=task, phrase=phrase)])
 
 
 def _result_cells(run: ListedRun, facts: TaskFacts | None) -> list[str]:
@@ -186,7 +195,7 @@ def _result_cells(run: ListedRun, facts: TaskFacts | None) -> list[str]:
     difference = run.difference.get(key)
     score = number(run.metrics.get(key))
     if run.diverged or run.status != "FINISHED":
-        score = "diverged" if run.diverged else run.status.lower()
+        score = number(inf) if run.diverged else say.of("status", run.status.lower())
     twin = number(run.twin.metrics.get(key) if run.twin else None)
     return [score, twin, "" if difference is None else f"{difference:+.4f}"]
 
@@ -222,8 +231,9 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
     wanted = options.get("run", "")
     rows = [row for row in store.rows() if not row.is_parent and row.is_named(wanted)]
     if len(rows) != 1:
-        found = f"{len(rows)} runs have that id or key" if rows else "no run has that id or key"
-        raise UserError(f"run={wanted}: {found}; upgate runs lists them")
+        if rows:
+            raise UserError(say("several_such_runs", wanted=wanted, n=len(rows)))
+        raise UserError(say("no_such_run", wanted=wanted))
     (row,) = rows
     if row.status == "RUNNING":
         raise UserError(f"{row.name} ({row.key[:8]}) is going on; stop it before it is deleted")
@@ -233,11 +243,12 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
             " delete the version first, on the page Model registry of upgate ui"
         )
     console = Console()
-    if not (agreed or confirm(console, f"delete {row.name} ({row.key[:8]})")):
-        console.print("nothing was deleted; --yes agrees beforehand")
+    name = f"{row.name} ({row.key[:8]})"
+    if not (agreed or confirm(console, say("delete", run=name))):
+        print_lines(console, [say("not_deleted")])
         return 0
     store.delete(row.run_id)
     if row.key not in {other.key for other in store.rows()}:
         shutil.rmtree(run_folder(store.root, row.key), ignore_errors=True)
-    console.print(f"deleted {row.name} ({row.key[:8]})", highlight=False)
+    print_lines(console, [say("deleted", run=name)])
     return 0

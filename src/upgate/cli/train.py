@@ -144,7 +144,7 @@ def _dry_run(jobs: Sequence[Job], datasets: Datasets, console: Console) -> int:
     for job in jobs:
         batches: Any = job.config.trainer["fast_dev_run"]
         dry_run(job.spec, datasets.fetch(job)[1], batches)
-    console.print(dry_sentence(len(jobs)))
+    print_lines(console, [dry_sentence(len(jobs))])
     return 0
 
 

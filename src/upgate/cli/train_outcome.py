@@ -8,12 +8,16 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from upgate import messages
 from upgate.cli.next_step import study_of_run, study_of_sweep, suggest
+from upgate.cli.texts import say
 from upgate.cli.train_plan import TrainPlan
 from upgate.console import counted, print_lines, show_failures
 from upgate.execution.pictures import draw_missing
 from upgate.experiment.records import looks_lines
+from upgate.messages import joined, shown
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.run.console_tables import order_settings, show_run, show_runs, summarize
 from upgate.run.job import Job
@@ -47,8 +51,8 @@ def conclude(
         print_lines(console, looks_lines(store, plan.requested))
         draw_missing([*plan.requested, *plan.jobs], results, store)  # those of interest first
     except Unreachable as away:
-        note = f"{away}; what was logged waits in {store.open} for the next command"
-        console.print(f"[yellow]{escape(note)}[/]", highlight=False, soft_wrap=True)
+        note = say("unreachable", reason=str(away), folder=str(store.open))
+        console.print(Text(shown(note), "yellow"), soft_wrap=True)
     return Training(code, plan, results, note)
 
 
@@ -80,7 +84,8 @@ def _log_and_show(plan: TrainPlan, results: list[Result], parent: Run, console: 
     if failed:
         show_failures(console, failed)
     for warning in warnings:
-        console.print(f"[bold red]no effect[/] {escape(warning)}", highlight=False)
+        mark = Text(shown(say("no_effect")), "bold red")
+        console.print(mark, escape(warning), highlight=False)
     return 1 if failed else 0
 
 
@@ -127,26 +132,26 @@ def quiet_lines(done: Training) -> Iterator[str]:
     by_key = {result.key: result for result in done.results}
     for result in done.results:
         if result.status != "FINISHED":
-            yield f"failed {result.name}: {result.error}"
+            yield say("failed_run", name=result.name, error=result.error)
     for warning in no_effect(_collect_trained(done.plan.jobs, by_key)):
-        yield f"no effect {warning}"
+        yield say("no_effect_of", warning=warning)
     if done.note:
         yield done.note
     requested = [by_key[job.spec.key] for job in done.plan.requested if job.spec.key in by_key]
     finished = [result for result in requested if result.status == "FINISHED"]
     if done.code == 130:
-        yield "interrupted; the same command goes on where this one stopped."
+        yield messages.say("interrupted")
     elif not done.results:
         yield dry_sentence(len(done.plan.jobs))
     elif len(done.plan.requested) == 1 and finished:
         yield summarize(finished[0])
     else:
-        yield f"{len(finished)} of {len(done.plan.requested)} runs finished; upgate runs lists them"
+        yield say("some_finished", done=len(finished), all=len(done.plan.requested))
 
 
 def dry_sentence(recipes: int) -> str:
     """What fast_dev_run did."""
-    return f"fast_dev_run: {recipes} recipes trained and validated; nothing was recorded."
+    return say("dry_run", recipes=recipes)
 
 
 def aggregate(results: Sequence[Result]) -> dict[str, float]:
@@ -179,17 +184,18 @@ def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
     see = suggest("ui", [word for word in plan.common if word.startswith("root=")])
     if len(results) > 1:
         if study := study_of_sweep(plan.common, list(plan.settings), folder):
-            yield f"next, for a verdict on these settings: {study}"
-        yield f"or see the runs: {see}"
+            yield say("verdict_of_sweep", command=study)
+        yield say("see_runs", command=see)
         return
     (run,), (job,) = results, plan.requested
     if run.status == "FINISHED" and not run.diverged:
         task = get_facts(run.task)
-        yield f"in {run.folder}: {', '.join(task.pictures)}"
+        yield say("files", folder=run.folder, files=joined(task.pictures))
         reason, word = task.worth_trying(run.metrics, job.spec.to_dict()["task"])
         if reason:
             key = word.partition("=")[0]
             words = [one for one in plan.singles[0] if not one.startswith(f"{key}=")]
-            yield f"{reason}: {suggest('train', [*words, word], folder)}"
-    yield f"next, for a verdict on more seeds: {study_of_run(plan.singles[0], folder)}"
-    yield f"or see the runs: {see}"
+            command = suggest("train", [*words, word], folder)
+            yield say("worth_trying", reason=reason, command=command)
+    yield say("verdict_of_run", command=study_of_run(plan.singles[0], folder))
+    yield say("see_runs", command=see)

@@ -8,7 +8,8 @@ from upgate.config.overrides import Override
 from upgate.config.schema import format_value
 from upgate.config.trainer import PARAMETERS, refuse
 from upgate.config.values import Section
-from upgate.errors import UserError, did_you_mean, nearest
+from upgate.errors import UserError, did_you_mean, nearest, not_a_choice, unknown_key
+from upgate.messages import Message, say
 
 Tree = Section  # a composed configuration, not resolved
 
@@ -24,7 +25,7 @@ def read_choice(override: Override, config_dir: str | None) -> tuple[str, ...]:
     available = choices(group, config_dir)
     for name in names:
         if name not in available:
-            raise UserError(f"{group}={name} is not a choice{did_you_mean(name, available)}")
+            raise not_a_choice(f"{group}={name}", did_you_mean(name, available))
     if len(set(names)) < len(names) or (len(names) > 1 and "none" in names):
         raise UserError(f"{override.text}: name each choice once, and none by itself")
     return tuple(names) or ("none",)
@@ -42,7 +43,7 @@ def check_key(override: Override, config: Tree, config_dir: str | None) -> None:
         if path == ["trainer"] and last in PARAMETERS:
             return
         message = _describe_owner(text, key, config, config_dir)
-        raise UserError(message or f"unknown key {text}{hint(key, config)}")
+        raise UserError(message) if message else unknown_key(text, hint(key, config))
     if len(path) == 1 and path[0] in groups() and last == name_key(path[0]):
         value = text.partition("=")[2]
         raise UserError(f"{text}: a choice is made by its group, as in {path[0]}={value}")
@@ -112,7 +113,7 @@ def _has_knob(key: str, group: str, name: str, config_dir: str | None) -> bool:
     return key in _knobs(config)
 
 
-def hint(key: str, config: Tree) -> str:
+def hint(key: str, config: Tree) -> Message:
     """The nearest key below the same parent; for a key without a parent, anywhere."""
     path, _, last = key.rpartition(".")
     names = _candidates(path, config)
@@ -120,7 +121,7 @@ def hint(key: str, config: Tree) -> str:
         last, names = key, {leaf: leaf for leaf in _knobs(config)}
     near = nearest(last, names)
     if near:
-        return f", did you mean '{names[near]}'?"
+        return say("did_you_mean", near=names[near])
     return did_you_mean("", names.values() if path else config)
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from upgate.config.choices import PARTS, REGULARIZATION
 from upgate.config.values import Value
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, unknown_key
 
 NO_TEXTS = ("true", "false", "null", "inf", "nan")  # what Hydra reads as something else
 # A choice by its name, or by its name and knobs: {"name": "sgd", "lr": 0.1}; of knobs alone, the
@@ -36,7 +36,7 @@ def check_parts(words: Iterable[str], known: Sequence[str] = (*PARTS, "recipe"))
     """Raise UserError for a keyword that is none of these. A type checker says it before."""
     for key in words:
         if key not in known:
-            raise UserError(f"unknown key {key}{did_you_mean(key, known)}")
+            raise unknown_key(key, did_you_mean(key, known))
 
 
 def keyword_overrides(words: Mapping[str, Any]) -> list[str]:

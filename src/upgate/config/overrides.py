@@ -58,11 +58,12 @@ class Override:
             )
         if isinstance(value, RangeSweep) and value.step == 0:
             raise UserError(f"{self.text} never ends; give a step other than 0")
+        hint = ""
         if isinstance(value, Glob):
             available = choices(key, config_dir)
             values, hint = value.filter(available), did_you_mean("", available)
         else:
-            values, hint = list(self.parsed.sweep_string_iterator()), ""
+            values = list(self.parsed.sweep_string_iterator())
         if not values:
             raise UserError(f"{self.text} holds nothing to sweep over{hint}")
         return [f"{key}={value}" for value in values]

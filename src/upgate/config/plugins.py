@@ -10,7 +10,7 @@ from typing import Any
 from upgate.config.choices import one_line
 from upgate.config.keywords import hydra_text
 from upgate.config.overrides import parse_override
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, unknown_key
 
 OURS = "upgate"  # hydra/launcher=upgate and hydra/sweeper=upgate: no plugin at all
 WORD = re.compile(r"\+{0,2}hydra([./](launcher|sweeper)\b[^=]*|\.sweep\.dir)(=|$)")
@@ -92,7 +92,7 @@ def _check_key(word: str, config: Any) -> None:
             return  # a mapping without keys yet
         keys = list(map(str, node)) if OmegaConf.is_dict(node) else []
         if name not in keys:
-            raise UserError(f"unknown key {word}{did_you_mean(name, keys)}")
+            raise unknown_key(word, did_you_mean(name, keys))
         node = node._get_node(name)
 
 

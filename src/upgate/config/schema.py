@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from upgate.config.json_schema import Schema, fits
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, not_a_choice, unknown_key
+from upgate.messages import say
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict
     prefix = f"{where}." if where else ""
     for key in values:
         if key not in parameters:
-            raise UserError(f"unknown key {prefix}{key}{did_you_mean(key, parameters)}")
+            raise unknown_key(f"{prefix}{key}", did_you_mean(key, parameters))
     for key, parameter in parameters.items():
         if key not in values and parameter.default is parameter.empty:
             raise UserError(f"{prefix}{key} is missing; give it a value, as in {prefix}{key}=...")
@@ -101,7 +102,10 @@ def _convert_annotated(value: Any, args: tuple[Any, ...], where: str) -> Any:
     typed = _convert(value, args[0], where)
     for bound in args[1:]:
         if isinstance(bound, Range) and not bound.holds(typed):
-            raise UserError(f"{where}={format_value(value)} must be {bound.description}")
+            choice = f"{where}={format_value(value)}"
+            raise UserError(
+                say("must_be", choice=choice, expected=say.of("expected", bound.description))
+            )
     return typed
 
 
@@ -110,7 +114,7 @@ def _convert_literal(value: Any, options: tuple[Any, ...], where: str) -> Any:
     if not any(type(value) is type(option) for option in same):  # 1 == True
         shown = format_value(value)
         hint = did_you_mean(shown, map(format_value, options))
-        raise UserError(f"{where}={shown} is not a choice{hint}")
+        raise not_a_choice(f"{where}={shown}", hint)
     return value
 
 
@@ -144,7 +148,9 @@ def _convert_plain(value: Any, kind: type, where: str) -> Any:
         expected = KINDS.get(kind, kind.__name__)
         if kind is str:
             expected = f"text, as in {where}='\"{shown}\"'"
-        raise UserError(f"{where}={shown} must be {expected}")
+        raise UserError(
+            say("must_be", choice=f"{where}={shown}", expected=say.of("expected", expected))
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where}={value} must be a finite number")
     return value

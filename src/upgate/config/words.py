@@ -24,6 +24,7 @@ from upgate.config.plugins import executor_words, split_plugins
 from upgate.config.schema import format_value
 from upgate.config.values import Section
 from upgate.errors import UserError
+from upgate.messages import say
 
 HYDRA = re.compile(r"[+~]*hydra(?=[./@:=]|$)")
 # The beginnings of Hydra's own keys, and what there is instead; the first that fits.
@@ -157,7 +158,7 @@ def _remove(word: str, words: Sequence[str], config_dir: str | None) -> tuple[st
     if group == REGULARIZATION and "." not in below and (below or value):
         return group, _remove_regularizers(word, below or value, list(config[REGULARIZATION]))
     if target not in groups():
-        raise UserError(f"{word}: {_why_it_stays(target, config)}")
+        raise UserError(say("cause", where=word, cause=_why_it_stays(target, config)))
     section = config[group]
     made = section if isinstance(section, str) else section.get(name_key(group))
     if value and value != made:
@@ -176,7 +177,7 @@ def _why_it_stays(key: str, config: Section) -> str:
     for name in key.split("."):
         node = node.get(name, config) if isinstance(node, dict) else config
     if node is config:
-        return f"unknown key {key}{hint(key, config)}"
+        return say("unknown_key", key=key, hint=hint(key, config))
     return f"a value cannot be taken away, for something reads it; give another, as in {key}=..."
 
 

@@ -17,6 +17,7 @@ from upgate.arrow import is_arrow, read_arrow, unpacked_size
 from upgate.data.archives import bound, check_format, check_parquet, check_size, unpack_archive
 from upgate.data.encodings import MARKS, decode
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import say
 
 # The endings of text files that are read in a folder; a single file may have any name.
 TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
@@ -36,7 +37,7 @@ def check_exists(path: Path) -> None:
         raise UserError(f"{path} is neither a file nor a folder")
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = did_you_mean(path.name, names) if names else ""
-    raise UserError(f"there is no file {path}{hint}")
+    raise UserError(say("no_file", path=str(path), hint=hint))
 
 
 def check_links(files: Iterable[Path]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from upgate.config.run_config import RunConfig
 from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.config.values import Section
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, not_a_choice
 from upgate.execution.work import Work, WorkRequest, WorkResponse
 from upgate.store.store import Busy
 
@@ -122,7 +122,7 @@ def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
     """
     name, devices = config["name"], trainer["devices"]
     if name not in OPTIONS:
-        raise UserError(f"executor={name} is not a choice{did_you_mean(name, OPTIONS)}")
+        raise not_a_choice(f"executor={name}", did_you_mean(name, OPTIONS))
     options: ExecutorOptions = build(OPTIONS[name], config, "executor")
     if name != "inline" and isinstance(devices, list):
         raise UserError(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from upgate.config.overrides import parse_override, single_value_hint
 from upgate.config.schema import format_value
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import UserError, did_you_mean, not_a_choice
 
 T = TypeVar("T")
 
@@ -79,4 +79,4 @@ def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
     """Raise UserError, with the nearest choice, for a value that is not one."""
     if value not in choices:
         text = format_value(value)
-        raise UserError(f"{key}={text} is not a choice{did_you_mean(text, choices)}")
+        raise not_a_choice(f"{key}={text}", did_you_mean(text, choices))

@@ -7,10 +7,17 @@ from rich.console import Console
 
 from upgate.console import format_duration, print_lines
 from upgate.execution.executor import Executor
+from upgate.experiment.texts import say
+from upgate.messages import Message
 from upgate.run.job import Job
 from upgate.run.result import Result
 
 Clock = Callable[[], float]
+
+
+def at_most(runs: int) -> Message:
+    """The total of a search, which may end early."""
+    return say("at_most", n=runs)
 
 
 class RunProgress:
@@ -23,7 +30,7 @@ class RunProgress:
     def __init__(
         self, console: Console, total: str, show_starts: bool = True, clock: Clock = time.monotonic
     ) -> None:
-        """`total`: how many runs there will be, such as "19" or "at most 19"."""
+        """`total`: how many runs there will be, such as "19" or `at_most(19)`."""
         self.console, self.total, self.show_starts, self.clock = console, total, show_starts, clock
         self.ended = 0
         self.started: dict[str, float] = {}  # run key -> when; of what is training
@@ -31,7 +38,9 @@ class RunProgress:
     def on_run_start(self, job: Job, executor: Executor) -> None:
         self.started[job.spec.key] = self.clock()
         if executor.in_process and self.show_starts:
-            self._print(f"run {self.ended + 1} of {self.total}: {job.name}", executor)
+            number = self.ended + 1
+            line = say("run_starts", number=number, total=self.total, name=job.name)
+            self._print(line, executor)
 
     def on_run_end(self, job: Job, result: Result, executor: Executor) -> None:
         seconds = self.clock() - self.started.pop(job.spec.key)
@@ -45,18 +54,19 @@ class RunProgress:
 
     def print_end(self, job: Job, result: Result, seconds: float, executor: Executor) -> None:
         if not result.error:
-            self._print_end(job, "done", seconds, executor)
+            self._print_end(job, "run_done", seconds, executor)
 
-    def time_left(self, executor: Executor) -> str:
-        """The end of a line; empty where nothing is expected."""
-        return ""
+    def with_time_left(self, line: str, executor: Executor) -> str:
+        """The line, and how much time is left; nothing of it where nothing is expected."""
+        return line
 
-    def _print_end(self, job: Job, how: str, seconds: float, executor: Executor) -> None:
-        count = f"run {self.ended} of {self.total}"
-        self._print(f"{count} {how}: {job.name}, {format_duration(seconds)}", executor)
+    def _print_end(self, job: Job, key: str, seconds: float, executor: Executor) -> None:
+        duration = format_duration(seconds)
+        count = {"number": str(self.ended), "total": self.total}
+        self._print(say(key, name=job.name, duration=duration, **count), executor)
 
     def _print(self, line: str, executor: Executor) -> None:
-        print_lines(self.console, [f"{line}{self.time_left(executor)}"])
+        print_lines(self.console, [self.with_time_left(line, executor)])
 
 
 class TimedProgress(RunProgress):
@@ -77,10 +87,11 @@ class TimedProgress(RunProgress):
             self.expected, self.spent = self.expected + expected, self.spent + seconds
 
     def print_end(self, job: Job, result: Result, seconds: float, executor: Executor) -> None:
-        self._print_end(job, "failed" if result.error else "done", seconds, executor)
+        self._print_end(job, "run_failed" if result.error else "run_done", seconds, executor)
 
-    def time_left(self, executor: Executor) -> str:
-        return f"; about {format_duration(self.seconds_left(executor.slots))} left"
+    def with_time_left(self, line: str, executor: Executor) -> str:
+        duration = format_duration(self.seconds_left(executor.slots))
+        return say("time_left", line=line, duration=duration)
 
     def seconds_left(self, slots: int) -> float:
         """If runs keep the pace of those that ended, `slots` at once; at least the longest one."""

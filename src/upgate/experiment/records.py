@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 
 from upgate.config.values import Section
+from upgate.experiment.texts import say
 from upgate.run.job import Job, flatten_spec
 from upgate.store.record import Row
 from upgate.store.store import Store
@@ -46,7 +47,7 @@ def count_looks(rows: Iterable[Row], data: str, split: Section) -> int:
 
 def looks_line(count: int) -> str:
     """The sentence with which train, study and tune say how often the test part was looked at."""
-    return f"runs in this store that were evaluated on this test part: {count}"
+    return say("looks", count=count)
 
 
 def stored_looks(store: Store, task: str, data: str, split: Section) -> int:

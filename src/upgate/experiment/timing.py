@@ -6,9 +6,12 @@ from statistics import median
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from upgate.console import print_lines
 from upgate.experiment.records import same_but_for_seed
+from upgate.experiment.texts import say
+from upgate.messages import shown
 from upgate.recipe.gradient_guard import Diverged
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
@@ -46,10 +49,10 @@ def try_out(job: Job, datasets: Datasets, steps: int, console: Console) -> float
     try:
         dry_run(job.spec, datasets.fetch(job)[1], steps)
     except Diverged:
-        console.print(f"{escape(job.name)}: diverges in its first {steps} steps", highlight=False)
+        print_lines(console, [say("diverges_at_once", name=job.name, steps=steps)])
     except Exception:
-        message = f"{escape(job.name)} fails in its first {steps} steps; nothing was trained"
-        console.print(f"[red]{message}[/]", highlight=False)
+        message = say("fails_at_once", name=job.name, steps=steps)
+        console.print(Text(shown(message), "red"))
         raise
     return time.monotonic() - start
 

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
+from upgate.errors import did_you_mean, not_a_choice
+from upgate.messages import LANGUAGES, Texts, read_texts
 
-from upgate.errors import UserError, did_you_mean
-
-LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # report.language -> the page's lang attribute
 PAGE = Path(__file__).with_name("translations.yaml")
-Texts = Mapping[str, Mapping[str, str]]  # key -> language -> text
 
 
 class Translator:
@@ -26,7 +23,7 @@ class Translator:
     def __init__(self, language: str, *paths: Path) -> None:
         if language not in LANGUAGES:
             suggestion = did_you_mean(language, LANGUAGES)
-            raise UserError(f"report.language={language} is not a choice{suggestion}")
+            raise not_a_choice(f"report.language={language}", suggestion)
         self.language = language
         self.html_language = LANGUAGES[language]
         self._paths = (PAGE, *paths)
@@ -54,11 +51,4 @@ def merged(paths: tuple[Path, ...]) -> Texts:
         if twice := texts.keys() & more.keys():
             raise ValueError(f"{path} repeats the keys {', '.join(sorted(twice))}")
         texts.update(more)
-    return texts
-
-
-@cache
-def read_texts(path: Path) -> Texts:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
-    texts: Texts = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     return texts

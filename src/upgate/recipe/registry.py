@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import find_code, find_yaml, hash_code, import_file
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import say
 
 Part = Callable[..., Any]  # a function or class of a part's knobs
 T = TypeVar("T", bound=Part)
@@ -96,7 +97,8 @@ def _missing(group: str, name: str, source: str | None) -> str:
             f"{group}={name} is a part from outside this package; "
             f"give --config-dir DIR, the folder that holds {group}/{name}.py"
         )
-    return f"{group}={name} is not a choice{did_you_mean(name, choices(group))}"
+    hint = did_you_mean(name, choices(group))
+    return say("not_a_choice", choice=f"{group}={name}", hint=hint)
 
 
 def _load(group: str, name: str, path: Path, source: str) -> Part:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import say
 from upgate.referee.question import Question
 
 PREFIXES = ("params.", "tags.", "metrics.")
@@ -42,7 +43,8 @@ def find_column(
     found = match_column(name, columns, prefixes)
     if found is None:
         short = {short_name(column) for column in columns}
-        raise UserError(f"{key}={name} is not a column{did_you_mean(name, {*columns, *short})}")
+        hint = did_you_mean(name, {*columns, *short})
+        raise UserError(say("no_column", key=key, name=name, hint=hint))
     return found
 
 

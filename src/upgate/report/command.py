@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from upgate.errors import UserError, did_you_mean
+from upgate.errors import did_you_mean, not_a_choice
 from upgate.output import output_path, write_output
 from upgate.page.figure import RunTables
 from upgate.report.article import article_page
@@ -60,7 +60,7 @@ def report_command(options: Mapping[str, str]) -> int:
     experiment = options.get("experiment", "article")
     if experiment != "article":
         suggestion = did_you_mean(experiment, ["article"])
-        raise UserError(f"experiment={experiment} is not a choice{suggestion}")
+        raise not_a_choice(f"experiment={experiment}", suggestion)
     store = open_store(options.get("root"))
     name = options.get("study", "latest")
     if name == "latest":

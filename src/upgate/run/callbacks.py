@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from upgate.files import note_hash
+from upgate.messages import shown
+from upgate.run.texts import say
 from upgate.types import StateDict
 
 Log = Callable[[dict[str, float], int], None]  # metrics, step
@@ -171,8 +173,8 @@ class ProgressBar(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: Any) -> None:
         if not trainer.sanity_checking:
             loss = float(module.validation_loss.compute())
-            message = f"epoch {trainer.current_epoch + 1}  validation loss {loss:.4f}"
-            self.progress.update(self.task, message=message)
+            message = say("bar", epoch=trainer.current_epoch + 1, loss=f"{loss:.4f}")
+            self.progress.update(self.task, message=shown(message))
 
     def on_train_end(self, *_: Any) -> None:
         self.progress.stop()

@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from upgate.messages import WORD
 from upgate.store.connect import redact_argument
 
 KEEP_DIFF = "UPGATE_KEEP_DIFF"  # in the environment, 1: the store keeps uncommitted.diff
@@ -30,8 +31,12 @@ PACKAGES = (
 
 
 def command_line() -> str:
-    """The command as it can be typed again, without the passwords of its URIs."""
-    return shlex.join(redact_argument(word) for word in ["upgate", *sys.argv[1:]])
+    """The command as it can be typed again, without the passwords of its URIs.
+
+    And without the language of the terminal, which is part of no run.
+    """
+    words = [word for word in sys.argv[1:] if not word.startswith(WORD)]
+    return shlex.join(redact_argument(word) for word in ["upgate", *words])
 
 
 def versions() -> dict[str, str]:

@@ -75,7 +75,7 @@ def selftest(console: Console, seed: int = 0) -> int:
     title = f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings"
     table = new_table(title, "", "found", "should be", "")
     for check in checks:
-        outcome = "holds" if check.holds else "[red]FAILS[/]"
+        outcome = "holds" if check.holds else Text("FAILS", "red")
         value = format(check.value, check.form)
         table.add_row(Text(check.name), value, check.bounds, outcome)
     console.print(table)
@@ -96,7 +96,7 @@ def show_scenarios(console: Console, seed: int) -> int:
     table = new_table(title, "", "level", "nominal", "coverage", "power", "")
     rows = list(simulate(SCENARIO_STUDIES, seed))
     for row in rows:
-        outcome = "[red]FAILS[/]" if row.faults else "holds"
+        outcome = Text("FAILS", "red") if row.faults else "holds"
         coverage = "" if row.coverage is None else f"{row.coverage:.0%}"
         found = "" if row.power is None else f"{row.power:.0%} ({row.planned:.0%})"
         level, nominal = f"{row.level:.0%}", f"{row.nominal:.0%}"

@@ -5,16 +5,18 @@ No module here or in a task's `facts` imports PyTorch: lists, reports and verdic
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from upgate.config.values import Section
+from upgate.messages import in_language
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
 from upgate.tasks.article import ArticleClaim
 from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
+from upgate.tasks.texts import say
 
 CURVES = "curves.png"
 
@@ -41,9 +43,8 @@ class Metric:
     phrase: str  # what it is and which direction is better, in one phrase
     higher_is_better: bool
     scale: Literal["log", "plain"]
-    labels: Mapping[str, str] = field(default_factory=dict)  # language -> label, where not English
     unseen: str = ""
-    unseen_labels: Mapping[str, str] = field(default_factory=dict)  # language -> its label
+    unseen_label: str = ""
 
     @property
     def validation_key(self) -> str:
@@ -52,9 +53,13 @@ class Metric:
 
     def label_in(self, language: str, key: str = "") -> str:
         """The label in the language of a report, such as zh; of another key, the key itself."""
+        return in_language(self.label_of(key), language)
+
+    def label_of(self, key: str = "") -> str:
+        """The label of the metric, or of what decides in its place on unseen items."""
         if key in ("", self.key):
-            return self.labels.get(language, self.label)
-        return self.unseen_labels.get(language, key) if key == self.unseen else key
+            return self.label
+        return self.unseen_label if key == self.unseen else key
 
     @property
     def worst(self) -> float:
@@ -91,7 +96,7 @@ class Metric:
     @property
     def unit(self) -> str:
         """What stands after a change: % or points."""
-        return "%" if self.scale == "log" else " points"
+        return "%" if self.scale == "log" else say("points")
 
 
 class TaskFacts:
@@ -140,12 +145,12 @@ class TaskFacts:
 
     def table_title(self, metrics: Mapping[str, float]) -> str:
         """The heading of the table at the end."""
-        samples = int(metrics.get("test/samples", 0))
-        return f"test part, {samples:,} samples; {self.metric.phrase}"
+        samples = f"{int(metrics.get('test/samples', 0)):,}"
+        return say("table_title", samples=samples, phrase=self.metric.phrase)
 
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         """A run's result, without the full stop."""
-        return f"The run's {self.metric.label} is {metrics[self.metric.key]:.4f}"
+        return say("result", label=self.metric.label, value=f"{metrics[self.metric.key]:.4f}")
 
     def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
         """Why something else is worth trying after this run, and the override for it; else empty.
@@ -157,7 +162,8 @@ class TaskFacts:
     def difference_sentence(self, candidate: float, baseline: float) -> str:
         """The run against its twin, up to "than" or "of". The two values differ."""
         change = self.metric.change(candidate, baseline) or 0.0
+        label, unit = self.metric.label, self.metric.unit
         if abs(change) < 0.005:  # would be shown as 0.00
-            return f"its {self.metric.label} is within 0.01{self.metric.unit} of"
-        direction = "higher" if candidate > baseline else "lower"
-        return f"its {self.metric.label} is {abs(change):.2f}{self.metric.unit} {direction} than"
+            return say("same_within", label=label, unit=unit)
+        key = "is_higher" if candidate > baseline else "is_lower"
+        return say(key, label=label, change=f"{abs(change):.2f}", unit=unit)

@@ -9,6 +9,7 @@ from importlib import import_module
 import upgate.tasks
 from upgate.config.extensions import load
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import say
 from upgate.tasks.facts import TaskFacts
 
 ENTRY_POINTS = "upgate.tasks"  # of installed packages: the name of a task and its module
@@ -48,4 +49,4 @@ def module_of(name: str) -> str:
 
 
 def unknown_task(name: str, available: list[str]) -> UserError:
-    return UserError(f"task={name} is not a task{did_you_mean(name, available)}")
+    return UserError(say("not_a_task", name=name, hint=did_you_mean(name, available)))

@@ -19,7 +19,7 @@ from upgate.execution.executor import Executor, open_executor
 from upgate.execution.worker import make_work
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.parents import Parents, open_parents
-from upgate.experiment.progress import RunProgress
+from upgate.experiment.progress import RunProgress, at_most
 from upgate.experiment.session import Session
 from upgate.run.job import RATE, Job
 from upgate.store.record import Row
@@ -205,7 +205,7 @@ def train_trials(
     names = [question.name for question in questions]
     tags = {"upgate.data": first.spec.data, "upgate.runs": str(most)}
     task, key = first.spec.task.name, ("rates", plan.id)
-    progress = RunProgress(session.console, f"at most {most}")
+    progress = RunProgress(session.console, at_most(most))
     with open_parents(store, "rates", task, key, tags, names) as parents:
         with open_rate_executor(questions, store, session) as executor:
             runner = RateRunner(session, store, parents, executor, progress)

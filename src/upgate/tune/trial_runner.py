@@ -6,7 +6,7 @@ from typing import Self
 from upgate.execution.driver import SAME_FAILURE, execute
 from upgate.execution.executor import open_executor
 from upgate.execution.worker import make_work
-from upgate.experiment.progress import RunProgress
+from upgate.experiment.progress import RunProgress, at_most
 from upgate.experiment.session import Session
 from upgate.run.job import Job
 from upgate.run.result import Result
@@ -21,7 +21,7 @@ class TrialRunner:
 
     def __init__(self, plan: SearchPlan, session: Session, store: Store, parent: Run) -> None:
         self.session, self.store, self.parent = session, store, parent
-        self.progress = RunProgress(session.console, f"at most {count_runs(plan.search)}")
+        self.progress = RunProgress(session.console, at_most(count_runs(plan.search)))
         self.results: dict[str, Result] = {}
         self.proven = False  # whether any run has finished; then a failure is its own trial's
         first = plan.first_job

@@ -26,6 +26,7 @@ from upgate.data.prices.snapshot import (
 )
 from upgate.data.prices.table import Prices
 from upgate.errors import UserError
+from upgate.messages import say
 
 # As traded; or for dividends and splits: the past moved to today's price (its history changes with
 # every dividend), or the present to the first one's (it does not).
@@ -131,8 +132,9 @@ def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
     except UserError:
         raise
     except ModuleNotFoundError as error:
+        package = say("package", name=str(error.name))
         raise UserError(
-            f"data={service} needs the package {error.name}: pip install 'upgate[{service}]'"
+            say("needs_extra", what=f"data={service}", packages=package, extra=service)
         ) from error
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"

@@ -18,6 +18,7 @@ import pandas as pd
 
 from upgate.data.prices.headers import normalize_name
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import say
 
 # The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's
 # choice.
@@ -131,10 +132,9 @@ def find_review_columns(
     requested = {"text": text, "label": label}
     for field, name in requested.items():
         if name is not None and normalize_name(name) not in normalized:
-            raise UserError(
-                f"{where} has no column '{name}', which data.{field} asks for"
-                f"{did_you_mean(str(name), known)}"
-            )
+            known_by = {"where": where, "name": str(name), "key": f"data.{field}"}
+            hint = did_you_mean(str(name), known)
+            raise UserError(say("column_of_key_missing", hint=hint, **known_by))
     positions = {}
     for field, aliases in ALIASES.items():
         if requested.get(field) is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from upgate.errors import UserError
+from upgate.messages import joined, say
 from upgate.model.export.network import Network
 
 OPSET = 20
@@ -21,7 +22,8 @@ def check_onnx() -> None:
     """Raise UserError where a package is not installed."""
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
-        raise UserError(f"to=onnx needs {', '.join(absent)}: pip install 'upgate[onnx]'")
+        packages = joined(absent)
+        raise UserError(say("needs_extra", what="to=onnx", packages=packages, extra="onnx"))
 
 
 def run_onnx(lstm: nn.LSTM, x: Tensor) -> Tensor:

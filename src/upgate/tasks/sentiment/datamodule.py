@@ -32,12 +32,7 @@ from upgate.data.reviews.tokenizer import (
 )
 from upgate.data.splits.stratified import check_stratified, split_rows
 from upgate.errors import UserError
-
-READ = {  # what is said of the reviews that are cut
-    "head": "only their first ones are read",
-    "tail": "only their last ones are read",
-    "both": "a quarter from their beginning and the rest from their end is read",
-}
+from upgate.tasks.sentiment.texts import say
 
 
 @dataclass(frozen=True)
@@ -208,12 +203,7 @@ class SentimentDataModule(FoldDataModule):
     @property
     def notes(self) -> dict[str, int]:
         limit, keep = self.state["max_tokens"], self.state["keep"]
-        cut = f"reviews of {limit} tokens or more ({READ[keep]})"
-        leaked = (
-            "test reviews that are in the training part too "
-            "(counted in accuracy, not in accuracy_unseen)"
-        )
         return {
-            cut: int((self.corpus.lengths == limit).sum()),
-            leaked: int(self.leaked.sum()),
+            say(f"cut_{keep}", limit=limit): int((self.corpus.lengths == limit).sum()),
+            say("leaked"): int(self.leaked.sum()),
         }

@@ -10,7 +10,7 @@ from upgate.page.html import Html
 from upgate.page.translations import Translator
 from upgate.tasks.facts import Column, Metric, TaskFacts
 from upgate.tasks.sentiment.article import CLAIM
-from upgate.tasks.sentiment.texts import TEST_TEXTS, TEXTS
+from upgate.tasks.sentiment.texts import TEST_TEXTS, TEXTS, say
 from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 
 
@@ -18,21 +18,20 @@ class SentimentFacts(TaskFacts):
     name = "sentiment"
     metric = Metric(
         key="test/accuracy",
-        label="accuracy",
-        phrase="accuracy on the test part, higher is better",
+        label=say("accuracy"),
+        phrase=say("accuracy_phrase"),
         higher_is_better=True,
         scale="plain",
-        labels={"zh": "准确率"},
         unseen="test/accuracy_unseen",
-        unseen_labels={"en": "accuracy on unseen texts", "zh": "未见文本的准确率"},
+        unseen_label=say("accuracy_unseen"),
     )
     columns = (
-        Column("accuracy", "accuracy", ".4f"),
-        Column("accuracy_unseen", "unseen", ".4f"),
-        Column("macro_f1", "macro F1", ".4f"),
-        Column("mcc", "Matthews", ".4f"),
-        Column("loss", "loss", ".4f"),
-        Column("ece", "calibration", ".4f"),
+        Column("accuracy", say("accuracy"), ".4f"),
+        Column("accuracy_unseen", say("unseen"), ".4f"),
+        Column("macro_f1", say("macro_f1"), ".4f"),
+        Column("mcc", say("matthews"), ".4f"),
+        Column("loss", say("loss"), ".4f"),
+        Column("ece", say("calibration"), ".4f"),
     )
     references = ("majority", "linear", "nb_logistic")
     own = frozenset({"lstm"})  # the network without the linear model it is added to
@@ -57,22 +56,19 @@ class SentimentFacts(TaskFacts):
         return review_sections(comparison, w)
 
     def table_title(self, metrics: Mapping[str, float]) -> str:
-        title = f"test part, {int(metrics.get('test/samples', 0)):,} reviews"
+        title = say("run_title", samples=f"{int(metrics.get('test/samples', 0)):,}")
         best, leaked = metrics.get("test/ceiling/accuracy"), int(metrics.get("test/leaked", 0))
         if best is not None:
-            title += f"; best attainable accuracy {best:.4f}"
-        if leaked:
-            title += f"; unseen: without the {leaked:,} that are in the training part too"
-        return title
+            title = say("with_best", about=title, best=f"{best:.4f}")
+        return say("with_unseen", title=title, leaked=f"{leaked:,}") if leaked else title
 
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         accuracy, linear = metrics["test/accuracy"], metrics["test/linear/accuracy"]
-        correct, lead = f"The run gets {100 * accuracy:.2f}% right", 100 * (accuracy - linear)
+        correct, lead = f"{100 * accuracy:.2f}", 100 * (accuracy - linear)
         if f"{abs(lead):.2f}" == "0.00":
-            return f"{correct} and is level with the linear model"
-        if lead > 0:
-            return f"{correct} and beats the linear model by {lead:.2f} points"
-        return f"{correct} and stays {-lead:.2f} points below the linear model"
+            return say("run_level", correct=correct)
+        key = "run_above" if lead > 0 else "run_below"
+        return say(key, correct=correct, lead=f"{abs(lead):.2f}")
 
 
 FACTS = SentimentFacts()

@@ -15,6 +15,7 @@ from upgate.data.reviews.sources import SOURCES, load_reviews
 from upgate.data.reviews.table import Reviews
 from upgate.data.splits.stratified import SPLITS
 from upgate.files import write_atomic
+from upgate.messages import joined
 from upgate.model.export.network import Network
 from upgate.store.registry import Input
 from upgate.tasks import figures
@@ -38,6 +39,7 @@ from upgate.tasks.sentiment.predict import (
     predict_labels,
     texts,
 )
+from upgate.tasks.sentiment.texts import say
 
 
 @register_task
@@ -173,6 +175,8 @@ class Sentiment(SentimentFacts, Task):
     def describe(self, table: Reviews) -> str:
         counts = self.profile(table)
         total = counts.pop("reviews")
-        classes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        best = "" if table.ceiling is None else f"; best attainable accuracy {table.ceiling:.4f}"
-        return f"{total:,} reviews ({classes}){best}"
+        classes = joined([f"{count:,} {name}" for name, count in counts.items()])
+        about = say("about_reviews", total=f"{total:,}", classes=classes)
+        if table.ceiling is None:
+            return about
+        return say("with_best", about=about, best=f"{table.ceiling:.4f}")

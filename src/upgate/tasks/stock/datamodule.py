@@ -23,6 +23,7 @@ from upgate.data.prices.sources import to_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits import chronological as splits
 from upgate.errors import UserError, did_you_mean
+from upgate.tasks.stock.texts import say
 
 Target = Literal["return", "level", "volatility"]
 
@@ -160,7 +161,7 @@ class StockDataModule(FoldDataModule):
     @property
     def notes(self) -> dict[str, int]:
         notes = {what.replace("_", " "): count for what, count in self.tensors.notes.items()}
-        flat = "of the ratio: tickers that never move in the test part"
+        flat = say("flat_tickers")
         return notes | ({flat: self._flat} if self._flat else {})
 
 

@@ -14,7 +14,7 @@ from upgate.page.translations import Translator
 from upgate.tasks.facts import Column, Metric, TaskFacts
 from upgate.tasks.significance import BeyondSeeds, StudyRuns, UnitScores
 from upgate.tasks.stock.article import CLAIM
-from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS
+from upgate.tasks.stock.texts import TEST_TEXTS, TEXTS, say
 
 SKILL = 0.99  # an MSE ratio below it is more than the noise of a test part of some hundred days
 FREE = ("har", "drift")  # the forecast to be compared with; the first that a target has
@@ -26,20 +26,19 @@ class StockFacts(TaskFacts):
     name = "stock"
     metric = Metric(
         key="test/mse_ratio",
-        label="MSE ratio",
-        phrase="MSE over persistence's on the test part, lower is better",
+        label=say("mse_ratio"),
+        phrase=say("mse_ratio_phrase"),
         higher_is_better=False,
         scale="log",
-        labels={"zh": "MSE 比"},
     )
     columns = (
-        Column("mse_ratio", "MSE ratio", ".4f"),
+        Column("mse_ratio", say("mse_ratio"), ".4f"),
         Column("mse", "MSE", ".3g"),
         Column("mae", "MAE", ".3g"),
         Column("r2_oos", "R²", ".4f"),
-        Column("direction", "direction", ".3f"),
-        Column("price_mae", "price MAE", ".4g"),
-        Column("coverage_90", "in 90%", ".3f"),  # the share of truths in the interval at 90%
+        Column("direction", say("direction"), ".3f"),
+        Column("price_mae", say("price_mae"), ".4g"),
+        Column("coverage_90", say("coverage_90"), ".3f"),  # the share of truths in it
     )
     references = REFERENCES
     pictures = ("forecast.png", "curves.png")
@@ -70,15 +69,14 @@ class StockFacts(TaskFacts):
         return [column for column in super().table_columns(metrics) if column.key != hidden]
 
     def table_title(self, metrics: Mapping[str, float]) -> str:
-        samples = int(metrics.get("test/samples", 0))
-        return f"test part, {samples:,} samples; MSE ratio: to persistence's, below 1 beats it"
+        return say("run_title", samples=f"{int(metrics.get('test/samples', 0)):,}")
 
     def result_sentence(self, metrics: Mapping[str, float]) -> str:
         ratio = metrics["test/mse_ratio"]
-        verb = "beats" if ratio < 1 else "does not beat"
+        key = "run_beats" if ratio < 1 else "run_does_not_beat"
         if abs(ratio - 1) < EQUAL:
-            verb = "equals"
-        sentence = f"The run {verb} persistence ({ratio:.4f} of its MSE)"
+            key = "run_equals"
+        sentence = say(key, ratio=f"{ratio:.4f}")
         name = next((one for one in FREE if f"test/{one}/mse_ratio" in metrics), None)
         if name is None:  # a run of an old store
             return sentence
@@ -86,26 +84,23 @@ class StockFacts(TaskFacts):
         if not (math.isfinite(ratio) and beside > 0):  # no price moved
             return sentence
         change = ratio / beside - 1
-        gap = f"{100 * change:+.2f}%" if abs(change) >= EQUAL / 10 else "less than 0.01%"
-        free = f"that of {name}, which costs nothing"
-        return f"{sentence}; its MSE is {gap} from {free}: {meaning(change)}"
+        gap = f"{100 * change:+.2f}%" if abs(change) >= EQUAL / 10 else say("gap_small")
+        known = {"gap": gap, "name": name, "meaning": meaning(change)}
+        return say("run_beside_free", sentence=sentence, **known)
 
     def worth_trying(self, metrics: Mapping[str, float], settings: Section) -> tuple[str, str]:
         if settings["target"] != "return" or metrics["test/mse_ratio"] < SKILL:
             return "", ""
-        reason = (
-            "hardly anything forecasts daily returns; how much prices will move is another matter"
-        )
-        return reason, "task.target=volatility"
+        return say("try_volatility"), "task.target=volatility"
 
 
 def meaning(change: float) -> str:
     """What an MSE so much above a free forecast's says to whoever trained the run."""
     if abs(change) < SMALLEST:
-        return "it learned no more than that forecast knows"
+        return say("learned_no_more")
     if change < 0:
-        return "it learned something that forecast does not know"
-    return "the free forecast is the better one"
+        return say("learned_something")
+    return say("free_is_better")
 
 
 FACTS = StockFacts()

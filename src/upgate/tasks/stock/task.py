@@ -28,6 +28,7 @@ from upgate.tasks.stock.intervals import fit_radii, measure_intervals
 from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
 from upgate.tasks.stock.predict import INTERVAL, example_prices, predict_frame, predict_prices
+from upgate.tasks.stock.texts import say
 
 
 @register_task
@@ -135,5 +136,6 @@ class Stock(StockFacts, Task):
 
     def describe(self, table: Prices) -> str:
         about = self.profile(table)
-        tickers = f"{about['tickers']} ticker{'s' * (about['tickers'] > 1)}"
-        return f"{tickers}, {about['rows']:,} days, {about['from']} to {about['to']}; windows"
+        period = {"first": about["from"], "last": about["to"]}
+        tickers = say("one_ticker" if about["tickers"] == 1 else "many_tickers", n=about["tickers"])
+        return say("about_prices", tickers=tickers, days=f"{about['rows']:,}", **period)

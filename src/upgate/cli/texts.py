@@ -1,0 +1,7 @@
+"""What the commands say on the terminal."""
+
+from pathlib import Path
+
+from upgate.messages import Messages
+
+say = Messages(Path(__file__).with_name("translations.yaml"))

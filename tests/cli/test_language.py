@@ -1,0 +1,52 @@
+"""The language of the terminal: how it is chosen, what it changes, and what it never does."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from upgate.cli.entry import main
+from upgate.cli.language import choose_language
+
+ENVIRONMENTS = {  # by POSIX the first that is set and not empty decides
+    "en": ({}, {"LANG": "C.UTF-8"}, {"LANG": "zh_CN.UTF-8", "LC_ALL": "en_US.UTF-8"}),
+    "zh": ({"LANG": "zh_CN.UTF-8"}, {"LC_MESSAGES": "zh_TW", "LANG": "C"}, {"LC_ALL": "zh"},
+           {"LC_ALL": "", "LANG": "zh_CN.UTF-8"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ENVIRONMENTS)
+def test_the_environment_names_the_language(language: str) -> None:
+    for environment in ENVIRONMENTS[language]:
+        assert choose_language([], environment) == language
+        assert choose_language(["runs", "language=zh"], environment) == "zh"
+        assert choose_language(["language=en", "runs"], environment) == "en"
+
+
+def test_english_where_the_output_cannot_show_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, language in (("ascii", "en"), ("latin-1", "en"), ("gbk", "zh")):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        assert choose_language([], {"LANG": "zh_CN"}) == language
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("rns language=zh", "没有 upgate rns 这条命令，是否指 'runs'？"),
+        ("language=zh runs", "x 处没有存储；请先训练：make train task=stock，或给出 root=..."),
+        ("runs limt=3 language=zh", "未知的键 limt，是否指 'limit'？"),
+        ("tune --y language=zh", "这里没有 --y 这个选项，是否指 '--yes'？"),
+        ("train task=stok language=zh", "task=stok 不在可选之列，是否指 'stock'？"),
+        ("runs language=cn", "language=cn is not a choice; there is en, zh"),
+        ("language=en language=zh", "language=en 和 language=zh 都设置了 language；请只给一个"),
+    ],
+)
+def test_an_error_is_said_in_the_language_that_the_command_names(
+    words: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    own = ["root=x"] if "runs" in words and "limt" not in words else []
+    assert main([*words.split(), *own]) == 2
+    assert capsys.readouterr().err == f"upgate: {sentence}\n"
