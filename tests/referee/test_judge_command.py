@@ -361,7 +361,7 @@ def test_a_table_is_judged_and_written_as_a_page(
         (["data.path=runs.csv", *WORDS, "alpha=high"], "alpha=high must be a number"),
         (["data.path=runs.csv", *WORDS, "better=highr"], "did you mean 'higher'?"),
         (["data.path=runs.csv", *WORDS, "report.language=cn"], "report.language=cn is not a"),
-        (["data.path=runs.csv", *WORDS, "out=no/page.html"], "out=no/page.html must name a file"),
+        (["data.path=runs.csv", *WORDS, "out=no/page.html"], "there is no folder no"),
         (["data.path=runs.csv", *WORDS, "--jsno"], "did you mean '--json'?"),
         (["mlflow.uri=sqlite:///no.db", "mlflow.experiment=a", *WORDS], "there is no file"),
         (["mlflow.uri=nowhere", "mlflow.experiment=a", *WORDS], "is not a store: give sqlite:///"),

@@ -16,7 +16,7 @@ def is_json(text: str) -> bool:
     return bool(JSON.match(text))
 
 
-def read_json(text: str, where: str) -> pd.DataFrame:
+def read_json_records(text: str, where: str) -> pd.DataFrame:
     """The records of a text, in rows from 1. Raises UserError for anything else."""
     try:
         values = _parse_records(text)

@@ -17,13 +17,13 @@ def describe_run(run: Result, parameters: str) -> str:
     Without the first two for a trial of a search, whose test part stays closed.
     """
     tested = get_facts(run.task).metric.key in run.metrics
-    lines = [escape(summarize(run)), "", *_table(run)] if tested else []
+    lines = [escape(summarize(run)), "", *_metrics_table(run)] if tested else []
     if parameters:
         lines += ["", f"{int(parameters):,} trained parameters"]
     return "\n".join(lines).strip()
 
 
-def _table(run: Result) -> list[str]:
+def _metrics_table(run: Result) -> list[str]:
     task = get_facts(run.task)
     columns = task.table_columns(run.metrics)
     headings = ["", *(escape(heading) for _, heading, _ in columns)]

@@ -9,7 +9,7 @@ from upgate.files import make_private, write_atomic
 LARGEST = 1 << 30  # bytes of an artifact that is fetched: what others wrote may fill no disk
 
 
-def check_size(what: str, size: int) -> None:
+def check_artifact_size(what: str, size: int) -> None:
     """Raise UserError for an artifact that is too large to be fetched."""
     if size > LARGEST:
         raise UserError(

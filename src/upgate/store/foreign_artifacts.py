@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from upgate.errors import UserError
-from upgate.store.artifact_folder import check_size
+from upgate.store.artifact_folder import check_artifact_size
 from upgate.store.connect import SETTINGS, first_line, redact
 
 QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar for each file
@@ -36,7 +36,7 @@ class Artifacts:
     @contextmanager
     def local(self, path: str) -> Iterator[Path]:
         """A copy of a file, for as long as it is needed. Raises UserError for too large a one."""
-        check_size(f"{path} at {redact(self._location)}", self._size(path) or 0)
+        check_artifact_size(f"{path} at {redact(self._location)}", self._size(path) or 0)
         with tempfile.TemporaryDirectory() as folder:
             yield Path(self._ask(lambda: self._repository.download_artifacts(path, folder)))
 

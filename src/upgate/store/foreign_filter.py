@@ -72,6 +72,7 @@ def matching(runs: pd.DataFrame, clauses: Sequence[Clause]) -> NDArray[np.bool_]
             null = NULLS[clause.comparator]
             keep &= [(value is None) == null for value in values]
             continue
-        compare = SearchUtils.get_comparison_func(clause.comparator)  # type: ignore[no-untyped-call]
+        sign = clause.comparator
+        compare = SearchUtils.get_comparison_func(sign)  # type: ignore[no-untyped-call]
         keep &= [value is not None and bool(compare(value, clause.value)) for value in values]
     return keep

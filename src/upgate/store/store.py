@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from upgate.errors import UserError
 from upgate.files import has_hash, known_hashes, make_private, write_atomic
-from upgate.store.artifact_folder import check_size
+from upgate.store.artifact_folder import check_artifact_size
 from upgate.store.call import PATIENCE, call_mlflow, gc_paused
 from upgate.store.connect import (
     Removed,
@@ -249,7 +249,7 @@ class Store:
                 f"run {run_id} kept no {name}; choose another run with run=..., "
                 "upgate runs lists them"
             )
-        check_size(f"{name} of run {run_id}", size)
+        check_artifact_size(f"{name} of run {run_id}", size)
         return self._call(self.tracking.download, run_id, name, folder)
 
     def file(self, run_id: str, name: str, folder: Path, digest: str = "") -> Path:

@@ -58,7 +58,13 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     """Judge a study. rows: all of the task's in the store, newest first."""
     finished = finished_runs(rows)
     runs = select_runs(study, finished)
-    study = decide_by_unseen(study, runs)
+    looks = count_looks(finished, study.data, study.frozen["split"])
+    result = judge_runs(decide_by_unseen(study, runs), runs, tables, looks)
+    return replace(result, sentence=summarize_study(result))
+
+
+def judge_runs(study: Study, runs: Runs, tables: Tables, looks: int) -> StudyResult:
+    """The result of a study's runs, without its sentence. looks: of all runs at the test part."""
     scores = seed_scores(study, runs)
     arms, aa = arm_differences(study, scores), aa_differences(study, scores)
     beyond = get_facts(study.task).significance(complete_runs(study, runs, tables, study.arms))
@@ -66,7 +72,7 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
     judged = judge.arms(arms)
     attribution, parts = attribute_parts(judge, runs, judged.get(study.primary_arm))
     references = reference_metrics(study, runs)
-    result = StudyResult(
+    return StudyResult(
         study=study,
         sentence="",
         verdicts=to_arm_verdicts(study, judged, scores),
@@ -91,10 +97,9 @@ def analyze(study: Study, rows: Iterable[Row], tables: Tables) -> StudyResult:
         cost=mean_costs(runs, runs.get(study.baseline, {})),
         diverged={name: count_diverged(cells) for name, cells in runs.items()},
         missing={name: missing_cells(study, runs, name) for name in study.keys},
-        looks=count_looks(finished, study.data, study.frozen["split"]),
+        looks=looks,
         seconds=total_seconds(runs),
     )
-    return replace(result, sentence=summarize_study(result))
 
 
 def make_judge(study: Study, runs: Runs, scores: Scores, tables: Tables) -> Judge:

@@ -113,12 +113,12 @@ def gives_rate(arm: Arm, options: StudyOptions, rest: Sequence[str]) -> bool:
 
 def differing_groups(arms: Sequence[Arm], config_dir: str | None) -> list[str]:
     """The groups in which a difference wants another rate; rates themselves are no difference."""
-    configs = [compose_config(without_auto(arm.overrides), config_dir) for arm in arms]
-    return [
-        group
-        for group in GROUPS
-        if any(chosen_part(one, group) != chosen_part(configs[0], group) for one in configs)
-    ]
+    first, *others = (compose_config(without_auto(arm.overrides), config_dir) for arm in arms)
+
+    def differs(group: str) -> bool:
+        return any(chosen_part(one, group) != chosen_part(first, group) for one in others)
+
+    return list(filter(differs, GROUPS))
 
 
 def chosen_part(config: RunConfig, group: str) -> Mapping[str, Value]:

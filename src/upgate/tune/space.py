@@ -128,21 +128,21 @@ def check_keys(configs: Sequence[Section], changed: Section, only: Sequence[str]
     for key, given in changed.items():
         known = searched if given is None else available
         if key.partition(".")[0] not in GROUPS:
-            raise UserError(f"tune.space.{key}: {key} cannot be searched{hint(key, searched)}")
+            raise UserError(f"tune.space.{key}: {key} cannot be searched{near_key(key, searched)}")
         if key not in known:
             reason = "no recipe here has it; a key is there where its part is selected"
             if given is None:
                 reason = "nothing searches it"
-            raise UserError(f"tune.space.{key}: {reason}{hint(key, known)}")
+            raise UserError(f"tune.space.{key}: {reason}{near_key(key, known)}")
     for key in only or ():
         if key not in searched and changed.get(key) is None:
             raise UserError(
-                f"tune.only: {key} has no range{hint(key, searched)};"
+                f"tune.only: {key} has no range{near_key(key, searched)};"
                 f" tune.space.{key}=[low,high] gives one"
             )
 
 
-def hint(key: str, available: Mapping[str, None]) -> str:
+def near_key(key: str, available: Mapping[str, None]) -> str:
     """The nearest key; where none is near, what the same group has."""
     if nearest(key, available):
         return did_you_mean(key, available)

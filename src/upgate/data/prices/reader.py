@@ -17,7 +17,7 @@ from upgate import arrow
 from upgate.data import contents
 from upgate.data.archives import LARGEST, open_archive, read_bounded
 from upgate.data.contents import TEXTS, check_exists, check_links, open_content
-from upgate.data.json_records import is_json, read_json
+from upgate.data.json_records import is_json, read_json_records
 from upgate.data.prices.days import read_days
 from upgate.data.prices.headers import (
     find_fields,
@@ -95,12 +95,7 @@ def list_contents(path: Path) -> dict[str, bytes]:
                 with path.open("rb") as file:
                     return {path.name: read_bounded(file, LARGEST, str(path))}
             members = dict(sorted(archive.items()))
-        wanted = {
-            name: read
-            for name, read in members.items()
-            if name.lower().endswith(SUFFIXES)
-            and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
-        }
+        wanted = {name: read for name, read in members.items() if is_wanted(name)}
         if not wanted:
             kind = "folder" if path.is_dir() else "archive"
             known = ", ".join((*TEXTS, ".parquet", *arrow.SUFFIXES))
@@ -108,6 +103,12 @@ def list_contents(path: Path) -> dict[str, bytes]:
         return {name: read() for name, read in wanted.items()}
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a member of an archive or folder may hold prices: no hidden file."""
+    hidden = any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)
+    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 def _unreadable(where: object, error: Exception) -> UserError:
@@ -212,7 +213,7 @@ def read_text(text: str, where: str) -> pd.DataFrame:
     Lines above the header are left out.
     """
     if is_json(text):
-        return stack_named(read_json(text, where))
+        return stack_named(read_json_records(text, where))
     if "\r" in text:  # of an old Mac alone, else beside \n
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     above, separator = find_header(text, where)

@@ -20,7 +20,7 @@ from upgate.data.contents import (
     plain_cells,
 )
 from upgate.data.encodings import decode
-from upgate.data.json_records import is_json, read_json
+from upgate.data.json_records import is_json, read_json_records
 from upgate.data.reviews.formats import (
     SPLITS,
     Form,
@@ -270,7 +270,7 @@ def read_content(content: bytes, where: str, text: object, label: object) -> pd.
         return select_columns(frame, where, text, label)
     string = opened.replace("\r\n", "\n")
     if is_json(string):
-        return select_columns(read_json(string, where), where, text, label)
+        return select_columns(read_json_records(string, where), where, text, label)
     return read_table(string.replace("\r", " " if "\n" in string else "\n"), where, text, label)
 
 

@@ -75,7 +75,9 @@ class TextsAndSkip(Texts):
         self.register_buffer("coefficients", fitted["coefficients"].float().T.contiguous())
         self.register_buffer("intercept", fitted["intercept"].float())
 
-    def forward(self, tokens: Tensor, lengths: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, tokens: Tensor, lengths: Tensor, places: Tensor
+    ) -> Tensor:
         held = self.coefficients[places.clamp(min=0)] * (places >= 0)[..., None]  # (B, G, K or 1)
         odds = held.sum(1) + self.intercept
         if odds.shape[-1] == 1:  # of two classes, the second's

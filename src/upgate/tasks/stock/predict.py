@@ -99,7 +99,7 @@ def forecast_next(checkpoint: Section, table: pd.DataFrame, level: str = "90") -
             task["target"]: value,
         }
     )
-    interval = _interval(checkpoint, level, scaled.double().numpy(), row, panel)
+    interval = _price_interval(checkpoint, level, scaled.double().numpy(), row, panel)
     price = to_price(value, row, panel, scaling)
     if price is None:
         return frame.assign(**interval, daily_volatility_percent=100 * np.exp(value))
@@ -107,7 +107,7 @@ def forecast_next(checkpoint: Section, table: pd.DataFrame, level: str = "90") -
     return frame.assign(price=price, **interval, change_percent=change)
 
 
-def _interval(
+def _price_interval(
     checkpoint: Section, level: str, scaled: Floats, row: Ints, panel: Panel
 ) -> dict[str, Floats]:
     """The columns low_<level> and high_<level>; none where the run stores no radius for it."""
