@@ -3,6 +3,8 @@
 Each form was once read wrong, or not at all, or is a sibling of such a one.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -427,3 +429,29 @@ def test_a_header_that_is_repeated_is_left_out_and_counted(again, tmp_path):
     prices = read_prices(path)
     assert prices.dropped == {"header": 2}
     np.testing.assert_array_equal(prices.table["close"], CLOSES)
+
+
+TWO, ONE = ("$ €", "USD €", "£ GBX", "元 ¥"), ("$ USD", "円 JPY")
+
+
+@pytest.mark.parametrize("names", TWO + ONE)
+def test_one_series_has_one_currency(names, tmp_path):
+    first, second = names.split()
+    lines = table(number=f"{first} {{:.2f}}").splitlines()
+    lines[5:] = table(number=f"{second} {{:.2f}}").splitlines()[5:]
+    path = tmp_path / "AAA.csv"
+    path.write_text("\n".join(lines) + "\n")
+    if names in ONE:
+        assert read_prices(path).table["close"].tolist() == list(CLOSES)
+        return
+    message = rf"AAA are in several currencies, as in '{re.escape(first)} 10.*'{second} 10"
+    with pytest.raises(UserError, match=message):
+        read_prices(path)
+    for name, rows in {"A": lines[1:5], "B": lines[5:]}.items():  # each ticker has its own
+        (tmp_path / f"{name}.csv").write_text("\n".join([lines[0], *rows]) + "\n")
+    path.unlink()
+    assert read_prices(tmp_path).table["ticker"].nunique() == 2
+    whole = pd.DataFrame([row.split(",") for row in lines[1:]], columns=lines[0].split(","))
+    whole.insert(0, "Ticker", ["A"] * 4 + ["B"] * 4)
+    whole.to_csv(tmp_path / "all.csv", index=False)
+    assert read_prices(tmp_path / "all.csv").table["ticker"].nunique() == 2

@@ -36,6 +36,7 @@ CURRENCY = re.compile(
     r"(?![a-z])",
     re.IGNORECASE,
 )
+SAME = {"$": "usd", "€": "eur", "£": "gbp", "円": "jpy", "圆": "cny", "元": "cny", "₹": "inr"}
 BLANK = r"[\s\u00a0\u202f\u2009'’_]"  # between thousands in France, Russia, Switzerland
 # 100'07 is 100 and 7/32, and 100 23 is 100.23: between thousands three digits follow
 NO_GROUP = re.compile(rf"\d{BLANK}(?=\d)(?!\d{{3}}(?!\d))")
@@ -130,6 +131,17 @@ def has_large_integer(column: pd.Series) -> bool:
     if column.dtype.kind in "iuf":
         return bool(column.notna().any())  # of parquet; a table without volumes proves nothing
     return bool(_texts(column, r"^\s*\d{4,}\s*$"))
+
+
+def find_currencies(columns: list[pd.Series]) -> dict[str, str]:
+    """The currencies that cells name, each with the first such cell."""
+    found: dict[str, str] = {}
+    for column in columns:
+        for cell in _texts(column, r"[^\d.,eE+\-\s]"):
+            if named := CURRENCY.search(cell):
+                name = named[0].casefold().rstrip(".")
+                found.setdefault(SAME.get(name, name), cell)
+    return found
 
 
 def to_numbers(values: pd.Series, mark: str = POINT) -> tuple[np.ndarray, np.ndarray]:

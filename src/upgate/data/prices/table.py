@@ -25,6 +25,7 @@ from upgate.data.prices.numbers import (
     POINT,
     Ambiguous,
     all_grouped,
+    find_currencies,
     find_mark,
     groups_by_blanks,
     has_large_integer,
@@ -258,6 +259,7 @@ def check_bars(cleaner: Bars) -> None:
 
 def read_numbers(cleaner: Bars) -> None:
     """Convert prices and volumes to float64; rows with text in them are events, or unreadable."""
+    check_currencies(cleaner)
     message = np.full(len(cleaner.frame), "", dtype=object)
     columns = {}
     marks = find_marks(cleaner)
@@ -279,6 +281,19 @@ def read_numbers(cleaner: Bars) -> None:
         lambda row: f"not a number:{row['message']}",
     )
     cleaner.frame = cleaner.frame.drop(columns="message")
+
+
+def check_currencies(cleaner: Bars) -> None:
+    """Raise UserError where the prices of one ticker are in two currencies."""
+    if len(find_currencies([cleaner.frame[column] for column in PRICES])) < 2:
+        return
+    for ticker, frame in cleaner.frame.groupby("ticker", sort=False, dropna=False):
+        cells = list(find_currencies([frame[column] for column in PRICES]).values())
+        if len(cells) > 1:
+            raise UserError(
+                f"{cleaner.where}: the prices of {ticker} are in several currencies, as in"
+                f" '{cells[0]}' and '{cells[1]}'; convert them into one"
+            )
 
 
 def find_marks(cleaner: Bars) -> dict[str, str]:
