@@ -4,6 +4,7 @@ Messages are shown in the language of the terminal.
 """
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
@@ -12,11 +13,16 @@ from typing import Any, Literal, Protocol
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
+from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
 from upgate.messages import Message, say, shown
 
+WIDE, OPENING, CLOSING = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef", "（“", "，。；：、）！？”"
+PIECES = re.compile(  # what a line is not cut in: a word, a Chinese character and its punctuation
+    rf"\s*[{OPENING}]*(?:[{WIDE}]|[^\s{WIDE}{OPENING}{CLOSING}]+)[{CLOSING}]*|\s*\S"
+)
 NARROWEST = 4  # characters that a folded column keeps
 
 
@@ -41,6 +47,16 @@ def counted(count: int, name: str) -> Message:
     return say(f"{'one' if count == 1 else 'many'}_{name}", n=f"{count:,}")
 
 
+class Title(Text):
+    """A table's title, which is cut between Chinese characters too; rich cuts at spaces alone."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(shown(title), "table.title")
+
+    def wrap(self, console: Console, width: int, **_: Any) -> Lines:
+        return Lines(Text(line, self.style) for line in _wrap(self.plain, width))
+
+
 class PlainTable(Table):
     """A table whose cells are shown as they are: no markup is read in them."""
 
@@ -52,7 +68,7 @@ class PlainTable(Table):
 def new_table(title: str, *headings: str, left: int = 1) -> PlainTable:
     """A table for 80 columns: the first `left` columns aligned left, the numbers right."""
     table = PlainTable(
-        title=Text(shown(title), "table.title") if title else None,
+        title=Title(title) if title else None,
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -77,7 +93,7 @@ def print_rows(
     widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
         widths[widths.index(max(widths))] -= 1
-    console.print(Text(shown(title), "table.title"))
+    console.print(Title(title))
     head = "\n".join(_row_lines(headings, widths, left))
     console.out(f"\n{head}", style="table.header", highlight=False)
     console.out(f" {'─' * (sum(widths) + 2 * len(widths) - 2)}", highlight=False)
@@ -98,16 +114,19 @@ def _row_lines(row: Sequence[str], widths: Sequence[int], left: int) -> Iterator
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, cut between words, within them where one is too long."""
+    """Lines of at most `width` cells, cut between words and Chinese characters.
+
+    Within a word where it is too long.
+    """
     if cell_len(text) <= width:
         return [text]
-    first, *words = text.split(" ")
+    first, *pieces = PIECES.findall(text)
     lines = chop_cells(first, width)
-    for word in words:
-        if cell_len(lines[-1]) + 1 + cell_len(word) <= width:
-            lines[-1] += f" {word}"
+    for piece in pieces:
+        if cell_len(lines[-1]) + cell_len(piece) <= width:
+            lines[-1] += piece
         else:
-            lines += chop_cells(word, width)
+            lines += chop_cells(piece.lstrip(), width)
     return lines
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from upgate.errors import did_you_mean, not_a_choice
-from upgate.messages import LANGUAGES, Texts, read_texts
+from upgate.messages import LANGUAGES, Texts, in_language, read_texts
 
 PAGE = Path(__file__).with_name("translations.yaml")
 
@@ -30,6 +30,10 @@ class Translator:
 
     def __call__(self, key: str, **values: str | int) -> str:
         return merged(self._paths)[key][self.language].format(**values)
+
+    def of(self, text: str) -> str:
+        """A text that the terminal says too, in this language, where it is a message."""
+        return in_language(text, self.language)
 
     def extended(self, path: Path) -> "Translator":
         """This translator with the texts of one more file, unless it has them."""

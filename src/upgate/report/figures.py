@@ -146,7 +146,7 @@ def scores(result: StudyResult, w: Translator) -> Figure:
         w("scores"),
         forest_plot(rows, reference, None, axis_ends(study, w), log=log),
         w("scores_label", said=", ".join(texts)),
-        [w("recipe"), metric_name(study, w.language)],
+        [w("recipe"), w.of(metric_name(study))],
         [[row.label, format_number(row.value, 5)] for row in rows],
         w("scores_note", metric=metric_heading(study, w), direction=direction),
     )

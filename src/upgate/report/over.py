@@ -83,7 +83,7 @@ def over_sentence(result: OverResult, w: Translator) -> str:
             arm=one.arm,
             verdict=w(one.verdict),
             baseline=question.baseline,
-            metric=metric_name(question, w.language),
+            metric=w.of(metric_name(question)),
             effect=effect_with_unit(question, one.effect, w),
             low=format_effect(question, one.low),
             high=format_effect(question, one.high),

@@ -67,7 +67,7 @@ def profiles(result: OverResult, w: Translator) -> Html:
     found = performance_profile(costs)
     primary = names.index(question.primary_arm)
     shown = [primary, *(i for i in range(1, len(names)) if i != primary)][:MOST_PROFILES]
-    cost = w("error_rate") if question.higher_is_better else metric_name(question, w.language)
+    cost = w("error_rate") if question.higher_is_better else w.of(metric_name(question))
     drawn = [profile_figure(names, i, found, w) for i in shown]
     return gallery(w("profiles"), w("profiles_note", cost=cost), drawn, w)
 

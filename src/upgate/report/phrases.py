@@ -26,7 +26,7 @@ def verdict_badge(verdict: str, w: Translator) -> Html:
 
 def metric_heading(study: Study, w: Translator) -> str:
     """The metric's name as the beginning of a sentence."""
-    name = metric_name(study, w.language)
+    name = w.of(metric_name(study))
     return name[:1].upper() + name[1:]
 
 

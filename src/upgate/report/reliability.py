@@ -47,7 +47,7 @@ def _arm_cells(name: str, one: Reliability, result: StudyResult, w: Translator) 
     return [
         arm_name(name, study, w),
         f"{one.collapsed}/{one.n} ({one.rate.low:.0%}–{one.rate.high:.0%})",
-        spread_text(study, one.spread) or NONE,
+        w.of(spread_text(study, one.spread)) or NONE,
         format_number(one.variance_ratio, 3) + p if beside else NONE,
         format_score(study.unscaled(one.worst)),
         better if beside else NONE,

@@ -113,7 +113,7 @@ def verdict_sentence(verdict: ArmVerdict, study: Study, w: Translator) -> str:
         f"said_{verdict.verdict}",
         arm=verdict.arm,
         baseline=study.baseline,
-        metric=study_text.metric_name(study, w.language),
+        metric=w.of(study_text.metric_name(study)),
         effect=effect_with_unit(study, verdict.effect, w),
         low=format_effect(study, verdict.low),
         high=format_effect(study, verdict.high),

@@ -102,7 +102,7 @@ def search_sentence(result: SearchResult, w: Translator) -> str:
     for arm in result.search.arms:
         before, after = (format_number(result.test(arm.name, x)) for x in (UNTUNED, TUNED))
         arms.append(w("tune_tests_said", arm=arm.name, before=before, after=after))
-    metric = result.search.score.label_in(w.language)
+    metric = w.of(result.search.score.label)
     text = w("tune_tests_metric", metric=metric, said=w("then").join(arms))
     return w.sentences(text, w("tune_few"))
 

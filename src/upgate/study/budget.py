@@ -10,6 +10,7 @@ from rich.console import Console
 from upgate.console import counted, format_duration, print_lines
 from upgate.experiment.records import finished_runs
 from upgate.experiment.timing import time_run
+from upgate.messages import joined
 from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.stats.power import detectable
@@ -17,7 +18,8 @@ from upgate.store.record import Row
 from upgate.study.plan import Plan
 from upgate.study.result import Study
 from upgate.study.scores import seed_differences, seed_scores, select_runs
-from upgate.study.text import look_notes
+from upgate.study.text import effect_unit, look_notes
+from upgate.study.texts import say
 
 
 @dataclass(frozen=True)
@@ -98,36 +100,52 @@ def observed_spread(study: Study, finished: Sequence[Row]) -> float | None:
 
 def print_study_plan(console: Console, plan: Plan, budget: StudyBudget) -> None:
     """The plan: what will run, how long, and what it can detect."""
-    study, total = plan.study, len({job.spec.key for job in plan.jobs})
-    work = "" if plan.jobs[0].config.executor.name == "inline" else "of work "
-    source = "measured" if budget.measured else "from a few steps of each recipe"
-    duration = format_duration(sum(budget.seconds.values()))
-    unit = "%" if study.unit == "%" else " points"
+    study = plan.study
     lines = [
-        (
-            f"study {study.id}: {len(study.arms)} arms, {counted(len(study.seeds), 'seed')}"
-            f" ({list_seeds(study.seeds)}), {counted(len(study.folds), 'fold')}; controls:"
-            f" {_controls(study)}"
-        ),
+        describe_study(study),
         *(f"  {arm.name}" for arm in study.arms),
         *describe_wall(study),
-        (
-            f"runs: {total}, of which {budget.done} are done and {total - budget.done} to do; "
-            f"about {duration} {work}({source})"
-        ),
-        (
-            f"smallest effect of interest: {100 * study.smallest_effect:g}{unit}; "
-            f"detectable with 80% power: {describe_detectable(study, budget)}"
+        describe_runs(plan, budget),
+        say(
+            "effects",
+            smallest=f"{100 * study.smallest_effect:g}",
+            unit=effect_unit(study),
+            detectable=describe_detectable(study, budget),
         ),
         *describe_questions(study),
         *describe_orders(study),
     ]
     if len(study.seeds) < 6:
-        lines.append(
-            "fewer than 6 seeds: every verdict will be undecided, for an exact test could not"
-            " reject"
-        )
+        lines.append(say("few_seeds"))
     print_lines(console, lines)
+
+
+def describe_study(study: Study) -> str:
+    """How many arms, seeds and folds, and which controls."""
+    controls = [name for name, arm in (("A/A", study.aa), (say("zero"), study.zero)) if arm]
+    return say(
+        "plan_title",
+        id=study.id,
+        arms=len(study.arms),
+        seeds=counted(len(study.seeds), "seed"),
+        numbers=list_seeds(study.seeds),
+        folds=counted(len(study.folds), "fold"),
+        controls=joined(controls) if controls else say("none"),
+    )
+
+
+def describe_runs(plan: Plan, budget: StudyBudget) -> str:
+    """How many runs are left, and how long they take."""
+    total = len({job.spec.key for job in plan.jobs})
+    inline = plan.jobs[0].config.executor.name == "inline"
+    return say(
+        "runs_inline" if inline else "runs_of_work",
+        total=total,
+        done=budget.done,
+        left=total - budget.done,
+        duration=format_duration(sum(budget.seconds.values())),
+        source=say("measured" if budget.measured else "guessed"),
+    )
 
 
 def describe_wall(study: Study) -> list[str]:
@@ -137,15 +155,9 @@ def describe_wall(study: Study) -> list[str]:
         return []
     if wall.equal:
         epochs = next(iter(wall.epochs.values()))
-        return [
-            f"equal wall time: every recipe gets the same {epochs} epochs, so this is the study of"
-            " equal steps, and costs nothing more"
-        ]
-    ratios = ", ".join(f"{ratio:.2f}" for ratio in wall.ratio.values())
-    return [
-        f"equal wall time: about {format_duration(wall.seconds)} of training each;"
-        f" a step takes {ratios} of the baseline's"
-    ]
+        return [say("wall_equal", epochs=epochs)]
+    ratios = joined([f"{ratio:.2f}" for ratio in wall.ratio.values()])
+    return [say("wall_ratios", duration=format_duration(wall.seconds), ratios=ratios)]
 
 
 def describe_orders(study: Study) -> list[str]:
@@ -154,42 +166,34 @@ def describe_orders(study: Study) -> list[str]:
         return []
     count = len(study.arms) - 2 * len(study.parts) - 2
     runs = count * len(study.seeds) * len(study.folds)
-    return [
-        f"Shapley values from {len(study.orders)} orders of the parts, half of them the others'"
-        f" reverse: {count} recipes and {runs} runs more than study=parts alone"
-    ]
+    return [say("orders", orders=len(study.orders), recipes=count, runs=runs)]
 
 
 def describe_questions(study: Study) -> list[str]:
     """The primary question, the family after it, and the plan of looks."""
-    lines = [f"primary question: {study.primary_arm} against {study.baseline}"]
+    lines = [say("primary", arm=study.primary_arm, baseline=study.baseline)]
     effect = detectable_part(study)
     if effect is not None:
         parts, others = len(study.parts), len(study.arms) - 2
-        family = counted(parts, "part") if parts else counted(others, "other recipe")
-        lines.append(f"if it is decided, {family} as one family: {effect:.2f} standard deviations")
+        members = counted(parts, "part") if parts else counted(others, "other_recipe")
+        lines.append(say("family", members=members, size=f"{effect:.2f}"))
     return [*lines, *look_notes(study)]
 
 
 def describe_detectable(study: Study, budget: StudyBudget) -> str:
     if math.isinf(budget.detectable):
-        return f"none, with {counted(len(study.seeds), 'seed')}"
-    text = f"{budget.detectable:.2f} standard deviations of a seed's difference"
+        return say("detectable_none", seeds=counted(len(study.seeds), "seed"))
+    text = say("detectable_spread", size=f"{budget.detectable:.2f}")
     if budget.spread is None:
-        return f"{text} (not known before the first runs)"
-    unit = "%" if study.unit == "%" else " points"
-    effect = study.shown(budget.detectable * budget.spread)
-    return f"{effect:.2f}{unit} ({text}, so far {study.shown(budget.spread):.2f}{unit})"
+        return say("detectable_unknown", text=text)
+    effect = f"{study.shown(budget.detectable * budget.spread):.2f}"
+    spread = f"{study.shown(budget.spread):.2f}"
+    return say("detectable_known", effect=effect, unit=effect_unit(study), text=text, spread=spread)
 
 
 def list_seeds(seeds: Sequence[int]) -> str:
     """0 to 5; or 3, 5, 8."""
     consecutive = list(range(seeds[0], seeds[0] + len(seeds)))
     if list(seeds) == consecutive and len(seeds) > 2:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
-
-
-def _controls(study: Study) -> str:
-    names = [name for name, arm in (("A/A", study.aa), ("zero", study.zero)) if arm]
-    return ", ".join(names) or "none"
+        return say("range", first=seeds[0], last=seeds[-1])
+    return joined(list(map(str, seeds)))

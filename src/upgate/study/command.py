@@ -17,6 +17,7 @@ from upgate.experiment.progress import TimedProgress
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, no_conclusion, proceed
 from upgate.files import write_text
+from upgate.messages import joined, shown
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
@@ -29,6 +30,7 @@ from upgate.study.rates import plan_arm_rates, search_arm_rates
 from upgate.study.record import NO_EXPERIMENT, log_result, study_tags
 from upgate.study.result import StudyResult
 from upgate.study.text import print_study
+from upgate.study.texts import say
 from upgate.tune.rates import FoundRate
 from upgate.tune.record import Renderer
 from upgate.tune.tune_arms import ArmSearch, plan_arm_search, tune_first
@@ -56,12 +58,12 @@ def study_command(
     if settled is None:
         return declined(console, "study")
     agreed, tuned, rates = settled
-    with console.status("planning"):  # equal wall time measures each recipe's steps
+    with console.status(shown(say("planning"))):  # equal wall time measures each recipe's steps
         plan = plan_study(overrides, config_dir, session.datasets, tuned, rates)
     show_data(console, plan.jobs[0], session.datasets)
     store = job_store(plan.jobs[0])
     plan = replace(plan, study=count_undeclared(store, plan.study))
-    with console.status("trying every recipe out for two steps"):
+    with console.status(shown(say("trying"))):
         rows = stored_rows(store, plan.study.task)
         budget = estimate_study(plan, rows, session.datasets, console)
     print_study_plan(console, plan, budget)
@@ -87,7 +89,7 @@ def settle_arms(
     agreed = yes or options.yes
     if options.tune:
         search = plan_tuning(overrides, options, rest, session)
-        action = f"tune every recipe first, with {options.tune} trials each"
+        action = say("tune_first", trials=options.tune)
         if not (agreed or confirm(session.console, action)):
             return None
         if (tuned := tune_first(search, session, render)) is None:
@@ -106,7 +108,7 @@ def plan_tuning(
 
     The study is planned first, so that what it cannot do is an error before the search.
     """
-    with session.console.status("planning"):
+    with session.console.status(shown(say("planning"))):
         untuned = plan_study(overrides, session.config_dir, session.datasets, {}).study
     arms = make_study_arms(options, rest, session.config_dir)
     seeds = [*untuned.seeds, *untuned.aa_seeds]
@@ -171,7 +173,6 @@ def print_study_end(
     failed = [run for run in results if run.status != "FINISHED"]
     if failed:
         show_failures(console, failed)
-    console.print(f"in {folder}: {FILE}, result.json", highlight=False, soft_wrap=True)
-    next_command = f"next: {result.study.commands[-1]}, or make ui"
-    console.print(next_command, highlight=False, soft_wrap=True)
+    files = say("files", folder=str(folder), files=joined([FILE, "result.json"]))
+    print_lines(console, [files, say("next", command=result.study.commands[-1])])
     return 0 if result.complete else 1

@@ -14,12 +14,13 @@ from upgate.study.result import ArmVerdict, Study
 from upgate.study.text import (
     confidence,
     effect_cell,
+    effect_unit,
     format_score,
-    interval_text,
     judge_others,
-    look_text,
     metric_name,
     signed_effect,
+    unit_of_table,
+    with_look,
 )
 
 LABELS = {  # label -> what the sentence says of the arm
@@ -53,13 +54,14 @@ def why_or_effect(question: Study, one: ArmVerdict) -> str:
         return f"{one.diverged} of its comparisons have a run that diverged"
     if math.isnan(one.effect):
         return "an effect with a known error on at least two data sets is needed"
-    unit = "%" if question.unit == "%" else " points"
+    unit = effect_unit(question)
+    low, high = signed_effect(question, one.low), signed_effect(question, one.high)
     shown = question.shown(one.effect)
     direction = "lower" if shown < 0 else "higher"
     return (
         f"its {metric_name(question)} is {abs(shown):.2f}{unit} {direction} than"
-        f" {question.baseline}'s ({confidence(one.level)} interval {interval_text(question, one)}"
-        f"{unit} over {one.n} data sets{look_text(question)})"
+        f" {question.baseline}'s ({confidence(one.level)} interval {low} to {high}{unit}"
+        f" over {with_look(f'{one.n} data sets', question)})"
     )
 
 
@@ -82,7 +84,7 @@ def print_over(console: Console, result: OverResult) -> None:
 def over_table(result: OverResult) -> Table:
     """A row per data set; then all together, a new data set, and the other recipes."""
     question = result.question
-    unit = f"percent of {question.baseline}'s" if question.unit == "%" else "points"
+    unit = unit_of_table(question)
     title = (
         f"{metric_name(question)}, {question.better} is better; effect: {question.primary_arm}"
         f" minus {question.baseline}, {unit}"
@@ -123,7 +125,7 @@ def set_cells(question: Study, one: DataSet) -> tuple[str, ...]:
 def over_notes(result: OverResult) -> list[str]:
     """What a reader of the table must know."""
     question = result.question
-    margin = f"{question.shown(question.margin):.3g}{'%' if question.unit == '%' else ' points'}"
+    margin = f"{question.shown(question.margin):.3g}{effect_unit(question)}"
     lines = [
         "a data set's verdict is that of its own study; the answer is the row of all together, by"
         " random effects: about data sets of which these are a sample",
@@ -131,7 +133,7 @@ def over_notes(result: OverResult) -> list[str]:
         f"equivalent: within {margin}, the smallest effect of interest",
     ]
     if not math.isnan(result.spread):
-        unit = "%" if question.unit == "%" else " points"
+        unit = effect_unit(question)
         lines.append(
             f"between data sets the effect differs by {question.shown(result.spread):.2f}"
             f"{unit} (standard deviation)"

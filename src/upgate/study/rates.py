@@ -16,12 +16,14 @@ from upgate.console import confirm, format_duration, print_lines
 from upgate.experiment.designs import Arm
 from upgate.experiment.records import finished_runs, stored_rows
 from upgate.experiment.session import Session, job_store, prepare
+from upgate.messages import joined, shown
 from upgate.run.console_tables import show_data
 from upgate.store.store import Store
 from upgate.study.budget import StudyBudget, estimate_study, print_study_plan
 from upgate.study.load import load_studies, question_keys
 from upgate.study.options import StudyOptions
 from upgate.study.plan import Plan, make_study_arms, plan_study
+from upgate.study.texts import say
 from upgate.tune.find_rates import (
     AUTO,
     KEY,
@@ -37,10 +39,6 @@ from upgate.tune.find_rates import (
 from upgate.tune.rates import FoundRate, least_cost, most_cost
 from upgate.tune.space import override_all
 
-GOES_ON = (
-    "this study is in the store at the learning rates that the recipes have, and goes on with"
-    " these; study.rates=auto searches them"
-)
 GROUPS = ("optimizer", "schedule", "init", REGULARIZATION)
 
 
@@ -81,12 +79,12 @@ def plan_arm_rates(
             searched.append(arm)
     if not searched:
         return None
-    with session.console.status("planning"):
+    with session.console.status(shown(say("planning"))):
         plain = {arm.name: without_auto(arm.overrides) for arm in arms}
         untuned = plan_study(overrides, config_dir, session.datasets, plain)
         asked = any(wants_search(arm.overrides) for arm in arms)
         if options.rates is None and not asked and is_stored(untuned):
-            print_lines(session.console, [GOES_ON])
+            print_lines(session.console, [say("goes_on")])
             return None
         seeds = [*untuned.study.seeds, *untuned.study.aa_seeds]
         plan = plan_rates([(arm.name, arm.overrides) for arm in searched], seeds, session)
@@ -151,10 +149,10 @@ def announce(rates: ArmRates, known: int, store: Store, session: Session) -> Non
     """The plan of the study and of the searches before it, with what both take."""
     untuned, console = rates.untuned, session.console
     show_data(console, untuned.jobs[0], session.datasets)
-    with console.status("trying every recipe out for two steps"):
+    with console.status(shown(say("trying"))):
         rows = stored_rows(store, untuned.study.task)
         budget = estimate_study(untuned, rows, session.datasets, console)
-    unnamed = replace(untuned.study, id="(it gets its id when its rates are found)")
+    unnamed = replace(untuned.study, id=say("rate_unnamed"))
     print_study_plan(console, replace(untuned, study=unnamed), budget)
     print_lines(console, [*describe_rate_search(rates.plan, known), *describe_reason(rates)])
     print_lines(console, minutes(rates, known, budget))
@@ -162,14 +160,11 @@ def announce(rates: ArmRates, known: int, store: Store, session: Session) -> Non
 
 def describe_reason(rates: ArmRates) -> list[str]:
     """Why rates are searched, and whose are not."""
-    lines = []
+    lines: list[str] = []
     if rates.differing:
-        lines.append(
-            f"the recipes differ in {', '.join(rates.differing)}, and each needs its own rate;"
-            " study.rates=given takes the rates as they are"
-        )
+        lines.append(say("rates_differ", groups=joined(rates.differing)))
     if rates.given:
-        lines.append(f"the rate was given, and is not searched, of: {', '.join(rates.given)}")
+        lines.append(say("rates_given", arms=joined(rates.given)))
     return lines
 
 
@@ -179,4 +174,4 @@ def minutes(rates: ArmRates, known: int, budget: StudyBudget) -> list[str]:
         return []
     left = (len(rates.plan.questions) - known) * fmean(budget.seconds.values())
     low, high = (format_duration(cost * left) for cost in (least_cost(), most_cost()))
-    return [f"the searches take about {low} to {high} beside the study's runs"]
+    return [say("rates_time", low=low, high=high)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from upgate.config.values import Section
-from upgate.messages import in_language
+from upgate.messages import ENGLISH, Message, read_texts
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
@@ -51,13 +51,9 @@ class Metric:
         """The same metric on the validation part."""
         return self.key.replace("test/", "val/", 1)
 
-    def label_in(self, language: str, key: str = "") -> str:
-        """The label in the language of a report, such as zh; of another key, the key itself."""
-        return in_language(self.label_of(key), language)
-
-    def label_of(self, key: str = "") -> str:
-        """The label of the metric, or of what decides in its place on unseen items."""
-        if key in ("", self.key):
+    def label_of(self, key: str) -> str:
+        """The label of the metric, or of what decides in its place; of another key, the key."""
+        if key == self.key:
             return self.label
         return self.unseen_label if key == self.unseen else key
 
@@ -135,6 +131,14 @@ class TaskFacts:
     def translator(self, w: Translator) -> Translator:
         """A translator that has the task's texts too."""
         return w if self.texts is None else w.extended(self.texts)
+
+    def test_label(self, name: str) -> str:
+        """The name of a significance test, with that of the reports in other languages."""
+        if self.texts is None or name not in self.test_texts:
+            return name
+        return Message(
+            {**read_texts(self.texts)[self.test_texts[name]], ENGLISH: "{name}"}, {"name": name}
+        )
 
     def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
         """The columns that a run has numbers for."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.text import Text
 
 from upgate.console import interrupted, print_lines, show_failures
 from upgate.execution.work import Interrupted
@@ -16,6 +17,7 @@ from upgate.experiment.records import finished_runs, stored_rows
 from upgate.experiment.session import Session, job_store, no_conclusion, proceed
 from upgate.experiment.timing import time_run
 from upgate.files import write_text
+from upgate.messages import joined, shown
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
@@ -28,6 +30,7 @@ from upgate.tune.result import Search, SearchResult, Tunable
 from upgate.tune.run_search import run_search
 from upgate.tune.search import Context, Listener, SearchStopped
 from upgate.tune.text import any_failed, next_command, print_search, print_search_plan
+from upgate.tune.texts import say
 from upgate.tune.trial import Trial
 from upgate.tune.trial_runner import TrialRunner
 
@@ -72,7 +75,7 @@ def tune_command(
 
 def show_plan(plan: SearchPlan, session: Session) -> None:
     """Try every recipe out, and print what the search will take."""
-    with session.console.status("trying every recipe out for two steps"):
+    with session.console.status(shown(say("trying"))):
         budget = estimate_search(plan, session)
     print_search_plan(
         session.console,
@@ -110,8 +113,8 @@ def search_and_print(
     except Interrupted:
         return interrupted(console)
     except SearchStopped as stopped:
-        message = f"{stopped}; repair what failed, then the same command continues"
-        console.print(f"[red]the search stopped:[/] {message}", highlight=False)
+        message = shown(say("repair", reason=str(stopped)))
+        console.print(Text(shown(say("stopped")), "red"), message, highlight=False, markup=False)
         return 1
     conclude(result)
     return print_search_end(console, result, failed, search_folder(store, plan.search.id))
@@ -162,7 +165,7 @@ def print_search_end(
     print_search(console, result)
     if failed:
         show_failures(console, list(failed.values()))
-    files = f"in {folder}: {FILE}, result.json, report.html, figures"
-    console.print(files, highlight=False, soft_wrap=True)
-    print_lines(console, [f"next: {next_command(result)}"])
+    files = joined([FILE, "result.json", "report.html", say("figures")])
+    where = say("files", folder=str(folder), files=files)
+    print_lines(console, [where, say("next", command=next_command(result))])
     return 0 if result.complete and not any_failed(result) else 1

@@ -39,6 +39,7 @@ from upgate.tune.rates import (
     short_budget,
 )
 from upgate.tune.space import override_all
+from upgate.tune.texts import say
 from upgate.tune.trial import loss_of
 
 KEY, AUTO = "optimizer.lr", "optimizer.lr=auto"
@@ -159,26 +160,26 @@ def row_loss(row: Row, metric: Metric) -> float:
 def describe_rate_search(plan: RatePlan, done: int) -> list[str]:
     """What the searches take, in runs."""
     recipes = counted(len(plan.questions), "recipe")
-    known = f"; {done} of them known from the store" if done else ""
-    return [
-        f"learning rates are searched first, for {recipes} with equal effort{known}: 5 rates around"
-        f" the optimizer's default at {SHARE:.0%} of the budget, 2 more beyond an end that is best,"
-        f" the best 2 in full; {least_cost():.1f} to {most_cost():.1f} runs' time each, on"
-        f" validation data only, seed {plan.seed}"
-    ]
+    if done:
+        recipes = say("known_recipes", recipes=recipes, done=done)
+    costs = {"low": f"{least_cost():.1f}", "high": f"{most_cost():.1f}"}
+    return [say("rate_search", recipes=recipes, share=f"{SHARE:.0%}", seed=plan.seed, **costs)]
 
 
 def describe_found(name: str, found: FoundRate) -> str:
     """One line: the rate, the default, and what was tried."""
     shown = ", ".join(f"{t.rate:g} {t.score:.4g}" for t in found.trials if t.share < 1)
     full = ", ".join(f"{t.rate:g} {t.score:.4g}" for t in found.trials if t.share == 1)
-    edge = ""
-    if found.edge:
-        edge = f"; the {found.edge} end of all that was tried, a better one may lie beyond"
-    return (
-        f"{name}: {found.override} (default {found.default:g}); {found.metric} of short runs:"
-        f" {shown}; in full: {full}{edge}"
+    line = say(
+        "rate_found",
+        name=name,
+        override=found.override,
+        default=f"{found.default:g}",
+        metric=found.metric,
+        shown=shown,
+        full=full,
     )
+    return say("rate_at_edge", line=line, edge=say.of("edge", found.edge)) if found.edge else line
 
 
 def search_rates(

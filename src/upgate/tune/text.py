@@ -6,21 +6,16 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from upgate.config.schema import format_value
-from upgate.console import format_duration, new_table, number, print_lines
+from upgate.console import counted, format_duration, new_table, number, print_lines
 from upgate.experiment.records import looks_line
+from upgate.messages import joined
 from upgate.tune.result import TUNED, UNTUNED, ArmResult, Search, SearchResult, mean_metric
+from upgate.tune.texts import say
 from upgate.tune.trial import FAILED
 
 BOTH = (UNTUNED, TUNED)
-SAMPLERS = {
-    "grid": "a grid",
-    "random": "a random list",
-    "sobol": "a scrambled Sobol list",
-    "tpe": "tree-structured Parzen estimators",
-}
 
 
 def print_search_plan(
@@ -29,49 +24,50 @@ def print_search_plan(
     """The plan: trials, runs, time, and the space. runs: at most; done: of these."""
     print_lines(console, describe_plan(search))
     console.print(space_table(search))
-    source = "measured" if measured else "from a few steps of each recipe"
-    line = (
-        f"runs: at most {runs:,}, of which {done:,} are done; one after the other about"
-        f" {format_duration(seconds)} if all take as long as the recipe as it is ({source})"
-    )
+    counts = {"runs": f"{runs:,}", "done": f"{done:,}"}
+    source = say("measured" if measured else "guessed")
+    line = say("runs", duration=format_duration(seconds), source=source, **counts)
     print_lines(console, [line])
 
 
 def describe_plan(search: Search) -> list[str]:
     """The trials, the folds, the further seeds, and the test."""
     block = search.blocks[0]
-    trials = _count(search.trials, "trial")
+    trials = counted(search.trials, "trial")
     if len(search.arms) > 1:
-        trials += f" of each of {_count(len(search.arms), 'arm')}"
+        trials = say("of_each_arm", trials=trials, arms=counted(len(search.arms), "arm"))
     lines = [
-        f"search {search.id}: {trials} from {SAMPLERS[search.sampler]}, trial 0 the recipe as it"
-        f" is; {_count(len(block.folds), 'fold')} ({block.search[0]}), seed {search.seeds[0]}"
+        say(
+            "search_plan",
+            id=search.id,
+            trials=trials,
+            sampler=say(f"sampler_{search.sampler}"),
+            folds=counted(len(block.folds), "fold"),
+            split=block.search[0],
+            seed=search.seeds[0],
+        )
     ]
     if len(search.blocks) > 1:
-        lines.append(f"nested: a search of its own before each of {len(search.blocks)} test blocks")
+        lines.append(say("nested", blocks=len(search.blocks)))
     if len(search.seeds) > 1:
         further = format_value(search.seeds[1:])[1:-1]
-        lines.append(f"the best {min(search.top, search.trials)} get seeds {further} too")
-    if search.test:
-        lines.append(
-            "then the winner and the recipe as it is, on train + validation, tested once with seed"
-            f" {search.test_seed}"
-        )
-    else:
-        lines.append("the test part stays closed")
-    return lines
+        lines.append(say("further_seeds", top=min(search.top, search.trials), seeds=further))
+    last = say("then_test", seed=search.test_seed) if search.test else say("test_closed")
+    return [*lines, last]
 
 
 def space_table(search: Search) -> Table:
     """A row per key, a column of untuned values per arm."""
-    table = new_table("searched", "key", "range", *(arm.name for arm in search.arms), left=2)
+    table = new_table(
+        say("searched"), say("key"), say("range"), *(arm.name for arm in search.arms), left=2
+    )
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for arm in search.arms:
         for dim in arm.space:
             value = format_value(arm.baseline[dim.key])
             rows.setdefault((dim.key, dim.text), {})[arm.name] = value
     for (key, text), values in rows.items():
-        table.add_row(Text(key), text, *(values.get(arm.name, "") for arm in search.arms))
+        table.add_row(key, text, *(values.get(arm.name, "") for arm in search.arms))
     return table
 
 
@@ -86,17 +82,14 @@ def print_search(console: Console, result: SearchResult) -> None:
 def search_table(result: SearchResult) -> Table:
     """A row per arm and block."""
     search, many = result.search, len(result.blocks) > 1
-    better = "higher" if search.score.higher_is_better else "lower"
-    title = (
-        f"{search.score.label}, {better} is better; untuned, best: validation, means over folds"
-        " and seeds; test: after the refit"
-    )
-    block_heading = ["block"] if many else []
-    scores = ("untuned", "best", "trial", "test, untuned", "test, tuned")
-    table = new_table(title, "arm", *block_heading, *scores, left=1 + many)
+    better = say("better_higher" if search.score.higher_is_better else "better_lower")
+    title = say("search_title", metric=search.score.label, better=better)
+    block_heading = [say("block")] if many else []
+    scores = map(say, ("untuned", "best", "trial", "test_untuned", "test_tuned"))
+    table = new_table(title, say("arm"), *block_heading, *scores, left=1 + many)
     for arm in search.arms:
         for i, block in enumerate(result.blocks):
-            names: list[str | Text] = [Text(arm.name), *([block.name] if many else [])]
+            names = [arm.name, *([block.name] if many else [])]
             cells = arm_cells(search, block.arm(arm.name))
             table.add_row(*names, *cells, end_section=many and i == len(result.blocks) - 1)
     return table
@@ -108,12 +101,12 @@ def arm_cells(search: Search, arm: ArmResult) -> tuple[str, ...]:
     tests = [test_score(search, arm, which) for which in (UNTUNED, TUNED)]
     untuned = format_loss(search, arm.trials[0].final)
     if best is None:
-        return (untuned, "", "none", *tests)
+        return (untuned, "", say("none"), *tests)
     return (untuned, format_loss(search, best.final), str(best.number), *tests)
 
 
 def format_loss(search: Search, loss: float) -> str:
-    return number(search.metric_of(loss)) if math.isfinite(loss) else "diverged"
+    return number(search.metric_of(loss)) if math.isfinite(loss) else number(loss)
 
 
 def test_score(search: Search, arm: ArmResult, which: str) -> str:
@@ -124,26 +117,31 @@ def test_score(search: Search, arm: ArmResult, which: str) -> str:
 
 def describe_chosen(result: SearchResult) -> list[str]:
     """The values of each winner."""
-    lines = []
+    lines: list[str] = []
     for block in result.blocks:
         for arm in block.arms:
             if arm.best is not None:
-                values = " ".join(arm.best.overrides) or "the recipe as it is"
-                lines.append(f"{arm.name}{block.label}: trial {arm.best.number}: {values}")
+                values = " ".join(arm.best.overrides) or say("as_it_is")
+                name, number = f"{arm.name}{block.label}", arm.best.number
+                lines.append(say("chosen", name=name, number=number, values=values))
     return lines
 
 
 def search_notes(result: SearchResult) -> list[str]:
     """What a reader of the table must know."""
-    lines = []
+    lines: list[str] = []
     for block in result.blocks:
         for arm in block.arms:
-            states = ", ".join(f"{n} {state}" for state, n in arm.notes.items() if n)
+            states = [
+                say("state", n=n, state=say.of("state", state))
+                for state, n in arm.notes.items()
+                if n
+            ]
             if states:
-                name = f"{arm.name}{block.label}"
-                lines.append(f"{name}: of {len(arm.trials)} trials {states}; they rank last")
+                own = {"name": f"{arm.name}{block.label}", "states": joined(states)}
+                lines.append(say("states", trials=len(arm.trials), **own))
     if result.failed:
-        lines.append(f"last runs that failed: {', '.join(result.failed)}")
+        lines.append(say("last_failed", names=joined(result.failed)))
     if result.search.test:
         lines.append(looks_line(result.looks))
     return lines
@@ -153,16 +151,13 @@ def summarize_search(result: SearchResult) -> str:
     """Before and after, in one sentence."""
     search = result.search
     if not search.test:
-        return "The test part was not opened."
+        return say("not_opened")
     phrases = [phrase for arm in search.arms if (phrase := _before_after(result, arm.name))]
     if len(search.arms) == 2:
         phrases += _between_arms(result)
     if not phrases:
-        return "Nothing was tested."
-    return (
-        f"On the test part, {'; '.join(phrases)}. One test run of each is an anecdote:"
-        " a study says how sure it is."
-    )
+        return say("nothing_tested")
+    return say("on_test", phrases=joined(phrases, "sentences"))
 
 
 def _before_after(result: SearchResult, arm: str) -> str:
@@ -171,12 +166,13 @@ def _before_after(result: SearchResult, arm: str) -> str:
     if math.isnan(after):
         return ""
     if not (math.isfinite(before) and math.isfinite(after)):
-        untuned = "nothing" if math.isnan(before) else number(before)
-        return f"{arm} gets {name} {number(after)} tuned, and {untuned} untuned"
+        untuned = say("nothing") if math.isnan(before) else number(before)
+        return say("gets", arm=arm, metric=name, tuned=number(after), untuned=untuned)
     if before == after:
-        return f"{arm} stays at {name} {number(after)}"
+        return say("stays", arm=arm, metric=name, score=number(after))
+    scores = {"untuned": number(before), "tuned": number(after)}
     change = format_change(result.search, after, before)
-    return f"tuning takes {arm} from {name} {number(before)} to {number(after)} ({change})"
+    return say("takes", arm=arm, metric=name, change=change, **scores)
 
 
 def _between_arms(result: SearchResult) -> list[str]:
@@ -189,7 +185,7 @@ def _between_arms(result: SearchResult) -> list[str]:
     untuned, tuned = (
         format_change(search, tests[other, which], tests[base, which]) for which in BOTH
     )
-    return [f"{other} against {base}: {untuned} untuned, {tuned} with both tuned"]
+    return [say("between", arm=other, baseline=base, untuned=untuned, tuned=tuned)]
 
 
 def list_changes(result: SearchResult) -> list[str]:
@@ -206,7 +202,9 @@ def list_changes(result: SearchResult) -> list[str]:
 def format_change(search: Search, candidate: float, baseline: float) -> str:
     """The difference as a study shows it: percent of a ratio, points of an accuracy."""
     change = search.score.change(candidate, baseline)
-    return "" if change is None else f"{change:+.2f}{search.score.unit}"
+    if change is None:
+        return ""
+    return say("change", change=f"{change:+.2f}", unit=search.score.unit)
 
 
 def next_command(result: SearchResult) -> str:
@@ -228,7 +226,3 @@ def winner_overrides(result: SearchResult) -> Sequence[str]:
 
 def any_failed(result: SearchResult) -> bool:
     return bool(result.failed) or any(arm.count(FAILED) for arm in result.all_arms)
-
-
-def _count(n: int, name: str) -> str:
-    return f"{n:,} {name}{'s' * (n != 1)}"
