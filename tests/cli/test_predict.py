@@ -10,14 +10,19 @@ import pytest
 import torch
 import yaml
 
+from helpers.report import outline
 from helpers.run import train
 from upgate.cli.entry import main
 from upgate.cli.predict import write_csv
+from upgate.data.prices.features import Panel
 from upgate.data.prices.sources import load_prices
 from upgate.errors import UserError
 from upgate.run.checkpoint import load_checkpoint
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
+from upgate.tasks.stock import explained
+from upgate.tasks.stock.explain import explain_forecasts, find_differences
+from upgate.tasks.stock.explained import DATES
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,8 @@ def test_runs_as_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["predict", "run=zzzz"], "run=zzzz is not a finished run"),
         (["predict", "optimizer=adam"], "unknown key optimizer"),
         (["predict", "out=nowhere/f.csv"], "there is no folder nowhere"),
+        (["report", "run=latest"], "has no twin to differ from"),
+        (["report", "run=latest", "tune=latest"], "one page is of one thing"),
         (["predict", "interval=0.99"], "interval=0.99 is not stored with a run; take one of 0.8,"),
     ],
 )
@@ -103,6 +110,48 @@ def test_predict_forecasts_what_was_scored(target: str, root: Path, tmp_path: Pa
     assert told["last_day"] == f"{day:%Y-%m-%d}" and told["days_ahead"] == 1
     assert told[target] == pytest.approx(scored["forecast"], rel=1e-5)
     assert told["price"] == pytest.approx(scored["price_forecast"], rel=1e-6)
+
+
+@pytest.mark.parametrize("target", ["return", "level"])
+def test_the_days_shares_and_the_references_make_the_stored_forecast(
+    target: str, root: Path, tmp_path: Path
+) -> None:
+    run = next(r for r in results_with(root, "upgraded") if r["target"] == target)
+    folders = [root / key[:16] for key in (run["key"], run["twin"]["key"])]
+    first, second = (pd.read_parquet(folder / "forecasts.parquet") for folder in folders)
+    kept = [load_checkpoint(folder / "best.ckpt") for folder in folders]
+    prices = load_prices({"source": "sp500", "start": 2014, "end": None, "bad": "refuse"})
+    panel, scaling = Panel.of(prices.table), kept[0]["hyper_parameters"]["scaling"]
+    differing = find_differences(first, second, panel, scaling, 10, 4)
+    gap = (first["forecast"] - second["forecast"]).abs()
+    largest = differing.iloc[0]
+    assert abs(largest["run"] - largest["twin"]) == pytest.approx(gap.max())
+    between = np.diff(np.sort(panel.date[differing["row"].to_numpy(copy=True)]))
+    assert len(differing) == 4 and between.min() >= 10
+    for one in explain_forecasts(differing, panel, *kept):
+        assert one.days[-1] == one.about["date"] and len(one.days) == 10
+        drift = first.loc[first["date"] == one.about["date"], "drift"].item()
+        for name, account in (("run", one.run), ("twin", one.twin)):
+            unit = abs(account.shares).max()
+            assert account.total == pytest.approx(one.about[name], abs=1e-5 * abs(drift))
+            assert account.shares.shape == (10, len(one.features)) and abs(account.gap) < unit
+            if target == "return":
+                assert account.reference == pytest.approx(drift, rel=1e-5)
+    out = tmp_path / "run.html"
+    words = ["report", f"run={run['key'][:12]}", f"root={root}", f"out={out}"]
+    for language in ("en", "zh"):
+        assert main([*words, f"report.language={language}"]) == 0
+        assert [tag for tag, _ in outline(out.read_text()).tags].count("svg") == 2 * DATES
+
+
+def test_a_run_whose_prices_have_changed_is_not_explained(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = load_prices({"source": "sp500", "start": 2015, "end": None, "bad": "refuse"})
+    monkeypatch.setattr(explained, "load_prices", lambda _: other)
+    run = results_with(root, "upgraded")[0]
+    assert main(["report", f"run={run['key'][:12]}", f"root={root}"]) == 2
+    assert "no longer those that the run was trained on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["return", "level", "volatility"])

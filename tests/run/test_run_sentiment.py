@@ -13,14 +13,18 @@ import pytest
 import torch
 
 from helpers.execution import wait_for
+from helpers.report import outline
 from helpers.run import numbers, results, small, start, train
 from upgate.cli.entry import main
 from upgate.config.compose import compose
 from upgate.experiment.jobs import make_pair
+from upgate.run.checkpoint import load_checkpoint
 from upgate.run.datasets import Datasets
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 from upgate.tasks.sentiment.datamodule import SentimentDataModule
+from upgate.tasks.sentiment.explain import explain_texts
+from upgate.tasks.sentiment.explained import REVIEWS
 
 pytestmark = pytest.mark.pictures
 RUN, TWIN = "upgraded seed=0", "traditional seed=0"
@@ -229,3 +233,44 @@ def test_the_upgraded_recipe_has_its_own_parts_for_each_task() -> None:
     ) == {"dropout"}
     assert set(compose(["task=sentiment", "regularization=[l1]"])["regularization"]) == {"l1"}
     assert compose(["task=sentiment", "recipe=traditional"])["regularization"] == {}
+
+
+def test_the_words_shares_and_the_linear_models_make_the_answer(
+    trained: tuple[Path, str],
+) -> None:
+    """The sum is the log-odds of the stored probabilities, in any order of the reviews."""
+    folders = [Path(results(trained[0])[name]["folder"]) for name in (RUN, TWIN)]
+    run, twin = (load_checkpoint(folder / "best.ckpt") for folder in folders)
+    stored = [pd.read_parquet(folder / "predictions.parquet") for folder in folders]
+    about = stored[0][["row", "text"]].iloc[:4].assign(run="positive", twin="negative")
+    explained = explain_texts(about, run, twin)
+    for one in explained:
+        for account, table in zip((one.run, one.twin), stored, strict=True):
+            p = table.set_index("row").loc[one.about["row"]]
+            odds = np.log(p["p_positive"] / p["p_negative"])
+            assert account.total == pytest.approx(odds, abs=1e-4)
+            assert abs(account.gap) < 0.05 * max(1, np.abs(account.shares).sum())
+            assert account.reference != 0
+        text, words = one.about["text"], one.words
+        assert "".join(text[w.start : w.end] for w in words) == text.replace(" ", "")
+        for name in ("run", "twin"):
+            total = sum(getattr(word, name) for word in words)
+            assert total == pytest.approx(getattr(one, name).shares.sum(), abs=1e-6)
+    back = explain_texts(about[::-1], run, twin)[::-1]
+    for one, other in zip(explained, back, strict=True):
+        assert one.words == other.words and one.run.total == other.run.total
+
+
+def test_the_page_of_a_run_shows_the_reviews_with_different_answers(
+    trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    root, out = trained[0], tmp_path / "run.html"
+    folders = [Path(results(root)[name]["folder"]) for name in (RUN, TWIN)]
+    first, second = (pd.read_parquet(folder / "predictions.parquet") for folder in folders)
+    count = int((first["predicted"] != second["predicted"]).sum())
+    for language in ("en", "zh"):
+        words = ["report", "run=latest", f"root={root}", f"out={out}"]
+        assert main([*words, f"report.language={language}"]) == 0
+        found = outline(out.read_text())
+        assert [tag for tag, _ in found.tags].count("h3") == min(count, REVIEWS)
+    assert "report run=" in trained[1]

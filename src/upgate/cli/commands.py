@@ -211,11 +211,13 @@ def report_sections() -> Sections:
             Key("study", "latest", "the study: latest, or its id", ("latest",)),
             Key("experiment", "article", "the article's claim instead", ("article",)),
             Key("tune", "latest", "a search instead: latest, or its id", ("latest",)),
-            Key("out", "report.html", "the page's file"),
+            Key("run", "latest", "a run instead: which days or words made its forecasts, and its"
+                " twin's; latest, its id, or the start of its key", ("latest",)),
+            Key("out", "report.html", "the page's file; of a search tune.html, of a run run.html"),
             LANGUAGE,
             ROOT,
         ]
-    }
+    }  # fmt: skip
 
 
 def runs_sections() -> Sections:
@@ -371,13 +373,14 @@ COMMANDS = {
         tune_sections,
     ),
     "report": Command(
-        "Write a study or a search as one HTML page, from what the store holds.",
+        "Write a study, a search or a run as one HTML page, from what the store holds.",
         "report [study=latest] [key=value ...]",
         ("config-dir",),
         (
             "upgate report study=latest",
             "upgate report study=latest out=report.html report.language=zh",
             "upgate report tune=latest out=tune.html",
+            "upgate report run=latest",
         ),
         report_sections,
     ),

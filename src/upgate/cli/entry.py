@@ -207,13 +207,18 @@ def main_tune(arguments: Arguments) -> int:
 
 
 def main_report(arguments: Arguments) -> int:
-    """`upgate report`, of a study, an experiment or a search."""
+    """`upgate report`, of a study, an experiment, a search or a run."""
     known, rest = parse_flags("report", arguments)
     use_folder(known.config_dir)
-    keys = ("study", "experiment", "tune", "out", "report.language", "root")
+    keys = ("study", "experiment", "tune", "run", "out", "report.language", "root")
     options = read_pairs(rest, keys)
-    if "tune" in options and not options.keys().isdisjoint(("study", "experiment")):
-        raise UserError("one page is of a study or of a search; give study=... or tune=...")
+    kinds = [kind for kind in ("tune", "run") if kind in options]
+    if len(kinds) > 1 or (kinds and not options.keys().isdisjoint(("study", "experiment"))):
+        raise UserError("one page is of one thing; give study=..., tune=... or run=...")
+    if "run" in options:
+        from upgate.cli.run_report import run_report_command
+
+        return run_report_command(options)
     if "tune" in options:
         from upgate.report.tune_command import tune_report_command
 

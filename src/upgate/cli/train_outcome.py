@@ -181,7 +181,8 @@ def _values_by_key(metrics: Sequence[dict[str, float]]) -> dict[str, list[float]
 def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
     """Where the pictures are, and what is worth typing next, in the words that were typed."""
     folder = plan.requested[0].config.config_dir
-    see = suggest("ui", [word for word in plan.common if word.startswith("root=")])
+    root = [word for word in plan.common if word.startswith("root=")]
+    see = suggest("ui", root)
     if len(results) > 1:
         if study := study_of_sweep(plan.common, list(plan.settings), folder):
             yield say("verdict_of_sweep", command=study)
@@ -197,5 +198,8 @@ def what_next(plan: TrainPlan, results: Sequence[Result]) -> Iterator[str]:
             words = [one for one in plan.singles[0] if not one.startswith(f"{key}=")]
             command = suggest("train", [*words, word], folder)
             yield say("worth_trying", reason=reason, command=command)
+        if task.explains and run.twin and run.twin.key != run.key:
+            why = suggest("report", [f"run={run.key[:8]}", *root], folder)
+            yield say("what_made_forecasts", command=why)
     yield say("verdict_of_run", command=study_of_run(plan.singles[0], folder))
     yield say("see_runs", command=see)

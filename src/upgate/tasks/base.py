@@ -16,6 +16,8 @@ from upgate.data.table import DataTable
 from upgate.errors import UserError, did_you_mean
 from upgate.model.export.network import Network
 from upgate.model.module import RecipeModule
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.store.registry import Input
 from upgate.tasks import figures
 from upgate.tasks.blocks import Block
@@ -27,6 +29,14 @@ from upgate.tasks.search_blocks import BlockRequest, stratified_block
 # Choice -> the function or class whose parameters are its knobs.
 Declared = Mapping[str, Callable[..., Any]]
 Fetch = Callable[[str], Path]  # a file of a stored run by its name, such as config.yaml
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a store holds of a run. checkpoint: with the weights that are judged."""
+
+    checkpoint: Section
+    fetch: Fetch
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,10 @@ class Task(TaskFacts):
     def export(self, checkpoint: Section) -> Network:
         """The network of the kept weights as it is exported. Raises UserError."""
         raise UserError(f"task={self.name} cannot be exported")
+
+    def explain(self, run: StoredRun, twin: StoredRun, w: Translator) -> list[Html]:
+        """Sections of a page: what made both forecasts where they differ most. Raises UserError."""
+        raise UserError(f"task={self.name} cannot say what its forecasts are made of")
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         """A small input of `predict_frame`; overrides: as of `predict`. Raises UserError."""

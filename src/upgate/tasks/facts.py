@@ -107,6 +107,7 @@ class TaskFacts:
     references: ClassVar[tuple[str, ...]] = ()  # forecasts that cost nothing, rows of that table
     own: ClassVar[frozenset[str]] = frozenset()  # parts of a run that have metrics as references do
     pictures: ClassVar[tuple[str, ...]] = (CURVES,)  # files that `draw` always makes
+    explains: ClassVar[bool] = False  # whether `explain` says what forecasts are made of
     article: ClassVar[ArticleClaim | None] = None  # what experiment=article checks
     test_items: ClassVar[str] = "items"  # what the test part consists of: items or dates
     texts: ClassVar[Path | None] = None  # a translations.yaml for reports

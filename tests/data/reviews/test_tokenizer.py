@@ -23,9 +23,11 @@ from upgate.data.reviews.tokenizer import (
     UNKNOWN,
     Corpus,
     Keep,
+    Kind,
     cached_tokenizer,
     fit_tokenizer,
     token_batches,
+    token_spans,
     tokenize,
     vocabulary_size,
 )
@@ -427,3 +429,28 @@ def test_which_tokens_of_a_long_text_are_kept(keep: Keep, expected: str, tmp_pat
         corpus = tokenize(tokenizer, [text, "a b"], 5, folder, keep)
         assert "".join(map(letters, corpus.tokens[:5].tolist())) == expected
         assert corpus.lengths.tolist() == [5, 2]
+
+
+HARD = ["½ ｇｏｏｄ… 👍🏽 don't", "好，很GOOD！", "zzz zzz"]
+HARD += [" a\u200bb  the ", "\ue000 ㎏ é e\u0301"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+@pytest.mark.parametrize("most", [7, 500])
+def test_each_token_that_is_read_has_its_place_in_the_text(
+    kind: Kind, keep: Keep, most: int
+) -> None:
+    fitted, shown = fit_tokenizer(texts(200), kind, SIZE), [*texts(30, seed=1), *HARD]
+    spans = token_spans(fitted, shown, most, keep)
+    tokens = lists(tokenize(fitted, shown, most, None, keep))
+    assert list(map(len, spans)) == list(map(len, tokens))
+    own, compared = Tokenizer.from_str(fitted), 0
+    for text, places, ids in zip(shown, spans, tokens, strict=True):
+        assert all(0 <= start <= end <= len(text) for start, end in places)
+        assert places == sorted(places)
+        for (start, end), token in zip(places, ids, strict=True):
+            if kind == "words" and token > UNKNOWN and text.isascii():
+                assert text[start:end].lower() == own.id_to_token(token)
+                compared += 1
+    assert kind == "subwords" or compared > 100

@@ -106,9 +106,9 @@ def build_tensors(
     short = _find_short(panel, window, horizon, needed, bad)
     flat = complete & np.isnan(label) & np.any(list(inside.values()), axis=0)
     notes = _notes(panel, scaling, short, flat)
-    x = _scale(panel, values, scaling["x"], CLIP[target])
+    x = scale_inputs(panel, values, scaling)
     y = _scale(panel, label[:, None], scaling["y"])
-    return StockTensors(panel, window, x.nan_to_num(), y[:, 0], origin, label, scaling, notes)
+    return StockTensors(panel, window, x, y[:, 0], origin, label, scaling, notes)
 
 
 def _find_short(panel: Panel, window: int, horizon: int, needed: int, bad: str) -> Mask:
@@ -179,8 +179,12 @@ def apply_scaling(panel: Panel, scaling: Scaling, window: int) -> tuple[Tensor, 
             f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; "
             "give it more days"
         )
-    x = _scale(panel, values, scaling["x"], CLIP[scaling["target"]])
-    return x.nan_to_num(), torch.from_numpy(last)
+    return scale_inputs(panel, values, scaling), torch.from_numpy(last)
+
+
+def scale_inputs(panel: Panel, values: Floats, scaling: Scaling) -> Tensor:
+    """x (N, F) of features in their own units; 0 where there is no value or no scale."""
+    return _scale(panel, values, scaling["x"], CLIP[scaling["target"]]).nan_to_num()
 
 
 def _check_market(panel: Panel, scaling: Scaling) -> None:

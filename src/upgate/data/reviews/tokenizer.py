@@ -200,6 +200,29 @@ def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int, keep: Keep) -
     return Corpus(np.concatenate(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64))
 
 
+def token_spans(
+    tokenizer: str, texts: Sequence[str], max_tokens: int, keep: Keep = "head"
+) -> list[list[tuple[int, int]]]:
+    """Where each of the tokens that `tokenize` keeps of a text stands in it: (start, end).
+
+    In order; several tokens of one character, such as bytes or those of ½, have the same place.
+    """
+    fitted = Tokenizer.from_str(tokenizer)
+
+    def find(text: str) -> list[tuple[int, int]]:
+        places, ids, start = [], [], 0
+        for piece in text.split(" "):
+            encoded = fitted.encode(piece, add_special_tokens=False)
+            places += [(start + first, start + last) for first, last in encoded.offsets]
+            ids += encoded.ids
+            start += len(piece) + 1
+        kept = cut_text(list(range(len(ids))), max_tokens, keep)
+        known = max((ids[i] for i in kept), default=UNKNOWN) > UNKNOWN
+        return [places[i] for i in kept] if known else [(0, len(text))]
+
+    return [find(text) for text in texts]
+
+
 def cut_text(tokens: list[int], most: int, keep: Keep) -> list[int]:
     """At most so many of a text's tokens."""
     if len(tokens) <= most:

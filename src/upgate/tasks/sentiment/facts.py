@@ -36,6 +36,7 @@ class SentimentFacts(TaskFacts):
     references = ("majority", "linear", "nb_logistic")
     own = frozenset({"lstm"})  # the network without the linear model it is added to
     pictures = ("confusion.png", "curves.png")
+    explains = True
     article = CLAIM
     texts = TEXTS
     test_texts = TEST_TEXTS

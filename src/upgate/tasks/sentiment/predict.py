@@ -1,7 +1,7 @@
 """Label and probability of texts from a stored run, tokenizer included."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -15,6 +15,7 @@ from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.skip import add_log_odds, model_of
+from upgate.types import Batch
 
 BATCH = 256
 EXAMPLE, MOST = "Not bad at all.", 5  # of a served model: a text, and how many of those given
@@ -85,13 +86,20 @@ def label(checkpoint: Section, cleaned: list[str]) -> pd.DataFrame:
 
 def logits(module: SentimentModule, state: Section, cleaned: list[str]) -> torch.Tensor:
     """(n, K), in the order of the texts."""
-    limit = {"max_tokens": state["max_tokens"], "keep": state.get("keep", "head")}
-    corpus = tokenize(state["tokenizer"], cleaned, folder=None, **limit)
-    rows = torch.arange(len(cleaned))
-    take_rows = token_batches(corpus, torch.zeros_like(rows))
-    if "ratios" in state:
-        ratios = NgramRatios(**state["ratios"])
-        take_rows = with_ratios(take_rows, ratios, torch.zeros_like(rows))
-    batches = BucketedLoader(take_rows, rows, corpus.lengths, BATCH, None)
+    take_rows, lengths = text_batches(state, cleaned)
+    batches = BucketedLoader(take_rows, torch.arange(len(cleaned)), lengths, BATCH, None)
     with torch.inference_mode():
         return torch.cat([module.eval().evaluate(batch) for batch in batches])[batches.inverse()]
+
+
+def text_batches(
+    state: Section, cleaned: list[str]
+) -> tuple[Callable[[torch.Tensor], Batch], torch.Tensor]:
+    """A function of the texts' numbers, (B,), to their batch; the texts' lengths, (n,)."""
+    limit = {"max_tokens": state["max_tokens"], "keep": state.get("keep", "head")}
+    corpus = tokenize(state["tokenizer"], cleaned, folder=None, **limit)
+    nothing = torch.zeros(len(cleaned), dtype=torch.int64)  # labels; folds of the ratios
+    take_rows = token_batches(corpus, nothing)
+    if "ratios" in state:
+        take_rows = with_ratios(take_rows, NgramRatios(**state["ratios"]), nothing)
+    return take_rows, corpus.lengths

@@ -17,14 +17,17 @@ from upgate.data.splits.stratified import SPLITS
 from upgate.files import write_atomic
 from upgate.messages import joined
 from upgate.model.export.network import Network
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.store.registry import Input
 from upgate.tasks import figures
-from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
+from upgate.tasks.base import Declared, Evaluation, Fetch, StoredRun, Task, check_source
 from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest, stratified_block
 from upgate.tasks.sentiment import skip
 from upgate.tasks.sentiment.datamodule import SentimentDataModule, SentimentTask
+from upgate.tasks.sentiment.explained import explain_words
 from upgate.tasks.sentiment.export import export_reviews
 from upgate.tasks.sentiment.facts import SentimentFacts
 from upgate.tasks.sentiment.figures import draw_confusion, find_disagreements
@@ -160,6 +163,9 @@ class Sentiment(SentimentFacts, Task):
 
     def export(self, checkpoint: Section) -> Network:
         return export_reviews(checkpoint)
+
+    def explain(self, run: StoredRun, twin: StoredRun, w: Translator) -> list[Html]:
+        return explain_words(run, twin, self.translator(w))
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         words = overrides or [f"text={EXAMPLE}"]

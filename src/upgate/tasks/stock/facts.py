@@ -43,6 +43,7 @@ class StockFacts(TaskFacts):
     references = REFERENCES
     pictures = ("forecast.png", "curves.png")
     test_items = "dates"
+    explains = True
     article = CLAIM
     texts = TEXTS
     test_texts = TEST_TEXTS

@@ -13,14 +13,17 @@ from upgate.data.prices.sources import SOURCES, load_prices
 from upgate.data.prices.table import Prices
 from upgate.data.splits.chronological import SPLITS, check_chronological
 from upgate.model.export.network import Network
+from upgate.page.html import Html
+from upgate.page.translations import Translator
 from upgate.store.registry import Input
 from upgate.tasks import figures
-from upgate.tasks.base import Declared, Evaluation, Fetch, Task, check_source
+from upgate.tasks.base import Declared, Evaluation, Fetch, StoredRun, Task, check_source
 from upgate.tasks.blocks import Block
 from upgate.tasks.registry import register_task
 from upgate.tasks.search_blocks import BlockRequest
 from upgate.tasks.stock.blocks import search_blocks
 from upgate.tasks.stock.datamodule import StockDataModule, StockTask
+from upgate.tasks.stock.explained import explain_days
 from upgate.tasks.stock.export import export_prices
 from upgate.tasks.stock.facts import StockFacts
 from upgate.tasks.stock.figures import draw_forecast
@@ -119,6 +122,9 @@ class Stock(StockFacts, Task):
 
     def export(self, checkpoint: Section) -> Network:
         return export_prices(checkpoint)
+
+    def explain(self, run: StoredRun, twin: StoredRun, w: Translator) -> list[Html]:
+        return explain_days(run, twin, self.translator(w))
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         return example_prices(overrides, checkpoint, fetch)
