@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.explained import explained_page
 from helpers.report import EVIL, Tables, result
 from upgate.report.article import article_page
 from upgate.report.study import study_page as page
@@ -46,6 +47,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "chinese": page(result("sentiment"), Tables(), "zh"),
         "evil": page(result("sentiment", source=EVIL), Tables(evil=True)),
         "article": article(),
+        "run": explained_page(),
     }
     for name, html in made.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
@@ -88,7 +90,8 @@ class Seen:
         self.context.close()
 
 
-NAMES = ["stock", "pair", "text", "chinese", "evil", "article"]
+GROUND = ("background-", "")
+NAMES = ["stock", "pair", "text", "chinese", "evil", "article", "run"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,6 +153,22 @@ def test_text_stands_out_from_its_ground(
         for selector in (".mark.arm:not(.hollow)", ".mark.base", ".line.arm"):
             assert contrast(colour(style(tab, selector, "stroke")), paper) >= 3, selector
         assert (luminance(paper) > 0.9) == (scheme == "light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_word_is_read_on_the_deepest_colour(
+    browser: Any, pages: dict[str, Path], scheme: str
+) -> None:
+    with Seen(browser, pages["run"], DESKTOP, scheme) as tab:
+        tab.evaluate(
+            "document.querySelectorAll('.marked span').forEach(e => {"
+            "e.style.setProperty('--share', '50%')})"
+        )
+        for side in ("for", "against"):
+            ground, ink = (style(tab, f".marked .{side}", f"{name}color") for name in GROUND)
+            shares = [255 * x for x in colour(ground)]  # color(srgb r g b), from 0 to 1
+            assert contrast(shares, colour(ink)) >= 4.5
+            assert contrast(shares, colour(style(tab, "body", "background-color"))) > 1.5
 
 
 def test_print_is_on_white_even_from_dark(browser: Any, pages: dict[str, Path]) -> None:

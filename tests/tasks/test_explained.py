@@ -2,63 +2,38 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from helpers.explained import explained_forecast, explained_text, translators
 from helpers.report import EVIL, outline
 from upgate.page.html import join
-from upgate.page.translations import Translator
 from upgate.report.texts import report_translator
-from upgate.tasks.account import Account, shaded, signed, strongest
-from upgate.tasks.sentiment.explain import ExplainedText, Word, merge_words
+from upgate.tasks.account import shaded, signed, strongest
+from upgate.tasks.sentiment.explain import Word, merge_words
 from upgate.tasks.sentiment.explained import review
-from upgate.tasks.sentiment.texts import TEXTS as SENTIMENT_TEXTS
-from upgate.tasks.stock.explain import ExplainedForecast
 from upgate.tasks.stock.explained import one_forecast
-from upgate.tasks.stock.texts import TEXTS as STOCK_TEXTS
 
 both = pytest.mark.parametrize("language", ["en", "zh"])
 
 
-def text(content: str = "Not bad at all", shares: tuple[float, ...] = (-0.5, 2.0)) -> ExplainedText:
-    about = {"text": content, "truth": EVIL, "run": f"+{EVIL}", "twin": f"-{EVIL}"}
-    about |= {"run_probability": 0.9, "twin_probability": 0.6}
-    words = [Word(0, 3, shares[0], 0.25), Word(4, 7, shares[1], 0.0)]
-    run, twin = Account(1.0, 0.5, np.array(shares), 0.0), Account(0.0, -1.0, np.zeros(2), 0.0)
-    return ExplainedText(pd.Series(about), run, twin, words)
-
-
-def forecast(days: int = 5) -> ExplainedForecast:
-    about: dict[str, Any] = {"ticker": EVIL, "label_date": pd.Timestamp("2020-01-10")}
-    about |= {"run": 0.1, "twin": 0.2, "truth": 0.3}
-    shares = np.arange(2.0 * days).reshape(days, 2) - 3
-    account = Account(0.0, 0.1, shares, 1e-5)
-    names = ["close_return", EVIL]
-    dates = pd.bdate_range("2020-01-03", periods=days)
-    return ExplainedForecast(pd.Series(about), dates, names, account, account)
-
-
-def translator(language: str) -> dict[str, Translator]:
-    w = report_translator(language)
-    return {"sentiment": w.extended(SENTIMENT_TEXTS), "stock": w.extended(STOCK_TEXTS)}
-
-
 @both
 def test_text_of_data_is_escaped(language: str) -> None:
-    w = translator(language)
-    evil = text(content=f"Not {EVIL} bad")
+    w = translators(language)
+    evil = explained_text(f"Not {EVIL} bad")
     evil = replace(evil, words=[Word(4, 4 + len(EVIL), 1.0, -1.0)])
-    for html in (review(evil, w["sentiment"]), one_forecast(forecast(), True, w["stock"])):
+    for html in (
+        review(evil, w["sentiment"]),
+        one_forecast(explained_forecast(), True, w["stock"]),
+    ):
         assert EVIL not in html and "&lt;script&gt;" in html
         outline(html)
 
 
 @both
 def test_a_words_number_stands_in_its_title_its_list_and_the_table(language: str) -> None:
-    html = review(text(), translator(language)["sentiment"])
+    html = review(explained_text(), translators(language)["sentiment"])
     assert 'title="Not −0.5"' in html and 'title="bad +2"' in html
     assert "bad\N{NO-BREAK SPACE}+2, Not" in html.replace("，", ", ")
     assert '<td class="n">−0.5</td>' in html
@@ -71,12 +46,12 @@ def test_a_words_number_stands_in_its_title_its_list_and_the_table(language: str
 
 @both
 def test_a_day_of_the_picture_stands_in_its_table(language: str) -> None:
-    html = one_forecast(forecast(), False, translator(language)["stock"])
+    html = one_forecast(explained_forecast(), False, translators(language)["stock"])
     found = outline(html)
     pictures = [a for a in found.named("div") if a.get("role") == "img"]
     assert len(pictures) == 2
     assert all("2020‑01‑09\N{NO-BREAK SPACE}+11" in (p["aria-label"] or "") for p in pictures)
-    assert all(f"{day:%Y-%m-%d}" in html for day in forecast().days)
+    assert all(f"{day:%Y-%m-%d}" in html for day in explained_forecast().days)
     bars = [a for a in found.named("rect") if "fill-opacity" not in a]
     assert [a["class"] for a in bars[:5]] == ["against", "against", "for", "for", "for"]
 
