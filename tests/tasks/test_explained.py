@@ -35,7 +35,7 @@ def test_text_of_data_is_escaped(language: str) -> None:
 def test_a_words_number_stands_in_its_title_its_list_and_the_table(language: str) -> None:
     html = review(explained_text(), translators(language)["sentiment"])
     assert 'title="Not −0.5"' in html and 'title="bad +2"' in html
-    assert "bad\N{NO-BREAK SPACE}+2, Not" in html.replace("，", ", ")
+    assert "bad\N{NO-BREAK SPACE}+2; Not" in html.replace("；", "; ")
     assert '<td class="n">−0.5</td>' in html
     assert 'class="against" style="--share:12%"' in html and "--share:50%" in html
     marked = re.findall(r'<p class="marked">(.*?)</p>', html)

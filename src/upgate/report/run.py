@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from upgate.console import number
 from upgate.page.document import document
 from upgate.page.figure import code_block, section
 from upgate.page.html import Html, el
-from upgate.page.svg import format_number
 from upgate.page.translations import Translator
 from upgate.store.record import Row
 from upgate.tasks.names import get_facts
@@ -17,7 +17,7 @@ def run_page(
     """The whole page. sections: the task's; steps: of the integral; command: makes it again."""
     metric = get_facts(row.task).metric
     label = w.of(metric.label)
-    run, other = (format_number(one.metrics.get(metric.key, float("nan"))) for one in (row, twin))
+    run, other = (number(one.metrics.get(metric.key)) for one in (row, twin))
     sentence = w("run_page_scores", metric=label[:1].upper() + label[1:], run=run, twin=other)
     title = w("run_page_title", name=row.key[:8])
     header = el(

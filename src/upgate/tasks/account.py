@@ -68,7 +68,7 @@ def strongest(names: Sequence[str], shares: ArrayLike, w: Translator) -> str:
     shares = np.asarray(shares, float)
     first = np.argsort(-np.abs(shares), kind="stable")[:STRONGEST]
     said = [f"{names[i]}\N{NO-BREAK SPACE}{signed(shares[i])}" for i in first if shares[i]]
-    return w("share_largest", names=w("share_comma").join(said)) if said else w("share_none")
+    return w("share_largest", names=w("share_next").join(said)) if said else w("share_none")
 
 
 def side(share: float) -> str:
