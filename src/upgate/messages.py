@@ -75,12 +75,17 @@ def joined(parts: Sequence[str], separator: str = "list") -> Message:
 
 def shown(text: str) -> str:
     """The text in the language of the terminal; as it is, unless it is a message."""
-    return in_language(text, TERMINAL.get())
+    return in_language(text, spoken())
 
 
 def in_language(text: str, language: str) -> str:
     """The text in a language; as it is, unless it is a message."""
     return text.in_language(language) if isinstance(text, Message) else text
+
+
+def spoken() -> str:
+    """The language of the terminal."""
+    return TERMINAL.get()
 
 
 @contextmanager

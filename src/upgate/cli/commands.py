@@ -201,7 +201,11 @@ def tune_sections() -> Sections:
 
 
 ROOT = Key("root", "runs", "where the runs and the store are")
-LANGUAGE = Key("report.language", "en", "of the page", ("en", "zh"))
+LANGUAGES = ("en", "zh")
+PAGE_LANGUAGE = Key("report.language", "en", "of the page; without it the terminal's", LANGUAGES)
+LANGUAGE = Key(  # of every command
+    "language", "en", "of the terminal; without it LC_ALL, LC_MESSAGES or LANG decide", LANGUAGES
+)
 
 
 def report_sections() -> Sections:
@@ -214,7 +218,7 @@ def report_sections() -> Sections:
             Key("run", "latest", "a run instead: which days or words made its forecasts, and its"
                 " twin's; latest, its id, or the start of its key", ("latest",)),
             Key("out", "report.html", "the page's file; of a search tune.html, of a run run.html"),
-            LANGUAGE,
+            PAGE_LANGUAGE,
             ROOT,
         ]
     }  # fmt: skip
@@ -299,13 +303,13 @@ JUDGE = {
     "alpha": ("0.05", "the level"),
     "test_share": ("NUMBER", "the test part's share of a fold, for comparisons over folds alone"),
     "out": ("FILE", "an HTML page of it"),
-    "report.language": ("en", "of the page"),
+    "report.language": ("en", "of the page; without it the terminal's"),
 }
 JUDGE_CHOICES = {
     "write": BOOLEANS,
     "better": ("lower", "higher"),
     "pair": ("none",),
-    "report.language": ("en", "zh"),
+    "report.language": LANGUAGES,
 }
 
 
@@ -477,7 +481,7 @@ COMMANDS = {
 
 def keys_of(command: str) -> list[Key]:
     """All keys of a command: where it takes those of train or their groups too, these."""
-    sections = [COMMANDS[command].sections()]
+    sections = [COMMANDS[command].sections(), {"": [LANGUAGE]}]
     if command in ("study", "tune", "runs"):
         sections.append(word_sections())
     return [key for one in sections for keys in one.values() for key in keys]

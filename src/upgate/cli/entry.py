@@ -246,7 +246,7 @@ def main_judge(arguments: Arguments) -> int:
     source, question = read_source(words), read_question(words)
     from upgate.referee.command import judge_command
 
-    language = words.get("report.language", "en")
+    language = words.get("report.language")
     return judge_command(source, question, words.get("out"), language, known.json)
 
 

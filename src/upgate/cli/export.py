@@ -8,7 +8,9 @@ from typing import Any
 
 from upgate.cli.help import version_line
 from upgate.cli.predict import CHECKPOINT, fetch_file, find_run
+from upgate.cli.texts import say
 from upgate.errors import UserError
+from upgate.messages import joined, shown
 from upgate.model.export.network import Network
 from upgate.model.export.write import CHECKED, FORMATS, TOLERANCE, export
 from upgate.output import output_path, write_output
@@ -39,12 +41,11 @@ def export_command(words: Mapping[str, str]) -> int:
     about = describe_file(row, network, form.about) | {"largest_difference": difference}
     write_output(beside, json.dumps(about, ensure_ascii=False, indent=1))
     write_output(path, content)
-    sizes = ", ".join(f"{batch} x {other}" for batch, other in CHECKED)
-    print(
-        f"{path} and {beside.name} written: run {row.key[:8]}, {row.name}\nread again, its outputs"
-        f" for inputs of {sizes} differ from the network's own by {difference:.1g} at most"
-        f" ({TOLERANCE:g} is allowed)"
-    )
+    own = {"key": row.key[:8], "name": row.name}
+    print(shown(say("exported", path=str(path), beside=beside.name, **own)))
+    sizes = joined([f"{batch} x {other}" for batch, other in CHECKED])
+    bounds = {"difference": f"{difference:.1g}", "tolerance": f"{TOLERANCE:g}"}
+    print(shown(say("read_again", sizes=sizes, **bounds)))
     return 0
 
 

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from upgate.cli.commands import BOOLEANS, COMMANDS, FLAGS, Key
+from upgate.cli.commands import BOOLEANS, COMMANDS, FLAGS, LANGUAGE, Key
 
 HELP = """\
 upgate: does the upgraded LSTM recipe help on your data, which part of it, by
@@ -68,6 +68,8 @@ def page(command: str) -> str:
         flag = FLAGS[name]
         lines += _option_lines(f"{', '.join(flag.names)} {flag.value}".strip(), flag.text)
     lines += _option_lines("-h, --help", "this page")
+    lines += ["", "any command:"]
+    lines += _option_lines(f"{LANGUAGE.name}={LANGUAGE.value}", _text(LANGUAGE))
     lines += ["", "examples:"]
     for example in about.examples:
         lines += _example(example)

@@ -14,7 +14,9 @@ from upgate.cli.predict import (
     parse_pairs,
 )
 from upgate.cli.promotion import OWN_CODE, Promotion
+from upgate.cli.texts import say
 from upgate.errors import UserError
+from upgate.messages import shown
 from upgate.run import served
 from upgate.run.checkpoint import open_checkpoint
 from upgate.store.open import open_store
@@ -41,7 +43,7 @@ def promote_command(overrides: Sequence[str]) -> int:
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values["run"], data)
     check_predict_keys(data, get_task(row.task).predict_keys, row, OPTIONS)
-    print("\n".join(promote(store, row, promotion, data)))
+    print("\n".join(map(shown, promote(store, row, promotion, data))))
     return 0
 
 
@@ -53,10 +55,11 @@ def promote(store: Store, row: Row, promotion: Promotion, data: Sequence[str] = 
     name, registry = promotion.name or model_name(row), Registry(store)
     with registry.locked():
         version = registry.version(name, row.run_id)
-        done = "was there already" if version else "is registered"
+        key = "was_registered" if version else "is_registered"
         version = version or registry.add(name, row, make_model(store, row, data))
         registry.set_alias(name, promotion.alias, version)
-    told = f"{name} version {version} {done}, as {promotion.alias}: run {row.key[:8]}, {row.name}"
+    own = {"key": row.key[:8], "run": row.name}
+    told = say(key, name=name, version=version, alias=promotion.alias, **own)
     return [told, *load_lines(store, name, promotion.alias)]
 
 

@@ -8,6 +8,7 @@ import torch
 
 from upgate.cli.predict import CHECKPOINT, fetch_file, find_run
 from upgate.errors import UserError
+from upgate.messages import spoken
 from upgate.model.integrated_gradients import STEPS
 from upgate.output import output_path, write_output
 from upgate.report.run import run_page
@@ -24,7 +25,7 @@ FILE = "run.html"
 
 def run_report_command(options: Mapping[str, str]) -> int:
     """Write the page and print its path. Raises UserError where there is no such run, or twin."""
-    w = report_translator(options.get("report.language", "en"))
+    w = report_translator(options.get("report.language", spoken()))
     path = output_path(options.get("out", FILE))
     store = open_store(options.get("root"))
     row = find_run(store, options["run"])

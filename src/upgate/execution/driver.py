@@ -14,12 +14,15 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.run_job import complete_stored
 from upgate.execution.signals import ending_at_once, sigterm_as_ctrl_c
+from upgate.execution.texts import say
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
 from upgate.execution.worker import make_work
+from upgate.messages import shown
 from upgate.run.datasets import Fetch
 from upgate.run.job import Job, make_result
 from upgate.run.provenance import code_commit, source_tags
@@ -186,8 +189,7 @@ class Driver:
 
     def _put_off(self, job: Job) -> None:
         if job.spec.key not in self.elsewhere:
-            message = escape(f"{job.name}: another command is training it; the rest goes first")
-            self.console.print("[yellow]waiting[/]", message, highlight=False)
+            self.tell("mark_waiting", "yellow", say("elsewhere", name=job.name))
         self.elsewhere.add(job.spec.key)
 
     def submit(self, job: Job) -> None:
@@ -227,11 +229,14 @@ class Driver:
             result = retried
         self.results[job.spec.key] = result
         if result.error:
-            message = escape(f"{job.name}: {result.error}")
-            self.console.print("[red]failed[/]", message, highlight=False)
+            self.tell("mark_failed", "red", say("failure", name=job.name, error=result.error))
             self.count_failure(result.error.partition(":")[0])
         if self.listener is not None:
             self.listener.on_run_end(job, result, self.executor)
+
+    def tell(self, mark: str, color: str, message: str) -> None:
+        """Print a message behind a coloured word. mark: the key of the word."""
+        self.console.print(Text(shown(say(mark)), color), escape(shown(message)), highlight=False)
 
     def _put_back(self, job: Job) -> None:
         """Let a run wait for the process that trains it."""
@@ -248,10 +253,8 @@ class Driver:
         self.failures[kind] += 1
         if self.failures[kind] == SAME_FAILURE and not self.tolerant:
             self.waiting.clear()
-            self.console.print(
-                f"[red]{SAME_FAILURE} runs failed with {kind}; the rest would too, "
-                "so this stops here.[/]"
-            )
+            message = say("same_failure", count=SAME_FAILURE, kind=kind)
+            self.console.print(Text(shown(message), "red"))
 
     def retry_or_fail(self, job: Job, cause: str) -> Result | None:
         """Mark the run of a dead worker in the store; its result, or None for another attempt."""
@@ -266,8 +269,7 @@ class Driver:
             # the run finished and was logged; only the reply was lost
             return complete_stored(row, self.results.get(job.twin), self.store)
         if self.attempts[key] < ATTEMPTS:
-            message = escape(f"{job.name}: {cause}; it is tried once more")
-            self.console.print("[yellow]worker died[/]", message, highlight=False)
+            self.tell("mark_died", "yellow", say("once_more", name=job.name, cause=cause))
             self.waiting = {key: job, **self.waiting}
             return None
         error = (

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from upgate.console import new_table, print_lines
 from upgate.errors import UserError
+from upgate.messages import ENGLISH, spoken
 from upgate.output import output_path, write_output
 from upgate.page.effects import format_p
 from upgate.page.svg import format_number
@@ -27,18 +27,21 @@ from upgate.store.foreign_write import check_writable
 
 
 def judge_command(
-    source: Source, question: Question, out: str | None, language: str, as_json: bool
+    source: Source, question: Question, out: str | None, language: str | None, as_json: bool
 ) -> int:
-    """Judge, print, and write the page where a file `out` is given."""
-    w = Translator(language, TEXTS)
+    """Judge, print, and write the page where a file `out` is given.
+
+    language: None for that of the terminal; what goes to a store is in English then.
+    """
+    w = Translator(language or spoken(), TEXTS)
     if source.write:
         check_writable(source.uri)
     path = None if out is None else output_path(out)
     read = read_source_scores(source, question)
     judgement = judge_table(read.frame, read.question, read.notes)
-    written = _write(judgement, source, read.location, language) if source.write else None
+    run = _write(judgement, source, read.location, language or ENGLISH) if source.write else None
     if path is not None:
-        page = judgement_page(judgement, language, source.name)
+        page = judgement_page(judgement, w.language, source.name)
         write_output(path, page)
     if as_json:
         print(judgement.to_json(), end="")
@@ -46,16 +49,15 @@ def judge_command(
         show_judgement(judgement, Console(), w)
         if path is not None:
             print(path)
-        if written is not None:
-            print(written)
+        if run is not None:
+            print(w("written", experiment=EXPERIMENT, run=run))
     return 0
 
 
 def _write(judgement: Judgement, source: Source, location: str, language: str) -> str:
-    """Write the verdict to its store; the line that says where."""
+    """Write the verdict to its store; the id of its run."""
     page = judgement_page(judgement, language, source.name)
-    run = write_judgement(judgement, source, location, page)
-    return f"written to the store: experiment {EXPERIMENT}, run {run}"
+    return write_judgement(judgement, source, location, page)
 
 
 def read_source_scores(source: Source, question: Question) -> ItemTable:
@@ -95,22 +97,24 @@ def _wanted(found: Question, columns: Sequence[str]) -> list[str]:
 
 def show_judgement(judgement: Judgement, console: Console, w: Translator) -> None:
     """The verdicts, the reliability, and the sentences."""
-    table = new_table("", "group", "verdict", "effect", "interval", "p", "p (Holm)", "n", left=2)
+    heads = (w("group"), w("verdict"), w("effect"), w("interval"))
+    table = new_table("", *heads, "p", "p (Holm)", "n", left=2)
     for arm in judgement.arms:
         v = arm.verdict
-        interval = f"{format_number(v.low, 3)} to {format_number(v.high, 3)}"
+        interval = w("low_to_high", low=format_number(v.low, 3), high=format_number(v.high, 3))
         numbers = (format_p(v.p), format_p(v.p_holm), str(v.n))
-        table.add_row(Text(arm.name), w(v.label), signed(v.effect), interval, *numbers)
+        table.add_row(arm.name, w(v.label), signed(v.effect), interval, *numbers)
     console.print(table)
-    _show_reliability(judgement, console)
+    _show_reliability(judgement, console, w)
     print_lines(console, [*findings(judgement, w), *remarks(judgement, w)])
 
 
-def _show_reliability(judgement: Judgement, console: Console) -> None:
+def _show_reliability(judgement: Judgement, console: Console, w: Translator) -> None:
     rows: list[Sequence[str]] = []
     for arm in judgement.arms:
         for dataset, (r, unit) in arm.reliability.items():
-            rate = f"{100 * r.rate.low:.0f}% to {100 * r.rate.high:.0f}%"
+            low, high = (f"{100 * end:.0f}%" for end in (r.rate.low, r.rate.high))
+            rate = w("low_to_high", low=low, high=high)
             chance = f"{100 * r.better.effect:.0f}%"
             spread = format_number(r.variance_ratio, 3), format_p(r.variance_p)
             worst = f"{format_number(r.worst)} ({unit})"
@@ -118,8 +122,8 @@ def _show_reliability(judgement: Judgement, console: Console) -> None:
             rows.append((name, f"{r.collapsed}/{r.n}", rate, *spread, worst, chance))
     if not rows:
         return
-    heads = ("group", "collapsed", "rate", "variances", "p", "worst", "P(better)")
-    table = new_table("reliability", *heads)
+    heads = (w("group"), w("collapsed"), w("rate"), w("variances"), "p", w("worst_unit"))
+    table = new_table(w("reliability_table"), *heads, w("better"))
     for name, *cells in rows:
-        table.add_row(Text(name), *cells)
+        table.add_row(name, *cells)
     console.print(table)

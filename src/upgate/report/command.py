@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from upgate.errors import did_you_mean, not_a_choice
+from upgate.messages import spoken
 from upgate.output import output_path, write_output
 from upgate.page.figure import RunTables
 from upgate.report.article import article_page
@@ -54,7 +55,7 @@ def report_command(options: Mapping[str, str]) -> int:
 
     Raises UserError where there is no such study or language, or no folder to write to.
     """
-    language = options.get("report.language", "en")
+    language = options.get("report.language", spoken())
     report_translator(language)  # raises before the store is opened
     path = output_path(options.get("out", FILE))
     experiment = options.get("experiment", "article")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import spoken
 from upgate.output import output_path, write_output
 from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
@@ -17,7 +18,7 @@ FILE = "tune.html"
 
 def tune_report_command(options: Mapping[str, str]) -> int:
     """Write the page and print its path. Raises UserError where there is no such search."""
-    language = options.get("report.language", "en")
+    language = options.get("report.language", spoken())
     report_translator(language)  # raises before the store is opened
     path = output_path(options.get("out", FILE))
     result = load_search(open_store(options.get("root")), options["tune"])
