@@ -43,6 +43,16 @@ def test_a_sign_flip_never_falls_below_its_floor() -> None:
     assert sign_flip(many) == sign_flip(many) == pytest.approx(paired(many).p, abs=0.01)
 
 
+@pytest.mark.parametrize("n", [17, 40])
+def test_drawn_sign_flips_are_scipys(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for d in (rng.normal(0.3, 1, n), rng.integers(-3, 5, n).astype(float)):  # ties and zeros too
+        test = scipy_stats.permutation_test(
+            (d,), np.mean, permutation_type="samples", n_resamples=2**16, batch=4096, rng=0
+        )
+        assert sign_flip(d) == test.pvalue
+
+
 def test_diverged_runs_rank_last_and_two_of_them_differ_by_nothing() -> None:
     d = differences([1.0, np.inf, np.inf, 2.0], [2.0, np.inf, 5.0, np.inf])
     assert d.tolist() == [-1, 0, np.inf, -np.inf]

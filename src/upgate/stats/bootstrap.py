@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from upgate.stats.estimate import Floats
+from upgate.stats.students_t import t_isf
 
 DRAWS = 10_000
 
@@ -16,7 +17,7 @@ def percentiles(drawn: Floats, alpha: float, n: int) -> tuple[float, float]:
     """
     if n < 2:
         return -np.inf, np.inf
-    tail = float(stats.norm.sf(np.sqrt(n / (n - 1)) * stats.t.isf(alpha / 2, n - 1)))
+    tail = float(stats.norm.sf(np.sqrt(n / (n - 1)) * t_isf(alpha / 2, n - 1)))
     low = np.quantile(np.where(np.isnan(drawn), -np.inf, drawn), tail, method="inverted_cdf")
     high = np.quantile(np.where(np.isnan(drawn), np.inf, drawn), 1 - tail, method="inverted_cdf")
     return float(low), float(high)

@@ -1,9 +1,9 @@
 """Folds of one data set share training data, so that their scores are not independent."""
 
 import numpy as np
-from scipy import stats
 
 from upgate.stats.estimate import Estimate, Floats
+from upgate.stats.students_t import t_isf, t_sf
 
 
 def corrected(d: Floats, test_share: float, alpha: float = 0.05) -> Estimate:
@@ -19,8 +19,8 @@ def corrected(d: Floats, test_share: float, alpha: float = 0.05) -> Estimate:
     error = corrected_error(d, test_share)
     if error == 0:
         return Estimate(mean, mean, mean, float(mean == 0), k)
-    half = float(stats.t.isf(alpha / 2, k - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, k - 1))
+    half = t_isf(alpha / 2, k - 1) * error
+    p = float(2 * t_sf(abs(mean) / error, k - 1))
     return Estimate(mean, mean - half, mean + half, p, k)
 
 

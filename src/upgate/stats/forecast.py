@@ -12,6 +12,7 @@ from arch.bootstrap import MCS
 from scipy import stats
 
 from upgate.stats.estimate import Floats
+from upgate.stats.students_t import t_sf
 
 
 class LossTest(NamedTuple):
@@ -43,7 +44,7 @@ def diebold_mariano(arm: Floats, base: Floats, horizon: int = 1) -> LossTest:
         return UNDEFINED
     T, h = len(a), horizon
     t = t_of_mean(a - b, h) * np.sqrt((T + 1 - 2 * h + h * (h - 1) / T) / T)
-    return LossTest(float(t), float(2 * stats.t.sf(abs(t), T - 1)))
+    return LossTest(float(t), float(2 * t_sf(abs(t), T - 1)))
 
 
 def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> LossTest:
@@ -65,7 +66,7 @@ def seeds_and_dates(arm: Floats, base: Floats, horizon: int = 1) -> LossTest:
     v_dates, v_seeds = variance_of_mean(per_date, horizon), per_seed.var(ddof=1) / seeds
     both = v_dates + v_seeds - (cells**2).sum() / ((seeds - 1) * (T - 1) * seeds * T)
     t = _ratio(float(mean), max(both, v_dates, v_seeds))
-    return LossTest(t, float(2 * stats.t.sf(abs(t), min(seeds, T) - 1)))
+    return LossTest(t, float(2 * t_sf(abs(t), min(seeds, T) - 1)))
 
 
 def clark_west_gain(truth: Floats, small: Floats, large: Floats) -> Floats:

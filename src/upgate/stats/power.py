@@ -12,6 +12,7 @@ from scipy import optimize, special, stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from upgate.stats.estimate import Floats
+from upgate.stats.students_t import t_isf
 
 MOST = 10_000  # seeds; more are not practical
 LARGE = 30.0  # the power of larger effects is taken as that of this one
@@ -28,7 +29,7 @@ def power(d: float, n: int, alpha: float = 0.05) -> float:
         return 0.0
     center, critical = min(abs(d), LARGE) * np.sqrt(n), special.stdtrit(n - 1, 1 - alpha / 2)
     missed, far = special.nctdtr(n - 1, center, critical), special.nctdtr(n - 1, center, -critical)
-    return float(min(1.0, 1 - missed + np.nan_to_num(far)))
+    return float(min(1.0, 1 - missed + (0.0 if np.isnan(far) else far)))
 
 
 def seeds_needed(d: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:
@@ -67,8 +68,8 @@ def tost_power(d: float, margin: float, n: int, alpha: float = 0.05) -> float:
     if n < 2:
         return 0.0
     s = np.sqrt(_chi_squares(n - 1) / (n - 1))
-    room = np.sqrt(n) * margin - stats.t.isf(alpha, n - 1) * s
-    inside = stats.norm.cdf(room - np.sqrt(n) * d) - stats.norm.cdf(-room - np.sqrt(n) * d)
+    room = np.sqrt(n) * margin - t_isf(alpha, n - 1) * s
+    inside = special.ndtr(room - np.sqrt(n) * d) - special.ndtr(-room - np.sqrt(n) * d)
     return float(np.maximum(inside, 0).mean())
 
 

@@ -13,6 +13,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from upgate.errors import UserError
 from upgate.stats.estimate import Floats
+from upgate.stats.students_t import t_isf, t_sf
 
 
 class RandomEffects(NamedTuple):
@@ -57,11 +58,11 @@ def random_effects(
     plain = 1 / weights.sum()
     own = plain * max(1.0, weights @ (y - mean) ** 2 / (n - 1))
     error = float(np.sqrt(own + common_variance(weights, v, correlations)))
-    quantile = float(stats.t.isf(alpha / 2, n - 1))
-    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    quantile = t_isf(alpha / 2, n - 1)
+    p = float(2 * t_sf(abs(mean) / error, n - 1))
     half, reach = quantile * error, np.inf
     if n > 2:
-        reach = float(stats.t.isf(alpha / 2, n - 2)) * new_spread(y, tau2, error)
+        reach = t_isf(alpha / 2, n - 2) * new_spread(y, tau2, error)
     return RandomEffects(
         effect=mean,
         low=mean - half,

@@ -13,6 +13,7 @@ from scipy import stats
 
 from upgate.errors import UserError
 from upgate.stats.estimate import Floats, Interval
+from upgate.stats.students_t import t_sf
 
 COLLAPSE = 5.0  # robust standard deviations: six normal scores have one there in .4% of arms
 FEWEST = 5  # finite scores: of fewer nothing can be said to lie apart
@@ -134,7 +135,7 @@ def pitman_morgan(a: Floats, b: Floats) -> tuple[float, float]:
         return other / own, 1.0
     r = (own - other) / (2 * np.sqrt(free))
     t = abs(r) * np.sqrt((n - 2) / max(1 - r * r, 1e-15))
-    return other / own, float(2 * stats.t.sf(t, n - 2))
+    return other / own, float(2 * t_sf(t, n - 2))
 
 
 def beats(arm: Floats, base: Floats, alpha: float = 0.05) -> Interval:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from upgate.stats.estimate import Floats
+from upgate.stats.students_t import t_isf, t_sf
 
 DATE_LAGS = 12  # of daily losses: at autocorrelation .4 fewer reject a true null too often
 
@@ -104,15 +104,15 @@ def t_test(effect: float, error: float, df: float, alpha: float) -> tuple[float,
     """Interval and two-sided p-value of an effect with a standard error; no error: certainty."""
     if error == 0:
         return effect, effect, float(effect == 0)
-    half = float(stats.t.isf(alpha / 2, df)) * error
-    return effect - half, effect + half, float(2 * stats.t.sf(abs(effect) / error, df))
+    half = t_isf(alpha / 2, df) * error
+    return effect - half, effect + half, float(2 * t_sf(abs(effect) / error, df))
 
 
 def equivalence_p(effect: float, error: float, df: float, margin: float) -> float:
     """p-value of "the effect is outside -margin..margin": two one-sided tests (Schuirmann 1987)."""
     if error == 0:
         return float(abs(effect) >= margin)
-    return float(stats.t.sf((margin - abs(effect)) / error, df))
+    return float(t_sf((margin - abs(effect)) / error, df))
 
 
 def satterthwaite(variance: float, parts: Sequence[tuple[float, float]]) -> float:

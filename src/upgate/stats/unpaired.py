@@ -11,6 +11,7 @@ from statsmodels.stats.power import TTestIndPower
 
 from upgate.stats.estimate import Estimate, Floats
 from upgate.stats.paired import EXACT, MANY, differences
+from upgate.stats.students_t import t_isf, t_sf
 
 FEW = 999  # draws for thousands of runs
 MOST = 10_000  # runs of a group; more are not practical
@@ -42,8 +43,8 @@ def welch(arm: Floats, base: Floats, alpha: float = 0.05) -> Estimate:
     if error == 0:
         return Estimate(mean, mean, mean, float(mean == 0), n)
     df = welch_df(arm, base)
-    half = float(stats.t.isf(alpha / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, df))
+    half = t_isf(alpha / 2, df) * error
+    p = float(2 * t_sf(abs(mean) / error, df))
     return Estimate(mean, mean - half, mean + half, p, n)
 
 
@@ -99,7 +100,7 @@ def equivalence(arm: Floats, base: Floats, margin: float) -> float:
         return 1.0
     if error == 0:
         return float(abs(mean) >= margin)
-    return float(stats.t.sf((margin - abs(mean)) / error, welch_df(arm, base)))
+    return float(t_sf((margin - abs(mean)) / error, welch_df(arm, base)))
 
 
 def runs_needed(arm: Floats, base: Floats, alpha: float = 0.05, wanted: float = 0.8) -> int | None:

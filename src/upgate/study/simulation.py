@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from upgate.stats.students_t import t_isf
 from upgate.study.scenarios import ALPHA, PLANTED, SCENARIOS, SEEDS, Scenario
 
 HEADING = "## Scenarios"
@@ -154,7 +155,7 @@ def _rejections(d: np.ndarray) -> dict[str, np.ndarray]:
     skewness = stats.skew(d, axis=1, bias=False)
     johnson = t + skewness * (1 / 6 + t * t / 3) / np.sqrt(n)
     one_sign = (np.sign(d) == np.sign(d[:, :1])).all(axis=1)
-    limit = stats.t.isf(ALPHA / 2, n - 1)
+    limit = t_isf(ALPHA / 2, n - 1)
     rejects = abs(t) > limit
     return {
         "Student's t (the judge's)": rejects,

@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from upgate.seeds import derive
+from upgate.stats.students_t import t_isf
 
 DRAWS, LEVEL = 1000, 0.95
 BELIEVED = 5  # the band is drawn up to a fifth of the trials
@@ -80,7 +81,7 @@ def best_of_n_curve(losses: Sequence[float], seed: int) -> Curve:
 
 def _loss_band(drawn: NDArray[np.float64], mean: float, groups: float) -> tuple[float, float]:
     """The widened percentiles (Hesterberg 2015), around the mean; inf where it may be infinite."""
-    t = stats.t.isf((1 - LEVEL) / 2, groups - 1)
+    t = t_isf((1 - LEVEL) / 2, groups - 1)
     tail = float(stats.norm.sf(np.sqrt(groups / (groups - 1)) * t))
     low = float(np.quantile(drawn, tail, method="lower"))
     high = float(np.quantile(drawn, 1 - tail, method="higher"))
