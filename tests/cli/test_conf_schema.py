@@ -217,7 +217,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for words, sentence in (
         (["clp"], "clp is not a group, did you mean 'clip'?"),
         (["clip", "norm"], "unknown key norm; there is out"),
-        (["clip", "out=/nowhere/at/all"], "does not exist"),
+        (["clip", "out=/nowhere/at/all"], "there is no folder"),
     ):
         assert cli.main(["schema", *words]) == 2
         assert sentence in capsys.readouterr().err
