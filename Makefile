@@ -53,7 +53,8 @@ ui: $(READY) ## open the MLflow UI on the same store
 site: $(READY) ## the documentation as a site, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet it would not be strict
 
-PYTEST := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Many tests start a process: each would compile the sources anew where no bytecode is kept.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 test: $(READY) lint ## lint, types and the tests, in two processes
 	$(PYTEST) -m "not long" $(ARGS)
 
