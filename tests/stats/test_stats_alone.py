@@ -12,7 +12,7 @@ from upgate.stats.paired import paired, t_interval
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(stats.__path__, "upgate.stats."))
 HEAVY = ("torch", "lightning", "hydra", "omegaconf", "mlflow", "optuna", "rich")
-OURS = ("upgate", "upgate.errors", "upgate.seeds", "upgate.stats")
+OURS = ("upgate", "upgate.errors", "upgate.messages", "upgate.seeds", "upgate.stats")
 
 
 @pytest.fixture(scope="module")
