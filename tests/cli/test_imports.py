@@ -63,3 +63,6 @@ def test_a_command_imports_what_it_needs(command: str, tmp_path: Path) -> None:
     assert code == expected, done.stdout + done.stderr
     assert not forbidden & {name.partition(".")[0] for name in modules}
     assert len(modules) <= most
+    if "task=stock" in command:  # of another task nothing but its name
+        assert "upgate.tasks.stock.task" in modules
+        assert not [name for name in modules if name.startswith("upgate.tasks.sentiment")]

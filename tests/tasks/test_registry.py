@@ -2,9 +2,6 @@
 imported.
 """
 
-import subprocess
-import sys
-
 import pytest
 
 from upgate.errors import UserError
@@ -35,16 +32,6 @@ def test_a_name_is_given_once() -> None:
     get_task("stock")
     with pytest.raises(ValueError, match="task=stock is registered twice"):
         register_task(type("Other", (Task,), {"name": "stock"}))
-
-
-def test_only_the_requested_task_is_imported() -> None:
-    code = """
-import sys
-from upgate.tasks.registry import get_task
-get_task("stock")
-sys.exit(any(name.startswith("upgate.tasks.sentiment") for name in sys.modules))
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("higher", [True, False])
