@@ -1,6 +1,4 @@
-"""The registry of tasks: known names give the task, unknown ones raise; only one task's modules are
-imported.
-"""
+"""The registry of tasks: known names give the task, unknown ones raise."""
 
 import pytest
 
