@@ -55,12 +55,12 @@ class Messages:
         self.path = path
 
     def __call__(self, key: str, /, **values: str | int) -> Message:
-        return Message(read_texts(self.path)[key], values)
+        return Message(load_texts(self.path)[key], values)
 
     def of(self, prefix: str, name: str) -> str:
         """The message for a name that data or a user's own code may have made; else the name."""
         key = f"{prefix}_{name.replace(' ', '_')}"
-        return self(key) if key in read_texts(self.path) else name
+        return self(key) if key in load_texts(self.path) else name
 
 
 say = Messages(Path(__file__).with_name("translations.yaml"))
@@ -99,7 +99,7 @@ def speaking(language: str) -> Iterator[None]:
 
 
 @cache
-def read_texts(path: Path) -> Texts:
+def load_texts(path: Path) -> Texts:
     """A file of texts: for each key one text per language, with the same `{fields}`."""
     import yaml  # `upgate --version` needs none
 

@@ -10,7 +10,7 @@ import pytest
 import upgate
 from helpers.project import REPO
 from upgate.errors import UserError
-from upgate.messages import LANGUAGES, read_texts
+from upgate.messages import LANGUAGES, load_texts
 from upgate.page.translations import Translator
 
 SOURCE = Path(upgate.__file__).parent
@@ -50,7 +50,7 @@ def test_files_are_found() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_every_text_is_there_in_all_languages_with_the_same_fields(path: Path) -> None:
-    texts = read_texts(path)
+    texts = load_texts(path)
     assert texts
     for key, languages in texts.items():
         assert list(languages) == list(LANGUAGES), key
@@ -62,13 +62,13 @@ def test_every_text_is_there_in_all_languages_with_the_same_fields(path: Path) -
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_every_text_is_used(path: Path) -> None:
     source = source_of(path)
-    unused = {key for key in read_texts(path) if not re.search(f"[\"']{key}[\"']", source)}
+    unused = {key for key in load_texts(path) if not re.search(f"[\"']{key}[\"']", source)}
     assert {key for key in unused if not MADE.match(key)} == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_each_term_has_one_chinese_word(path: Path) -> None:
-    for key, texts in read_texts(path).items():
+    for key, texts in load_texts(path).items():
         english = re.sub(r"\{\w+\}", "", texts["en"]).lower()
         for term, (chinese, others) in TERMS.items():
             if re.search(rf"\b{term}s?\b", english):
@@ -84,7 +84,7 @@ def test_chinese_pages_use_the_words_of_the_report(name: str) -> None:
         assert not [other for other in others if other in page], f"{term} is {chinese}"
     assert page.count("孪生") == page.count("孪生对照")
     if name == CHINESE[0]:
-        report = read_texts(SOURCE / "report" / "translations.yaml")
+        report = load_texts(SOURCE / "report" / "translations.yaml")
         for verdict in ("helps", "hurts", "equivalent", "undecided"):
             assert f"*{report[verdict]['zh']}*（{verdict}" in page
         assert all(chinese in page for chinese, _ in TERMS.values())

@@ -33,14 +33,14 @@ def main(argv: Arguments | None = None) -> int:
     gc.disable()  # until the first run: imports take a quarter longer with it, and leave no garbage
     try:
         with speaking(choose_language(arguments, os.environ)):
-            return answer(arguments)
+            return run_or_explain(arguments)
     finally:
         gc.enable()
         if argv is None:  # the process ends, and a second Ctrl-C at once, not with a traceback
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def answer(arguments: Arguments) -> int:
+def run_or_explain(arguments: Arguments) -> int:
     """Run a command, or say in one sentence why it cannot be; the exit code."""
     try:
         words = arguments if arguments[:1] == [COMPLETE] else without_language(arguments)

@@ -18,7 +18,7 @@ STEPS = 64  # pieces of the path; where a network has kinks, as max pooling has,
 
 
 @dataclass(frozen=True)
-class Attribution:
+class InputShares:
     """What an output is made of: shares, shaped as the input; F at the baseline and the input."""
 
     shares: Tensor
@@ -37,7 +37,7 @@ def integrated_gradients(
     x: Tensor,
     baseline: Tensor,
     steps: int = STEPS,
-) -> Attribution:
+) -> InputShares:
     """The shares of one input x, (...), in F = `output`, (N, ...) -> (N,), row by row.
 
     The integral is the mean over the middles of `steps` equal pieces of the path. net: what
@@ -52,7 +52,7 @@ def integrated_gradients(
         (gradients,) = torch.autograd.grad(values[2:].sum(), path)
     shares = (x - baseline) * gradients[2:].mean(0)
     start, end = values[:2].tolist()
-    return Attribution(shares, start, end)
+    return InputShares(shares, start, end)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from upgate.errors import did_you_mean, not_a_choice
-from upgate.messages import LANGUAGES, Texts, in_language, read_texts
+from upgate.messages import LANGUAGES, Texts, in_language, load_texts
 
 PAGE = Path(__file__).with_name("translations.yaml")
 
@@ -51,7 +51,7 @@ def merged(paths: tuple[Path, ...]) -> Texts:
     """The texts of all files. Raises ValueError where two files have one key."""
     texts: dict[str, Mapping[str, str]] = {}
     for path in paths:
-        more = read_texts(path)
+        more = load_texts(path)
         if twice := texts.keys() & more.keys():
             raise ValueError(f"{path} repeats the keys {', '.join(sorted(twice))}")
         texts.update(more)

@@ -129,12 +129,12 @@ def claim_text(study: Study, one: ArmVerdict) -> str:
             unit=effect_unit(study),
             baseline=study.baseline,
         ),
-        spread=_interval(study, one) if one.n > 1 else say("anecdote"),
+        spread=_interval_with_seeds(study, one) if one.n > 1 else say("anecdote"),
         seeds=seeds,
     )
 
 
-def _interval(study: Study, one: ArmVerdict) -> str:
+def _interval_with_seeds(study: Study, one: ArmVerdict) -> str:
     """95% interval -9.1 to -7.4% over seeds only."""
     return say(
         "interval",

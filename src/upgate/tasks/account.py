@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from upgate.model.integrated_gradients import Attribution
+from upgate.model.integrated_gradients import InputShares
 from upgate.page.html import Html, el, table
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
@@ -30,7 +30,7 @@ class Account:
     gap: float
 
     @classmethod
-    def of(cls, attribution: Attribution, reference: float, scale: float) -> Self:
+    def of(cls, attribution: InputShares, reference: float, scale: float) -> Self:
         """In the units of the reference, in which one of the network's is `scale`."""
         start, gap = scale * attribution.start, scale * attribution.gap
         return cls(reference, start, scale * attribution.shares.double().numpy(), gap)
@@ -40,7 +40,7 @@ class Account:
         return self.reference + self.start + float(self.shares.sum()) + self.gap
 
 
-def signed(value: float, digits: int = 3) -> str:
+def with_sign(value: float, digits: int = 3) -> str:
     """With its sign, also above 0."""
     text = format_number(value, digits)
     return f"+{text}" if value > 0 else text
@@ -59,7 +59,7 @@ def account_table(
     ]
     if run.reference or twin.reference:
         rows.insert(0, (reference, run.reference, twin.reference))
-    body = [[name, *(signed(value, 4) for value in values)] for name, *values in rows]
+    body = [[name, with_sign(own, 4), with_sign(other, 4)] for name, own, other in rows]
     return table(["", w("run"), w("twin")], body)
 
 
@@ -67,7 +67,7 @@ def strongest(names: Sequence[str], shares: ArrayLike, w: Translator) -> str:
     """The inputs with the largest shares, in either direction, with their numbers."""
     shares = np.asarray(shares, float)
     first = np.argsort(-np.abs(shares), kind="stable")[:STRONGEST]
-    said = [f"{names[i]}\N{NO-BREAK SPACE}{signed(shares[i])}" for i in first if shares[i]]
+    said = [f"{names[i]}\N{NO-BREAK SPACE}{with_sign(shares[i])}" for i in first if shares[i]]
     return w("share_largest", names=w("share_next").join(said)) if said else w("share_none")
 
 
@@ -81,7 +81,7 @@ def shaded(text: str, share: float, most: float) -> Html:
     depth = DARKEST * abs(share) / most if most else 0.0
     if depth < 1:
         return el("span", text)
-    title = f"{text} {signed(share)}"
+    title = f"{text} {with_sign(share)}"
     return el("span", text, class_=side(share), style=f"--share:{depth:.0f}%", title=title)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from upgate.config.values import Section
-from upgate.messages import ENGLISH, Message, read_texts
+from upgate.messages import ENGLISH, Message, load_texts
 from upgate.page.figure import Comparison
 from upgate.page.html import Html
 from upgate.page.translations import Translator
@@ -138,7 +138,7 @@ class TaskFacts:
         if self.texts is None or name not in self.test_texts:
             return name
         return Message(
-            {**read_texts(self.texts)[self.test_texts[name]], ENGLISH: "{name}"}, {"name": name}
+            {**load_texts(self.texts)[self.test_texts[name]], ENGLISH: "{name}"}, {"name": name}
         )
 
     def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from upgate.config.values import Section
 from upgate.data.reviews.tokenizer import token_spans
-from upgate.model.integrated_gradients import Attribution, integrated_gradients
+from upgate.model.integrated_gradients import InputShares, integrated_gradients
 from upgate.tasks.account import Account
 from upgate.tasks.sentiment.module import SentimentModule, SentimentNet
 from upgate.tasks.sentiment.predict import text_batches
@@ -96,7 +96,7 @@ def linear_margins(
     ], network
 
 
-def token_shares(net: SentimentNet, batch: Batch, pair: tuple[int, int]) -> Attribution:
+def token_shares(net: SentimentNet, batch: Batch, pair: tuple[int, int]) -> InputShares:
     """The shares of the tokens, (T,), of a batch of one text."""
     first, second = pair
     with torch.no_grad():
@@ -109,7 +109,7 @@ def token_shares(net: SentimentNet, batch: Batch, pair: tuple[int, int]) -> Attr
         return logits[:, first] - logits[:, second]
 
     found = integrated_gradients(net, margin, x, torch.zeros_like(x))
-    return Attribution(found.shares.sum(-1), found.start, found.end)
+    return InputShares(found.shares.sum(-1), found.start, found.end)
 
 
 def merge_words(places: Sequence[tuple[int, int]], run: np.ndarray, twin: np.ndarray) -> list[Word]:

@@ -16,7 +16,7 @@ from upgate.config.values import Section
 from upgate.data.prices.features import Panel, inputs
 from upgate.data.prices.skip import skip_forecasts
 from upgate.data.prices.windows import Scaling, scale_inputs, unscale, window_batches
-from upgate.model.integrated_gradients import Attribution, integrated_gradients
+from upgate.model.integrated_gradients import InputShares, integrated_gradients
 from upgate.tasks.account import Account
 from upgate.tasks.generic import SequenceNet
 from upgate.tasks.stock.module import StockModule
@@ -54,7 +54,7 @@ def find_differences(
         }
     )
     both = both.merge(rows, on=keys)
-    scale = unit(panel, scaling, both["row"].to_numpy())
+    scale = target_unit(panel, scaling, both["row"].to_numpy())
     difference = np.abs(both["run"] - both["twin"]) / scale
     chosen: list[int] = []
     for index in difference.sort_values(ascending=False, kind="stable").index:
@@ -64,7 +64,7 @@ def find_differences(
     return both.loc[chosen[:count], columns].reset_index(drop=True)
 
 
-def unit(panel: Panel, scaling: Scaling, row: np.ndarray) -> np.ndarray:
+def target_unit(panel: Panel, scaling: Scaling, row: np.ndarray) -> np.ndarray:
     """One scaled unit in target units, at these rows."""
     one, zero = (unscale(np.full(len(row), x), row, panel, scaling) for x in (1.0, 0.0))
     return one - zero
@@ -98,14 +98,14 @@ def forecast_accounts(checkpoint: Section, panel: Panel, row: np.ndarray) -> lis
     if fitted is not None:
         start = skip_forecasts(panel, fitted, scaling)[origin].double().numpy()
     references = unscale(start, row, panel, scaling)
-    scale = unit(panel, scaling, row)
+    scale = target_unit(panel, scaling, row)
     return [
         Account.of(day_shares(module.net, window), float(reference), float(one))
         for window, reference, one in zip(windows, references, scale, strict=True)
     ]
 
 
-def day_shares(net: SequenceNet, x: Tensor) -> Attribution:
+def day_shares(net: SequenceNet, x: Tensor) -> InputShares:
     """The shares of a window's numbers, (W, F), in what the network's head gives."""
 
     def output(path: Tensor) -> Tensor:  # (N, W, F) -> (N,)
