@@ -10,7 +10,7 @@ from helpers.explained import explained_forecast, explained_text, translators
 from helpers.report import EVIL, outline
 from upgate.page.html import join
 from upgate.report.texts import report_translator
-from upgate.tasks.account import shaded, strongest, with_sign
+from upgate.tasks.account import shaded, signed_share, strongest
 from upgate.tasks.sentiment.explain import Word, merge_words
 from upgate.tasks.sentiment.explained import review
 from upgate.tasks.stock.explained import one_forecast
@@ -66,4 +66,4 @@ def test_shares_of_nothing_are_neither_named_nor_shaded() -> None:
     w = report_translator("en")
     assert strongest(["a", "b"], [0.0, 0.0], w) == w("share_none")
     assert join(shaded("a", 0.0, 0.0)) == "<span>a</span>"
-    assert [with_sign(x) for x in (0.0, 1.0, -1.0)] == ["0", "+1", "−1"]
+    assert [signed_share(x) for x in (0.0, 1.0, -1.0)] == ["0", "+1", "−1"]

@@ -79,6 +79,12 @@ def format_number(value: float, digits: int = 4) -> str:
     return text.replace("-", "−")
 
 
+def signed(value: float, digits: int = 4) -> str:
+    """As `format_number`, with its sign above 0 too: +0.012."""
+    text = format_number(value, digits)
+    return f"+{text}" if value > 0 else text
+
+
 def thin_indices(n: int, most: int = POINTS) -> NDArray[np.int64]:
     """At most that many indices of n, evenly spread, the first and the last among them."""
     if not n:

@@ -11,7 +11,7 @@ from upgate.errors import UserError
 from upgate.messages import ENGLISH, spoken
 from upgate.output import output_path, write_output
 from upgate.page.effects import format_p
-from upgate.page.svg import format_number
+from upgate.page.svg import format_number, signed
 from upgate.page.translations import Translator
 from upgate.referee.answer import Judgement
 from upgate.referee.artifacts import ItemTable, join_items, run_question
@@ -21,7 +21,7 @@ from upgate.referee.judge import judge_table
 from upgate.referee.judgement import TEXTS
 from upgate.referee.page import judgement_page
 from upgate.referee.question import Question, Source
-from upgate.referee.text import findings, remarks, signed
+from upgate.referee.text import findings, remarks
 from upgate.referee.write import EXPERIMENT, write_judgement
 from upgate.store.foreign_write import check_writable
 

@@ -5,11 +5,11 @@ from upgate.page.effects import format_p
 from upgate.page.figure import Figure, figure_section, folded, note, section
 from upgate.page.forest_plot import ForestRow, forest_plot
 from upgate.page.html import Child, Html, el, table
-from upgate.page.svg import format_number
+from upgate.page.svg import format_number, signed
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
 from upgate.referee.judgement import TEXTS, Findings, Judged
-from upgate.referee.text import findings, remarks, signed
+from upgate.referee.text import findings, remarks
 
 MARKS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 LONG = 140  # characters of a sentence that is set smaller

@@ -3,7 +3,7 @@
 import math
 
 from upgate.page.effects import format_p
-from upgate.page.svg import format_number
+from upgate.page.svg import format_number, signed
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
 from upgate.referee.judgement import Findings, Judged
@@ -151,12 +151,6 @@ def unit_names(judgement: Findings, w: Translator) -> str:
     unit = short_name(pair[0]) if pair else "run"
     known = {"seed": "units_seed", "fold": "units_fold", "run": "units_run"}
     return w(known[unit]) if unit in known else w("units_other", column=unit)
-
-
-def signed(value: float) -> str:
-    """With its sign: +0.012."""
-    text = format_number(value)
-    return f"+{text}" if value > 0 else text
 
 
 def confidence_text(level: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -9,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from upgate.model.integrated_gradients import InputShares
 from upgate.page.html import Html, el, table
-from upgate.page.svg import format_number
+from upgate.page.svg import signed
 from upgate.page.translations import Translator
 
 STRONGEST = 5  # inputs that are named
 DARKEST = 50  # percent of the colour behind a word: it stays easy to read
 
 Floats = NDArray[np.float64]
+signed_share = partial(signed, digits=3)
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,6 @@ class Account:
         return self.reference + self.start + float(self.shares.sum()) + self.gap
 
 
-def with_sign(value: float, digits: int = 3) -> str:
-    """With its sign, also above 0."""
-    text = format_number(value, digits)
-    return f"+{text}" if value > 0 else text
-
-
 def account_table(
     run: Account, twin: Account, names: tuple[str, str, str, str], w: Translator
 ) -> Html:
@@ -59,7 +55,7 @@ def account_table(
     ]
     if run.reference or twin.reference:
         rows.insert(0, (reference, run.reference, twin.reference))
-    body = [[name, with_sign(own, 4), with_sign(other, 4)] for name, own, other in rows]
+    body = [[name, signed(own), signed(other)] for name, own, other in rows]
     return table(["", w("run"), w("twin")], body)
 
 
@@ -67,7 +63,7 @@ def strongest(names: Sequence[str], shares: ArrayLike, w: Translator) -> str:
     """The inputs with the largest shares, in either direction, with their numbers."""
     shares = np.asarray(shares, float)
     first = np.argsort(-np.abs(shares), kind="stable")[:STRONGEST]
-    said = [f"{names[i]}\N{NO-BREAK SPACE}{with_sign(shares[i])}" for i in first if shares[i]]
+    said = [f"{names[i]}\N{NO-BREAK SPACE}{signed_share(shares[i])}" for i in first if shares[i]]
     return w("share_largest", names=w("share_next").join(said)) if said else w("share_none")
 
 
@@ -81,7 +77,7 @@ def shaded(text: str, share: float, most: float) -> Html:
     depth = DARKEST * abs(share) / most if most else 0.0
     if depth < 1:
         return el("span", text)
-    title = f"{text} {with_sign(share)}"
+    title = f"{text} {signed_share(share)}"
     return el("span", text, class_=side(share), style=f"--share:{depth:.0f}%", title=title)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from upgate.page.figure import folded, note, section
 from upgate.page.html import Child, Html, el, table
 from upgate.page.translations import Translator
-from upgate.tasks.account import account_table, colours, shaded, strongest, with_sign
+from upgate.tasks.account import account_table, colours, shaded, signed_share, strongest
 from upgate.tasks.base import StoredRun
 from upgate.tasks.sentiment.explain import ExplainedText, explain_texts
 from upgate.tasks.sentiment.figures import find_disagreements
@@ -52,7 +52,7 @@ def review(explained: ExplainedText, w: Translator) -> Html:
         marked = el("p", mark(explained, shares, most), class_="marked")
         sides.append(el("div", el("h4", title), marked, note(strongest(names, shares, w))))
     rows: list[list[Child]] = [
-        [name, with_sign(word.run), with_sign(word.twin)]
+        [name, signed_share(word.run), signed_share(word.twin)]
         for name, word in zip(names, words, strict=True)
     ]
     terms = w("why_linear"), w("why_start"), w("why_sum"), w("why_total")

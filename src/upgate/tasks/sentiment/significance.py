@@ -16,16 +16,11 @@ LINEAR = ("linear", "nb_logistic")  # references with a column of predictions ea
 
 def compare_answers(runs: StudyRuns) -> BeyondSeeds:
     """An arm with a diverged run has no predictions there, and no tests."""
-    kept = unseen_items(runs)
-    correct = {arm: answers(runs, arm, kept) for arm in runs.cells}
+    correct, _ = unseen_answers(runs)
     baseline = correct.pop(runs.baseline, None)
     if baseline is None:
         return BeyondSeeds()
-    second = {
-        arm: item_tests(candidate, baseline, runs.alpha)
-        for arm, candidate in correct.items()
-        if candidate is not None
-    }
+    second = {arm: item_tests(one, baseline, runs.alpha) for arm, one in correct.items()}
     return BeyondSeeds(second=second)
 
 
@@ -34,13 +29,12 @@ def item_scores(runs: StudyRuns) -> UnitScores:
 
     A reference's answers are read from one run of the baseline, where its table has them.
     """
-    deviations, kept = {}, unseen_items(runs)
-    for arm, cells in runs.cells.items():
-        correct = answers(runs, arm, kept)
-        if correct is not None:
-            seeds = len(dict.fromkeys(seed for seed, _ in cells))
-            per_seed = correct.reshape(seeds, -1, correct.shape[1]).mean(axis=1)
-            deviations[arm] = per_seed - per_seed.mean(axis=1, keepdims=True)
+    deviations = {}
+    correct, kept = unseen_answers(runs)
+    for arm, right in correct.items():
+        seeds = len(dict.fromkeys(seed for seed, _ in runs.cells[arm]))
+        per_seed = right.reshape(seeds, -1, right.shape[1]).mean(axis=1)
+        deviations[arm] = per_seed - per_seed.mean(axis=1, keepdims=True)
     if runs.baseline in deviations:
         table = runs.table(runs.baseline, runs.cells[runs.baseline][0], "predictions")
         for name in LINEAR:
@@ -50,27 +44,31 @@ def item_scores(runs: StudyRuns) -> UnitScores:
     return UnitScores(deviations)
 
 
-def unseen_items(runs: StudyRuns) -> np.ndarray | slice:
-    """Which test items are judged: (items,) bool, those that no fold's training part has too.
+def unseen_answers(runs: StudyRuns) -> tuple[dict[str, np.ndarray], np.ndarray | slice]:
+    """Arm -> correct or not, (runs, kept items); and which test items are kept, (items,) bool.
 
-    All of them where none is left, or the baseline has no tables.
+    Kept are those that no fold's training part of the baseline has too; all where none is left.
+    Seeds and folds are all models of the same test items. An arm with a diverged run is left out.
     """
-    cells = runs.cells.get(runs.baseline, ())
-    tables = [runs.table(runs.baseline, cell, "predictions") for cell in cells]
-    seen = [table["leaked"].to_numpy(bool) for table in tables if table is not None]
-    kept = ~np.any(seen, axis=0) if seen else np.zeros(1, dtype=bool)
-    return kept if kept.any() else slice(None)
+    found = {arm: one for arm in runs.cells if (one := read_answers(runs, arm)) is not None}
+    kept: np.ndarray | slice = slice(None)
+    if runs.baseline in found:
+        unseen = ~np.any(found[runs.baseline][1], axis=0)
+        if unseen.any():
+            kept = unseen
+    return {arm: correct[:, kept] for arm, (correct, _) in found.items()}, kept
 
 
-def answers(runs: StudyRuns, arm: str, kept: np.ndarray | slice) -> np.ndarray | None:
-    """Correct or not, (runs, kept items): seeds and folds are models of the same test items."""
-    rows = []
+def read_answers(runs: StudyRuns, arm: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Correct or not, and whether training has the item too, (runs, items) bool each."""
+    correct, seen = [], []
     for cell in runs.cells[arm]:
         table = runs.table(arm, cell, "predictions")
         if table is None:
             return None
-        rows.append((table["predicted"] == table["truth"]).to_numpy(bool)[kept])
-    return np.stack(rows)
+        correct.append((table["predicted"] == table["truth"]).to_numpy(bool))
+        seen.append(table["leaked"].to_numpy(bool))
+    return np.stack(correct), np.stack(seen)
 
 
 def item_tests(candidate: np.ndarray, baseline: np.ndarray, alpha: float) -> list[Significance]:

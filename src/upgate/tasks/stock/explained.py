@@ -10,7 +10,7 @@ from upgate.page.figure import Figure, note, section, titled_figure
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import format_number
 from upgate.page.translations import Translator
-from upgate.tasks.account import Account, account_table, colours, side, strongest, with_sign
+from upgate.tasks.account import Account, account_table, colours, side, signed_share, strongest
 from upgate.tasks.base import StoredRun
 from upgate.tasks.stock.explain import ExplainedForecast, explain_forecasts, find_differences
 from upgate.tasks.stock.predict import source
@@ -85,7 +85,7 @@ def day_figure(
     unbroken = [day.replace("-", "\N{NON-BREAKING HYPHEN}") for day in days]
     largest = strongest(unbroken, sums, w)
     rows = [
-        [day, *map(with_sign, shares), with_sign(total)]
+        [day, *map(signed_share, shares), signed_share(total)]
         for day, shares, total in zip(days, account.shares.tolist(), sums.tolist(), strict=True)
     ]
     features = [feature.replace("_", " ") for feature in explained.features]
