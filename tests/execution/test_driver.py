@@ -139,6 +139,25 @@ def test_results_come_in_the_order_of_jobs_and_twins_go_first(
     assert stub.twins["traditional seed=0"] is None
 
 
+def test_an_idle_slot_trains_a_run_beside_its_twin_and_a_busy_one_does_not(
+    pairs: Any, library: Datasets, store: Store
+) -> None:
+    class Ahead(Stub):
+        ahead = True
+
+    def answer(request: WorkRequest) -> WorkResponse:
+        time.sleep(0.2 if request.job.recipe == "traditional" else 0.0)  # the run ends first
+        return fine(request)
+
+    lone, many = Ahead(2, answer), Ahead(2, answer)
+    _, run = found = go(pairs(1), library, store, lone)[0]
+    assert lone.most == 2 and lone.twins["upgraded seed=0"] is None
+    assert run.twin and run.twin.key == found[0].key
+    assert run.difference == {"test/mse_ratio": 0.0}
+    go(pairs(3), library, fresh(store.root.parent / "others"), many)
+    assert many.order[:2] == ["traditional seed=0", "traditional seed=1"]
+
+
 def test_a_worker_that_dies_once_costs_nothing_and_twice_its_own_run(
     pairs: Any, library: Datasets, store: Store
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import pytest
 from helpers.execution import alive, echo, killer, owners, wait_for
 from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
+from upgate.execution import side_by_side
 from upgate.execution.local import Slot, preload
+from upgate.execution.side_by_side import estimate_seconds, pays
 from upgate.execution.work import WorkerDied
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
+from upgate.store.record import NOTE, Row
 from upgate.store.store import Store
 
 pytestmark = pytest.mark.pictures
@@ -36,6 +40,17 @@ def kept(root: Path) -> dict[str, tuple[str, str, dict[str, float]]]:
 
 def statuses(root: Path) -> dict[str, str]:
     return {row.name: row.status for row in Store(root).rows() if not row.is_parent}
+
+
+def by_role(root: Path) -> tuple[Row, Row]:
+    """The run and its twin, as the store has them."""
+    runs = {row.tags["upgate.role"]: row for row in Store(root).rows() if not row.is_parent}
+    return runs["run"], runs["twin"]
+
+
+def describe(root: Path, row: Row) -> str:
+    """The note that MLflow shows of a run."""
+    return str(Store(root).client.get_run(row.run_id).data.tags.get(NOTE, ""))
 
 
 REVIEWS = pytest.param(["task=sentiment"], marks=pytest.mark.long, id="sentiment")
@@ -62,6 +77,52 @@ def test_the_same_numbers_as_inline(words: list[str], tmp_path: Path) -> None:
     code, said = train(there, *words, *LOCAL, "seed=0,1", sweep=True)
     assert code == 0 and "done:" not in said  # all of it was stored
     assert not owners(there)
+
+
+@pytest.mark.parametrize("words", [["executor=auto"], LOCAL], ids=["auto", "local"])
+def test_a_run_trains_beside_its_twin_and_is_compared_with_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "START", 0.0)
+    monkeypatch.setattr(side_by_side, "cores", lambda: 2)
+    one, both = tmp_path / "inline" / "runs", tmp_path / "beside" / "runs"
+    for root, more in ((one, ["executor=inline"]), (both, words)):
+        fresh(root)
+        code, _ = train(root, *more, "seed=0")
+        assert code == 0
+    assert kept(both) == kept(one) and len(kept(one)) == 2
+    ours, theirs = (results(root)["upgraded seed=0"] for root in (both, one))
+    assert ours["difference"] == theirs["difference"] != {}
+    assert ours["twin"] | {"run_id": ""} == theirs["twin"] | {"run_id": ""}
+    (run, twin), (before, _) = by_role(both), by_role(one)
+    assert run.tags["upgate.pid"] != twin.tags["upgate.pid"]
+    assert run.tags["upgate.twin"] == twin.run_id == ours["twin"]["run_id"]
+    assert run.metrics.keys() == before.metrics.keys() >= {"difference/test/mse_ratio"}
+    assert describe(both, run) == describe(one, before) != ""
+    artifacts = {a.path for a in Store(both).client.list_artifacts(run.run_id)}
+    assert {"forecast.png", "curves.png"} <= artifacts
+
+
+def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = Datasets()
+    run, twin = make_pair(small("data.start=1999"), datasets, None)
+    assert twin is not None
+    monkeypatch.setattr(side_by_side, "cores", lambda: 2)
+    long = [
+        replace(job, spec=replace(job.spec, budget=replace(job.spec.budget, max_epochs=10_000)))
+        for job in (run, twin)
+    ]
+    once = estimate_seconds(run, datasets.fetch) / run.spec.budget.max_epochs
+    assert estimate_seconds(long[0], datasets.fetch) == pytest.approx(10_000 * once)
+    few = replace(long[0].spec.budget, max_steps=20)
+    short = replace(long[0], spec=replace(long[0].spec, budget=few))
+    assert estimate_seconds(short, datasets.fetch) < 20 * once
+    assert pays(long, 1, datasets.fetch) and not pays(long[:1], 1, datasets.fetch)
+    assert not pays([run, twin], 1, datasets.fetch) and not pays(long, 2, datasets.fetch)
+    gpu = replace(long[0].spec, budget=replace(long[0].spec.budget, accelerator="cuda"))
+    assert not pays([replace(long[0], spec=gpu), long[1]], 1, datasets.fetch)
+    monkeypatch.setattr(side_by_side, "free_memory", lambda: 0.0)
+    assert not pays(long, 1, datasets.fetch)
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class RunWords(RecipeWords, total=False):
     """What train and study take alike, beside data and root; all else is as in `conf/`.
 
     task: its name, or {"name": "stock", "target": "volatility", "window": 20}; trainer: Lightning's
-    arguments, as {"max_epochs": 5}; executor: inline, local or ray.
+    arguments, as {"max_epochs": 5}; executor: inline, local or ray. The default here is inline, for
+    another process would begin by importing the calling script again.
     """
 
     task: Part
@@ -265,7 +266,7 @@ def _words(data: Data, root: Path | str, words: Mapping[str, Any]) -> list[str]:
     known = (*RunWords.__annotations__, "seed", "fold", "twin")
     check_parts(words, known)
     named = data_words(data, words.get("task"), Path(root))
-    return [*keyword_overrides({**words, "root": str(root)}), *named]
+    return [*keyword_overrides({"executor": "inline", **words, "root": str(root)}), *named]
 
 
 def _console(verbose: bool) -> tuple[Console, io.StringIO]:

@@ -7,7 +7,7 @@ runs that are compared with it. Each start and end of a run is reported to a lis
 import gc
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, suppress
 from typing import Protocol
@@ -17,7 +17,9 @@ from rich.markup import escape
 from rich.text import Text
 
 from upgate.execution.executor import Executor, open_executor
+from upgate.execution.pictures import draw_missing
 from upgate.execution.run_job import complete_stored
+from upgate.execution.side_by_side import SideBySide, pays
 from upgate.execution.signals import ending_at_once, sigterm_as_ctrl_c
 from upgate.execution.texts import say
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
@@ -72,9 +74,13 @@ def execute(
     if not gc.isenabled():  # the command line imports without it
         gc.freeze()  # what is imported stays; but a model of an earlier call is to be collected
         gc.enable()
+    keys = {job.spec.key for job in jobs}
+    stored = _stored(store, keys) if stored is None else stored
+    left = [job for job in jobs if job.spec.key not in stored]
     with ExitStack() as stack:
         if executor is None:
-            executor = stack.enter_context(_open_configured(jobs, fetch, store, console, pictures))
+            executor = _open_configured(jobs[0], left, fetch, store, console, pictures)
+            stack.enter_context(executor)
         driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant, stored)
         with sigterm_as_ctrl_c():
             try:
@@ -84,16 +90,34 @@ def execute(
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise Interrupted from None
                 raise
+    if pictures:
+        draw_missing(driver.ahead, list(driver.results.values()), store)
     return [driver.results[job.spec.key] for job in jobs if job.spec.key in driver.results]
 
 
+def _stored(store: Store, keys: Iterable[str]) -> dict[str, Row]:
+    """The finished runs of these keys; none where the store is away: they are trained then."""
+    try:
+        return store.finished(keys)
+    except Unreachable:
+        return {}
+
+
 def _open_configured(
-    jobs: Sequence[Job], fetch: Fetch, store: Store, console: Console, pictures: bool
+    first: Job,
+    left: Sequence[Job],
+    fetch: Fetch,
+    store: Store,
+    console: Console,
+    pictures: bool,
 ) -> Executor:
-    """The executor of the first job's configuration, with threads enough for every job."""
-    first, threads = jobs[0], max(job.spec.threads for job in jobs)
+    """The executor of the first job's configuration, with threads enough for all that are left."""
+    threads = max((job.spec.threads for job in left), default=1)
     work = make_work(fetch, store, console, pictures)
-    return open_executor(first.config, threads, first.spec.budget.accelerator, work)
+    accelerator = first.spec.budget.accelerator
+    if first.config.executor.name == "auto" and pays(left, threads, fetch):
+        return SideBySide(work, threads)
+    return open_executor(first.config, threads, accelerator, work)
 
 
 class Driver:
@@ -109,7 +133,7 @@ class Driver:
         listener: RunListener | None,
         executor: Executor,
         tolerant: bool,
-        stored: dict[str, Row] | None,
+        stored: Mapping[str, Row],
     ) -> None:
         self.fetch, self.store, self.parent, self.console = fetch, store, parent, console
         self.executor, self.tolerant = executor, tolerant
@@ -117,21 +141,15 @@ class Driver:
         for job in jobs:
             self.waiting.setdefault(job.spec.key, job)
         self.keys = frozenset(self.waiting)
-        self.stored = self._stored(self.keys) if stored is None else dict(stored)
+        self.stored = dict(stored)
         self.listener, self.source = listener, source_tags(code_commit())
         self.tables, self.saved = TableCache.at(jobs[0].config.cache), set[str]()
         self.training: dict[Future[WorkResponse], Job] = {}
         self.results: dict[str, Result] = {}
+        self.ahead: list[Job] = []  # submitted before the result of their twin was known
         self.elsewhere: set[str] = set()  # keys of waiting runs that another command is training
         self.attempts: Counter[str] = Counter()  # by run key
         self.failures: Counter[str] = Counter()  # by kind of error
-
-    def _stored(self, keys: Iterable[str]) -> dict[str, Row]:
-        """The finished runs of these keys; none where the store is away: they are trained then."""
-        try:
-            return self.store.finished(keys)
-        except Unreachable:
-            return {}
 
     def run(self) -> None:
         """Dispatch and collect until no job is left."""
@@ -156,10 +174,16 @@ class Driver:
     def dispatch(self) -> None:
         """In order, take over stored results and submit as many jobs as there are free slots.
 
-        A run waits until the result of its twin is known, and until no other command trains it.
+        A run waits until the result of its twin is known, or, where a slot would be idle, until its
+        twin is in training; and until no other command trains it.
         """
+        self._dispatch(lambda job: not self._waits_for_twin(job))
+        if self.executor.ahead:
+            self._dispatch(self._twin_is_training)
+
+    def _dispatch(self, ready: Callable[[Job], bool]) -> None:
         for key, job in list(self.waiting.items()):
-            if self._waits_for_twin(job) or self._is_elsewhere(job):
+            if not ready(job) or self._is_elsewhere(job):
                 continue
             if key in self.stored:
                 twin = self.results.get(job.twin)
@@ -174,6 +198,9 @@ class Driver:
         is_own_twin = job.twin == job.spec.key
         return not is_own_twin and job.twin in self.keys and job.twin not in self.results
 
+    def _twin_is_training(self, job: Job) -> bool:
+        return any(job.twin == one.spec.key for one in self.training.values())
+
     def _is_elsewhere(self, job: Job) -> bool:
         """Whether another command trains the run; when that has ended, its result is taken."""
         key = job.spec.key
@@ -184,7 +211,7 @@ class Driver:
             return True
         if key in self.elsewhere:
             self.elsewhere.remove(key)
-            self.stored |= self._stored([key])
+            self.stored |= _stored(self.store, [key])
         return False
 
     def _put_off(self, job: Job) -> None:
@@ -200,6 +227,8 @@ class Driver:
             self.tables.save(self.fetch(job)[0])
             self.saved.add(job.spec.data)
         self.attempts[job.spec.key] += 1
+        if self._waits_for_twin(job):
+            self.ahead.append(job)
         self.training[self.executor.submit(self.request(job))] = job
 
     def request(self, job: Job) -> WorkRequest:
@@ -228,11 +257,24 @@ class Driver:
                 return
             result = retried
         self.results[job.spec.key] = result
+        self.compare_late()
         if result.error:
             self.tell("mark_failed", "red", say("failure", name=job.name, error=result.error))
             self.count_failure(result.error.partition(":")[0])
         if self.listener is not None:
             self.listener.on_run_end(job, result, self.executor)
+
+    def compare_late(self) -> None:
+        """Compare runs that trained beside their twins, once both have ended."""
+        for job in self.ahead:
+            result, twin = self.results.get(job.spec.key), self.results.get(job.twin)
+            if result is None or twin is None or result.twin is not None:
+                continue
+            if result.status == twin.status == "FINISHED":
+                result.pair(twin)
+                result.write()
+                for row in _stored(self.store, [result.key]).values():
+                    self.results[result.key] = complete_stored(row, twin, self.store)
 
     def tell(self, mark: str, color: str, message: str) -> None:
         """Print a message behind a coloured word. mark: the key of the word."""

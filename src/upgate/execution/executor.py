@@ -22,6 +22,7 @@ class Executor:
 
     in_process: ClassVar[bool] = False  # whether runs train in this process, with its progress bar
     outlived: ClassVar[bool] = False  # whether runs may go on when it was interrupted or failed
+    ahead: ClassVar[bool] = False  # whether an idle slot may train a run beside its twin
 
     @property
     def slots(self) -> int:
@@ -75,7 +76,7 @@ class Inline(Executor):
 
 @dataclass(frozen=True)
 class InlineOptions:
-    """conf/executor/inline.yaml"""
+    """conf/executor/inline.yaml and auto.yaml"""
 
     name: str
 
@@ -108,11 +109,14 @@ class LauncherOptions:
 
 ExecutorOptions = InlineOptions | LocalOptions | RayOptions | LauncherOptions
 OPTIONS: dict[str, type] = {
+    "auto": InlineOptions,
     "inline": InlineOptions,
     "local": LocalOptions,
     "ray": RayOptions,
     "launcher": LauncherOptions,
 }
+
+HERE = ("auto", "inline")  # may give one run all devices
 
 
 def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
@@ -124,12 +128,12 @@ def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
     if name not in OPTIONS:
         raise not_a_choice(f"executor={name}", did_you_mean(name, OPTIONS))
     options: ExecutorOptions = build(OPTIONS[name], config, "executor")
-    if name != "inline" and isinstance(devices, list):
+    if name not in HERE and isinstance(devices, list):
         raise UserError(
             f"trainer.devices={devices} names one GPU, and executor={name} gives each run its own; "
             "leave it out"
         )
-    if name != "inline" and devices != 1:
+    if name not in HERE and devices != 1:
         raise UserError(
             f"trainer.devices={devices} shares a run out, and executor={name} has one device for "
             "each; take executor=inline"
@@ -138,7 +142,8 @@ def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
 
 
 def open_executor(config: RunConfig, threads: int, accelerator: str, work: Work) -> Executor:
-    """The executor that a configuration asks for; no process starts yet.
+    """The executor that a configuration asks for, inline where it leaves the choice; no process
+    starts yet.
 
     Args: threads, the most that a run needs; accelerator, that of the runs' specs; work, which
     trains a run in this process.

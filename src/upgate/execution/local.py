@@ -6,7 +6,6 @@ A process that dies loses its own run and nothing else; the next run in its slot
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
@@ -39,6 +38,8 @@ def preload() -> list[str]:
 
 class LocalExecutor(Executor):
     """`slots` processes, each started when it is first needed."""
+
+    ahead = True
 
     def __init__(self, options: LocalOptions, threads: int, accelerator: str) -> None:
         visible = gpus(os.environ) if accelerator == "cuda" else []
@@ -251,6 +252,8 @@ def free_memory() -> float:
 
 def peak_memory() -> float:
     """Peak bytes of this process, which holds the data too: about what a worker needs."""
+    import resource  # not on Windows, where no process is forked either
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -26,6 +26,8 @@ from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tasks.registry import get_task
 
+TWIN = "upgate.twin"  # tag: the MLflow run of the twin
+
 
 def run_job(
     job: Job,
@@ -111,7 +113,8 @@ def record(
     write_paired(result, twin)
     run.log(outcome.metrics | result.paired())
     drawn: Sequence[str] = ()
-    if pictures and job.role != RATE and not outcome.diverged:
+    early = bool(job.twin) and twin is None  # drawn when the twin has ended
+    if pictures and not early and job.role != RATE and not outcome.diverged:
         drawn = draw_pictures(job, result, Path(twin.folder) if twin else None, outcome.tables)
     tables = [f"{name}.parquet" for name in outcome.tables]
     for name in ["config.yaml", "best.ckpt", *tables, *drawn]:
@@ -126,7 +129,7 @@ def record(
             FILES: hashes_of(folder, ["config.yaml", *tables]),
             "upgate.diverged": str(outcome.diverged).lower(),
             "upgate.weights": outcome.weights,
-            "upgate.twin": twin.run_id if twin else "",
+            TWIN: twin.run_id if twin else "",
             PARAMETERS: str(outcome.parameters),
             NOTE: describe_run(result, str(outcome.parameters)),
         }
@@ -165,7 +168,7 @@ def complete_stored(row: Row, twin: Result | None, store: Store) -> Result:
         result.pair(twin)
         if not result.paired().keys() <= row.metrics.keys():
             with suppress(Unreachable):  # the next command that meets it adds them
-                note = {NOTE: describe_run(result, row.tags.get(PARAMETERS, ""))}
+                note = {NOTE: describe_run(result, row.tags.get(PARAMETERS, "")), TWIN: twin.run_id}
                 store.annotate(row.run_id, result.paired(), note)
             Path(result.folder).mkdir(exist_ok=True)
             result.write()

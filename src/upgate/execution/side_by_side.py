@@ -1,0 +1,75 @@
+"""executor=auto: where two cores are free, a second run trains beside the one in this process.
+
+A run and its twin are independent until they are compared, and one LSTM keeps no second core busy.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from multiprocessing import get_all_start_methods
+from typing import Any
+
+from torch import Tensor
+
+from upgate.data.datamodule import FoldDataModule
+from upgate.execution.executor import Inline, LocalOptions
+from upgate.execution.local import LocalExecutor, free_memory, most_workers, peak_memory
+from upgate.execution.work import Work, WorkRequest, WorkResponse
+from upgate.run.datasets import Fetch
+from upgate.run.job import Job
+from upgate.run.resolve import cores
+
+START = 8.0  # seconds of a core until a second process trains
+OPERATIONS = 6  # per weight and time step: multiply and add, forward and twice backward
+SPEED = 3e10  # operations a second of one thread
+
+
+class SideBySide(LocalExecutor):
+    """Two runs at once: one in a process of its own, one in this process, with its progress bar."""
+
+    slots = 2
+
+    def __init__(self, work: Work, threads: int) -> None:
+        super().__init__(LocalOptions("local", workers=1), threads, "cpu")
+        self._inline, self._beside = Inline(work), Future[WorkResponse]()
+        self._beside.cancel()
+
+    def submit(self, request: WorkRequest) -> Future[WorkResponse]:
+        """Start a run in the other process; where that trains one, train here to the end."""
+        if not self._beside.done():
+            return self._inline.submit(request)
+        self._beside = super().submit(request)
+        return self._beside
+
+
+def pays(jobs: Sequence[Job], threads: int, fetch: Fetch) -> bool:
+    """Whether two at once are sooner done than one after the other, the second process included."""
+    if "forkserver" not in get_all_start_methods():
+        return False
+    if len(jobs) < 2 or any(job.spec.budget.accelerator != "cpu" for job in jobs):
+        return False
+    if most_workers(cores(), threads, free_memory(), peak_memory()) < 2:
+        return False
+    return sum(estimate_seconds(job, fetch) for job in jobs) / 2 > START
+
+
+def estimate_seconds(job: Job, fetch: Fetch) -> float:
+    """About what training takes on one thread, by its recurrent weights and time steps alone.
+
+    Right to a factor of three, which is enough to tell seconds from minutes.
+    """
+    spec, budget = job.spec, job.spec.budget
+    data = fetch(job)[1].with_batching(spec.batch_size, spec.seed)
+    batches, limit = len(data.train_dataloader()), budget.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    limits = (budget.max_epochs * batches, budget.max_steps)
+    steps = min([limit for limit in limits if limit > 0], default=batches)
+    knobs: Any = spec.model.knobs
+    directions = 2 if knobs["bidirectional"] else 1
+    weights = 8 * knobs["hidden_size"] ** 2 * knobs["num_layers"] * directions
+    return steps * spec.batch_size * _longest(data) * OPERATIONS * weights / SPEED
+
+
+def _longest(data: FoldDataModule) -> int:
+    """Time steps of the longest sample in a batch of validation, where the longest come first."""
+    batch = next(iter(data.val_dataloader()))
+    return max(one.shape[1] for one in batch.values() if isinstance(one, Tensor) and one.ndim > 1)
