@@ -117,12 +117,15 @@ def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.Mon
     few = replace(long[0].spec.budget, max_steps=20)
     short = replace(long[0], spec=replace(long[0].spec, budget=few))
     assert estimate_seconds(short, datasets.fetch) < 20 * once
-    assert pays(long, 1, datasets.fetch) and not pays(long[:1], 1, datasets.fetch)
-    assert not pays([run, twin], 1, datasets.fetch) and not pays(long, 2, datasets.fetch)
+    assert pays(long, datasets.fetch) and not pays(long[:1], datasets.fetch)
+    assert not pays([run, twin], datasets.fetch)
     gpu = replace(long[0].spec, budget=replace(long[0].spec.budget, accelerator="cuda"))
-    assert not pays([replace(long[0], spec=gpu), long[1]], 1, datasets.fetch)
-    monkeypatch.setattr(side_by_side, "free_memory", lambda: 0.0)
-    assert not pays(long, 1, datasets.fetch)
+    assert not pays([replace(long[0], spec=gpu), long[1]], datasets.fetch)
+    for what, little in (("free_memory", 0.0), ("cores", 1)):
+        with monkeypatch.context() as scarce:
+            scarce.setattr(side_by_side, what, lambda little=little: little)
+            assert not pays(long, datasets.fetch)
+    assert pays(long, datasets.fetch)
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _open_configured(
     threads = max((job.spec.threads for job in left), default=1)
     work = make_work(fetch, store, console, pictures)
     accelerator = first.spec.budget.accelerator
-    if first.config.executor.name == "auto" and pays(left, threads, fetch):
+    if first.config.executor.name == "auto" and pays(left, fetch):
         return SideBySide(work, threads)
     return open_executor(first.config, threads, accelerator, work)
 

@@ -42,8 +42,7 @@ def resolve_budget(trainer: Section) -> Budget:
 
 
 def resolve_threads(threads: int | None) -> int:
-    """Threads of a run: as asked; else two, or one where cores are fewer than four or
-    OMP_NUM_THREADS is 1: a run beside it uses a second core better than a second thread does.
+    """Threads of a run: as asked; else two, fewer where cores or OMP_NUM_THREADS are fewer.
 
     Never by load: a run's last digits and so its key depend on them, and the same command a minute
     later must find its runs. A second thread sleeps while it waits, so it costs a busy machine
@@ -52,7 +51,7 @@ def resolve_threads(threads: int | None) -> int:
     if threads is not None:
         return threads
     omp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return min(2, max(1, cores() // 2), int(omp) if omp.isdigit() and int(omp) else 2)
+    return min(2, cores(), int(omp) if omp.isdigit() and int(omp) else 2)
 
 
 def cores() -> int:
