@@ -18,7 +18,7 @@ from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
 from upgate.execution import side_by_side
 from upgate.execution.local import Slot, preload
-from upgate.execution.side_by_side import estimate_seconds, pays
+from upgate.execution.side_by_side import estimate_seconds, pays, serial_seconds
 from upgate.execution.work import WorkerDied
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
@@ -105,27 +105,21 @@ def test_a_run_trains_beside_its_twin_and_is_compared_with_it(
 
 def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = Datasets()
-    run, twin = make_pair(small("data.start=1999"), datasets, None)
-    assert twin is not None
+    job = make_pair(small("data.start=1999"), datasets, None)[0]
+    long = replace(job, spec=replace(job.spec, budget=replace(job.spec.budget, max_epochs=10_000)))
+    few = replace(long, spec=replace(job.spec, budget=replace(long.spec.budget, max_steps=20)))
+    once = estimate_seconds(job, datasets.fetch) / job.spec.budget.max_epochs
+    assert estimate_seconds(long, datasets.fetch) == pytest.approx(10_000 * once)
+    assert 0.0 < estimate_seconds(few, datasets.fetch) < 20 * once
+    assert serial_seconds([long], datasets.fetch) == 0.0
     monkeypatch.setattr(side_by_side, "cores", lambda: 2)
-    long = [
-        replace(job, spec=replace(job.spec, budget=replace(job.spec.budget, max_epochs=10_000)))
-        for job in (run, twin)
-    ]
-    once = estimate_seconds(run, datasets.fetch) / run.spec.budget.max_epochs
-    assert estimate_seconds(long[0], datasets.fetch) == pytest.approx(10_000 * once)
-    few = replace(long[0].spec.budget, max_steps=20)
-    short = replace(long[0], spec=replace(long[0].spec, budget=few))
-    assert estimate_seconds(short, datasets.fetch) < 20 * once
-    assert pays(long, datasets.fetch) and not pays(long[:1], datasets.fetch)
-    assert not pays([run, twin], datasets.fetch)
-    gpu = replace(long[0].spec, budget=replace(long[0].spec.budget, accelerator="cuda"))
-    assert not pays([replace(long[0], spec=gpu), long[1]], datasets.fetch)
+    for jobs, expected in (([long, long], True), ([job, job], False), ([few, few], False)):
+        assert pays("cpu", lambda jobs=jobs: serial_seconds(jobs, datasets.fetch)) == expected
+    assert not pays("cuda", lambda: 1e6)
     for what, little in (("free_memory", 0.0), ("cores", 1)):
         with monkeypatch.context() as scarce:
             scarce.setattr(side_by_side, what, lambda little=little: little)
-            assert not pays(long, datasets.fetch)
-    assert pays(long, datasets.fetch)
+            assert not pays("cpu", lambda: 1e6)
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:

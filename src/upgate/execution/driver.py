@@ -19,7 +19,7 @@ from rich.text import Text
 from upgate.execution.executor import Executor, open_executor
 from upgate.execution.pictures import draw_missing
 from upgate.execution.run_job import complete_stored
-from upgate.execution.side_by_side import SideBySide, pays
+from upgate.execution.side_by_side import serial_seconds
 from upgate.execution.signals import ending_at_once, sigterm_as_ctrl_c
 from upgate.execution.texts import say
 from upgate.execution.work import Interrupted, WorkerDied, WorkRequest, WorkResponse
@@ -115,9 +115,9 @@ def _open_configured(
     threads = max((job.spec.threads for job in left), default=1)
     work = make_work(fetch, store, console, pictures)
     accelerator = first.spec.budget.accelerator
-    if first.config.executor.name == "auto" and pays(left, fetch):
-        return SideBySide(work, threads)
-    return open_executor(first.config, threads, accelerator, work)
+    return open_executor(
+        first.config, threads, accelerator, work, lambda: serial_seconds(left, fetch)
+    )
 
 
 class Driver:

@@ -4,7 +4,7 @@ A run and its twin are independent until they are compared, and one LSTM leaves 
 for a part of the time, whatever its threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing import get_all_start_methods
 from typing import Any
@@ -42,19 +42,22 @@ class SideBySide(LocalExecutor):
         return self._beside
 
 
-def pays(jobs: Sequence[Job], fetch: Fetch) -> bool:
+def pays(accelerator: str, seconds: Callable[[], float]) -> bool:
     """Whether two at once are sooner done than one after the other, the second process included.
 
     Two cores are enough for two runs of two threads: measured, both together take four fifths of
     the time of one after the other, for a thread of an LSTM waits for the other a part of its time.
     """
-    if "forkserver" not in get_all_start_methods():
-        return False
-    if len(jobs) < 2 or any(job.spec.budget.accelerator != "cpu" for job in jobs):
+    if accelerator != "cpu" or "forkserver" not in get_all_start_methods():
         return False
     if most_workers(cores(), 1, free_memory(), peak_memory()) < 2:
         return False
-    return sum(estimate_seconds(job, fetch) for job in jobs) / 2 > START
+    return seconds() / 2 > START
+
+
+def serial_seconds(jobs: Sequence[Job], fetch: Fetch) -> float:
+    """About what several jobs take one after the other; 0 for one, beside which there is none."""
+    return sum(estimate_seconds(job, fetch) for job in jobs) if len(jobs) > 1 else 0.0
 
 
 def estimate_seconds(job: Job, fetch: Fetch) -> float:

@@ -16,6 +16,7 @@ from upgate.console import counted, print_lines
 from upgate.errors import UserError
 from upgate.execution.driver import execute
 from upgate.execution.executor import Executor, open_executor
+from upgate.execution.side_by_side import estimate_seconds
 from upgate.execution.worker import make_work
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.parents import Parents, open_parents
@@ -226,7 +227,14 @@ def open_rate_executor(
     first = questions[0].base
     work = make_work(session.datasets.fetch, store, session.console)
     threads = max(question.base.spec.threads for question in questions)
-    return open_executor(first.config, threads, first.spec.budget.accelerator, work)
+    bases, fetch = [question.base for question in questions], session.datasets.fetch
+    return open_executor(
+        first.config,
+        threads,
+        first.spec.budget.accelerator,
+        work,
+        lambda: least_cost() * sum(estimate_seconds(base, fetch) for base in bases),
+    )
 
 
 @dataclass(frozen=True)

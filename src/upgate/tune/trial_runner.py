@@ -5,6 +5,7 @@ from typing import Self
 
 from upgate.execution.driver import SAME_FAILURE, execute
 from upgate.execution.executor import open_executor
+from upgate.execution.side_by_side import estimate_seconds
 from upgate.execution.worker import make_work
 from upgate.experiment.progress import RunProgress, at_most
 from upgate.experiment.session import Session
@@ -27,7 +28,14 @@ class TrialRunner:
         first = plan.first_job
         work = make_work(session.datasets.fetch, store, session.console)
         accelerator = first.spec.budget.accelerator
-        self.executor = open_executor(first.config, first.spec.threads, accelerator, work)
+        fetch, runs = session.datasets.fetch, count_runs(plan.search)
+        self.executor = open_executor(
+            first.config,
+            first.spec.threads,
+            accelerator,
+            work,
+            lambda: runs * estimate_seconds(first, fetch),
+        )
 
     def __enter__(self) -> Self:
         self.executor.__enter__()
