@@ -213,6 +213,7 @@ def predict(
     *,
     run: str | Path = "latest",
     interval: float | None = None,
+    horizon: Literal["all"] | None = None,
     text: str | Sequence[str] | None = None,
     root: Path | str = "runs",
 ) -> pd.DataFrame:
@@ -220,11 +221,13 @@ def predict(
 
     data: a frame or a file; None: the run's own prices. text: a text or several. run: latest, a
     run's id, the start of its key, or the Path of a checkpoint that a Trainer of one's own saved.
-    interval: of prices, such as 0.9. Raises UserError.
+    interval: of prices, such as 0.9. horizon="all": a row for each run that differs from this one
+    in task.horizon alone, with its date; each interval is of its own forecast, not of the path.
+    Raises UserError.
     """
     if data is not None and text is not None:
         raise UserError("data and text are two inputs; give one of them")
-    options: dict[str, object] = {"interval": interval}
+    options: dict[str, object] = {"interval": interval, "horizon": horizon}
     with TemporaryDirectory() as folder:
         if text is not None:
             options["data.path"] = str(write_texts(text, Path(folder)))
@@ -236,6 +239,8 @@ def predict(
         if isinstance(run, Path):
             if not run.is_file():
                 raise UserError(f"run={run} is not a file")
+            if horizon is not None:
+                raise UserError(f"run={run} is of one horizon; the others are in a store")
             return predict_checkpoint(run, words, _no_file)
         return predict_rows([f"run={run}", f"root={root}", *words])[1]
 

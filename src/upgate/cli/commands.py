@@ -251,7 +251,12 @@ def predict_sections() -> Sections:
             Key("text", "TEXT", "of a run of reviews: one text"),
             Key("interval", "0.9", "of prices: the share of days that it is to hold",
                 ("0.8", "0.9", "0.95")),
-            Key("out", "FILE", "a csv in place of the table"),
+            Key("horizon", "WHICH", "of prices: a path, a row for each run that differs in"
+                " task.horizon alone: the return over so many trading days as the price on the"
+                " last, or the mean volatility of all; each interval is of its own forecast, not of"
+                " the path", ("all",)),
+            Key("out", "FILE", "a csv in place of the table; of a path also its picture, a png, svg"
+                " or pdf"),
             ROOT,
         ]
     }  # fmt: skip
@@ -417,6 +422,7 @@ COMMANDS = {
         (
             "upgate predict run=latest",
             "upgate predict run=latest data.path=my_prices.csv out=forecast.csv interval=0.95",
+            "upgate predict run=latest horizon=all out=path.png",
             'upgate predict run=latest text="Not bad at all."',
         ),
         predict_sections,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
 from rich.console import Console
 
+from upgate.cli.path import describe_path, find_path, join_path, path_columns, path_title
 from upgate.cli.texts import say
 from upgate.console import new_table, number, print_lines
 from upgate.errors import UserError, did_you_mean
@@ -23,6 +24,7 @@ from upgate.store.open import open_store
 from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
 from upgate.tasks.base import Fetch
+from upgate.tasks.figures import save_figure
 from upgate.tasks.names import find_facts, get_facts
 from upgate.tasks.registry import get_task
 
@@ -30,37 +32,70 @@ CHECKPOINT, CONFIG = "best.ckpt", "config.yaml"
 LARGEST_CONFIG = 1 << 20  # bytes
 OPTIONS = ("run", "out", "root")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
-BOUND = re.compile(r"(low|high)_(\d+)")  # the column of an interval
+PICTURES = (".png", ".svg", ".pdf")
+BOUND = re.compile(r"(low|high|coverage)_(\d+)")  # the columns of an interval
 MAX_TEXT = 60  # characters of a text in the table; the csv has all of it
 MAX_ROWS = 50  # of the table
+
+
+class Prediction(NamedTuple):
+    """rows: the runs; several of a path, which has the past before it. frame: what they predict."""
+
+    rows: list[Row]
+    frame: pd.DataFrame
+    past: pd.DataFrame | None = None
 
 
 def predict_command(overrides: Sequence[str]) -> int:
     """Predict with a stored run and print a table, or write a csv; return the exit code.
 
     overrides: run=<latest, a run id or the start of a key>, out=file.csv, root=... and the task's
-    own keys for the data. Raises UserError.
+    own keys for the data. Of a path, out=file.png is its picture. Raises UserError.
     """
     values = parse_pairs(overrides)
     path = output_path(values["out"]) if "out" in values else None
-    row, frame = predict_rows(overrides)
-    if path is not None:
-        write_csv(frame, path)
+    told = predict_rows(overrides)
+    if path is not None and path.suffix.lower() in PICTURES:
+        draw(told, path)
+    elif path is not None:
+        write_csv(told.frame, path)
     else:
-        show_table(frame, row)
-    print(shown(describe_run(row, frame)), file=sys.stderr)
+        show_table(told)
+    single = told.past is None
+    about = describe_run(told.rows[0], told.frame) if single else describe_path(told.rows)
+    print(shown(about), file=sys.stderr)
     return 0
 
 
-def predict_rows(overrides: Sequence[str]) -> tuple[Row, pd.DataFrame]:
-    """The run that these overrides name, and its predictions. Raises UserError."""
+def predict_rows(overrides: Sequence[str]) -> Prediction:
+    """What the run that these overrides name predicts, or the path that it is of.
+
+    Raises UserError.
+    """
     values = parse_pairs(overrides)
     store = open_store(values.get("root"))
     data = [word for word in overrides if word.partition("=")[0] not in OPTIONS]
     row = find_run(store, values.get("run", "latest"), data)
     check_predict_keys(data, get_task(row.task).predict_keys, row)
     fetch = partial(fetch_file, store, row)
-    return row, predict_checkpoint(fetch(CHECKPOINT), data, fetch)
+    path = get_task(row.task).path
+    if path is None or path.key not in values:
+        return Prediction([row], predict_checkpoint(fetch(CHECKPOINT), data, fetch))
+    data.remove(f"{path.key}={values[path.key]}")
+    spec = open_checkpoint(fetch(CHECKPOINT))[1]["hyper_parameters"]["spec"]
+    rows = find_path(store, row, path, spec, values[path.key])
+    checkpoints = [open_checkpoint(fetch_file(store, one, CHECKPOINT))[1] for one in rows]
+    frames, past = path.predict(data, checkpoints, fetch)
+    return Prediction(rows, join_path(rows, frames), past)
+
+
+def draw(told: Prediction, path: Path) -> None:
+    """Write the picture of a path. Raises UserError for one run's prediction."""
+    task = get_task(told.rows[0].task)
+    if task.path is None or told.past is None:
+        raise UserError(say("no_picture", path=path.name))
+    save_figure(task.path.draw(told.frame, told.past), path)
+    print(shown(say("drawn", path=str(path))))
 
 
 def predict_checkpoint(path: Path, data: Sequence[str], fetch: Fetch) -> pd.DataFrame:
@@ -211,9 +246,12 @@ def describe_run(row: Row, frame: pd.DataFrame) -> str:
     return about
 
 
-def show_table(frame: pd.DataFrame, row: Row) -> None:
-    title = say("predictions", name=row.name, key=row.key[:8])
-    if len(frame) and "days_ahead" in frame:  # the same in all rows, and 80 columns are few
+def show_table(told: Prediction) -> None:
+    row, frame = told.rows[0], told.frame
+    title: str = say("predictions", name=row.name, key=row.key[:8])
+    if told.past is not None:
+        title, frame = path_title(row, frame), path_columns(frame)
+    elif len(frame) and "days_ahead" in frame:  # the same in all rows, and 80 columns are few
         days = int(frame["days_ahead"].iloc[0])
         title = say("one_day_ahead" if days == 1 else "days_ahead", title=title, days=days)
         frame = frame.drop(columns="days_ahead")
@@ -229,7 +267,7 @@ def show_table(frame: pd.DataFrame, row: Row) -> None:
 def heading(column: str) -> str:
     """A column's name as the table shows it; the csv has the name itself."""
     if bound := BOUND.fullmatch(column):
-        return say("heading_low" if bound[1] == "low" else "heading_high", level=bound[2])
+        return say(f"heading_{bound[1]}", level=bound[2])
     return say.of("heading", column.replace("_percent", " %").replace("_", " "))
 
 

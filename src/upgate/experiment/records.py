@@ -57,9 +57,10 @@ def stored_looks(store: Store, task: str, data: str, split: Section) -> int:
 
 
 def looks_lines(store: Store, jobs: Iterable[Job]) -> list[str]:
-    """One sentence for each test part of these jobs, that is for each data and split."""
+    """A sentence for the test parts of these jobs, of each data and split; the same one once."""
     parts = {(job.spec.data, str(job.spec.split.to_dict())): job.spec for job in jobs}
-    return [
+    lines = [
         looks_line(stored_looks(store, spec.task.name, spec.data, spec.split.to_dict()))
         for spec in parts.values()
     ]
+    return list(dict.fromkeys(lines))

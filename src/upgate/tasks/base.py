@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import pandas as pd
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from upgate.config.schema import build
@@ -58,6 +59,29 @@ class Evaluation:
     tables: dict[str, pd.DataFrame]
 
 
+class ForecastPath(Protocol):
+    """Forecasts that go on step by step, each by a run of its own.
+
+    key: the setting of `task` that alone tells these runs apart, a whole number.
+    """
+
+    key: str
+
+    def specs(self, spec: SpecValues, steps: Sequence[int]) -> Sequence[Sequence[SpecValues]]:
+        """A run's spec with each value of `key`; several times where more than one is meant."""
+        ...
+
+    def predict(
+        self, overrides: Sequence[str], checkpoints: Sequence[Section], fetch: Fetch
+    ) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+        """What `Task.predict` gives for each run, with the date; and the past, for `draw`."""
+        ...
+
+    def draw(self, frame: pd.DataFrame, past: pd.DataFrame) -> Figure:
+        """The picture of all."""
+        ...
+
+
 class Task(TaskFacts):
     """One task; a subclass is registered under its `name` and used through one instance.
 
@@ -71,6 +95,7 @@ class Task(TaskFacts):
     inputs: ClassVar[tuple[Input, ...]] = ()  # columns of a served model's input
     options: ClassVar[Mapping[str, float]] = {}  # of a served model's predictions; defaults
     files: ClassVar[str] = ""  # the choice of `conf/data/` that reads the user's own, by data.path
+    path: ClassVar[ForecastPath | None] = None  # of `upgate predict KEY=all`
     source: str | None = None  # sha256 of the code of a task from outside the package
 
     def declarations(self) -> Mapping[str, Declared]:

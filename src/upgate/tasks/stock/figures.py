@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure, tick_days
 
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
+MAX_FANS = 4  # tickers in the picture of a path
 
 
 def draw_forecast(
@@ -56,10 +57,15 @@ def _series(axes: Axes, frame: pd.DataFrame, prefix: str) -> None:
     if f"{prefix}twin" in frame:
         axes.plot(days, frame[f"{prefix}twin"], color=BLUE, lw=1, ls="-.", label="twin")
     axes.plot(days, frame[f"{prefix}forecast"], color=ORANGE, lw=1.2, ls="--", label="forecast")
+    _legend_above(axes, 4)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    """A legend in one row over all lines, with room for it; and few ticks."""
     tick_days(axes)
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.15 * (high - low))  # room for the legend
-    axes.legend(ncols=4, loc="upper left")
+    axes.set_ylim(low, high + 0.15 * (high - low))
+    axes.legend(ncols=columns, loc="upper left")
 
 
 def _lead(axes: Axes, frame: pd.DataFrame, title: str) -> None:
@@ -77,3 +83,38 @@ def _lead(axes: Axes, frame: pd.DataFrame, title: str) -> None:
     axes.set_ylabel("squared error")
     tick_days(axes)
     axes.legend(loc="upper left" if highest > -lowest else "lower left")  # leads begin at 0
+
+
+def draw_path(frame: pd.DataFrame, past: pd.DataFrame) -> Figure:
+    """The first tickers: their past, and the forecasts of the days ahead with their intervals.
+
+    frame: the rows of `upgate predict horizon=all`; past: ticker, date and value, in price, or of
+    volatilities in percent a day.
+    """
+    tickers = list(dict.fromkeys(frame["ticker"]))[:MAX_FANS]
+    with mpl.rc_context(STYLE):
+        figure = new_figure(9, 1 + 3 * len(tickers))
+        axes = figure.subplots(len(tickers), 1, squeeze=False)[:, 0]
+        for one, ticker in zip(axes, tickers, strict=True):
+            _fan(one, frame[frame["ticker"] == ticker], past[past["ticker"] == ticker])
+    return figure
+
+
+def _fan(axes: Axes, path: pd.DataFrame, past: pd.DataFrame) -> None:
+    days, unit = path["date"], "price" if "price" in path else "volatility, % a day"
+    forecast = path["price" if "price" in path else "daily_volatility_percent"]
+    axes.plot(past["date"], past["value"], color=BLACK, lw=1.2, label="until the last day")
+    axes.plot(days, forecast, color=ORANGE, lw=1.2, ls="--", marker="o", ms=4, label="forecast")
+    for name in [str(column) for column in path if str(column).startswith("low_")]:
+        level = name.removeprefix("low_")
+        low, high = path[name], path[f"high_{level}"]
+        if "price" not in path:
+            low, high = 100 * np.exp(low), 100 * np.exp(high)
+        label = f"{level}% interval of each forecast alone"
+        axes.fill_between(days, low, high, color=ORANGE, alpha=0.2, lw=0, label=label)
+        axes.vlines(days, low, high, color=ORANGE, lw=1)
+    ahead = ", ".join(map(str, path["days_ahead"]))
+    title = f"{path['ticker'].iloc[0]}, {ahead} trading days after {path['last_day'].iloc[0]:%F}"
+    axes.set_title(title, loc="left")
+    axes.set_ylabel(unit)
+    _legend_above(axes, 3)

@@ -27,10 +27,16 @@ MORE = 25  # days of an example beside its window: what the longest feature need
 
 def predict_prices(overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
     """Forecast from the last day of the prices that the overrides name, else of the run's own."""
+    level, table = read_prices(overrides, fetch)
+    return forecast_next(checkpoint, table, level)
+
+
+def read_prices(overrides: Sequence[str], fetch: Fetch) -> tuple[str, pd.DataFrame]:
+    """The interval's level and the prices that the overrides name, else the run's own."""
     options = [word for word in overrides if word.startswith("interval=")]
     level = parse_level(options[0].partition("=")[2] if options else str(INTERVAL))
     data = [word for word in overrides if word not in options]
-    return forecast_next(checkpoint, load_prices(source(data, fetch)).table, level)
+    return level, load_prices(source(data, fetch)).table
 
 
 def predict_frame(

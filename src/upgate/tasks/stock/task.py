@@ -30,6 +30,7 @@ from upgate.tasks.stock.figures import draw_forecast
 from upgate.tasks.stock.intervals import fit_radii, measure_intervals
 from upgate.tasks.stock.metrics import evaluate_forecasts
 from upgate.tasks.stock.module import StockModule
+from upgate.tasks.stock.path import HorizonPath, check_horizon
 from upgate.tasks.stock.predict import INTERVAL, example_prices, predict_frame, predict_prices
 from upgate.tasks.stock.texts import say
 
@@ -39,7 +40,8 @@ class Stock(StockFacts, Task):
     skips = True
     table_type = Prices
     files = "prices"
-    predict_keys = ("data", "interval")
+    path = HorizonPath()
+    predict_keys = ("data", "interval", path.key)
     inputs = (
         Input("date", "any", required=False),  # it may be the index
         Input("ticker", "any", required=False),
@@ -52,6 +54,7 @@ class Stock(StockFacts, Task):
         return {"task": {self.name: StockTask}, "data": SOURCES, "split": SPLITS}
 
     def settings(self, config: Section) -> dict[str, Any]:
+        check_horizon(config.get("horizon"))
         return build(StockTask, config, "task").to_dict()
 
     def split(self, config: Section, settings: Section) -> dict[str, Any]:
