@@ -7,23 +7,23 @@ from difflib import get_close_matches
 
 from upgate.messages import Message, joined, say
 
-# what the machine's files refuse, and what helps; a file that is missing is a fault of ours
+# what the machine's files refuse, and what helps; a missing file is a fault of ours
 REMEDIES = {
-    errno.EISDIR: "a folder is where a file should be; move it away",
-    errno.ENOTDIR: "a file is where a folder should be; move it away",
-    errno.ENOTEMPTY: "a folder is where a file should be; move it away",
-    errno.ELOOP: "a symbolic link is not followed there; remove it",
-    errno.EACCES: "give yourself the right to read and write it",
-    errno.EPERM: "give yourself the right to read and write it",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EIO: "the disk cannot be read or written there",
-    errno.ESTALE: "the disk cannot be read or written there",
-    errno.EROFS: "choose a place that can be written to",
-    errno.ENOSPC: "make room, and give the command again",
-    errno.EDQUOT: "make room, and give the command again",
-    errno.EFBIG: "make room, and give the command again",
-    errno.EMFILE: "raise the limit of open files, as in ulimit -n 4096",
-    errno.ENFILE: "raise the limit of open files, as in ulimit -n 4096",
+    errno.EISDIR: "remedy_folder",
+    errno.ENOTDIR: "remedy_file",
+    errno.ENOTEMPTY: "remedy_folder",
+    errno.ELOOP: "remedy_link",
+    errno.EACCES: "remedy_right",
+    errno.EPERM: "remedy_right",
+    errno.ENAMETOOLONG: "remedy_shorter",
+    errno.EIO: "remedy_disk",
+    errno.ESTALE: "remedy_disk",
+    errno.EROFS: "remedy_place",
+    errno.ENOSPC: "remedy_room",
+    errno.EDQUOT: "remedy_room",
+    errno.EFBIG: "remedy_room",
+    errno.EMFILE: "remedy_limit",
+    errno.ENFILE: "remedy_limit",
 }
 
 
@@ -37,7 +37,8 @@ def describe_refusal(error: OSError) -> str | None:
     if number not in REMEDIES:
         return None
     place = error.filename2 or error.filename or "a file"
-    return f"{os.fsdecode(place)}: {os.strerror(number)}; {REMEDIES[number]}"
+    words = {"place": os.fsdecode(place), "cause": os.strerror(number)}
+    return say("refusal", **words, remedy=say(REMEDIES[number]))
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

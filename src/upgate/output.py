@@ -4,16 +4,17 @@ from pathlib import Path
 
 from upgate.errors import UserError
 from upgate.files import write_atomic
+from upgate.messages import say
 
 
 def output_path(name: str | Path) -> Path:
     """Where to write. Raises UserError where no file can be: no folder, or a folder or device."""
     path = Path(name).expanduser().resolve()
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "there, and is no file"
-        raise UserError(f"out={name} is {kind}; name a file")
+        kind = say("out_is_folder") if path.is_dir() else say("out_is_no_file")
+        raise UserError(say("out_no_file", name=str(name), kind=kind))
     if not path.parent.is_dir():
-        raise UserError(f"out={name}: there is no folder {Path(name).parent}; create it first")
+        raise UserError(say("out_no_folder", name=str(name), folder=str(Path(name).parent)))
     return path
 
 
@@ -23,4 +24,4 @@ def write_output(path: Path, content: str | bytes) -> None:
     try:
         write_atomic(path, lambda file: file.write(written))
     except OSError as error:
-        raise UserError(f"out={path} cannot be written: {error.strerror}") from None
+        raise UserError(say("out_unwritable", path=str(path), cause=str(error.strerror))) from None

@@ -38,7 +38,22 @@ def test_english_where_the_output_cannot_show_chinese(monkeypatch: pytest.Monkey
         ("runs limt=3 language=zh", "未知的键 limt，是否指 'limit'？"),
         ("tune --y language=zh", "这里没有 --y 这个选项，是否指 '--yes'？"),
         ("train task=stok language=zh", "task=stok 不在可选之列，是否指 'stock'？"),
-        ("runs language=cn", "language=cn is not a choice; there is en, zh"),
+        ("train task=stock clip.max_norm=x clip=norm language=zh", "clip.max_norm=x 的值应为：数"),
+        (
+            "train clip.max_value=1 language=zh",
+            "clip.max_value=1：clip=norm 的设置有：max_norm, search.max_norm；"
+            "max_value 属于 clip=value",
+        ),
+        ("train seed language=zh", "无法读取 seed；请写成 key=value，例如 seed=..."),
+        ("train hydra.mode=x language=zh", "hydra.mode=x 不用于 Upgate：-m 运行所有组合"),
+        (
+            "train trainer.num_nodes=2 language=zh",
+            "不能设置 trainer.num_nodes：一次运行在一台机器上训练",
+        ),
+        ("train data=prices language=zh", "缺少 data.path；请给它一个值，例如 data.path=..."),
+        ("export run=latest to=x language=zh", "没有 to=x 这种格式；可用的有 onnx、torch"),
+        ("study study=arms study.tune=x language=zh", "study.tune=x 的值应为：整数"),
+        ("report study=x out=/ language=zh", "out=/ 是文件夹；请给出一个文件"),
         ("language=en language=zh", "language=en 和 language=zh 都设置了 language；请只给一个"),
     ],
 )

@@ -16,6 +16,7 @@ from helpers.config import refusal, value
 from helpers.parts import needs_bf16
 from upgate import cli
 from upgate.config.compose import compose
+from upgate.config.texts import say
 from upgate.config.trainer import (
     PARAMETERS,
     PRECISIONS,
@@ -197,7 +198,9 @@ def test_a_value_that_cannot_be_is_told_before_anything_runs(
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_argument_that_cannot_be_given_says_why(name: str) -> None:
-    assert refusal(f"trainer.{name}=1") == f"trainer.{name} cannot be given: {REFUSED[name]}"
+    assert (
+        refusal(f"trainer.{name}=1") == f"trainer.{name} cannot be given: {say(f'refused_{name}')}"
+    )
 
 
 @pytest.mark.skipif(

@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
+from upgate import messages
 from upgate.cli.commands import COMMANDS, FLAGS, REFUSED
+from upgate.cli.texts import say
 from upgate.errors import UserError, did_you_mean, unknown_key
-from upgate.messages import say
 
 
 def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -24,7 +25,7 @@ def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namesp
             parser.add_argument(*flag.names, action=action, dest=dest)
     for argument in arguments:
         if instead := REFUSED.get(argument.partition("=")[0]):
-            raise UserError(f"{argument} is not a flag here: {instead}")
+            raise UserError(say("refused_flag", flag=argument, instead=instead))
     try:
         known, rest = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
@@ -32,7 +33,7 @@ def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namesp
     for argument in rest:
         if argument.startswith("-"):
             hint = did_you_mean(argument, names)
-            raise UserError(say("not_a_flag", flag=argument, hint=hint))
+            raise UserError(messages.say("not_a_flag", flag=argument, hint=hint))
     return known, rest
 
 
@@ -47,10 +48,10 @@ def read_pairs(arguments: Sequence[str], keys: Sequence[str] | None) -> dict[str
         if keys is not None and key not in keys:
             raise unknown_key(key, did_you_mean(key, keys))
         if not equals or not value:
-            raise UserError(say("needs_value", key=key))
+            raise UserError(messages.say("needs_value", key=key))
         if key in pairs:
             first = f"{key}={pairs[key]}"
-            raise UserError(say("set_twice", first=first, second=argument, key=key))
+            raise UserError(messages.say("set_twice", first=first, second=argument, key=key))
         pairs[key] = value
     return pairs
 
@@ -70,4 +71,4 @@ def read_options(defaults: dict[str, str], arguments: Sequence[str]) -> dict[str
 def need_run(command: str, words: Mapping[str, str]) -> None:
     """Raise UserError where a command's run is not named."""
     if not words.get("run"):
-        raise UserError(f"{command} needs run=..., such as run=latest; upgate runs lists them")
+        raise UserError(say("needs_run", command=command))

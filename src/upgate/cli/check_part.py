@@ -5,6 +5,7 @@ from functools import partial
 
 from rich.console import Console
 
+from upgate.cli.texts import say
 from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean, not_a_choice
@@ -47,9 +48,9 @@ def parse_choice(arguments: Sequence[str], config_dir: str | None) -> Candidate:
     """The choice that GROUP=NAME names. Raises UserError where there is none."""
     group, is_pair, name = arguments[0].partition("=") if len(arguments) == 1 else ("", "", "")
     if not is_pair or not name:
-        raise UserError("check-part takes one choice, as in upgate check-part clip=norm")
+        raise UserError(say("check_one_choice"))
     if group not in PARTS:
-        raise UserError(f"{group} is not a group of parts{did_you_mean(group, PARTS)}")
+        raise UserError(say("not_a_part_group", group=group, hint=did_you_mean(group, PARTS)))
     name = name.strip("[]")
     available = choices(group, config_dir)
     if name not in available:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from upgate.cli.commands import COMMANDS, FLAGS, keys_of
+from upgate.cli.texts import say
 from upgate.config.choices import EXPERIMENT, PARTS, choices, folders, groups, name_key
 from upgate.config.trainer import PARAMETERS
 from upgate.errors import UserError, did_you_mean
@@ -61,7 +62,7 @@ def completion_command(words: Sequence[str]) -> int:
     """Print a shell's script. Raises UserError."""
     shell = words[0] if len(words) == 1 else ""
     if shell not in SCRIPTS:
-        raise UserError(f"completion takes a shell{did_you_mean(shell, SCRIPTS)}")
+        raise UserError(say("takes_a_shell", hint=did_you_mean(shell, SCRIPTS)))
     print(SCRIPTS[shell], end="")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from upgate.cli.commands import TOP_LEVEL, TRAINER
 from upgate.cli.conf_files import added_keys, find_declared, read_choice_file
+from upgate.cli.texts import say
 from upgate.config.choices import (
     EXPERIMENT,
     PARTS,
@@ -40,7 +41,7 @@ def conf_schema(group: str | None, config_dir: str | None = None) -> Schema:
     use_folder(config_dir)
     known = (*groups(), EXPERIMENT)
     if group is not None and group not in known:
-        raise UserError(f"{group} is not a group{did_you_mean(group, known)}")
+        raise UserError(say("not_a_group", group=group, hint=did_you_mean(group, known)))
     if group is None:
         title, made = "a full configuration", _full(config_dir)
     else:

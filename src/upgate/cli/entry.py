@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from upgate import messages
 from upgate.cli.arguments import parse_flags, read_pairs
 from upgate.cli.export_words import KEYS, check_export
 from upgate.cli.help import HELP, page, version_line
 from upgate.cli.language import choose_language, without_language
 from upgate.cli.promotion import check_promoted, read_promotion
+from upgate.cli.texts import say
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, describe_refusal, did_you_mean
-from upgate.messages import say, shown, speaking
+from upgate.messages import shown, speaking
 
 Arguments = Sequence[str]
 HELP_FLAGS = ("-h", "--help")
@@ -64,7 +66,7 @@ def run_or_explain(arguments: Arguments) -> int:
         print_error(refusal)
         return 2
     except KeyboardInterrupt:
-        print(shown(say("interrupted_alone")), file=sys.stderr)
+        print(shown(messages.say("interrupted_alone")), file=sys.stderr)
         return 130
 
 
@@ -77,7 +79,7 @@ def run(command: str, rest: list[str]) -> int:
     """What one command does, or what is known of it; the exit code. Raises UserError."""
     if command in ("-V", "--version"):
         if rest:
-            raise UserError(f"{command} stands alone; {rest[0]} is too much")
+            raise UserError(say("stands_alone", flag=command, other=rest[0]))
         print(version_line())
     elif command in HELP_FLAGS:
         print(HELP, end="")
@@ -87,7 +89,7 @@ def run(command: str, rest: list[str]) -> int:
         print("".join(f"{word}\n" for word in complete(" ".join(rest))), end="")
     elif command not in COMMANDS:
         hint = did_you_mean(command, COMMANDS)
-        raise UserError(say("not_a_command", command=command, hint=hint))
+        raise UserError(messages.say("not_a_command", command=command, hint=hint))
     elif not set(HELP_FLAGS).isdisjoint(rest):
         print(page(command), end="")
     else:
@@ -118,7 +120,7 @@ def main_train(arguments: Arguments) -> int:
     runs = [sweep.example] if sweep else expand(overrides, known.multirun, known.config_dir)
     check(runs, known.config_dir)
     if promotion and sweep:
-        raise UserError(f"promote=true registers one run, and {sweep.plugin[0]} asks for several")
+        raise UserError(say("promote_and_sweeper", word=sweep.plugin[0]))
     if promotion:
         check_promoted(runs)
     from rich.console import Console
@@ -214,7 +216,7 @@ def main_report(arguments: Arguments) -> int:
     options = read_pairs(rest, keys)
     kinds = [kind for kind in ("tune", "run") if kind in options]
     if len(kinds) > 1 or (kinds and not options.keys().isdisjoint(("study", "experiment"))):
-        raise UserError("one page is of one thing; give study=..., tune=... or run=...")
+        raise UserError(say("one_page"))
     if "run" in options:
         from upgate.cli.run_report import run_report_command
 

@@ -31,7 +31,7 @@ def export_command(words: Mapping[str, str]) -> int:
     row = find_run(store, words["run"])
     path = Path(words.get("out", f"{row.task}-{row.key[:8]}{form.suffix}"))
     if path.suffix != form.suffix:
-        raise UserError(f"out={path} must end in {form.suffix}, by which programs know its form")
+        raise UserError(say("must_end_in", path=str(path), suffix=form.suffix))
     beside = path.with_name(f"{path.name}.json")
     for place in (path, beside):
         output_path(place)

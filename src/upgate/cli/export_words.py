@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from upgate.cli.arguments import need_run
+from upgate.cli.texts import say
 from upgate.errors import UserError, did_you_mean
 
 KEYS = ("run", "to", "out", "root")
@@ -13,6 +14,6 @@ def check_export(words: Mapping[str, str]) -> None:
     """Raise UserError for a word that is missing, or a format that there is not."""
     need_run("export", words)
     if "to" not in words:
-        raise UserError("export needs to=onnx or to=torch")
+        raise UserError(say("export_needs_to"))
     if (to := words["to"]) not in FORMS:
-        raise UserError(f"to={to} is no format{did_you_mean(to, FORMS)}")
+        raise UserError(say("no_format", name=to, hint=did_you_mean(to, FORMS)))

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from upgate.cli.texts import say
 from upgate.config.choices import (
     EXPERIMENT,
     PARTS,
@@ -33,11 +34,11 @@ def list_configuration(known: argparse.Namespace, overrides: Sequence[str]) -> i
     """Print what the flags ask for. Raises UserError where they ask for two things."""
     asked = asked_lists(known)
     if len(asked) > 1:
-        raise UserError(f"--{asked[0]} and --{asked[1]} are two lists; give one of them")
+        raise UserError(say("two_lists", first=asked[0], second=asked[1]))
     if known.quiet:
-        raise UserError("-q goes with training; a list is printed whole")
+        raise UserError(say("quiet_of_training"))
     if known.package is not None and asked != ["cfg"]:
-        raise UserError(f"--package {known.package} goes with --cfg job")
+        raise UserError(say("package_of_cfg", key=known.package))
     if known.choices:
         for group in (*groups(), EXPERIMENT):
             title = f"+{group}" if group == EXPERIMENT else group
@@ -59,12 +60,9 @@ def _print_configurations(overrides: Sequence[str], known: argparse.Namespace) -
     import yaml
 
     if known.cfg in HYDRAS:
-        raise UserError(
-            f"--cfg {known.cfg}: Hydra composes the configuration and does not run the job, so it"
-            " has none of its own; --cfg job prints all of ours, --info where it comes from"
-        )
+        raise UserError(say("cfg_of_hydra", name=known.cfg))
     if known.cfg != "job":
-        raise UserError(f"--cfg {known.cfg} is not a choice; there is job")
+        raise UserError(say("cfg_job", name=known.cfg))
     jobs = expand(overrides, known.multirun, known.config_dir)
     configs = [_section(compose(job, known.config_dir), known.package) for job in jobs]
     if known.package:

@@ -113,7 +113,7 @@ def parse_pairs(overrides: Sequence[str]) -> dict[str, str]:
     for word in overrides:
         key, equals, value = word.partition("=")
         if not equals or key in values:
-            raise UserError(f"{word} cannot be read; write key=value, each key once")
+            raise UserError(say("unreadable_pair", word=word))
         values[key] = value
     return values
 
@@ -189,16 +189,11 @@ def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
             raise UserError(f"{CONFIG} of run {row.key[:16]} is no configuration: it is too large")
         content = fetched.read_bytes()
         if not has_hash(fetched, [wanted] if (wanted := kept_hash(row, CONFIG)) else []):
-            raise UserError(
-                f"{CONFIG} of run {row.key[:16]} is damaged in the store; train it again"
-            )
+            raise UserError(say("damaged_config", name=CONFIG, key=row.key[:16]))
     stored = yaml.safe_load(content)
     data = stored.get("data", {}) if isinstance(stored, dict) else {}
     if data.get("path") or data.get("folder", "data") != "data":
-        raise UserError(
-            f"run {row.key[:16]} was trained elsewhere, on files that are not looked for here; "
-            "name yours, as in data.path=..."
-        )
+        raise UserError(say("trained_elsewhere", key=row.key[:16]))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, lambda file: file.write(content))
     return path

@@ -6,6 +6,7 @@ Imports nothing heavy: a typo is answered before data are read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from upgate.cli.texts import say
 from upgate.errors import UserError, did_you_mean, unknown_key
 
 PROMOTE, BELOW = "promote", "promote."
@@ -47,13 +48,13 @@ def read_promotion(words: Sequence[str]) -> tuple[Promotion | None, list[str]]:
         if key not in known:
             raise unknown_key(key, did_you_mean(key, known))
         if not value or len(given) < len(own):
-            raise UserError(f"{key} needs one value, as in {key}=...")
+            raise UserError(say("one_value", key=key))
     wanted = given.pop(PROMOTE, "")
     if wanted not in ("true", "false", ""):
-        raise UserError(f"{PROMOTE}={wanted} must be true or false")
+        raise UserError(say("true_or_false", key=PROMOTE, value=wanted))
     if wanted != "true":
         for key, value in given.items():
-            raise UserError(f"{key}={value} goes with {PROMOTE}=true")
+            raise UserError(say("goes_with", key=key, value=value, other=PROMOTE))
         return None, rest
     promotion = Promotion(**{key.removeprefix(BELOW): value for key, value in given.items()})
     promotion.check()
@@ -65,14 +66,9 @@ def check_promoted(runs: Sequence[Sequence[str]]) -> None:
     from upgate.config.choices import choices
 
     if len(runs) > 1:
-        raise UserError(
-            f"{PROMOTE}=true registers one run, and these words are {len(runs)}; train them, and"
-            " then upgate promote run=KEY of the one that is to be used"
-        )
+        raise UserError(say("promote_several", key=PROMOTE, count=len(runs)))
     values = dict(word.split("=", 1) for word in runs[0])
     if values.get("trainer.fast_dev_run", "false") not in ("false", "0"):
-        raise UserError(
-            f"{PROMOTE}=true and trainer.fast_dev_run do not go together: that records nothing"
-        )
+        raise UserError(say("promote_and_dry_run", key=PROMOTE))
     if (task := values.get("task", "")) and task not in choices("task"):
         raise UserError(OWN_CODE.format(task))

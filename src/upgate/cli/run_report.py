@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from upgate.cli.predict import CHECKPOINT, fetch_file, find_run
+from upgate.cli.texts import say
 from upgate.errors import UserError
 from upgate.messages import spoken
 from upgate.model.integrated_gradients import STEPS
@@ -51,13 +52,8 @@ def find_twin(store: Store, row: Row) -> Row:
     key = row.tags.get("upgate.twin_key", "")
     about = f"run {row.key[:8]}, {row.name},"
     if key in ("", row.key):
-        raise UserError(
-            f"{about} has no twin to differ from: it is one, or twin=false left it out; name"
-            " another run with run=KEY, upgate runs lists them"
-        )
+        raise UserError(say("no_twin", about=about))
     for other in store.rows(task=row.task):
         if other.key == key and other.status == "FINISHED" and not other.diverged:
             return other
-    raise UserError(
-        f"{about} has a twin, {key[:8]}, that diverged or is not finished in this store"
-    )
+    raise UserError(say("twin_unfinished", about=about, key=key[:8]))

@@ -81,7 +81,7 @@ def read_limit(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdigit():
-        raise UserError(f"limit={text} must be a whole number, or all")
+        raise UserError(say("limit_number", text=text))
     return int(text)
 
 
@@ -236,11 +236,10 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
         raise UserError(say("no_such_run", wanted=wanted))
     (row,) = rows
     if row.status == "RUNNING":
-        raise UserError(f"{row.name} ({row.key[:8]}) is going on; stop it before it is deleted")
+        raise UserError(say("going_on", name=row.name, key=row.key[:8]))
     if versions := Registry(store).versions(row.run_id):
         raise UserError(
-            f"{row.name} ({row.key[:8]}) is {' and '.join(versions)}, which would lose its files;"
-            " delete the version first, on the page Model registry of upgate ui"
+            say("is_version", name=row.name, key=row.key[:8], versions=" and ".join(versions))
         )
     console = Console()
     name = f"{row.name} ({row.key[:8]})"

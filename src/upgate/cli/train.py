@@ -9,6 +9,7 @@ from rich.console import Console
 
 from upgate.cli.promote import promote
 from upgate.cli.promotion import Promotion
+from upgate.cli.texts import say
 from upgate.cli.train_outcome import Training, conclude, dry_sentence, quiet_lines
 from upgate.cli.train_plan import TrainPlan, plan_training
 from upgate.config.words import expand, read_sweep
@@ -72,7 +73,7 @@ def promote_trained(job: Job, promotion: Promotion) -> list[str]:
     store = job_store(job)
     row = store.finished([job.spec.key])[job.spec.key]
     if row.diverged:
-        raise UserError(f"{row.name} ({row.key[:8]}) diverged, so it is not registered")
+        raise UserError(say("diverged_not_registered", name=row.name, key=row.key[:8]))
     return promote(store, row, promotion)
 
 

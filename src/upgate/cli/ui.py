@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from upgate.cli.texts import say
 from upgate.errors import UserError
 from upgate.store.open import open_store
 from upgate.store.store import Store
@@ -28,14 +29,14 @@ def ui_command(options: Mapping[str, str]) -> int:
     """
     port = options.get("port", "5000")
     if not port.isdigit():
-        raise UserError(f"port={port} must be a whole number")
+        raise UserError(say("port_number", port=port))
     store = open_store(options.get("root"))
     store.reconcile()
     command, pages = store.ui_command(int(port)), list(task_pages(store, int(port)))
     print("MLflow starts ...", file=sys.stderr, flush=True)
     with serving(command) as server:
         if not wait_until_open(server, int(port)):
-            raise UserError(f"MLflow did not start; what it says: {' '.join(command[-8:])}")
+            raise UserError(say("mlflow_did_not_start", command=" ".join(command[-8:])))
         for title, address in pages:
             print(f"{title}: {address}")
         print("Ctrl-C ends it", flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from upgate.config.extensions import find_folder
+from upgate.config.texts import say
 from upgate.errors import UserError, did_you_mean
 
 PARTS = (
@@ -82,8 +83,7 @@ def folders(config_dir: str | None) -> list[Path]:
     names = {path.parent.name for path in folder.glob("[!.]*/*.yaml")}
     for name in sorted(names - {*groups(), EXPERIMENT}):
         raise UserError(
-            f"--config-dir {config_dir}: {name} is not a group, so nothing would use its choices"
-            f"{did_you_mean(name, groups())}"
+            say("folder_no_group", folder=config_dir, name=name, hint=did_you_mean(name, groups()))
         )
     return [conf_dir(), folder]
 
@@ -191,7 +191,7 @@ def _compose_once(picks: Picks, config_dir: str | None) -> bytes:
                 config = hydra.compose("config", overrides)
     except (HydraException, YAMLError, ValueError, RecursionError) as error:
         requested = " ".join(f"{group}={','.join(names)}" for group, names in picks)
-        raise UserError(f"{requested} cannot be composed: {one_line(error)}") from None
+        raise UserError(say("cannot_compose", words=requested, cause=one_line(error))) from None
     return pickle.dumps(OmegaConf.to_container(config, resolve=False))
 
 
@@ -199,9 +199,7 @@ def _check_no_shipped_name(config_dir: str | None) -> None:
     for folder in folders(config_dir)[1:]:
         for path in folder.glob("**/*.yaml"):
             if (conf_dir() / path.relative_to(folder)).exists():
-                raise UserError(
-                    f"{path} has the name of a file of Upgate's own, which would win; rename it"
-                )
+                raise UserError(say("shipped_name", path=str(path)))
 
 
 def _quote_pick(group: str, names: tuple[str, ...]) -> str:

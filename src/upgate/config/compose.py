@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
+from upgate import messages
 from upgate.config.choices import (
     PARTS,
     REGULARIZATION,
@@ -22,6 +23,7 @@ from upgate.config.choices import (
 from upgate.config.extensions import find_folder, use_folder
 from upgate.config.keys import check_key, read_choice
 from upgate.config.overrides import Override, parse_overrides, single_value_hint
+from upgate.config.texts import say
 from upgate.config.trainer import check_trainer
 from upgate.errors import UserError
 
@@ -70,11 +72,10 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> dict[str
 def _check_single(override: Override) -> None:
     if override.is_sweep:
         raise UserError(
-            f"{override.text} holds several values, where one is expected"
-            f"{single_value_hint(override.text)}"
+            say("several_values", word=override.text, hint=single_value_hint(override.text))
         )
     if not override.is_assignment:
-        raise UserError(f"{override.text}: only group=choice and key=value are understood here")
+        raise UserError(say("plain_words_only", word=override.text))
 
 
 def _is_late(override: Override, interpolations: str) -> bool:
@@ -120,9 +121,7 @@ def _resolve(pickled: bytes, overrides: tuple[str, ...]) -> bytes:
             OmegaConf.update(config, override.key, override.value, merge=False, force_add=True)
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
-        raise UserError(
-            f"{error.full_key} is missing; give it a value, as in {error.full_key}=..."
-        ) from None
+        raise UserError(messages.say("is_missing", prefix="", key=str(error.full_key))) from None
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from None
     return pickle.dumps({str(key): value for key, value in resolved.items()})

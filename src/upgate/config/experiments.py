@@ -15,6 +15,7 @@ from upgate.config.choices import (
 )
 from upgate.config.keywords import hydra_text
 from upgate.config.overrides import parse_override
+from upgate.config.texts import say
 from upgate.errors import UserError, did_you_mean
 
 GROUP = re.compile(r"override /(\w+)")
@@ -50,7 +51,7 @@ def read_experiment(name: str, config_dir: str | None) -> list[str]:
     """`group=choice` and `key=value` of an experiment's file. Raises UserError."""
     available = choices(EXPERIMENT, config_dir)
     if name not in available:
-        raise UserError(f"+experiment={name} is not an experiment{did_you_mean(name, available)}")
+        raise UserError(say("no_experiment", name=name, hint=did_you_mean(name, available)))
     files = [folder / EXPERIMENT / f"{name}.yaml" for folder in folders(config_dir)]
     path = next(file for file in files if file.is_file())
     content = _read_experiment(path)
@@ -68,7 +69,7 @@ def _read_experiment(path: Path) -> dict[str, Any]:
         package = PACKAGE.search(path.read_text(encoding="utf-8"))
         content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
+        raise UserError(say("unreadable_file", path=str(path), cause=one_line(error))) from None
     if package and package[1] != "_global_":
         raise UserError(f"{path}: an experiment is of package _global_, not {package[1]}")
     if not isinstance(content, dict):

@@ -15,6 +15,7 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
+from upgate.config.texts import say
 from upgate.errors import UserError, did_you_mean
 
 FOLDERS = "upgate.parts"  # entry points of installed packages that are laid out as conf/
@@ -31,10 +32,7 @@ def find_folder(config_dir: str) -> Path:
         if entry.name == config_dir:
             return _package_folder(entry.value, config_dir)
     near = did_you_mean(config_dir, installed.names) if installed.names else ""
-    raise UserError(
-        f"--config-dir {config_dir} is not a folder{near}; "
-        "give one that holds your choices, laid out as conf/"
-    )
+    raise UserError(say("no_folder", folder=config_dir, near=near))
 
 
 def _package_folder(package: str, name: str) -> Path:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from upgate import messages
 from upgate.config.choices import REGULARIZATION, choices, compose_choices, groups, name_key
 from upgate.config.overrides import Override
 from upgate.config.schema import format_value
+from upgate.config.texts import say
 from upgate.config.trainer import PARAMETERS, refuse
 from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, nearest, not_a_choice, unknown_key
-from upgate.messages import Message, say
+from upgate.messages import Message, joined
 
 Tree = Section  # a composed configuration, not resolved
 
@@ -18,16 +20,14 @@ def read_choice(override: Override, config_dir: str | None) -> tuple[str, ...]:
     """The names that `group=choice` picks; several, or none at all, in regularization only."""
     group, value = override.key, override.value
     if isinstance(value, list) and group != REGULARIZATION:
-        raise UserError(
-            f"{override.text}: {group} takes one choice; only {REGULARIZATION} takes several"
-        )
+        raise UserError(say("one_choice", word=override.text, group=group, several=REGULARIZATION))
     names = [format_value(name) for name in (value if isinstance(value, list) else [value])]
     available = choices(group, config_dir)
     for name in names:
         if name not in available:
             raise not_a_choice(f"{group}={name}", did_you_mean(name, available))
     if len(set(names)) < len(names) or (len(names) > 1 and "none" in names):
-        raise UserError(f"{override.text}: name each choice once, and none by itself")
+        raise UserError(say("choice_twice", word=override.text))
     return tuple(names) or ("none",)
 
 
@@ -46,24 +46,20 @@ def check_key(override: Override, config: Tree, config_dir: str | None) -> None:
         raise UserError(message) if message else unknown_key(text, hint(key, config))
     if len(path) == 1 and path[0] in groups() and last == name_key(path[0]):
         value = text.partition("=")[2]
-        raise UserError(f"{text}: a choice is made by its group, as in {path[0]}={value}")
+        raise UserError(say("choice_by_group", word=text, group=path[0], value=value))
     if key in groups():  # a mapping, as a name would have been a choice
         names = ", ".join(choices(key, config_dir))
-        raise UserError(
-            f"{text}: choose {key} by name ({names}), and set one value at a time beside it"
-        )
+        raise UserError(say("choose_by_name", word=text, key=key, names=names))
     if isinstance(parent[last], dict):
         example = next(_knobs(config, key))
-        raise UserError(f"{text}: set one value at a time, as in {example}=...")
+        raise UserError(say("one_value", word=text, example=example))
 
 
 def _check_not_range(text: str, key: str) -> None:
     names = key.split(".")
     if "search" in names:
         searched = ".".join(name for name in names if name != "search")
-        raise UserError(
-            f"{text}: a range is for upgate tune alone; give it as tune.space.{searched}=..."
-        )
+        raise UserError(say("range_of_tune", word=text, key=searched))
 
 
 def _find(tree: Any, path: Sequence[str]) -> Any:
@@ -94,17 +90,22 @@ def _describe_owner(text: str, key: str, config: Tree, config_dir: str | None) -
     available = choices(group, config_dir)
     if group == REGULARIZATION and rest and rest[0] in available and rest[0] not in config[group]:
         selected = ",".join([*config[group], rest[0]])
-        return f"{text}: {rest[0]} is not selected; select it with {group}=[{selected}]"
+        return say("select_it", word=text, name=rest[0], group=group, selected=selected)
     owners = [f"{group}={name}" for name in available if _has_knob(key, group, name, config_dir)]
     if not owners:
         return None
     selected = config[group][name_key(group)]
     knobs = [knob.removeprefix(f"{group}.") for knob in _knobs(config, group)]
     *first, last = owners
-    listed = f"{', '.join(first)} and {last}" if first else last
-    return (
-        f"{text}: {group}={selected} has {', '.join(knobs) or 'no values to set'}; "
-        f"{'.'.join(rest)} belongs to {listed}"
+    listed = joined([joined(first), last], "and") if first else last
+    return say(
+        "belongs_to",
+        word=text,
+        group=group,
+        selected=selected,
+        knobs=", ".join(knobs) or say("no_knobs"),
+        knob=".".join(rest),
+        owners=listed,
     )
 
 
@@ -121,7 +122,7 @@ def hint(key: str, config: Tree) -> Message:
         last, names = key, {leaf: leaf for leaf in _knobs(config)}
     near = nearest(last, names)
     if near:
-        return say("did_you_mean", near=names[near])
+        return messages.say("did_you_mean", near=names[near])
     return did_you_mean("", names.values() if path else config)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from upgate.config.choices import choices
+from upgate.config.texts import say
 from upgate.config.values import Value
 from upgate.errors import UserError, did_you_mean
 
@@ -52,12 +53,9 @@ class Override:
 
         key, value = self.parsed.get_key_element(), self.parsed.value()
         if not (self.parsed.is_discrete_sweep() or isinstance(value, Glob)):
-            raise UserError(
-                f"{self.text} cannot be expanded; list the values, "
-                f"as in {key}=1,2,3 or {key}='range(0,6)'"
-            )
+            raise UserError(say("cannot_expand", word=self.text, key=key))
         if isinstance(value, RangeSweep) and value.step == 0:
-            raise UserError(f"{self.text} never ends; give a step other than 0")
+            raise UserError(say("endless_range", word=self.text))
         hint = ""
         if isinstance(value, Glob):
             available = choices(key, config_dir)
@@ -65,7 +63,7 @@ class Override:
         else:
             values = list(self.parsed.sweep_string_iterator())
         if not values:
-            raise UserError(f"{self.text} holds nothing to sweep over{hint}")
+            raise UserError(say("empty_sweep", word=self.text, hint=hint))
         return [f"{key}={value}" for value in values]
 
     def first(self, config_dir: str | None) -> str:
@@ -86,8 +84,7 @@ def expand_sweeps(
     for override in parsed:
         if override.is_sweep and not multirun:
             raise UserError(
-                f"{override.text} asks for several runs; "
-                f"add -m to sweep (make train ARGS=-m ...){single_value_hint(override.text)}"
+                say("needs_multirun", word=override.text, hint=single_value_hint(override.text))
             )
     axes = [override.expand(config_dir) for override in parsed]
     return [list(single) for single in itertools.product(*axes)]
@@ -119,18 +116,15 @@ def parse_override(text: str) -> Override:
 
     key, equals, value = text.partition("=")
     if not _KEY.fullmatch(key.lstrip("+~")):
-        raise UserError(
-            f"{text} cannot be read; write key=value, the key in letters, digits, _ and dots"
-        )
+        raise UserError(say("unreadable_key", word=text))
     quoted = key + equals + _TEXTS.sub(_quote, value)
     try:
         parsed = hydra_parser().parse_override(quoted)
     except HydraException:
         if not equals:
-            raise UserError(f"{text} cannot be read; write key=value, as in {key}=...") from None
+            raise UserError(say("unreadable_word", word=text, key=key)) from None
         raise UserError(
-            f"{text} cannot be read; text that holds brackets, commas or quotes is quoted, "
-            f"as in {_quote_for_shell(key, value)}"
+            say("unreadable_text", word=text, quoted=_quote_for_shell(key, value))
         ) from None
     return Override(text, parsed.key_or_group, parsed)
 
@@ -152,4 +146,4 @@ def single_value_hint(text: str) -> str:
     key, _, value = text.partition("=")
     if "(" in value:
         return ""
-    return f"; one list is {key}=[{value}], one text {_quote_for_shell(key, value)}"
+    return say("one_list", key=key, value=value, quoted=_quote_for_shell(key, value))

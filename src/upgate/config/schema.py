@@ -59,7 +59,7 @@ def check(make: Callable[..., T], values: Mapping[str, Any], where: str) -> dict
             raise unknown_key(f"{prefix}{key}", did_you_mean(key, parameters))
     for key, parameter in parameters.items():
         if key not in values and parameter.default is parameter.empty:
-            raise UserError(f"{prefix}{key} is missing; give it a value, as in {prefix}{key}=...")
+            raise UserError(say("is_missing", prefix=prefix, key=key))
     return {
         key: _convert(value, hints.get(key, Any), f"{prefix}{key}") for key, value in values.items()
     }
@@ -93,7 +93,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is list:
         if not isinstance(value, list | tuple):
             shown = format_value(value)
-            raise UserError(f"{where}={shown} must be a list, as in {where}=[{shown}]")
+            raise UserError(say("must_be_list", where=where, value=shown))
         return [_convert(item, args[0], where) for item in value]
     return _convert_plain(value, origin or hint, where)
 
@@ -147,12 +147,12 @@ def _convert_plain(value: Any, kind: type, where: str) -> Any:
         shown = format_value(value)
         expected = KINDS.get(kind, kind.__name__)
         if kind is str:
-            expected = f"text, as in {where}='\"{shown}\"'"
+            expected = say("expected_text", where=where, value=shown)
         raise UserError(
             say("must_be", choice=f"{where}={shown}", expected=say.of("expected", expected))
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{where}={value} must be a finite number")
+        raise UserError(say("must_be_finite", where=where, value=str(value)))
     return value
 
 

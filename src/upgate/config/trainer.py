@@ -9,36 +9,35 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from upgate.config.schema import PositiveInt, Range, check, format_value
+from upgate.config.texts import say
 from upgate.config.values import Section
 from upgate.errors import UserError
 
-REFUSED = {  # arguments that cannot be given, and why, or what to give instead
-    "gradient_clip_val": "gradients are clipped by the recipe, as in clip=norm clip.max_norm=1",
-    "gradient_clip_algorithm": "gradients are clipped by the recipe, with clip=norm or clip=value",
-    "logger": "every run is logged to MLflow, where root=... or MLFLOW_TRACKING_URI says",
-    "callbacks": "what happens around training is up to the recipe's parts, as in stopping=early",
-    "default_root_dir": "runs go where root=... says",
-    "enable_checkpointing": "the best weights are always kept, below root=...",
-    "barebones": "trainer.enable_progress_bar=false takes the progress bar away",
-    "enable_model_summary": "the size of the model stands with the run in MLflow, see make ui",
-    "enable_autolog_hparams": "the whole configuration is always logged",
-    "log_every_n_steps": "curves hold one point per epoch",
-    "profiler": "nothing would show its summary; "
-    "python -m cProfile -m upgate.cli train ... profiles the whole command",
-    "model_registry": "the best weights go to the store that root=... or MLFLOW_TRACKING_URI says",
-    "plugins": "it takes Python objects, which a command line cannot give",
-    "num_nodes": "one run trains on one machine",
-    "sync_batchnorm": "no model here has a batch norm",
-    "use_distributed_sampler": "batches are taken from memory, without a sampler",
-    "reload_dataloaders_every_n_epochs": "batches are taken from memory; nothing is loaded again",
-    "overfit_batches": "trainer.limit_train_batches=... shortens the epochs",
-    "val_check_interval": "validation comes after each epoch, "
-    "and trainer.limit_train_batches=... shortens the epochs",
-    "check_val_every_n_epoch": "validation comes after each epoch",
-    "num_sanity_val_steps": "trainer.fast_dev_run=true tries training and validation out",
-    "limit_test_batches": "the full test part is always evaluated",
-    "limit_predict_batches": "the full validation and test parts are always evaluated",
-}
+REFUSED = (  # arguments that cannot be given; why, or what to give instead: translations.yaml
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "logger",
+    "callbacks",
+    "default_root_dir",
+    "enable_checkpointing",
+    "barebones",
+    "enable_model_summary",
+    "enable_autolog_hparams",
+    "log_every_n_steps",
+    "profiler",
+    "model_registry",
+    "plugins",
+    "num_nodes",
+    "sync_batchnorm",
+    "use_distributed_sampler",
+    "reload_dataloaders_every_n_epochs",
+    "overfit_batches",
+    "val_check_interval",
+    "check_val_every_n_epoch",
+    "num_sanity_val_steps",
+    "limit_test_batches",
+    "limit_predict_batches",
+)
 PRECISIONS = {
     "64": "64-true",
     "32": "32-true",
@@ -117,25 +116,18 @@ def check_trainer(options: Section) -> dict[str, Any]:
 def refuse(name: str) -> None:
     """Raise UserError for an argument that cannot be given."""
     if name in REFUSED:
-        raise UserError(f"trainer.{name} cannot be given: {REFUSED[name]}")
+        raise UserError(say("trainer_refused", name=name, reason=say(f"refused_{name}")))
 
 
 def check_end(known: Section) -> None:
     """Raise UserError unless the run has an end, and no least length beyond it."""
     limits = {"epochs": known["max_epochs"], "steps": known.get("max_steps", -1)}
     if not any(limit is not None and limit > 0 for limit in limits.values()):
-        raise UserError(
-            f"trainer.max_epochs={format_value(limits['epochs'])} without trainer.max_steps "
-            "has no end, and a schedule must know the end; give one of them, "
-            "as in trainer.max_epochs=10"
-        )
+        raise UserError(say("no_end", epochs=format_value(limits["epochs"])))
     for unit, limit in limits.items():
         least = known.get(f"min_{unit}")
         if least is not None and limit is not None and -1 < limit < least:
-            raise UserError(
-                f"trainer.min_{unit}={least} is more than trainer.max_{unit}={limit}; "
-                "give a smaller one"
-            )
+            raise UserError(say("least_beyond_limit", unit=unit, least=least, limit=limit))
 
 
 def check_devices(known: Section) -> None:
@@ -143,15 +135,9 @@ def check_devices(known: Section) -> None:
     devices, strategy = known["devices"], known.get("strategy", "auto")
     several = type(devices) is int and devices > 1
     if several and strategy == "auto":
-        raise UserError(
-            f"trainer.devices={devices} for one run takes trainer.strategy=ddp_fork too; "
-            "many runs side by side take executor=local"
-        )
+        raise UserError(say("devices_need_strategy", devices=devices))
     if not several and strategy != "auto":
-        raise UserError(
-            f"trainer.strategy={strategy} shares a run out to several devices; "
-            "give trainer.devices=2 or more with it"
-        )
+        raise UserError(say("strategy_needs_devices", strategy=strategy))
 
 
 def check_shares(trainer: Section, batches: Mapping[str, int]) -> None:
@@ -160,7 +146,4 @@ def check_shares(trainer: Section, batches: Mapping[str, int]) -> None:
         name = f"trainer.limit_{part}_batches"
         share = trainer.get(f"limit_{part}_batches", 1.0)
         if type(share) is float and int(share * count) < 1:
-            raise UserError(
-                f"{name}={share} of {count} batches is less than one; "
-                f"give a number of them, as in {name}=1"
-            )
+            raise UserError(say("less_than_a_batch", name=name, share=str(share), count=count))

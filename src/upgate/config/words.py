@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from upgate import messages
 from upgate.config.choices import (
     EXPERIMENT,
     REGULARIZATION,
@@ -22,21 +23,20 @@ from upgate.config.keys import hint
 from upgate.config.overrides import expand_sweeps, parse_overrides
 from upgate.config.plugins import executor_words, split_plugins
 from upgate.config.schema import format_value
+from upgate.config.texts import say
 from upgate.config.values import Section
 from upgate.errors import UserError
-from upgate.messages import say
 
 HYDRA = re.compile(r"[+~]*hydra(?=[./@:=]|$)")
 # The beginnings of Hydra's own keys, and what there is instead; the first that fits.
 INSTEAD = (
-    (r"[./](launcher|sweeper)", "a plugin is chosen by hydra/launcher=NAME or hydra/sweeper=NAME"),
-    (r"\.(run|sweep|output_subdir|runtime)", "root=DIR says where runs go, each under its key"),
-    (r"\.searchpath", "--config-dir DIR adds a folder of choices"),
-    (r"\.mode", "-m runs every combination"),
-    (r"([./].*logging|\.verbose)", "Hydra logs nothing here; -q prints the last lines alone"),
-    (r"", "Hydra composes the configuration here and does not run the job; leave it out"),
+    (r"[./](launcher|sweeper)", "instead_plugin"),
+    (r"\.(run|sweep|output_subdir|runtime)", "instead_root"),
+    (r"\.searchpath", "instead_folder"),
+    (r"\.mode", "instead_multirun"),
+    (r"([./].*logging|\.verbose)", "instead_quiet"),
+    (r"", "instead_leave_out"),
 )
-SEARCH = "upgate tune searches with its own samplers, as search=tpe"
 FILE = f"+{EXPERIMENT}="
 TRAINER = "+trainer."
 
@@ -56,7 +56,7 @@ def use_launcher(words: Sequence[str]) -> list[str]:
     launcher, sweeper, others = split_plugins(words)
     refuse_hydra(others)
     if sweeper:
-        raise UserError(f"{sweeper[0]} goes with upgate train -m alone; {SEARCH}")
+        raise UserError(say("sweeper_of_train", word=sweeper[0], instead=say("own_samplers")))
     return [*others, *executor_words(launcher)]
 
 
@@ -81,7 +81,7 @@ def read_sweep(overrides: Sequence[str], multirun: bool, config_dir: str | None)
         return None
     refuse_hydra(others)
     if not multirun:
-        raise UserError(f"{plugin[0]} asks for several runs; add -m, or leave it out")
+        raise UserError(say("sweeper_needs_multirun", word=plugin[0]))
     words = parse_overrides([*others, *executor_words(launcher)])
     fixed = [word.text for word in words if not word.is_sweep]
     chosen = [word.first(config_dir) for word in words if word.is_sweep]
@@ -94,8 +94,8 @@ def refuse_hydra(words: Sequence[str]) -> None:
     for word in words:
         if found := HYDRA.match(word):
             rest = word[found.end() :]
-            instead = next(text for start, text in INSTEAD if re.match(start, rest))
-            raise UserError(f"{word} is not for Upgate: {instead}")
+            instead = next(key for start, key in INSTEAD if re.match(start, rest))
+            raise UserError(say("not_for_us", word=word, instead=say(instead)))
 
 
 def plain_words(
@@ -109,7 +109,7 @@ def plain_words(
     words = use_launcher(words)
     for word in words:
         if word.startswith(FILE[1:]) and not (own and own.match(word)):
-            raise UserError(f"{word} is for upgate study; a file of words is +{word}")
+            raise UserError(say("experiment_of_study", word=word))
     if not any(word.startswith(("+", "~")) for word in words):
         return list(words)
     kept = [_without_plus(word) for word in words if not word.startswith("~")]
@@ -117,7 +117,7 @@ def plain_words(
     kept = [word for word in kept if not word.startswith(FILE)]
     training = [word for word in kept if not (own and own.match(word))]
     if len(names) > 1:
-        raise UserError(f"{FILE}{names[0]} and {FILE}{names[1]}: give one of them")
+        raise UserError(say("two_experiments", start=FILE, first=names[0], second=names[1]))
     filed = words_left(read_experiment(names[0], config_dir), training) if names else []
     if names and own is None:
         _check_experiment(names[0], [*filed, *training], config_dir)
@@ -143,10 +143,7 @@ def _without_plus(word: str) -> str:
     if word.startswith(("++", TRAINER)):
         return word.lstrip("+")
     if word.startswith("+") and not word.startswith(FILE):
-        raise UserError(
-            f"{word}: only +experiment=NAME and +trainer.KEY=... add something, for all that is"
-            f" read is there already; give {word[1:]}"
-        )
+        raise UserError(say("plus_of_what", word=word, plain=word[1:]))
     return word
 
 
@@ -158,17 +155,15 @@ def _remove(word: str, words: Sequence[str], config_dir: str | None) -> tuple[st
     if group == REGULARIZATION and "." not in below and (below or value):
         return group, _remove_regularizers(word, below or value, list(config[REGULARIZATION]))
     if target not in groups():
-        raise UserError(say("cause", where=word, cause=_why_it_stays(target, config)))
+        raise UserError(messages.say("cause", where=word, cause=_why_it_stays(target, config)))
     section = config[group]
     made = section if isinstance(section, str) else section.get(name_key(group))
     if value and value != made:
-        raise UserError(f"{word}: the choice is {group}={format_value(made)}")
+        raise UserError(say("other_choice", word=word, group=group, made=format_value(made)))
     if "none" in choices(group, config_dir):
         return group, f"{group}=none"
-    raise UserError(
-        f"{word}: no run is without its {group}; give another one, such as"
-        f" {group}={plain_choices()[group]}"
-    )
+    other = format_value(plain_choices()[group])
+    raise UserError(say("no_run_without", word=word, group=group, other=other))
 
 
 def _why_it_stays(key: str, config: Section) -> str:
@@ -177,8 +172,8 @@ def _why_it_stays(key: str, config: Section) -> str:
     for name in key.split("."):
         node = node.get(name, config) if isinstance(node, dict) else config
     if node is config:
-        return say("unknown_key", key=key, hint=hint(key, config))
-    return f"a value cannot be taken away, for something reads it; give another, as in {key}=..."
+        return messages.say("unknown_key", key=key, hint=hint(key, config))
+    return say("value_stays", key=key)
 
 
 def _remove_regularizers(word: str, text: str, selected: Sequence[str]) -> str:
@@ -187,6 +182,8 @@ def _remove_regularizers(word: str, text: str, selected: Sequence[str]) -> str:
     for name in away:
         if name not in selected:
             there = ",".join(selected) or "none"
-            raise UserError(f"{word}: {name} is not selected; there is {REGULARIZATION}=[{there}]")
+            raise UserError(
+                say("not_selected", word=word, name=name, group=REGULARIZATION, selected=there)
+            )
     stays = ",".join(name for name in selected if name not in away)
     return f"{REGULARIZATION}=[{stays or 'none'}]"

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 # The files of a folder or an archive, by path; each is read when called.
@@ -33,18 +34,18 @@ RATIO = 100  # beyond it: prices shrink to a fifth, a column of zeros to a fifti
 LARGEST = 8 << 30
 # What people give instead of a table, by its first bytes.
 FORMATS = {
-    b"\xd0\xcf\x11\xe0": "a workbook of Excel, or another file of Office",
-    b"%PDF": "a PDF",
-    b"\xff\xd8\xff": "a picture",
-    b"\x89PNG": "a picture",
-    b"SQLite format 3": "an SQLite database",
-    b"FEA1": "a feather file of version 1",
-    b"\x89HDF": "an HDF5 file",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd",
-    b"7z\xbc\xaf": "an archive of 7-Zip",
-    b"Rar!": "an archive of RAR",
-    b"\x80\x04\x95": "a pickle, which may run code when it is read",
-    b"\x80\x05\x95": "a pickle, which may run code when it is read",
+    b"\xd0\xcf\x11\xe0": "form_office",
+    b"%PDF": "form_pdf",
+    b"\xff\xd8\xff": "form_picture",
+    b"\x89PNG": "form_picture",
+    b"SQLite format 3": "form_sqlite",
+    b"FEA1": "form_feather_1",
+    b"\x89HDF": "form_hdf5",
+    b"\x28\xb5\x2f\xfd": "form_zstd",
+    b"7z\xbc\xaf": "form_7zip",
+    b"Rar!": "form_rar",
+    b"\x80\x04\x95": "form_pickle",
+    b"\x80\x05\x95": "form_pickle",
 }
 SHEETS = ("xl/workbook.xml", "xl/workbook.bin", "content.xml", "word/document.xml")
 
@@ -64,10 +65,7 @@ def read_bounded(file: IO[bytes], most: int, where: str) -> bytes:
 def check_size(size: int, most: int, where: str) -> None:
     """Raise UserError for more bytes than a file may unpack to."""
     if size > most:
-        raise UserError(
-            f"{where} unpacks to more than {most >> 20:,} MiB, far more than a table of its size; "
-            "unpack it yourself if it is right"
-        )
+        raise UserError(say("unpacks_too_large", where=where, size=f"{most >> 20:,}"))
 
 
 def unpack_archive(content: bytes, where: str) -> bytes:
@@ -83,9 +81,9 @@ def check_format(content: bytes, where: str) -> None:
     """Raise UserError for what is no table, by its name where it is known."""
     form = next((name for magic, name in FORMATS.items() if content.startswith(magic)), None)
     if content.startswith(b"PK\x03\x04"):
-        form = "an archive"
+        form = "form_archive"
     if form:
-        raise UserError(f"{where} is neither text, parquet nor feather, but {form}; save it as csv")
+        raise UserError(say("other_format", where=where, form=say(form)))
 
 
 def check_parquet(content: bytes, where: str) -> None:
@@ -110,9 +108,7 @@ def _zip_members(path: Path) -> Members:
     with zipfile.ZipFile(path) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         if any(entry.filename in SHEETS for entry in entries):
-            raise UserError(
-                f"{path} is a workbook of Excel, or another file of Office; save it as csv"
-            )
+            raise UserError(say("workbook", path=str(path)))
         for entry in entries:
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise UserError(_link(path, entry.filename))
@@ -143,4 +139,4 @@ def _tar_members(path: Path) -> Members:
 
 
 def _link(path: Path, name: str) -> str:
-    return f"{path} holds {name}, a link or a device; pack the file itself"
+    return say("link_in_archive", path=str(path), name=name)

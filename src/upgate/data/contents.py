@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from upgate import messages
 from upgate.arrow import is_arrow, read_arrow, unpacked_size
 from upgate.data.archives import bound, check_format, check_parquet, check_size, unpack_archive
 from upgate.data.encodings import MARKS, decode
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
-from upgate.messages import say
 
 # The endings of text files that are read in a folder; a single file may have any name.
 TEXTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
@@ -34,20 +35,17 @@ def check_exists(path: Path) -> None:
     if path.is_file() or path.is_dir():
         return
     if path.exists():  # a device has no end
-        raise UserError(f"{path} is neither a file nor a folder")
+        raise UserError(say("neither_file_nor_folder", path=str(path)))
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = did_you_mean(path.name, names) if names else ""
-    raise UserError(say("no_file", path=str(path), hint=hint))
+    raise UserError(messages.say("no_file", path=str(path), hint=hint))
 
 
 def check_links(files: Iterable[Path]) -> None:
     """Raise UserError for a link of a folder that leads nowhere: its rows would be missing."""
     for file in files:
         if file.is_symlink() and not file.exists():
-            raise UserError(
-                f"{file} is a symbolic link to {file.readlink()}, which is not there: bring that "
-                "back, or remove the link"
-            )
+            raise UserError(say("dead_link", path=str(file), target=str(file.readlink())))
 
 
 def plain_cells(column: pd.Series, where: str) -> pd.Series:
@@ -60,10 +58,7 @@ def plain_cells(column: pd.Series, where: str) -> pd.Series:
     try:
         return column.map(_plain_cell)
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{where}: the column '{str(column.name)[:30]}' holds bytes that are no UTF-8; "
-            "save it as text"
-        ) from error
+        raise UserError(say("column_of_bytes", where=where, name=str(column.name)[:30])) from error
 
 
 def _plain_cell(cell: object) -> object:
@@ -86,13 +81,10 @@ def open_content(content: bytes, where: str) -> pd.DataFrame | str:
         return read_arrow(content)
     check_format(content, where)
     if (zeros := content.find(bytes(ZEROS))) >= 0:
-        raise UserError(
-            f"{where} is damaged: it holds zeros from byte {zeros:,} on, as a disk leaves them "
-            "after a power cut; take another copy"
-        )
+        raise UserError(say("zeros", where=where, byte=f"{zeros:,}"))
     if b"\0" in content[:4096] and not content.startswith(tuple(mark for mark, _ in MARKS)):
-        raise UserError(f"{where} is neither text, parquet nor feather; save it as csv")
+        raise UserError(say("not_a_table", where=where))
     text = decode(content, where)
     if not text.strip():
-        raise UserError(f"{where} is empty")
+        raise UserError(say("empty_file", where=where))
     return text

@@ -7,6 +7,7 @@ share of its non-ASCII characters that are the commonest of the candidate's lang
 import codecs
 import re
 
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 MARKS = (  # in this order: UTF-32's mark begins with UTF-16's
@@ -70,8 +71,12 @@ def decode(content: bytes, where: str) -> str:
                 return content.decode(encoding)
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{where} is damaged: it begins as {encoding.upper()}, and is none from byte "
-                    f"{error.start:,} on"
+                    say(
+                        "damaged_encoding",
+                        where=where,
+                        encoding=encoding.upper(),
+                        byte=f"{error.start:,}",
+                    )
                 ) from error
     try:
         return content.decode("utf-8-sig")
@@ -79,7 +84,7 @@ def decode(content: bytes, where: str) -> str:
         _check_damage(content, error, where)
     found = find_encoding(content)
     if found is None:
-        raise UserError(f"{where} is not UTF-8, and its encoding is not known; save it as UTF-8")
+        raise UserError(say("unknown_encoding", where=where))
     # Windows-1252 has holes; what is left of it is repaired where texts are cleaned.
     return content.decode("latin-1" if found == "cp1252" else found, errors="replace")
 
@@ -91,8 +96,7 @@ def _check_damage(content: bytes, error: UnicodeDecodeError, where: str) -> None
     if wrong < high / 4:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{where}, line {line}: byte {content[error.start]:#x} is no UTF-8, "
-            "though the rest is; mend the line"
+            say("odd_byte", where=where, line=line, byte=f"{content[error.start]:#x}")
         ) from error
 
 

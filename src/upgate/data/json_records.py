@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 JSON = re.compile(r'\s*(?:\[\s*[\[{]|\{\s*")')
@@ -22,7 +23,7 @@ def read_json_records(text: str, where: str) -> pd.DataFrame:
         values = _parse_records(text)
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{where} looks like json, but cannot be read as such: {reason}") from error
+        raise UserError(say("broken_json", where=where, reason=reason)) from error
     if isinstance(values, dict) and len(values) == 1:  # {"data": [...]}
         values = next(iter(values.values()))
     if isinstance(values, dict) and not any(isinstance(v, list | dict) for v in values.values()):
@@ -32,7 +33,7 @@ def read_json_records(text: str, where: str) -> pd.DataFrame:
     elif isinstance(values, list) and values and all(isinstance(row, dict) for row in values):
         frame = pd.DataFrame.from_records(values).astype(object)
     else:
-        raise UserError(f"{where} is json, but no list of records; save it as csv or parquet")
+        raise UserError(say("json_no_records", where=where))
     nested = [name for name in frame if frame[name].map(lambda cell: isinstance(cell, dict)).any()]
     frame = frame.drop(columns=nested).where(frame.notna(), "").astype(str)
     return frame.set_axis(pd.RangeIndex(1, len(frame) + 1))

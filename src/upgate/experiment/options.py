@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from upgate.config.overrides import parse_override, single_value_hint
 from upgate.config.schema import format_value
 from upgate.errors import UserError, did_you_mean, not_a_choice
+from upgate.experiment.texts import say
 
 T = TypeVar("T")
 
@@ -33,9 +34,9 @@ def separate(
     for override in rest:
         key = override.partition("=")[0]
         if key in refused:
-            raise UserError(f"{override} cannot be given to {noun}; give {refused[key]}")
+            raise UserError(say("not_to_command", word=override, noun=noun, instead=refused[key]))
         if key == "trainer.fast_dev_run":
-            raise UserError(f"{override}: {noun} tries every recipe out for two steps by itself")
+            raise UserError(say("tries_by_itself", word=override, noun=noun))
     return options, rest
 
 
@@ -51,7 +52,7 @@ def parse_options(
         key, is_pair, text = option.partition("=")
         name = aliases.get(key, key)
         if name in values:
-            raise UserError(f"{key} is given twice; give it once")
+            raise UserError(say("given_twice", key=key))
         if not is_pair or not text.strip():
             raise UserError(f"{key} needs a value, as in {key}=...")
         values[name] = split_list(text) if name in lists else parse_value(option)

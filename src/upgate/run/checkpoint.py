@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from upgate.errors import UserError
+from upgate.run.texts import say
 from upgate.tasks.base import Task
 from upgate.tasks.registry import get_task
 
@@ -31,10 +32,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["hyper_parameters"]["spec"]["task"]["name"], checkpoint["state_dict"]
     except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{path} is damaged, or no checkpoint of Upgate; remove it to have it fetched from the"
-            " store, or train the run again"
-        ) from None
+        raise UserError(say("damaged_checkpoint", path=str(path))) from None
     return checkpoint
 
 

@@ -8,6 +8,7 @@ from upgate.config.schema import format_value
 from upgate.config.values import Knobs, Section
 from upgate.errors import UserError
 from upgate.run.spec import Budget
+from upgate.run.texts import say
 
 # Updates of all layers from one backward pass: several processes can share it.
 SHARED = ("joint", "discriminative", "lars", "lamb")
@@ -26,10 +27,7 @@ def check_recipe(config: Section) -> dict[str, Knobs]:
 
 def _check_strategy(strategy: str, layerwise: str) -> None:
     if strategy != "auto" and layerwise not in SHARED:
-        raise UserError(
-            f"trainer.strategy={strategy} and layerwise={layerwise} cannot be combined: "
-            "processes exchange the gradients of all layers at once; take layerwise=joint"
-        )
+        raise UserError(say("strategy_and_layerwise", strategy=strategy, layerwise=layerwise))
 
 
 def resolve_budget(trainer: Section) -> Budget:
@@ -66,15 +64,9 @@ def resolve_precision(trainer: Section) -> str:
     precision = str(trainer["precision"])
     if precision.startswith("16") and resolve_accelerator(trainer) == "cpu":
         others = "bf16-mixed or 32-true" if has_bf16() else "32-true"
-        raise UserError(
-            f"trainer.precision={precision} needs a GPU; on this CPU take "
-            f"trainer.precision={others}"
-        )
+        raise UserError(say("precision_needs_gpu", precision=precision, others=others))
     if precision.startswith("bf16") and resolve_accelerator(trainer) == "cpu" and not has_bf16():
-        raise UserError(
-            f"trainer.precision={precision} needs a processor with AVX-512; "
-            "on this one take trainer.precision=32-true"
-        )
+        raise UserError(say("precision_needs_avx512", precision=precision))
     return precision
 
 
@@ -95,10 +87,7 @@ def resolve_accelerator(trainer: Section) -> str:
     gpu = available[0] if len(available) > 1 else "gpu"
     name = {"auto": available[0], "gpu": gpu}.get(requested, requested)
     if name not in available:
-        raise UserError(
-            f"trainer.accelerator={requested} is not on this machine; "
-            f"there is {', '.join(available)}"
-        )
+        raise UserError(say("no_accelerator", name=requested, names=", ".join(available)))
     _check_devices(devices, name, counts[name])
     return name
 
@@ -116,10 +105,9 @@ def _count_devices() -> dict[str, int]:
 
 def _check_devices(devices: Any, accelerator: str, count: int) -> None:
     if type(devices) is int and accelerator != "cpu" and devices > count:
-        raise UserError(f"trainer.devices={devices} are not on this machine; there is {count}")
+        raise UserError(say("no_devices", devices=devices, count=count))
     if isinstance(devices, list) and (accelerator == "cpu" or devices[0] >= count):
         gpus = [f"[{i}]" for i in range(count)] if accelerator != "cpu" else []
         raise UserError(
-            f"trainer.devices={format_value(devices)} is not on this machine; "
-            f"there is {', '.join(gpus) or '1, the CPU'}"
+            say("no_device", devices=format_value(devices), names=", ".join(gpus) or "1, the CPU")
         )

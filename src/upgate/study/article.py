@@ -27,6 +27,7 @@ from upgate.study.facts import Fact, article_claim, check_claims
 from upgate.study.load import EXPERIMENT, Experiment, analyze_stored, study_folder
 from upgate.study.options import read_study_options
 from upgate.study.plan import Plan, plan_study
+from upgate.study.texts import say
 
 # The experiment sets these.
 REFUSED = ("study", "study.design", "study.arms", "study.rates", "task.target")
@@ -50,10 +51,7 @@ def _without_own(overrides: Sequence[str]) -> list[str]:
     kept = [override for override in overrides if not override.startswith(own)]
     for override in kept:
         if override.partition("=")[0] in REFUSED:
-            raise UserError(
-                f"{override} cannot be given to experiment=article, which sets it itself;"
-                " leave it out"
-            )
+            raise UserError(say("not_to_article", word=override))
     return kept
 
 

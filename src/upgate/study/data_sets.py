@@ -10,6 +10,7 @@ from pathlib import Path
 
 from upgate.config.choices import choices
 from upgate.errors import UserError, did_you_mean, nearest
+from upgate.study.texts import say
 
 TICKERS = "tickers"  # in place of data sets: each ticker of the panel
 TICKER_KEY, FILE_KEY = "data.tickers", "data.path"
@@ -32,13 +33,10 @@ def read_data_sets(
         words = [one for item in given for one in read_item(item, config_dir)]
     if len(words) < 2:
         only = f" {' '.join(words[0])}" if words else ""
-        raise UserError(
-            f"study.over={','.join(given)} is one data set{only}; name at least two, as in"
-            f" {EXAMPLE}, or leave it out"
-        )
+        raise UserError(say("over_one", given=",".join(given), only=only, example=EXAMPLE))
     for one, other in combinations(words, 2):
         if one == other:
-            raise UserError(f"study.over names {' '.join(one)} twice; name each data set once")
+            raise UserError(say("over_twice", name=" ".join(one)))
     return dict(zip(name_data_sets(words), words, strict=True))
 
 
@@ -52,10 +50,7 @@ def read_item(item: str, config_dir: str | None) -> list[list[str]]:
         group = key.partition(".")[0]
         if not equals or group not in OWN:
             hint = f", did you mean '{near}'?" if (near := nearest(group, OWN)) else ";"
-            raise UserError(
-                f"study.over: {word} does not choose data{hint} a data set is given by data=...,"
-                " data.KEY=... or split.KEY=..., and all else once, outside study.over"
-            )
+            raise UserError(say("over_no_data", word=word, hint=hint))
     return [words]
 
 
@@ -67,14 +62,11 @@ def read_short(item: str, config_dir: str | None) -> list[str]:
     if "*" in item or "?" in item:
         paths = sorted(glob(item))  # noqa: PTH207 (a name may be absolute)
         if not paths:
-            raise UserError(f"study.over={item}: no file has such a name")
+            raise UserError(say("over_no_name", item=item))
         return [f"data.path={path}" for path in paths]
     if Path(item).exists():
         return [f"data.path={item}"]
-    raise UserError(
-        f"study.over: {item} is neither a file nor a choice of data"
-        f"{did_you_mean(item, [*known, TICKERS])}"
-    )
+    raise UserError(say("over_unknown", item=item, hint=did_you_mean(item, [*known, TICKERS])))
 
 
 def name_data_sets(words: Sequence[Sequence[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from upgate.store.store import Store
 from upgate.study.analyze import analyze
 from upgate.study.result import Study, StudyResult
 from upgate.study.scores import Tables
+from upgate.study.texts import say
 
 FILE, EXPERIMENT, OVER = "study.json", "experiment.json", "over.json"
 
@@ -63,8 +64,12 @@ def load_experiment(store: Store, name: str) -> Experiment:
     available = list_experiments(store)
     if name not in available:
         raise UserError(
-            f"there is no experiment {name} in {store.root}{did_you_mean(name, available)};"
-            " upgate study experiment=article makes one"
+            say(
+                "no_such_experiment",
+                name=name,
+                root=str(store.root),
+                hint=did_you_mean(name, available),
+            )
         )
     return read_json(Experiment, find_file(store, available[name], name, EXPERIMENT))
 
@@ -83,10 +88,7 @@ def newest_id(store: Store, experiment: bool = False) -> str:
     if experiment:
         available = list_experiments(store)
         if not available:
-            raise UserError(
-                f"there is no experiment in {store.root};"
-                " make study experiment=article task=stock makes one"
-            )
+            raise UserError(say("no_experiments", root=str(store.root)))
         return next(iter(available))
     for name, row in list_studies(store).items():
         return row.tags.get("upgate.experiment") or name
@@ -100,7 +102,7 @@ def load_study(store: Store, study_id: str) -> Study:
         study_id = next(iter(available))
     if study_id not in available:
         hint = did_you_mean(study_id, {**available, **list_overs(store)})
-        raise UserError(f"there is no study {study_id} in {store.root}{hint}; make study makes one")
+        raise UserError(say("no_such_study", id=study_id, root=str(store.root), hint=hint))
     return read_json(Study, find_file(store, available[study_id], study_id, FILE))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from upgate.config.schema import NonNegativeInt, Positive, PositiveInt, Range, build
 from upgate.errors import UserError
 from upgate.experiment.options import check_choice, declare, parse_options, separate
+from upgate.study.texts import say
 
 Level = Annotated[
     float, Range("between 0 and 1, both excluded", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
@@ -93,13 +94,10 @@ def read_study_options(overrides: Sequence[str]) -> tuple[StudyOptions, list[str
     check_choice("study", values.get("design", "pair"), get_args(Design))
     options = build(StudyOptions, values, "study")
     if (options.arms is not None) != (options.design == "arms"):
-        raise UserError(
-            "study=arms and study.arms go together, as in"
-            ' study=arms study.arms="traditional, upgraded, upgraded clip=none"'
-        )
+        raise UserError(say("arms_together"))
     if options.shapley and options.design != "parts":
-        raise UserError(f"study.shapley={options.shapley} goes with study=parts")
+        raise UserError(say("shapley_of_parts", orders=options.shapley))
     if options.over is not None and (options.experiment or options.tune):
         other = "experiment=article" if options.experiment else f"study.tune={options.tune}"
-        raise UserError(f"study.over and {other} do not go together; give one of them")
+        raise UserError(say("over_and", other=other))
     return options, rest

@@ -33,6 +33,7 @@ from upgate.study.over_analyze import analyze_over
 from upgate.study.over_result import OverResult
 from upgate.study.over_text import over_rows, print_over
 from upgate.study.plan import Plan, plan_study
+from upgate.study.texts import say
 
 RESULT, TABLE = "result.json", "data_sets.csv"
 
@@ -77,10 +78,7 @@ def plan_over(overrides: Sequence[str], session: Session) -> dict[str, Plan]:
     """The study of each data set, by its name. Raises UserError for two that hold the same data."""
     options, _ = read_study_options(overrides)
     if options.rates == "auto":
-        raise UserError(
-            "study.rates=auto is not for study.over, whose studies take the rates as given;"
-            " run a study of one data set by itself to search them"
-        )
+        raise UserError(say("over_rates"))
     given = options.over or []
     common = common_overrides(overrides, given)
     tickers = list_tickers(overrides, session) if given == [TICKERS] else []
@@ -91,7 +89,7 @@ def plan_over(overrides: Sequence[str], session: Session) -> dict[str, Plan]:
     }
     for (one, plan), (other, same) in combinations(plans.items(), 2):
         if plan.study.id == same.study.id:
-            raise UserError(f"study.over: {one} and {other} hold the same data; name one of them")
+            raise UserError(say("over_same_data", first=one, second=other))
     return plans
 
 
@@ -102,7 +100,7 @@ def list_tickers(overrides: Sequence[str], session: Session) -> list[str]:
     table = session.datasets.table(config.task.name, config.data)
     frame = getattr(table, "table", pd.DataFrame())
     if "ticker" not in frame:
-        raise UserError(f"study.over={TICKERS}: {table.source} has no tickers; name the data sets")
+        raise UserError(say("over_no_tickers", word=TICKERS, source=table.source))
     return [str(ticker) for ticker in frame["ticker"].unique()]
 
 

@@ -25,6 +25,7 @@ from upgate.stats.shapley import draw_orders
 from upgate.store.connect import redact_argument
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.study.result import PLAIN, Study, Wall
+from upgate.study.texts import say
 from upgate.study.wall import equal_wall
 from upgate.tasks.names import get_facts
 from upgate.tune.find_rates import AUTO, wants_search
@@ -84,7 +85,7 @@ def plan_study(
     """
     options, rest = read_study_options(overrides)
     if options.tune and tuned is None:
-        raise UserError(f"study.tune={options.tune} goes with a study of its own; leave it out")
+        raise UserError(say("tune_alone", value=str(options.tune)))
     arms = make_study_arms(options, rest, config_dir)
     if tuned is None and any(wants_search(arm.overrides) for arm in arms):
         raise UserError(f"{AUTO} goes with a study of its own; leave it out")
@@ -269,9 +270,7 @@ def list_numbers(given: int | list[int], what: str) -> list[int]:
     """A count as 0, 1, ...; a list as it is. Raises UserError for none, or one twice."""
     numbers = list(range(given)) if isinstance(given, int) else given
     if not numbers or len(set(numbers)) < len(numbers):
-        raise UserError(
-            f"study.{what} names each one once, and at least one, as in study.{what}=[0,1,2]"
-        )
+        raise UserError(say("each_once", what=what))
     return numbers
 
 
@@ -293,7 +292,7 @@ def check_primary(given: str | None, arms: Sequence[Arm]) -> str:
     names = [arm.name for arm in arms[1:]]
     if given is not None and given not in names:
         raise UserError(
-            f"study.primary={given} is not an arm beside {arms[0].name}{did_you_mean(given, names)}"
+            say("not_an_arm", name=given, baseline=arms[0].name, hint=did_you_mean(given, names))
         )
     return given or ""
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
+from upgate import messages
 from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers, as_list
 from upgate.data.prices.reader import read_prices, to_period
 from upgate.data.prices.snapshot import (
@@ -25,8 +26,8 @@ from upgate.data.prices.snapshot import (
     way_out,
 )
 from upgate.data.prices.table import Prices
+from upgate.data.texts import say
 from upgate.errors import UserError
-from upgate.messages import say
 
 # As traded; or for dividends and splits: the past moved to today's price (its history changes with
 # every dividend), or the present to the first one's (it does not).
@@ -62,10 +63,7 @@ def read_code(ticker: object) -> Code:
     """
     found = CODE.fullmatch(str(ticker).strip())
     if not found or (found[1] and found[3]):
-        raise UserError(
-            f"data.tickers={ticker} is no code of six digits; write 600519, 000300.SH (an index), "
-            "159915.SZ"
-        )
+        raise UserError(say("no_code", ticker=str(ticker)))
     digits = found[2].zfill(6)  # Hydra reads 000858 as a number
     exchange = (found[1] or found[3] or _exchange(digits)).upper().replace("SS", "SH")
     return Code(exchange, digits)
@@ -103,9 +101,7 @@ def load_china(
         "adjust": adjust,
     }
     if not request["tickers"]:
-        raise UserError(
-            f"data={service} needs data.tickers, such as data.tickers=[600519,000300.SH]"
-        )
+        raise UserError(say("service_needs_tickers", service=service))
     download = partial(_download, service, answer)
     path, day = load_snapshot(service, request, folder, refresh, download)
     source = f"{service}, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
@@ -132,9 +128,9 @@ def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
     except UserError:
         raise
     except ModuleNotFoundError as error:
-        package = say("package", name=str(error.name))
+        package = messages.say("package", name=str(error.name))
         raise UserError(
-            say("needs_extra", what=f"data={service}", packages=package, extra=service)
+            messages.say("needs_extra", what=f"data={service}", packages=package, extra=service)
         ) from error
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"

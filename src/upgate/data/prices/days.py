@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.prices.numbers import MISSING
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 # After `/`, `.` and 年月 have become `-`. Of several forms that fit all values the one in whose
@@ -233,7 +234,5 @@ def check_daily(tickers: pd.Series, days: Days, where: str) -> None:
     if (times > 1).mean() > 0.5:
         day = times.index[int(times.to_numpy().argmax())][1]
         raise UserError(
-            f"{where} holds bars within a day ({times.max()} on {day:%Y-%m-%d}); daily ones are "
-            "needed: keep the first open, the highest high, the lowest low, the last close and the "
-            "sum of the volumes of each day"
+            say("bars_within_day", where=where, count=times.max(), day=f"{day:%Y-%m-%d}")
         )

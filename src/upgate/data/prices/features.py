@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
 
 Floats = NDArray[np.float64]
@@ -199,7 +200,7 @@ def inputs(p: Panel, names: list[str]) -> Floats:
     """
     for name in names:
         if name not in FEATURES:
-            raise UserError(f"{name} is not a feature{did_you_mean(name, FEATURES)}")
+            raise UserError(say("not_a_feature", name=name, hint=did_you_mean(name, FEATURES)))
     return np.stack([FEATURES[name](p) for name in names], axis=1)
 
 
@@ -209,5 +210,5 @@ def labels(p: Panel, target: str, horizon: int) -> Floats:
     NaN where the ticker ends before the horizon, or all its bars are flat.
     """
     if target not in TARGETS:
-        raise UserError(f"{target} is not a target{did_you_mean(target, TARGETS)}")
+        raise UserError(say("not_a_target", name=target, hint=did_you_mean(target, TARGETS)))
     return TARGETS[target](p, horizon)

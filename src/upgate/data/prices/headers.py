@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 # The first alias that occurs wins, and of two columns of one name the left one (Yahoo's
@@ -105,8 +106,7 @@ def find_price_columns(names: Iterable[object], where: str) -> dict[str, int]:
     if lacking := NEEDED - positions.keys():
         shown = ", ".join(repr(str(name)[:30]) for name in names[:12])
         raise UserError(
-            f"{where} is no table of daily prices: "
-            f"it has no column for {', '.join(sorted(lacking))}, only {shown}"
+            say("no_price_columns", where=where, lacking=", ".join(sorted(lacking)), names=shown)
         )
     return positions
 

@@ -30,6 +30,7 @@ from upgate.data.prices.headers import (
 from upgate.data.prices.parameters import Day, Decimal, Suspicious
 from upgate.data.prices.series import join_series
 from upgate.data.prices.table import Bars, Prices, check_bars, finish, name_rows
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
 
 # What is read in a folder; a single file may have any name.
@@ -97,9 +98,9 @@ def list_contents(path: Path) -> dict[str, bytes]:
             members = dict(sorted(archive.items()))
         wanted = {name: read for name, read in members.items() if is_wanted(name)}
         if not wanted:
-            kind = "folder" if path.is_dir() else "archive"
+            kind = say("folder") if path.is_dir() else say("archive")
             known = ", ".join((*TEXTS, ".parquet", *arrow.SUFFIXES))
-            raise UserError(f"the {kind} {path} holds no price file ({known})")
+            raise UserError(say("no_price_file", kind=kind, path=str(path), known=known))
         return {name: read() for name, read in wanted.items()}
     except UNREADABLE as error:
         raise _unreadable(path, error) from error
@@ -113,7 +114,7 @@ def is_wanted(name: str) -> bool:
 
 def _unreadable(where: object, error: Exception) -> UserError:
     reason = " ".join(str(error).split()).rstrip(".")
-    return UserError(f"{where} cannot be read as csv, parquet or feather: {reason}")
+    return UserError(say("unreadable_prices", where=str(where), reason=reason))
 
 
 def stem(name: str) -> str:
@@ -145,10 +146,15 @@ def select_rows(
             keep &= cleaner.frame["date"] <= last.end_time
         cleaner.frame = cleaner.frame[keep]
     if len(days) and all(cleaner.frame.empty for cleaner in cleaners):
-        span = f"{days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
+        span = say("span", start=f"{days.min():%Y-%m-%d}", end=f"{days.max():%Y-%m-%d}")
         raise UserError(
-            f"{where} has no row from {start or 'its start'} to {end or 'its end'}; "
-            f"its days are {span}"
+            say(
+                "no_rows_between",
+                where=where,
+                start=str(start) if start else say("its_start"),
+                end=str(end) if end else say("its_end"),
+                span=span,
+            )
         )
 
 
@@ -158,7 +164,9 @@ def _check_tickers(cleaners: list[Bars], where: str, tickers: list[str]) -> None
     for ticker in tickers:
         if known and ticker not in known:
             near = next((name for name in known if name.casefold() == ticker.casefold()), ticker)
-            raise UserError(f"{where} has no ticker '{ticker}'{did_you_mean(near, known)}")
+            raise UserError(
+                say("no_ticker", where=where, ticker=ticker, hint=did_you_mean(near, known))
+            )
 
 
 def to_period(day: Day, name: str) -> pd.Period | None:
@@ -171,9 +179,7 @@ def to_period(day: Day, name: str) -> pd.Period | None:
             raise ValueError(day)  # pandas would read much more, 1/2/2015 too
         return pd.Period(text)
     except ValueError as error:
-        raise UserError(
-            f"data.{name} is '{day}', which is no day; write it as 2010-12-31"
-        ) from error
+        raise UserError(say("no_day", name=name, day=str(day))) from error
 
 
 def join_files(cleaners: Mapping[str, Bars], where: str) -> Bars:
@@ -260,7 +266,9 @@ def find_header(text: str, where: str) -> tuple[int, str]:
         if _is_bar(top[0]):
             if i and len(_cells_of_line(lines[i - 1], separator)) == len(top[0]):
                 return i - 1, separator  # names of a language that is not known
-            raise UserError(f"{where}, line {i + 1}: {_no_header(top[0], separator)}")
+            raise UserError(
+                say("at_line", where=where, line=i + 1, fault=_no_header(top[0], separator))
+            )
     all_lines = text.split("\n")
     first = next(i for i, line in enumerate(all_lines) if line.strip())
     return first, max(SEPARATORS, key=all_lines[first].count)
@@ -278,13 +286,10 @@ def _is_bar(cells: list[str]) -> bool:
 
 def _no_header(bar: list[str], separator: str) -> str:
     """What to do about a row of prices that has no header."""
-    wanted = f"a name for each of its {len(bar)} columns"
+    wanted = say("name_for_each", count=len(bar))
     if len(bar) in (5, 6):
-        wanted = f"{separator.join(USUAL[: len(bar)])!r} where that is their order"
-    return (
-        f"'{separator.join(bar)[:60]}' is a row of prices without a header above it; put the line "
-        f"with its columns' names first: {wanted}"
-    )
+        wanted = say("usual_names", names=f"{separator.join(USUAL[: len(bar)])!r}")
+    return say("no_header", row=separator.join(bar)[:60], wanted=wanted)
 
 
 def _cells_of_line(line: str, separator: str) -> list[str]:

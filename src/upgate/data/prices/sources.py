@@ -16,6 +16,7 @@ from upgate.data.prices.parameters import Bad, Day, Decimal, Suspicious, Tickers
 from upgate.data.prices.reader import read_prices
 from upgate.data.prices.table import Prices, clean_prices
 from upgate.data.prices.yahoo import load_yahoo
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
 
 UNNAMED = "prices"  # the ticker of a data frame without a column of tickers
@@ -25,7 +26,7 @@ def load_prices(config: Section) -> Prices:
     """The prices of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:
-        raise UserError(f"there is no source of prices '{source}'{did_you_mean(source, SOURCES)}")
+        raise UserError(say("no_price_source", source=source, hint=did_you_mean(source, SOURCES)))
     values = {key: value for key, value in config.items() if key != "source"}
     return build(SOURCES[source], values, "data")
 
@@ -58,9 +59,7 @@ def load_sp500(start: Day = None, end: Day = None, bad: Bad = "refuse") -> Price
     """
     spec = find_spec("arch")
     if spec is None or spec.origin is None:
-        raise UserError(
-            "data=sp500 reads a file of the package arch, which is not installed: pip install arch"
-        )
+        raise UserError(say("arch_missing"))
     path = Path(spec.origin).parent / "data" / "sp500" / "sp500.csv.gz"
     prices = _read_once(path, bad, start, end)
     return replace(
@@ -87,9 +86,9 @@ def load_files(
 ) -> Prices:
     """The prices of the user's file or folder; of all its tickers where none is named."""
     if path in (None, "", "???"):
-        raise UserError("data=prices needs data.path=<a file or folder of daily prices>")
+        raise UserError(say("prices_need_path"))
     if tickers == []:
-        raise UserError("data.tickers=[] leaves nothing; data.tickers=null takes all of them")
+        raise UserError(say("no_tickers"))
     return read_prices(
         str(path),
         tickers=[str(ticker) for ticker in as_list(tickers)] or None,

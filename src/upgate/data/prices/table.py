@@ -33,6 +33,7 @@ from upgate.data.prices.numbers import (
     proves_point,
     to_numbers,
 )
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 PRICES = ("open", "high", "low", "close")
@@ -96,7 +97,8 @@ class Bars(TableCleaner):
         day = row["date"]
         if isinstance(day, pd.Timestamp):
             day = day.strftime("%Y-%m-%d")
-        return f"{super().row_name(row)}, {row['ticker']} {day}"
+        bar = f"{row['ticker']} {day}"
+        return say("row_of_bar", row=super().row_name(row), bar=bar)
 
 
 def clean_prices(raw: pd.DataFrame, *, where: str, bad: str = "refuse", ticker: str = "") -> Prices:
@@ -122,7 +124,7 @@ def name_rows(
     ticker: for a table without a column of tickers.
     """
     if bad not in ("refuse", "drop"):
-        raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
+        raise UserError(say("bad_refuse_or_drop", bad=bad))
     positions = find_price_columns(raw.columns, where)
     frame = raw.iloc[:, list(positions.values())].set_axis(list(positions), axis=1)
     frame = frame.apply(lambda column: plain_cells(column, where))
@@ -204,7 +206,7 @@ def _name_days(cleaner: Bars) -> None:
         cleaner.reject(
             undated[~header],
             "unreadable date",
-            lambda _: "no date, or not in the form of the others",
+            lambda _: say("no_date"),
         )
     cleaner.frame = cleaner.frame.assign(date=cleaner.frame["day"])[list(COLUMNS)]
     year = cleaner.frame["date"].dt.year
@@ -214,12 +216,9 @@ def _name_days(cleaner: Bars) -> None:
 def _describe_year(row: pd.Series) -> str:
     """With the year of our calendar where another one explains it."""
     year = row["date"].year
-    for calendar, shift in (("the Buddhist calendar", -543), ("the Iranian calendar", 621)):
+    for calendar, shift in ((say("buddhist"), -543), (say("iranian"), 621)):
         if 1900 <= year + shift <= 2100:
-            return (
-                f"a bar of the year {year} cannot be; of {calendar} it is {year + shift}: "
-                "write the days in that form"
-            )
+            return say("other_calendar", year=year, calendar=calendar, other=year + shift)
     return f"a bar of the year {year} cannot be"
 
 
@@ -236,8 +235,13 @@ def _repeat_header(rows: pd.DataFrame, where: str) -> np.ndarray:
         own = [name for name in row.index if row[name] and name not in find_fields([row[name]])]
         if own:
             raise UserError(
-                f"{where}, {format_row_name(number)}: a second header, whose columns are in "
-                f"another order ({row[own[0]]!r} below the {own[0]}); save its rows as another file"
+                say(
+                    "second_header",
+                    where=where,
+                    row=format_row_name(number),
+                    cell=f"{row[own[0]]!r}",
+                    column=own[0],
+                )
             )
     return again.to_numpy(bool)
 
@@ -252,7 +256,7 @@ def check_bars(cleaner: Bars) -> None:
     cleaner.reject(
         (cleaner.frame["volume"] < 0).to_numpy(),
         "volume < 0",
-        lambda row: f"the volume {row['volume']:g} is below 0",
+        lambda row: say("negative_volume", volume=f"{row['volume']:g}"),
     )
     cleaner.reject(_impossible(cleaner.frame), "impossible bar", _describe_bar)
 
@@ -278,7 +282,7 @@ def read_numbers(cleaner: Bars) -> None:
     cleaner.reject(
         (cleaner.frame["message"] != "").to_numpy(),
         "unreadable number",
-        lambda row: f"not a number:{row['message']}",
+        lambda row: say("not_numbers", cells=str(row["message"])),
     )
     cleaner.frame = cleaner.frame.drop(columns="message")
 
@@ -291,8 +295,13 @@ def check_currencies(cleaner: Bars) -> None:
         cells = list(find_currencies([frame[column] for column in PRICES]).values())
         if len(cells) > 1:
             raise UserError(
-                f"{cleaner.where}: the prices of {ticker} are in several currencies, as in"
-                f" '{cells[0]}' and '{cells[1]}'; convert them into one"
+                say(
+                    "several_currencies",
+                    where=cleaner.where,
+                    ticker=str(ticker),
+                    first=cells[0],
+                    second=cells[1],
+                )
             )
 
 
@@ -320,10 +329,7 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
             )
             cell = None
     if cell is not None:
-        raise UserError(
-            f"{cleaner.where}: '{cell}' may be of decimals or of thousands; say which mark is of "
-            "decimals, by data.decimal=point or data.decimal=comma"
-        )
+        raise UserError(say("which_mark", where=cleaner.where, cell=str(cell)))
     mark = mark or POINT
     return {**dict.fromkeys(PRICES, mark), "volume": own or mark}
 
@@ -359,15 +365,12 @@ def _impossible(frame: pd.DataFrame) -> np.ndarray:
 
 def _describe_low(row: pd.Series) -> str:
     column = next(column for column in PRICES if row[column] <= 0)
-    return (
-        f"{column} is {row[column]:g}, "
-        "but a price is above 0 (not so in forward-adjusted or padded data)"
-    )
+    return say("price_above_0", column=column, value=f"{row[column]:g}")
 
 
 def _describe_bar(row: pd.Series) -> str:
     o, h, l, c = (f"{row[column]:.10g}" for column in PRICES)
-    return f"open {o} and close {c} do not both lie between low {l} and high {h}"
+    return say("impossible_bar", open=o, close=c, low=l, high=h)
 
 
 def finish(cleaner: Bars) -> Prices:
@@ -377,14 +380,9 @@ def finish(cleaner: Bars) -> Prices:
     if cleaner.frame.duplicated(key).any():
         cleaner.drop(cleaner.frame.duplicated(list(COLUMNS)).to_numpy(), "repeated")
         twice = cleaner.frame.duplicated(key, keep=False).to_numpy()
-        cleaner.reject(
-            twice, "two bars of one day", lambda row: "this day occurs twice, with different values"
-        )
+        cleaner.reject(twice, "two bars of one day", lambda row: say("day_twice"))
     if cleaner.frame.empty:
-        why = ", ".join(f"{count} {reason}" for reason, count in cleaner.dropped.items())
-        raise UserError(
-            f"{cleaner.where} holds no row of prices" + (f" (dropped: {why})" if why else "")
-        )
+        raise UserError(say("no_prices", where=cleaner.where, dropped=cleaner.describe_dropped()))
     _warn_of_copies(cleaner)
     count = _judge_suspicious(cleaner)
     table = cleaner.frame.reset_index(drop=True)

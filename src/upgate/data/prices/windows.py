@@ -18,6 +18,7 @@ from torch import Tensor
 
 from upgate.data.prices.features import Floats, Ints, Panel, inputs, labels
 from upgate.data.splits.chronological import Fold
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -116,8 +117,13 @@ def _find_short(panel: Panel, window: int, horizon: int, needed: int, bad: str) 
     short = np.diff(panel.first) < needed
     if short.any() and bad != "drop":
         raise UserError(
-            f"{_rows(panel, short)}, and window={window} with horizon={horizon} needs {needed}; "
-            "leave such tickers out with data.bad=drop, or take a smaller window"
+            say(
+                "too_few_rows",
+                rows=_rows(panel, short),
+                window=window,
+                horizon=horizon,
+                needed=needed,
+            )
         )
     return short
 
@@ -168,16 +174,12 @@ def apply_scaling(panel: Panel, scaling: Scaling, window: int) -> tuple[Tensor, 
     _check_market(panel, scaling)
     unknown = ~_known(panel, scaling)
     if unknown.any():
-        raise UserError(
-            f"{panel.tickers[int(unknown.argmax())]} had no training range to scale its price "
-            "level by; predict tickers that were trained on, or train with target=return"
-        )
+        raise UserError(say("no_training_range", ticker=panel.tickers[int(unknown.argmax())]))
     last = panel.first[1:] - 1
     short = ~_complete(panel, values, window)[last]
     if short.any():
         raise UserError(
-            f"{_rows(panel, short)}, and a forecast needs {window + _lost(values)}; "
-            "give it more days"
+            say("too_few_to_forecast", rows=_rows(panel, short), needed=window + _lost(values))
         )
     return scale_inputs(panel, values, scaling), torch.from_numpy(last)
 
@@ -303,20 +305,14 @@ def _rows(panel: Panel, chosen: Mask) -> str:
     """`APTV (and 3 more) has 44 rows`, for the shortest of the chosen tickers."""
     rows = np.diff(panel.first)
     worst = int(np.where(chosen, rows, rows.max() + 1).argmin())
-    more = f" (and {chosen.sum() - 1} more)" if chosen.sum() > 1 else ""
-    return f"{panel.tickers[worst]}{more} has {rows[worst]} rows"
+    more = say("and_more", count=int(chosen.sum()) - 1) if chosen.sum() > 1 else ""
+    return say("has_rows", ticker=panel.tickers[worst], more=more, count=int(rows[worst]))
 
 
 def _no_sample(panel: Panel, fold: Fold, needed: int) -> str:
     rows = np.bincount(panel.ticker[_inside(panel, 0, fold.train)], minlength=len(panel.tickers))
     best = int(rows.argmax())
-    have = (
-        f"there is no training sample: {panel.tickers[best]}, the longest ticker, "
-        f"has {rows[best]} training rows"
-    )
+    have = say("no_sample", ticker=panel.tickers[best], count=int(rows[best]))
     if rows[best] < needed:
-        return f"{have}, and window and horizon need {needed}; take a smaller window, or more data"
-    return (
-        f"{have}, but no window with a label in it "
-        "(flat bars, high = low, have no volatility); use target=return"
-    )
+        return say("no_sample_of_few", have=have, needed=needed)
+    return say("no_sample_of_flat", have=have)

@@ -22,6 +22,7 @@ from upgate.data.prices.snapshot import (
     way_out,
 )
 from upgate.data.prices.table import Prices
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 # What yfinance gives with auto_adjust=True, actions=False.
@@ -49,7 +50,7 @@ def load_yahoo(
         "end": str(end or ""),
     }
     if not request["tickers"]:
-        raise UserError("data=yahoo needs data.tickers, such as data.tickers=[AAPL,MSFT]")
+        raise UserError(say("yahoo_needs_tickers"))
     path, day = load_snapshot("yahoo", request, folder, refresh, download_prices)
     source = f"Yahoo, {', '.join(request['tickers'])}, downloaded on {day} ({path})"
     return replace(read_prices(path, bad=bad, suspicious=suspicious), source=source)

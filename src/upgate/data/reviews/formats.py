@@ -16,9 +16,10 @@ from typing import Literal
 
 import pandas as pd
 
+from upgate import messages
 from upgate.data.prices.headers import normalize_name
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
-from upgate.messages import say
 
 # The first alias that occurs wins. Stars are absent on purpose: where good begins is the user's
 # choice.
@@ -134,7 +135,7 @@ def find_review_columns(
         if name is not None and normalize_name(name) not in normalized:
             known_by = {"where": where, "name": str(name), "key": f"data.{field}"}
             hint = did_you_mean(str(name), known)
-            raise UserError(say("column_of_key_missing", hint=hint, **known_by))
+            raise UserError(messages.say("column_of_key_missing", hint=hint, **known_by))
     positions = {}
     for field, aliases in ALIASES.items():
         if requested.get(field) is not None:
@@ -216,7 +217,7 @@ def labels_in_front(content: str) -> list[tuple[int, str, str]] | None:
             label, text = (found[1], found[2]) if found else ("", line)
             if text.startswith("__label__"):
                 second = text.split()[0].removeprefix("__label__")
-                raise UserError(f"line {i} has two labels ({label}, {second}); a text needs one")
+                raise UserError(say("two_labels", line=i, first=label, second=second))
             rows.append((i, label, text))
         return rows
     return None

@@ -34,13 +34,14 @@ from upgate.data.reviews.formats import (
     row_width,
 )
 from upgate.data.reviews.table import Reviews, clean_reviews
+from upgate.data.texts import say
 from upgate.errors import UserError
+from upgate.messages import Message
 
 # What is read in a folder; a single file may have any name.
 TABLES = (*TEXTS, *(f"{text}.gz" for text in TEXTS), ".parquet", *arrow.SUFFIXES)
 NOTES = ("dataset_dict.json", "dataset_info.json", "state.json")  # beside .arrow, of datasets
 FAULT = "\0"  # the column that says what is wrong with a row: no other can have this name
-HINT = "put texts with separators or line breaks in quotes"
 
 
 def read_reviews(
@@ -67,7 +68,7 @@ def read_texts(path: str | Path, *, text: object = None) -> list[str]:
     cleaned = map(clean_text, frame["text"].dropna().astype(str))
     texts = [text for text in cleaned if text]
     if not texts:
-        raise UserError(f"{path} holds no text")
+        raise UserError(say("no_text", path=str(path)))
     return texts
 
 
@@ -79,9 +80,7 @@ def _guarded(
         return read(path, text, label)
     except UNREADABLE as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise UserError(
-            f"{path} cannot be read as csv, parquet, feather or an archive of these: {reason}"
-        ) from error
+        raise UserError(say("unreadable_reviews", path=str(path), reason=reason)) from error
 
 
 def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
@@ -91,18 +90,12 @@ def read_labelled(path: Path, text: object, label: object) -> pd.DataFrame:
         where = f"{path}, {name}" if name else str(path)
         frame = to_frame(content, where, text, label)
         if "text" not in frame:
-            ask = "" if "label" in frame else ", and that of labels with data.label=..."
-            raise UserError(
-                f"{where} has no column of texts, only {_names(frame)}; "
-                f"name it with data.text=...{ask}"
-            )
+            ask = "" if "label" in frame else say("and_name_labels")
+            raise UserError(say("no_text_column", where=where, names=_names(frame), more=ask))
         frames[name] = frame if split is None else frame.assign(split=split)
     if not any("label" in frame for frame in frames.values()):
         frame = next(iter(frames.values()))
-        raise UserError(
-            f"{path} has no labels, only {_names(frame)}; "
-            "name their column with data.label=..., or use it for prediction only"
-        )
+        raise UserError(say("no_labels", path=str(path), names=_names(frame)))
     keep = ["text", "label", "split", "fault"]
     frames = {name: frame.reindex(columns=keep).astype(object) for name, frame in frames.items()}
     return next(iter(frames.values())) if len(frames) == 1 else pd.concat(frames)
@@ -115,12 +108,12 @@ def read_unlabelled(path: Path, text: object, _: object) -> pd.DataFrame:
         where = f"{path}, {name}" if name else str(path)
         frame = to_frame(content, where, text, None)
         if "text" not in frame:
-            raise UserError(
-                f"{where} has no column of texts, only {_names(frame)}; name it with text=..."
-            )
+            raise UserError(say("no_text_column_here", where=where, names=_names(frame)))
         wrong = frame[frame["fault"] != ""] if "fault" in frame else frame[:0]
         if len(wrong):
-            raise UserError(f"{where}, row {wrong.index[0]}: {wrong['fault'].iloc[0]}")
+            raise UserError(
+                say("at_row", where=where, row=str(wrong.index[0]), fault=wrong["fault"].iloc[0])
+            )
         frames.append(frame)
     return pd.concat(frames)
 
@@ -166,14 +159,15 @@ def list_parts(path: Path) -> Iterator[tuple[str, str | None, bytes | pd.DataFra
 def _check_tables(path: Path, chosen: Mapping[str, str | None]) -> None:
     """Raise UserError where there is no table, or several that no name tells apart."""
     if not chosen:
-        raise UserError(
-            f"{path} holds no table ({', '.join(TABLES)}) "
-            "and no two folders of .txt files, one per class"
-        )
+        raise UserError(say("no_review_table", path=str(path), known=", ".join(TABLES)))
     if len(chosen) > 1 and None in chosen.values():
         raise UserError(
-            f"{path} holds {len(chosen)} tables ({', '.join(list(chosen)[:5])}), "
-            "none named train, dev or test; choose one by data.path"
+            say(
+                "several_tables",
+                path=str(path),
+                count=len(chosen),
+                names=", ".join(list(chosen)[:5]),
+            )
         )
 
 
@@ -291,9 +285,7 @@ def _check_twins(cells: pd.DataFrame, positions: Mapping[str, int], where: str) 
     for chosen in positions.values():
         for i, name in enumerate(names):
             if name == names[chosen] and not cells.iloc[:, i].equals(cells.iloc[:, chosen]):
-                raise UserError(
-                    f"{where} has two columns named '{name[:30]}', which differ; rename one"
-                )
+                raise UserError(say("two_columns", where=where, name=name[:30]))
 
 
 def read_table(content: str, where: str, text: object, label: object) -> pd.DataFrame:
@@ -326,7 +318,11 @@ def frame_rows(rows: Rows, form: Form) -> pd.DataFrame:
     for line, cells in rows:
         lines.append(line)
         table.append((cells + [""] * width)[:width])
-        fault = f"it has {len(cells)} cells, not {width}: {HINT}"
-        faults.append(fault if len(cells) != width else "")
+        faults.append("" if len(cells) == width else _other_width(len(cells), width))
     frame = pd.DataFrame(table, index=lines, columns=names, dtype=object)
-    return frame.assign(**{FAULT: faults}).iloc[int(form.header) :]
+    fault = pd.Series(faults, index=lines, dtype=object)  # object keeps their translations
+    return frame.assign(**{FAULT: fault}).iloc[int(form.header) :]
+
+
+def _other_width(cells: int, width: int) -> Message:
+    return say("other_width", cells=cells, width=width, hint=say("quote_texts"))

@@ -13,6 +13,7 @@ from upgate.config.values import Section
 from upgate.data.prices.snapshot import save_snapshot, verified
 from upgate.data.reviews.reader import read_reviews
 from upgate.data.reviews.table import Reviews, clean_reviews, draw_train
+from upgate.data.texts import say
 from upgate.errors import UserError, did_you_mean
 
 Bad = Literal["refuse", "drop"]
@@ -31,7 +32,7 @@ def load_reviews(config: Section) -> Reviews:
     """The reviews of a configuration with the keys of `conf/data/<source>.yaml`."""
     source = config["source"]
     if source not in SOURCES:
-        raise UserError(f"there is no source of reviews '{source}'{did_you_mean(source, SOURCES)}")
+        raise UserError(say("no_review_source", source=source, hint=did_you_mean(source, SOURCES)))
     values = {key: value for key, value in config.items() if key != "source"}
     return build(SOURCES[source], values, "data")
 
@@ -47,7 +48,11 @@ def to_reviews(reviews: Reviews | pd.DataFrame | Path | str | None, default: Sec
         for name in ("text", "label"):
             if name not in reviews:
                 raise UserError(
-                    f"the data frame has no column {name}{did_you_mean(name, map(str, reviews))}"
+                    say(
+                        "frame_without_column",
+                        name=name,
+                        hint=did_you_mean(name, map(str, reviews)),
+                    )
                 )
         return clean_reviews(reviews, where="the data frame")
     return reviews if isinstance(reviews, Reviews) else load_texts(str(reviews))
@@ -58,7 +63,7 @@ def load_texts(
 ) -> Reviews:
     """The reviews of the user's file, archive or folder."""
     if path in (None, "", "???"):
-        raise UserError("data=texts needs data.path=<a file or folder of labelled texts>")
+        raise UserError(say("texts_need_path"))
     return read_reviews(str(path), text=text, label=label, bad=bad)
 
 
@@ -101,10 +106,7 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
     """
     if path:
         if refresh:
-            raise UserError(
-                f"data.refresh downloads {name} again, but data.path={path} is to be read; "
-                "leave out one of the two"
-            )
+            raise UserError(say("refresh_or_path", name=name, path=path))
         return read_reviews(path, bad=bad)
     place = Path(folder).expanduser()
     note, copy = place / f"{name}.json", place / f"{name}.parquet"
@@ -120,12 +122,9 @@ def load_known(name: str, path: str | None, folder: str, refresh: bool, bad: str
 def download_reviews(name: str) -> pd.DataFrame:
     """The rows of all splits that have labels, as the hub has them, and a column split."""
     place, splits = HUB[name]
-    other = "give a copy by data.path, or use the generated data=reviews"
+    other = say("copy_or_generated")
     if find_spec("datasets") is None:
-        raise UserError(
-            f"data={name} is downloaded with the package datasets: "
-            f"pip install 'upgate[datasets]'; or {other}"
-        )
+        raise UserError(say("datasets_missing", name=name, other=other))
     import datasets  # 1.2 s
 
     try:
@@ -134,7 +133,7 @@ def download_reviews(name: str) -> pd.DataFrame:
         return pd.concat(frames, ignore_index=True)
     except Exception as error:  # of network, hub and cache: they share no base class
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise UserError(f"{place} cannot be downloaded ({reason}); {other}") from error
+        raise UserError(say("cannot_download", place=place, reason=reason, other=other)) from error
 
 
 SOURCES: dict[str, Callable[..., Reviews]] = {

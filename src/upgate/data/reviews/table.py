@@ -12,6 +12,7 @@ import pandas as pd
 
 from upgate.data.cleaning import TableCleaner
 from upgate.data.reviews.formats import clean_text, find_classes, to_splits, to_words
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 MAX_CLASSES = 50  # more distinct labels are scores or ids, taken for labels
@@ -57,7 +58,7 @@ def clean_reviews(raw: pd.DataFrame, *, where: str, bad: str = "refuse") -> Revi
     or more than `MAX_CLASSES`, always raise.
     """
     if bad not in ("refuse", "drop"):
-        raise UserError(f"data.bad is '{bad}', but it can only be refuse or drop")
+        raise UserError(say("bad_refuse_or_drop", bad=bad))
     cleaner = TableCleaner(raw, where, bad)
     if "fault" in raw:
         faults = raw["fault"].fillna("")
@@ -85,7 +86,7 @@ def name_splits(cleaner: TableCleaner) -> None:
     cleaner.reject(
         names.isna(),
         "unknown split",
-        lambda row: f"the split is '{row['split']}', not train, validation or test",
+        lambda row: say("no_split", split=str(row["split"])),
     )
     cleaner.frame = cleaner.frame.assign(split=names.dropna())
     # GLUE's way to hide labels; elsewhere it is a label.
@@ -112,10 +113,7 @@ def number_labels(cleaner: TableCleaner) -> tuple[str, ...]:
     cleaner.frame = cleaner.frame.assign(word=to_words(cleaner.frame["label"]))
     cleaner.drop(cleaner.frame["word"] == "", "unlabelled")
     if cleaner.frame.empty:
-        why = ", ".join(f"{count} {reason}" for reason, count in cleaner.dropped.items())
-        raise UserError(
-            f"{cleaner.where} holds no labelled review" + (f" (dropped: {why})" if why else "")
-        )
+        raise UserError(say("no_reviews", where=cleaner.where, dropped=cleaner.describe_dropped()))
     trained = cleaner.frame["word"]
     if "split" in cleaner.frame and (is_train := cleaner.frame["split"] == "train").any():
         trained = trained[is_train]  # a test part may write its labels in another way
@@ -125,7 +123,7 @@ def number_labels(cleaner: TableCleaner) -> tuple[str, ...]:
     cleaner.reject(
         ~cleaner.frame["word"].isin(classes),
         "unknown label",
-        lambda row: f"the label '{row['word'][:30]}' is none of {names}",
+        lambda row: say("no_label", label=row["word"][:30], names=names),
     )
     labels = {word: label for label, word in enumerate(classes)}
     cleaner.frame = cleaner.frame.assign(label=cleaner.frame["word"].map(labels))
@@ -136,15 +134,9 @@ def check_count(classes: dict[str, str], where: str) -> None:
     """Raise UserError for one class, and for more than `MAX_CLASSES`."""
     if len(classes) > MAX_CLASSES:
         some = ", ".join(f"'{name[:30]}'" for name in list(classes)[:3])
-        raise UserError(
-            f"{where} has {len(classes)} different labels ({some}, ...), which are no classes; "
-            "name another data.label"
-        )
+        raise UserError(say("too_many_labels", where=where, count=len(classes), some=some))
     if len(classes) < 2:
-        raise UserError(
-            f"{where} has only the label '{next(iter(classes))}': "
-            "two classes at least are needed to tell apart"
-        )
+        raise UserError(say("one_label", where=where, label=next(iter(classes))))
 
 
 def leaked(train: Sequence[str], test: Sequence[str]) -> np.ndarray:
@@ -162,10 +154,7 @@ def draw_train(reviews: Reviews, n: int) -> Reviews:
     table = reviews.table
     pool = np.flatnonzero(table["split"] == "train") if "split" in table else np.arange(len(table))
     if not len(reviews.classes) <= n <= len(pool):
-        raise UserError(
-            f"data.subset is {n}, but it can only be {len(reviews.classes)} to {len(pool)}, "
-            "the training reviews there are"
-        )
+        raise UserError(say("subset_out_of_range", n=n, least=len(reviews.classes), most=len(pool)))
     labels = table["label"].to_numpy()[pool]
     draw = Random(0).random  # a sequence that Python promises to keep
     shuffled = np.argsort([draw() for _ in pool], kind="stable")

@@ -12,6 +12,7 @@ from typing import Any
 
 from upgate.config.schema import Fraction, NonNegativeInt, PositiveInt, check
 from upgate.config.values import Section
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 Gap = NonNegativeInt | None  # null, in a configuration: the horizon
@@ -86,16 +87,11 @@ def check_chronological(config: Section, horizon: int) -> dict[str, Any]:
     """
     name, values = config["name"], {key: config[key] for key in config if key != "name"}
     if name not in SPLITS:
-        raise UserError(
-            f"split={name} does not cut by date, as prices need; there is {', '.join(SPLITS)}"
-        )
+        raise UserError(say("not_by_date", name=name, names=", ".join(SPLITS)))
     gap = horizon if values.get("gap") is None else values["gap"]
     known = check(SPLITS[name], {"n": 0, **values, "gap": gap}, "split")
     if known["gap"] < horizon:
-        raise UserError(
-            f"split.gap={gap} is shorter than task.horizon={horizon}; "
-            f"labels would overlap, take {horizon} or more"
-        )
+        raise UserError(say("gap_too_short", gap=gap, horizon=horizon))
     kept = [key for key in (*values, "gap") if key != "refit" or known[key]]
     return {"name": name, **{key: known[key] for key in kept}}
 
@@ -107,8 +103,13 @@ def _fold(n: int, test: range, validation: int, gap: int, refit: bool) -> Fold:
     lengths = len(fold.train), len(fold.validation), len(fold.test)
     if min(lengths) <= gap:  # not one label of gap dates would fit
         raise UserError(
-            f"{n} dates are too few for this split: training, validation and test would get "
-            f"{lengths[0]}, {lengths[1]} and {lengths[2]} dates, and each needs more than the gap "
-            f"of {gap}; take more data, fewer folds, other fractions or a smaller gap"
+            say(
+                "too_few_dates",
+                n=n,
+                train=lengths[0],
+                validation=lengths[1],
+                test=lengths[2],
+                gap=gap,
+            )
         )
     return replace(fold, train=range(fold.validation.stop)) if refit else fold

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from upgate.config.schema import Range, build
 from upgate.config.values import Section
+from upgate.data.texts import say
 from upgate.errors import UserError
 from upgate.seeds import derive
 
@@ -65,10 +66,7 @@ SPLITS: Mapping[str, type[Stratified | CrossValidation]] = {
 def check_stratified(config: Section) -> dict[str, Any]:
     """The split's checked values. Raises UserError for one that cuts by date."""
     if config["name"] not in SPLITS:
-        raise UserError(
-            f"split={config['name']} cuts prices by date; reviews take split=stratified, or "
-            "split=cross_validation"
-        )
+        raise UserError(say("by_date", name=config["name"]))
     values = vars(build(SPLITS[config["name"]], config, "split"))
     return {key: value for key, value in values.items() if value is not False}
 
@@ -100,10 +98,7 @@ def split_rows(
             labels, rows["train"], split["validation"], fold, "validation"
         )
     elif fold:
-        raise UserError(
-            f"fold={fold} is not there: "
-            "these reviews have an official validation part, which is fold 0"
-        )
+        raise UserError(say("fold_of_official", fold=fold))
     if split.get("refit"):
         rows["train"] = np.union1d(rows["train"], rows["validation"])
     if split.get("closed"):
@@ -116,14 +111,9 @@ def split_rows(
 def _test_fold(labels: Ints, rows: Mapping[str, Ints], folds: int, fold: int) -> tuple[Ints, Ints]:
     """Training and test rows of a fold of a cross-validation. Raises UserError."""
     if len(rows["test"]):
-        raise UserError(
-            "split=cross_validation: these reviews have an official test part, which "
-            "split=stratified keeps"
-        )
+        raise UserError(say("official_test"))
     if fold >= folds:
-        raise UserError(
-            f"fold={fold} is not there; split.folds={folds} gives folds 0 to {folds - 1}"
-        )
+        raise UserError(say("fold_beyond", fold=fold, folds=folds, last=folds - 1))
     return draw(labels, rows["train"], 1 / folds, fold, "test")
 
 
@@ -135,9 +125,14 @@ def check_classes(labels: Ints, rows: Ints, part: str, classes: Sequence[str]) -
         name = classes[first] if classes else first
         share = "test" if part == "test" else "validation"
         raise UserError(
-            f"the {part} part holds {len(rows)} reviews and none of the class {name}, which has "
-            f"{int((labels == first).sum())} in all; give more reviews of it, leave it out, or "
-            f"take another split.{share}"
+            say(
+                "class_missing",
+                part=part,
+                count=len(rows),
+                name=str(name),
+                all=int((labels == first).sum()),
+                share=share,
+            )
         )
 
 
@@ -149,7 +144,7 @@ def draw(labels: Ints, rows: Ints, share: float, block: int, part: str) -> tuple
     blocks = int(1 / share + 1e-9)
     if block >= blocks:
         raise UserError(
-            f"fold={block} is not there; split.{part}={share} gives folds 0 to {blocks - 1}"
+            say("fold_beyond_share", fold=block, part=part, share=str(share), last=blocks - 1)
         )
     drawn = []
     for label in np.unique(labels[rows]):
