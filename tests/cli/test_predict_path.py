@@ -84,7 +84,7 @@ def test_the_table_fits_a_terminal_and_the_picture_is_one(
     assert main([*words, f"out={tmp_path / 'path.png'}"]) == 0
     assert (tmp_path / "path.png").read_bytes().startswith(b"\x89PNG")
     assert main([*words[:-1], f"out={tmp_path / 'one.png'}"]) == 2
-    assert "give horizon=all too" in capsys.readouterr().err
+    assert "of horizon=all alone; name a csv" in capsys.readouterr().err
     assert not (tmp_path / "one.png").exists()
 
 

@@ -251,7 +251,7 @@ def predict_sections() -> Sections:
             Key("text", "TEXT", "of a run of reviews: one text"),
             Key("interval", "0.9", "of prices: the share of days that it is to hold",
                 ("0.8", "0.9", "0.95")),
-            Key("horizon", "WHICH", "of prices: a path, a row for each run that differs in"
+            Key("horizon", "WHICH", "all, of prices: a path, a row for each run that differs in"
                 " task.horizon alone: the return over so many trading days as the price on the"
                 " last, or the mean volatility of all; each interval is of its own forecast, not of"
                 " the path", ("all",)),
