@@ -14,6 +14,7 @@ import yfinance
 from yfinance.config import YfConfig
 
 from upgate.cli import entry as cli
+from upgate.cli.help import HELP
 from upgate.config.compose import choices, compose, groups
 
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "numpy")
@@ -82,7 +83,7 @@ def test_the_fixture_sees_a_heavy_import(no_heavy: str) -> None:
 @pytest.mark.parametrize("flag", ["--help", "-h", "help"])
 def test_help(flag: str, no_heavy: str) -> None:
     done = upgate(flag, PYTHONPATH=no_heavy)
-    assert (done.returncode, done.stdout, done.stderr) == (0, cli.HELP, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, HELP, "")
 
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
@@ -137,7 +138,7 @@ def test_other_words_that_cannot_be_done(
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_names_every_command(command: str) -> None:
-    assert f"\n  upgate {command} " in cli.HELP
+    assert f"\n  upgate {command} " in HELP
 
 
 YAHOO = ["data=yahoo", "data.folder=snapshots"]

@@ -1,23 +1,27 @@
 """Help and version: each command's page holds its keys, their defaults and examples that run."""
 
+import re
 import shlex
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from helpers.store import fresh
 from upgate.cli import entry as cli
+from upgate.cli import help_in_chinese
 from upgate.cli.arguments import parse_flags, read_pairs
-from upgate.cli.commands import COMMANDS, JUDGE, TOP_LEVEL, keys_of
+from upgate.cli.commands import COMMANDS, FLAGS, JUDGE, TOP_LEVEL, keys_of
 from upgate.cli.completion import SCRIPTS
-from upgate.cli.help import WIDTH, page
+from upgate.cli.help import HELP, NOTE, WIDTH, page
 from upgate.cli.promotion import read_promotion
 from upgate.config import run_config
 from upgate.config.choices import default_choices, groups, name_key
 from upgate.config.compose import compose
 from upgate.config.schema import format_value
 from upgate.config.words import expand
+from upgate.messages import speaking
 from upgate.referee.options import KEYS, read_question, read_source
 from upgate.study.options import StudyOptions, read_study_options
 from upgate.tune.options import TuneOptions, read_tune_options
@@ -47,9 +51,33 @@ def test_help_of_a_command_is_its_own_page(
 
 
 def test_the_overview_fits_one_screen() -> None:
-    lines = cli.HELP.splitlines()
+    lines = HELP.splitlines()
     assert len(lines) <= 40 and max(map(len, lines)) <= WIDTH
-    assert "upgate COMMAND --help" in cli.HELP
+    assert "upgate COMMAND --help" in HELP
+
+
+def test_help_in_chinese_fits_and_leaves_no_prose_in_english(capsys: Capture) -> None:
+    texts = {NOTE, *(command.summary for command in COMMANDS.values())}
+    texts |= {flag.text for flag in FLAGS.values()}
+    for command in COMMANDS.values():
+        sections = command.sections()
+        keys = [key for section in sections.values() for key in section]
+        texts |= {title for title in sections if " " in title}
+        texts |= {key.text for key in keys if set(key.text.split(", ")) != set(key.choices)}
+    assert {text for text in texts if text and help_in_chinese.CHINESE.get(text) is None} <= {
+        text for text in texts if text.startswith("a file of words: ")
+    }
+    pages = ""
+    for words in (["--help"], *([command, "--help"] for command in COMMANDS)):
+        assert cli.main([*words, "language=zh"]) == 0
+        pages += capsys.readouterr().out
+        assert max(map(cell_len, pages.splitlines())) <= WIDTH
+    joined = re.sub(r"\s", "", pages)
+    assert [text for text in help_in_chinese.CHINESE.values()
+            if re.sub(r"\s", "", text) not in joined] == []  # fmt: skip
+    assert "\n  -q, --quiet             只打印最后一句和出错之处\n" in pages
+    with speaking("en"):
+        assert cli.overview() == HELP
 
 
 @pytest.mark.parametrize("flag", ["-V", "--version"])

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from upgate import messages
 from upgate.cli.arguments import parse_flags, read_pairs
-from upgate.cli.export_words import KEYS, check_export
-from upgate.cli.help import HELP, page, version_line
+from upgate.cli.help import overview, page, version_line
 from upgate.cli.language import choose_language, without_language
 from upgate.cli.promotion import check_promoted, read_promotion
 from upgate.cli.texts import say
@@ -82,7 +81,7 @@ def run(command: str, rest: list[str]) -> int:
             raise UserError(say("stands_alone", flag=command, other=rest[0]))
         print(version_line())
     elif command in HELP_FLAGS:
-        print(HELP, end="")
+        print(overview(), end="")
     elif command == COMPLETE:
         from upgate.cli.completion import complete
 
@@ -272,6 +271,8 @@ def main_promote(arguments: Arguments) -> int:
 def main_export(arguments: Arguments) -> int:
     """`upgate export`."""
     known, rest = parse_flags("export", arguments)
+    from upgate.cli.export_words import KEYS, check_export
+
     words = read_pairs(rest, KEYS)
     check_export(words)
     from upgate.cli.export import export_command
