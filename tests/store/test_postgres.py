@@ -189,7 +189,7 @@ def test_a_database_may_restart_while_a_run_logs(
     store = Store(tmp_path, straight)
     long = {"x" * 300: "y" * 9000}  # sqlite would take any length
     run = store.run(
-        "restart", "n" * 300, key("one"), long, {"upgate.changes": "z" * 9000}, None, False
+        "restart", "n" * 300, key("one"), long, {"upgate.source": "z" * 9000}, None, False
     )
     run.dataset("d" * 600, "e" * 40, "s" * 9000, "training", {})
     run.log({"loss": 1.0}, 1)
