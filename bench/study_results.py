@@ -68,7 +68,7 @@ HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on 
     "imdb-arms": (  # half the tokens and half the epochs of the defaults, on all reviews
         f"{FIRST_LOOK} {TEXTS}/imdb_50k.parquet task.max_tokens=256 trainer.max_epochs=4"
     ).replace("=texts", "=imdb"),
-    "sst2-tuned-arms": f"{FIRST_LOOK} study.tune=20 {SST2}",
+    "sst2-tuned-arms": f"{BOTH_LOOKS} study.tune=20 {SST2}",
 }
 SMALL = {  # name -> the words of its command; six seeds
     "volatility": f"study=pair task.target=volatility {STOCK}",
