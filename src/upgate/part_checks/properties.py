@@ -7,7 +7,7 @@ CHOICE take a candidate; those in RUN a candidate and a task; that in KNOB a can
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -266,12 +266,17 @@ def has_an_effect(candidate: Candidate, task: str) -> None:
     """Beside the null recipe with the same optimizer: other weights, or the detector names it."""
     recipe = candidate.recipe()
     same_optimizer = f"optimizer={recipe['optimizer']['name']}"
-    null = make_recipe() if candidate.group == "optimizer" else make_recipe(same_optimizer)
-    sentences = no_effect([_ended("plain", task, null), _ended("chosen", task, recipe)])
+    null = _end_null(task) if candidate.group == "optimizer" else _end_null(task, same_optimizer)
+    sentences = no_effect([null, _ended("chosen", task, recipe)])
     named = [sentence.partition(" had")[0] for sentence in sentences]
-    idle = candidate.override in NO_EFFECT_SOON and recipe != null
+    idle = candidate.override in NO_EFFECT_SOON and recipe != null.recipe
     expected = [candidate.override] if idle else []
     require(named == expected, f"in {STEPS} steps {' and '.join(named) or 'all'} had no effect")
+
+
+@lru_cache  # every choice stands beside one of a few
+def _end_null(task: str, *overrides: str) -> TrainedRecipe:
+    return _ended("plain", task, make_recipe(*overrides))
 
 
 def _ended(title: str, task: str, recipe: Section) -> TrainedRecipe:

@@ -1,13 +1,12 @@
 """The network of a task whose input is a sequence of numbers: backbone and linear head."""
 
-import torch
 from torch import Tensor, nn
 
 from upgate.config.values import Section, SpecValues
+from upgate.generators import seeded
 from upgate.model.backbone import Head, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
-from upgate.seeds import derive
 from upgate.types import Batch, Layers
 
 
@@ -41,8 +40,7 @@ class SequenceModule(RecipeModule):
     net: SequenceNet
 
     def __init__(self, spec: SpecValues, features: int, outputs: int, state: Section) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(spec["seed"], "init"))
+        with seeded(spec["seed"], "init"):
             net = SequenceNet(features, outputs, spec["model"])
         super().__init__(net, Recipe(spec["recipe"], spec["seed"]), {"spec": spec, **state})
         if net.skip:  # training starts at the reference

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from upgate.generators import seeded
 from upgate.recipe.layerwise.base import Layerwise
 from upgate.recipe.registry import register
-from upgate.seeds import derive
 from upgate.types import Batch, Layers, Loss, StateDict
 
 
@@ -39,8 +38,7 @@ class Local(Layerwise):
     def head(self, net: Any, seed: int, i: int) -> nn.Module:
         """A fresh copy of the net's head and, where it has one, of the pooling's score."""
         copied = [layer for layer in (net.head, self.backbone.score) if layer is not None]
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(seed, "layerwise", "local", i))
+        with seeded(seed, "layerwise", "local", i):
             fresh = [deepcopy(layer) for layer in copied]
             for layer in fresh:
                 layer.reset_parameters()

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from upgate.config.keywords import RecipeWords
 from upgate.config.values import Section, SpecValues
 from upgate.data.reviews.ngram_ratios import NgramRatios
+from upgate.generators import seeded
 from upgate.model.backbone import Head, ModelWords, build_backbone, layer_groups
 from upgate.model.module import RecipeModule
 from upgate.recipe.recipe import Recipe
-from upgate.seeds import derive
 from upgate.tasks.keywords import Given, net_spec
 from upgate.tasks.sentiment.datamodule import SentimentDataModule
 from upgate.types import Batch, Layers
@@ -59,8 +59,7 @@ class SentimentModule(RecipeModule):
     net: SentimentNet
 
     def __init__(self, spec: SpecValues, state: Section) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(spec["seed"], "init"))
+        with seeded(spec["seed"], "init"):
             classes, width = len(state["classes"]), spec["task"]["embedding"]
             ratios = NgramRatios(**state["ratios"]).width if "ratios" in state else 0
             net = SentimentNet(state["vocabulary"], classes, width, spec["model"], ratios)
