@@ -41,9 +41,21 @@ FIRST = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The second process collects from the other end: each rewrites the assertions of half of the
+    modules, and reads the bytecode of the other half, which takes a tenth of the time.
+    """
+    report = yield
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw1" and isinstance(collector, pytest.Directory):
+        report.result.reverse()
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order is the same in all processes."""
     order = {name: i for i, name in enumerate(FIRST)}
-    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
+    items.sort(key=lambda item: (order.get(item.path.name, len(FIRST)), item.path))
 
 
 def pytest_collection_finish() -> None:
