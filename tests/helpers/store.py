@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -47,8 +48,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def server_process(store: Store, port: int) -> list[str]:
+    """The process that serves, without the one of `make ui` that starts it, which takes as long."""
+    settings = {
+        "_MLFLOW_SERVER_FILE_STORE": store.uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": str(store.root / "artifacts"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    serve = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)]
+    return ["env", *(f"{name}={value}" for name, value in settings.items()), *serve]
+
+
 class Server:
-    """What `make ui` starts."""
+    """An MLflow server that can be killed and started again."""
 
     def __init__(self, command: list[str], uri: str) -> None:
         self.command, self.uri = command, uri

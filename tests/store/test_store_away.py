@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from helpers.run import train
-from helpers.store import Proxy, Server, free_port, fresh, key, points
+from helpers.store import Proxy, Server, free_port, fresh, key, points, server_process
 from upgate.errors import UserError
 from upgate.execution.driver import Driver
 from upgate.run.job import Job
@@ -41,9 +41,19 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def server(store: Store) -> Iterator[Server]:
     port = free_port()
-    server = Server(store.ui_command(port), f"http://127.0.0.1:{port}")
+    server = Server(server_process(store, port), f"http://127.0.0.1:{port}")
     yield server
     server.kill()
+
+
+@pytest.fixture
+def page(store: Store) -> Iterator[Server]:
+    """What `make ui` starts; after a kill, the same server."""
+    port = free_port()
+    page = Server(store.ui_command(port), f"http://127.0.0.1:{port}")
+    page.command = server_process(store, port)
+    yield page
+    page.kill()
 
 
 def test_a_server_may_hang_and_die_while_a_run_logs(
@@ -290,10 +300,10 @@ LOCAL = pytest.param(["executor=local", "executor.workers=1"], marks=pytest.mark
 
 @pytest.mark.parametrize("how", [pytest.param([], id="inline"), LOCAL])
 def test_a_sweep_outlasts_an_outage(
-    how: list[str], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: list[str], page: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server dies after the first run, and is back when the last one has ended."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", page.uri)
     monkeypatch.setattr("upgate.store.call.PATIENCE", 1.0)
     collect, ended = Driver.collect, list[str]()
 
@@ -301,9 +311,9 @@ def test_a_sweep_outlasts_an_outage(
         collect(self, job, future)
         ended.append(job.name)
         if len(ended) == 1:
-            server.kill()
+            page.kill()
         if len(ended) == 3:
-            server.start()
+            page.start()
 
     monkeypatch.setattr(Driver, "collect", watched)
     words = ["twin=false", "data.start=2017", "trainer.max_epochs=1", *how]
