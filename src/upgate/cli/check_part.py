@@ -5,10 +5,12 @@ from functools import partial
 
 from rich.console import Console
 
+from upgate import messages
 from upgate.cli.texts import say
 from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean, not_a_choice
+from upgate.messages import shown
 from upgate.part_checks.properties import CHOICE, RUN, Candidate, knob_reaches_the_weights
 
 Check = tuple[str, Callable[[], None]]
@@ -26,8 +28,9 @@ def check_part_command(arguments: Sequence[str], config_dir: str | None, console
         console.print(f"{mark} {title}", highlight=False, markup=False, soft_wrap=True)
         if message is not None:
             console.print(f"       {message}", highlight=False, markup=False, soft_wrap=True)
-    count = f"{failed} properties do not hold" if failed else "all properties hold"
-    console.print(f"{candidate.override}: {count}", highlight=False, markup=False)
+    count = say("properties_fail", count=failed) if failed else say("properties_hold")
+    line = messages.say("cause", where=candidate.override, cause=count)
+    console.print(shown(line), highlight=False, markup=False)
     return 1 if failed else 0
 
 

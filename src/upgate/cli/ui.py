@@ -12,6 +12,7 @@ from types import FrameType
 
 from upgate.cli.texts import say
 from upgate.errors import UserError
+from upgate.messages import shown
 from upgate.store.open import open_store
 from upgate.store.store import Store
 from upgate.tasks.names import find_facts
@@ -33,13 +34,13 @@ def ui_command(options: Mapping[str, str]) -> int:
     store = open_store(options.get("root"))
     store.reconcile()
     command, pages = store.ui_command(int(port)), list(task_pages(store, int(port)))
-    print("MLflow starts ...", file=sys.stderr, flush=True)
+    print(shown(say("mlflow_starts")), file=sys.stderr, flush=True)
     with serving(command) as server:
         if not wait_until_open(server, int(port)):
             raise UserError(say("mlflow_did_not_start", command=" ".join(command[-8:])))
         for title, address in pages:
             print(f"{title}: {address}")
-        print("Ctrl-C ends it", flush=True)
+        print(shown(say("ends_it")), flush=True)
         return server.wait()
 
 

@@ -49,13 +49,10 @@ class StockTask:
         for name in names:
             if name not in FEATURES:
                 raise UserError(
-                    f"task.features={name} is not a feature{did_you_mean(name, FEATURES)}"
+                    say("feature_unknown", name=name, hint=did_you_mean(name, FEATURES))
                 )
         if not names:
-            raise UserError(
-                "task.features=[] leaves nothing to learn from; "
-                "task.features=null takes the target's own set"
-            )
+            raise UserError(say("no_features"))
         return {**vars(self), "features": list(names)}
 
 
@@ -85,9 +82,7 @@ class StockDataModule(FoldDataModule):
         available = folds_of_dates(len(panel.dates), split, task["horizon"])
         if fold >= len(available):
             last = len(available) - 1
-            raise UserError(
-                f"fold={fold} is not there; split={split['name']} has folds 0 to {last}"
-            )
+            raise UserError(say("fold_not_there", fold=fold, split=str(split["name"]), last=last))
         self.fold = available[fold]
         self.tensors = windows.build_tensors(
             panel,
@@ -182,9 +177,6 @@ def _flat_tickers(tensors: windows.StockTensors, target: str) -> int:
         samples = np.bincount(panel.ticker[row])
         if len(row) and not moves.any():
             first = panel.tickers[int(samples.argmax())]
-            raise UserError(
-                f"the price of {first} never moves in the {part} part: there is nothing to "
-                "forecast; take other tickers, or other days by data.start and data.end"
-            )
+            raise UserError(say("never_moves", ticker=first, part=part))
         flat = int(((moves == 0) & (samples > 0)).sum())  # the test part is the last
     return flat
