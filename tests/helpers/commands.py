@@ -69,16 +69,18 @@ def called(line: str, folder: Path) -> list[str]:
 
 
 def shrunk(words: list[str]) -> list[str]:
-    """The words with a small budget, where they say nothing else, and with two values of each list
-    that is swept.
+    """The words with a small budget, where they say nothing else, and with two values of the first
+    list that is swept, one of the others.
     """
     if words[0] not in TRAINS:
         return words
-    words = [
-        re.sub(r"^([\w.]+=[^,\[(]+,[^,]+),.*", r"\1", word)
-        for word in words
-        if not re.match(r"study.seeds|tune.trials", word)
-    ]
+    kept = [word for word in words if not re.match(r"study.seeds|tune.trials", word)]
+    words, lists = [], 0
+    for word in kept:
+        if re.match(r"[\w.]+=[^,\[(]+,", word):
+            lists += 1
+            word = ",".join(word.split(",")[: 2 if lists == 1 else 1])
+        words.append(word)
     given = dict(word.partition("=")[::2] for word in words)
     task = given.get("task", "stock")
     assert task in LITTLE, f"task={task}: this test knows no small words for it"

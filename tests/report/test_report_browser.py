@@ -5,7 +5,7 @@ Colours are readable in light, dark and print.
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,42 +90,57 @@ class Seen:
         self.context.close()
 
 
+@pytest.fixture(scope="module")
+def desktop(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[[str], Seen]]:
+    """Each page on a light desktop, opened once for all tests: they leave it as they found it."""
+    opened: dict[str, Seen] = {}
+
+    def look(name: str) -> Seen:
+        if name not in opened:
+            opened[name] = Seen(browser, pages[name], DESKTOP)
+        return opened[name]
+
+    yield look
+    for seen in opened.values():
+        seen.context.close()
+
+
 GROUND = ("background-", "")
 NAMES = ["stock", "pair", "text", "chinese", "evil", "article", "run"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_asks_the_network_for_nothing_and_complains_of_nothing(
-    browser: Any, pages: dict[str, Path], name: str
+    desktop: Callable[[str], Seen], pages: dict[str, Path], name: str
 ) -> None:
-    seen = Seen(browser, pages[name], DESKTOP)
-    with seen as tab:
-        tab.wait_for_load_state("networkidle")
-        assert seen.faults == []
-        assert all(url == pages[name].as_uri() or url.startswith("data:") for url in seen.asked)
-        assert tab.locator("script").count() == 0
+    seen = desktop(name)
+    seen.tab.wait_for_load_state("networkidle")
+    assert seen.faults == []
+    assert pages[name].as_uri() in seen.asked
+    assert all(url == pages[name].as_uri() or url.startswith("data:") for url in seen.asked)
+    assert seen.tab.locator("script").count() == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("opened", [False, True])
-def test_a_phone_never_scrolls_sideways(
-    browser: Any, pages: dict[str, Path], name: str, opened: bool
-) -> None:
+def test_a_phone_never_scrolls_sideways(browser: Any, pages: dict[str, Path], name: str) -> None:
+    """As the page comes, and with all its details open."""
+    outside = """[...document.querySelectorAll('main *')]
+        .filter(e => !e.closest('.scroll') && !e.closest('svg')
+        && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
     with Seen(browser, pages[name], PHONE) as tab:
-        if opened:
-            tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        outside = """[...document.querySelectorAll('main *')]
-            .filter(e => !e.closest('.scroll') && !e.closest('svg')
-            && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""  # noqa: E501
-        assert tab.evaluate(outside) == []
+        for details in ("nothing", "details"):
+            tab.evaluate(f"document.querySelectorAll('{details}').forEach(d => d.open = true)")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], details
+            assert tab.evaluate(outside) == [], details
 
 
-def test_text_on_a_phone_is_large_enough_to_read(browser: Any, pages: dict[str, Path]) -> None:
+def test_text_is_large_enough_to_read(
+    browser: Any, pages: dict[str, Path], desktop: Callable[[str], Seen]
+) -> None:
     sizes = """[...document.querySelectorAll('svg[viewBox] text')].map(t =>
         parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a)"""
-    for size in (PHONE, DESKTOP):
-        with Seen(browser, pages["stock"], size) as tab:
+    with Seen(browser, pages["stock"], PHONE) as phone:
+        for tab in (phone, desktop("stock").tab):
             found = tab.evaluate(sizes)
             assert len(found) > 20 and 10 <= min(found) <= max(found) <= 17
 
@@ -181,30 +196,28 @@ def test_print_is_on_white_even_from_dark(browser: Any, pages: dict[str, Path]) 
         assert tab.pdf(format="A4").startswith(b"%PDF")
 
 
-def test_recipes_differ_by_more_than_colour(browser: Any, pages: dict[str, Path]) -> None:
-    with Seen(browser, pages["stock"], DESKTOP) as tab:
-        assert style(tab, ".legend .line.base", "stroke-dasharray") != style(
-            tab, ".legend .line.arm", "stroke-dasharray"
-        )
-        assert style(tab, ".mark.base.hollow", "fill") != style(
-            tab, ".mark.arm:not(.hollow)", "fill"
-        )
-        chips = tab.locator("section .chip").all_inner_texts()
-        assert {text.split()[0] for text in chips} == {"▲", "▼", "=", "?"}
+def test_recipes_differ_by_more_than_colour(desktop: Callable[[str], Seen]) -> None:
+    tab = desktop("stock").tab
+    assert style(tab, ".legend .line.base", "stroke-dasharray") != style(
+        tab, ".legend .line.arm", "stroke-dasharray"
+    )
+    assert style(tab, ".mark.base.hollow", "fill") != style(tab, ".mark.arm:not(.hollow)", "fill")
+    chips = tab.locator("section .chip").all_inner_texts()
+    assert {text.split()[0] for text in chips} == {"▲", "▼", "=", "?"}
 
 
-def test_a_screen_reader_gets_every_picture_in_words(browser: Any, pages: dict[str, Path]) -> None:
-    with Seen(browser, pages["text"], DESKTOP) as tab:
-        pictures = tab.get_by_role("img")
-        assert pictures.count() >= 7
-        assert all(picture.get_attribute("aria-label") for picture in pictures.all())
-        assert tab.locator("main svg:not([aria-hidden]):not([role=img] svg):not(.key)").count() == 0
+def test_a_screen_reader_gets_every_picture_in_words(desktop: Callable[[str], Seen]) -> None:
+    tab = desktop("text").tab
+    pictures = tab.get_by_role("img")
+    assert pictures.count() >= 7
+    assert all(picture.get_attribute("aria-label") for picture in pictures.all())
+    assert tab.locator("main svg:not([aria-hidden]):not([role=img] svg):not(.key)").count() == 0
 
 
-def test_markup_in_data_is_shown_as_text(browser: Any, pages: dict[str, Path]) -> None:
-    with Seen(browser, pages["evil"], DESKTOP) as tab:
-        assert tab.get_by_text(EVIL).first.is_visible()
-        assert tab.title() == "Study sentiment-parts-1a2b3c4d"
+def test_markup_in_data_is_shown_as_text(desktop: Callable[[str], Seen]) -> None:
+    tab = desktop("evil").tab
+    assert tab.get_by_text(EVIL).first.is_visible()
+    assert tab.title() == "Study sentiment-parts-1a2b3c4d"
 
 
 def style(tab: Any, selector: str, name: str) -> str:
