@@ -71,20 +71,20 @@ def page(command: str) -> str:
         "",
     ]
     for title, keys in about.sections().items():
-        lines += [_title(title)]
+        lines += [_heading(title)]
         for key in keys:
             lines += _option_lines(f"{key.name}={key.value}", _text(key))
         lines += [""]
     if command in ("study", "tune"):
         lines += [prose("words of train: upgate train --help"), ""]
-    lines += [_title("flags")]
+    lines += [_heading("flags")]
     for name in about.flags:
         flag = FLAGS[name]
         lines += _option_lines(f"{', '.join(flag.names)} {flag.value}".strip(), prose(flag.text))
     lines += _option_lines("-h, --help", prose("this page"))
-    lines += ["", _title("any command")]
+    lines += ["", _heading("any command")]
     lines += _option_lines(f"{LANGUAGE.name}={LANGUAGE.value}", _text(LANGUAGE))
-    lines += ["", _title("examples")]
+    lines += ["", _heading("examples")]
     for example in about.examples:
         lines += _example(example)
     return "\n".join([*lines, ""])
@@ -104,10 +104,10 @@ def prose(text: str) -> str:
 
 def _usage(words: str) -> str:
     blank = "" if spoken() == CHINESE else " "
-    return f"{_title('usage')}{blank}upgate {words}"
+    return f"{_heading('usage')}{blank}upgate {words}"
 
 
-def _title(text: str) -> str:
+def _heading(text: str) -> str:
     return f"{prose(text)}：" if spoken() == CHINESE else f"{text}:"
 
 

@@ -56,7 +56,7 @@ def predict_command(overrides: Sequence[str]) -> int:
     path = output_path(values["out"]) if "out" in values else None
     told = predict_rows(overrides)
     if path is not None and path.suffix.lower() in PICTURES:
-        draw(told, path)
+        write_picture(told, path)
     elif path is not None:
         write_csv(told.frame, path)
     else:
@@ -89,7 +89,7 @@ def predict_rows(overrides: Sequence[str]) -> Prediction:
     return Prediction(rows, join_path(rows, frames), past)
 
 
-def draw(told: Prediction, path: Path) -> None:
+def write_picture(told: Prediction, path: Path) -> None:
     """Write the picture of a path. Raises UserError for one run's prediction."""
     task = get_task(told.rows[0].task)
     if task.path is None or told.past is None:

@@ -32,7 +32,8 @@ from upgate.config.words import Sweep, plain_words
 from upgate.console import interrupted, print_lines
 from upgate.errors import UserError
 from upgate.execution.driver import execute
-from upgate.execution.executor import Executor, open_executor
+from upgate.execution.executor import Executor
+from upgate.execution.open import open_executor
 from upgate.execution.work import Interrupted
 from upgate.execution.worker import make_work
 from upgate.experiment.jobs import check_batches, check_shared_settings

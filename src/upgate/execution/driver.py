@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from upgate.execution.executor import Executor, open_executor
+from upgate.execution.executor import Executor
+from upgate.execution.open import open_executor
 from upgate.execution.pictures import draw_missing
 from upgate.execution.run_job import complete_stored
 from upgate.execution.side_by_side import serial_seconds
@@ -82,14 +83,7 @@ def execute(
             executor = _open_configured(jobs[0], left, fetch, store, console, pictures)
             stack.enter_context(executor)
         driver = Driver(jobs, fetch, store, parent, console, listener, executor, tolerant, stored)
-        with sigterm_as_ctrl_c():
-            try:
-                driver.run()
-            except BaseException as error:
-                driver.stop()
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    raise Interrupted from None
-                raise
+        driver.run_or_stop()
     if pictures:
         draw_missing(driver.ahead, list(driver.results.values()), store)
     return [driver.results[job.spec.key] for job in jobs if job.spec.key in driver.results]
@@ -150,6 +144,17 @@ class Driver:
         self.elsewhere: set[str] = set()  # keys of waiting runs that another command is training
         self.attempts: Counter[str] = Counter()  # by run key
         self.failures: Counter[str] = Counter()  # by kind of error
+
+    def run_or_stop(self) -> None:
+        """Run; what ends it early ends the runs in training too. Raises Interrupted."""
+        with sigterm_as_ctrl_c():
+            try:
+                self.run()
+            except BaseException as error:
+                self.stop()
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise Interrupted from None
+                raise
 
     def run(self) -> None:
         """Dispatch and collect until no job is left."""

@@ -1,13 +1,10 @@
 """Where runs train, behind one small interface: submit a request, get a future of its response."""
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from importlib import import_module
 from types import TracebackType
 from typing import ClassVar, Self
 
-from upgate.config.run_config import RunConfig
 from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, not_a_choice
@@ -140,28 +137,3 @@ def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
             "each; take executor=inline"
         )
     return options
-
-
-def open_executor(
-    config: RunConfig,
-    threads: int,
-    accelerator: str,
-    work: Work,
-    seconds: Callable[[], float] = lambda: 0.0,
-) -> Executor:
-    """The executor that a configuration asks for; no process starts yet.
-
-    Args: threads, the most that a run needs; accelerator, that of the runs' specs; work, which
-    trains a run in this process; seconds, what all runs take one after the other, asked for where
-    the choice depends on it, and 0 where that is not known or there is one run.
-    """
-    options = check_executor(config.executor.to_dict(), config.trainer)
-    if options.name == "auto":
-        from upgate.execution.side_by_side import SideBySide, pays
-
-        return SideBySide(work, threads) if pays(accelerator, seconds) else Inline(work)
-    if isinstance(options, InlineOptions):
-        return Inline(work)
-    module = import_module(f"upgate.execution.{options.name}")
-    executor: Executor = module.EXECUTOR(options, threads, accelerator)
-    return executor

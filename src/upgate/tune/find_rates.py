@@ -15,7 +15,8 @@ from upgate.config.run_config import compose_config
 from upgate.console import counted, print_lines
 from upgate.errors import UserError
 from upgate.execution.driver import execute
-from upgate.execution.executor import Executor, open_executor
+from upgate.execution.executor import Executor
+from upgate.execution.open import open_executor
 from upgate.execution.side_by_side import estimate_seconds
 from upgate.execution.worker import make_work
 from upgate.experiment.jobs import check_batches, make_job

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from upgate.execution.driver import SAME_FAILURE, execute
-from upgate.execution.executor import open_executor
+from upgate.execution.open import open_executor
 from upgate.execution.side_by_side import estimate_seconds
 from upgate.execution.worker import make_work
 from upgate.experiment.progress import RunProgress, at_most

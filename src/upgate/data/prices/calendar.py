@@ -21,7 +21,7 @@ def next_days(days: pd.Series, count: int) -> pd.DatetimeIndex:
     ahead = _on(week, pd.date_range(last + pd.Timedelta(days=1), periods=14 * count + 21))
     closed = ~past.isin(known)
     holiday = np.zeros(len(ahead), bool)
-    for was, comes in zip(_names(past), _names(ahead), strict=True):
+    for was, comes in zip(_recurrences(past), _recurrences(ahead), strict=True):
         size = max(was.max(), comes.max()) + 1
         seen, missed = np.bincount(was, minlength=size), np.bincount(was, closed, size)
         holiday |= ((seen >= LEAST) & (missed == seen))[comes]
@@ -32,7 +32,7 @@ def _on(week: np.ndarray, days: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return days[np.isin(days.day_of_week, week)]
 
 
-def _names(days: pd.DatetimeIndex) -> list[np.ndarray]:
+def _recurrences(days: pd.DatetimeIndex) -> list[np.ndarray]:
     """A number for each name of a day: 4 July, third Monday of January, last Monday of May."""
     weekday = 100 * days.month + 10 * days.day_of_week
     counts = (days.day - 1) // 7, (days.days_in_month - days.day) // 7

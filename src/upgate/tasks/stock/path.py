@@ -5,6 +5,7 @@ its own forecast: the share of paths that stay within all of them is smaller tha
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,10 @@ class HorizonPath:
     def specs(self, spec: SpecValues, steps: Sequence[int]) -> list[list[SpecValues]]:
         """With a gap that is the horizon where this run's is, and with this run's gap."""
         own = spec["split"]["gap"]
-        gaps = [steps] if own == spec["task"]["horizon"] else []
-        families = [*gaps, [own] * len(steps)]
+        moving = [steps] if own == spec["task"]["horizon"] else []
         return [
-            [_at_horizon(spec, *pair) for pair in zip(steps, gaps, strict=True)]
-            for gaps in families
+            list(map(partial(_at_horizon, spec), steps, gaps))
+            for gaps in (*moving, [own] * len(steps))
         ]
 
     def predict(

@@ -1,0 +1,32 @@
+"""The executor that a configuration asks for."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from upgate.config.run_config import RunConfig
+from upgate.execution.executor import Executor, Inline, InlineOptions, check_executor
+from upgate.execution.side_by_side import SideBySide, pays
+from upgate.execution.work import Work
+
+
+def open_executor(
+    config: RunConfig,
+    threads: int,
+    accelerator: str,
+    work: Work,
+    seconds: Callable[[], float] = lambda: 0.0,
+) -> Executor:
+    """The executor that a configuration asks for; no process starts yet.
+
+    Args: threads, the most that a run needs; accelerator, that of the runs' specs; work, which
+    trains a run in this process; seconds, what all runs take one after the other, asked for where
+    the choice depends on it, and 0 where that is not known or there is one run.
+    """
+    options = check_executor(config.executor.to_dict(), config.trainer)
+    if options.name == "auto":
+        return SideBySide(work, threads) if pays(accelerator, seconds) else Inline(work)
+    if isinstance(options, InlineOptions):
+        return Inline(work)
+    module = import_module(f"upgate.execution.{options.name}")
+    executor: Executor = module.EXECUTOR(options, threads, accelerator)
+    return executor
