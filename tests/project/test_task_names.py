@@ -9,6 +9,7 @@ NAMES = re.compile(r"\b(stock|sentiment)\b|mse_ratio|test/accuracy")
 ALLOWED = {  # file -> why it may name a task
     "__init__.py": "where the tasks' modules are, for Python users",
     "cli/commands.py": "examples in the help pages",
+    "cli/help_in_chinese.py": "as above",
     "store/open.py": "an example in an error's sentence",
     "study/load.py": "an example in an error's sentence",
     "recipe/regularization/base.py": "the nearest allowed choice, in an error's sentence",

@@ -157,11 +157,11 @@ CHINESE = {
     "latest, a run's id, or the start of its key": "latest、运行的 id 或键的开头",
     "prices or texts; without it the run's own prices": "价格或文本；不给时为该运行自己的价格",
     "of a run of reviews: one text": "用于评论的运行：一段文本",
-    "of prices: a path, a row for each run that differs in task.horizon alone: the return over so"
-    " many trading days as the price on the last, or the mean volatility of all; each interval is"
-    " of its own forecast, not of the path":
-        "用于价格：一条路径，只在 task.horizon 上不同的每次运行各一行：这么多个交易日的收益率，"
-        "以最后一天的价格表示，或各天的平均波动率；每个区间只属于它自己的预测，不属于整条路径",
+    "all, of prices: a path, a row for each run that differs in task.horizon alone: the return over"
+    " so many trading days as the price on the last, or the mean volatility of all; each interval"
+    " is of its own forecast, not of the path":
+        "all，用于价格：一条路径，只在 task.horizon 上不同的每次运行各一行：这么多个交易日的收益率"
+        "，以最后一天的价格表示，或各天的平均波动率；每个区间只属于它自己的预测，不属于整条路径",
     "of prices: the share of days that it is to hold": "用于价格：区间应覆盖的日子的比例",
     "a csv in place of the table; of a path also its picture, a png, svg or pdf":
         "写成 csv，代替表格；路径还可写成图片：png、svg 或 pdf",
