@@ -16,10 +16,13 @@ import pytest
 from helpers.execution import alive, echo, killer, owners, wait_for
 from helpers.run import numbers, places, results, small, train
 from helpers.store import fresh
+from upgate.config.run_config import compose_config
 from upgate.execution import side_by_side
+from upgate.execution.executor import Inline
 from upgate.execution.local import Slot, preload
-from upgate.execution.side_by_side import estimate_seconds, pays, serial_seconds
-from upgate.execution.work import WorkerDied
+from upgate.execution.open import open_executor
+from upgate.execution.side_by_side import SideBySide, estimate_seconds, pays, serial_seconds
+from upgate.execution.work import WorkerDied, WorkResponse
 from upgate.experiment.jobs import make_pair
 from upgate.run.datasets import Datasets
 from upgate.store.record import NOTE, Row
@@ -27,6 +30,7 @@ from upgate.store.store import Store
 
 pytestmark = pytest.mark.pictures
 LOCAL = ["executor=local", "executor.workers=2"]
+SHARED = ["trainer.strategy=ddp_fork", "trainer.devices=2"]
 LONG = ["trainer.max_epochs=20", "data.start=2016"]
 
 
@@ -116,6 +120,10 @@ def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.Mon
     for jobs, expected in (([long, long], True), ([job, job], False), ([few, few], False)):
         assert pays("cpu", lambda jobs=jobs: serial_seconds(jobs, datasets.fetch)) == expected
     assert not pays("cuda", lambda: 1e6)
+    for words, kind in (([], SideBySide), (SHARED, Inline)):
+        config = compose_config(["task=stock", *words])
+        with open_executor(config, 1, "cpu", lambda _: WorkResponse(), lambda: 1e6) as chosen:
+            assert type(chosen) is kind
     for what, little in (("free_memory", 0.0), ("cores", 1)):
         with monkeypatch.context() as scarce:
             scarce.setattr(side_by_side, what, lambda little=little: little)

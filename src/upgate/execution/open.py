@@ -23,8 +23,9 @@ def open_executor(
     the choice depends on it, and 0 where that is not known or there is one run.
     """
     options = check_executor(config.executor.to_dict(), config.trainer)
-    if options.name == "auto":
-        return SideBySide(work, threads) if pays(accelerator, seconds) else Inline(work)
+    alone = config.trainer["devices"] == 1  # else several processes share a run, and all cores
+    if options.name == "auto" and alone and pays(accelerator, seconds):
+        return SideBySide(work, threads)
     if isinstance(options, InlineOptions):
         return Inline(work)
     module = import_module(f"upgate.execution.{options.name}")
