@@ -116,6 +116,8 @@ def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.Mon
     assert estimate_seconds(long, datasets.fetch) == pytest.approx(10_000 * once)
     assert 0.0 < estimate_seconds(few, datasets.fetch) < 20 * once
     assert serial_seconds([long], datasets.fetch) == 0.0
+    timed = replace(long, spec=replace(job.spec, budget=replace(job.spec.budget, max_time="1:0")))
+    assert serial_seconds([timed, timed], datasets.fetch) == 0.0
     monkeypatch.setattr(side_by_side, "cores", lambda: 2)
     for jobs, expected in (([long, long], True), ([job, job], False), ([few, few], False)):
         assert pays("cpu", lambda jobs=jobs: serial_seconds(jobs, datasets.fetch)) == expected

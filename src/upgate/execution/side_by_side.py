@@ -63,9 +63,12 @@ def serial_seconds(jobs: Sequence[Job], fetch: Fetch) -> float:
 def estimate_seconds(job: Job, fetch: Fetch) -> float:
     """About what training takes on one thread, by its recurrent weights and time steps alone.
 
-    Right to a factor of three, which is enough to tell seconds from minutes.
+    Right to a factor of three, which is enough to tell seconds from minutes. 0 of a run that has
+    so much time: what it learns in it would depend on the run beside it.
     """
     spec, budget = job.spec, job.spec.budget
+    if budget.max_time is not None:
+        return 0.0
     data = fetch(job)[1].with_batching(spec.batch_size, spec.seed)
     batches, limit = len(data.train_dataloader()), budget.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
