@@ -116,6 +116,9 @@ def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.Mon
     assert estimate_seconds(long, datasets.fetch) == pytest.approx(10_000 * once)
     assert 0.0 < estimate_seconds(few, datasets.fetch) < 20 * once
     assert serial_seconds([long], datasets.fetch) == 0.0
+    other = replace(long, spec=replace(long.spec, fold=1))  # fold 1 of holdout: there is none
+    alone = estimate_seconds(long, datasets.fetch)
+    assert serial_seconds([long, other], datasets.fetch) == 2 * alone
     timed = replace(long, spec=replace(job.spec, budget=replace(job.spec.budget, max_time="1:0")))
     assert serial_seconds([timed, timed], datasets.fetch) == 0.0
     monkeypatch.setattr(side_by_side, "cores", lambda: 2)

@@ -7,6 +7,7 @@ for a part of the time, whatever its threads.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing import get_all_start_methods
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor
@@ -56,8 +57,18 @@ def pays(accelerator: str, seconds: Callable[[], float]) -> bool:
 
 
 def serial_seconds(jobs: Sequence[Job], fetch: Fetch) -> float:
-    """About what several jobs take one after the other; 0 for one, beside which there is none."""
-    return sum(estimate_seconds(job, fetch) for job in jobs) if len(jobs) > 1 else 0.0
+    """About what several jobs take one after the other; 0 for one, beside which there is none.
+
+    By those on the fold of the first, so that no other fold is prepared for it.
+    """
+    if len(jobs) < 2:
+        return 0.0
+    known = [job for job in jobs if _fold(job) == _fold(jobs[0])]
+    return len(jobs) * fmean(estimate_seconds(job, fetch) for job in known)
+
+
+def _fold(job: Job) -> tuple[Any, ...]:
+    return job.spec.task, job.spec.data, job.spec.split, job.spec.fold
 
 
 def estimate_seconds(job: Job, fetch: Fetch) -> float:
@@ -83,4 +94,5 @@ def estimate_seconds(job: Job, fetch: Fetch) -> float:
 def _longest(data: FoldDataModule) -> int:
     """Time steps of the longest sample in a batch of validation, where the longest come first."""
     batch = next(iter(data.val_dataloader()))
-    return max(one.shape[1] for one in batch.values() if isinstance(one, Tensor) and one.ndim > 1)
+    sizes = [one.shape[1] for one in batch.values() if isinstance(one, Tensor) and one.ndim > 1]
+    return max(sizes, default=1)
