@@ -126,8 +126,8 @@ def test_a_second_process_is_for_long_work_on_free_cores(monkeypatch: pytest.Mon
         assert pays("cpu", lambda jobs=jobs: serial_seconds(jobs, datasets.fetch)) == expected
     assert not pays("cuda", lambda: 1e6)
     for words, kind in (([], SideBySide), (SHARED, Inline)):
-        config = compose_config(["task=stock", *words])
-        with open_executor(config, 1, "cpu", lambda _: WorkResponse(), lambda: 1e6) as chosen:
+        first = replace(job, config=compose_config(["task=stock", *words]))
+        with open_executor(first, 1, lambda _: WorkResponse(), lambda: 1e6) as chosen:
             assert type(chosen) is kind
     for what, little in (("free_memory", 0.0), ("cores", 1)):
         with monkeypatch.context() as scarce:

@@ -122,8 +122,7 @@ class Batches:
             name = self.sweep.plugin[0].partition("=")[2]
             parent = open_command(store, first.spec.task.name, f"sweep by {name}", self.key, {})
             work = make_work(self.session.datasets.fetch, store, console, False)
-            budget, threads = first.spec.budget, first.spec.threads
-            executor = open_executor(first.config, threads, budget.accelerator, work)
+            executor = open_executor(first, first.spec.threads, work)
             self.opened = store, parent, self.stack.enter_context(executor)
         return self.opened
 

@@ -108,10 +108,7 @@ def _open_configured(
     """The executor of the first job's configuration, with threads enough for all that are left."""
     threads = max((job.spec.threads for job in left), default=1)
     work = make_work(fetch, store, console, pictures)
-    accelerator = first.spec.budget.accelerator
-    return open_executor(
-        first.config, threads, accelerator, work, lambda: serial_seconds(left, fetch)
-    )
+    return open_executor(first, threads, work, lambda: serial_seconds(left, fetch))
 
 
 class Driver:
@@ -276,10 +273,12 @@ class Driver:
             if result is None or twin is None or result.twin is not None:
                 continue
             if result.status == twin.status == "FINISHED":
-                result.pair(twin)
-                result.write()
-                for row in _stored(self.store, [result.key]).values():
+                row = _stored(self.store, [result.key]).get(result.key)
+                if row is not None:
                     self.results[result.key] = complete_stored(row, twin, self.store)
+                else:  # the store is away: the next command adds it there
+                    result.pair(twin)
+                    result.write()
 
     def tell(self, mark: str, color: str, message: str) -> None:
         """Print a message behind a coloured word. mark: the key of the word."""

@@ -7,6 +7,7 @@ for a part of the time, whatever its threads.
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing import get_all_start_methods
+from operator import attrgetter
 from statistics import fmean
 from typing import Any
 
@@ -32,12 +33,12 @@ class SideBySide(LocalExecutor):
 
     def __init__(self, work: Work, threads: int) -> None:
         super().__init__(LocalOptions("local", workers=1), threads, "cpu")
-        self._inline, self._beside = Inline(work), Future[WorkResponse]()
-        self._beside.cancel()
+        self._inline = Inline(work)
+        self._beside: Future[WorkResponse] | None = None
 
     def submit(self, request: WorkRequest) -> Future[WorkResponse]:
         """Start a run in the other process; where that trains one, train here to the end."""
-        if not self._beside.done():
+        if self._beside is not None and not self._beside.done():
             return self._inline.submit(request)
         self._beside = super().submit(request)
         return self._beside
@@ -63,12 +64,9 @@ def serial_seconds(jobs: Sequence[Job], fetch: Fetch) -> float:
     """
     if len(jobs) < 2:
         return 0.0
-    known = [job for job in jobs if _fold(job) == _fold(jobs[0])]
+    data = attrgetter("task", "data", "split", "fold")
+    known = [job for job in jobs if data(job.spec) == data(jobs[0].spec)]
     return len(jobs) * fmean(estimate_seconds(job, fetch) for job in known)
-
-
-def _fold(job: Job) -> tuple[Any, ...]:
-    return job.spec.task, job.spec.data, job.spec.split, job.spec.fold
 
 
 def estimate_seconds(job: Job, fetch: Fetch) -> float:

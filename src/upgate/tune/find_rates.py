@@ -225,14 +225,12 @@ def open_rate_executor(
     questions: Sequence[RateQuestion], store: Store, session: Session
 ) -> Executor:
     """The configured executor, with threads enough for every trial."""
-    first = questions[0].base
     work = make_work(session.datasets.fetch, store, session.console)
     threads = max(question.base.spec.threads for question in questions)
     bases, fetch = [question.base for question in questions], session.datasets.fetch
     return open_executor(
-        first.config,
+        questions[0].base,
         threads,
-        first.spec.budget.accelerator,
         work,
         lambda: least_cost() * sum(estimate_seconds(base, fetch) for base in bases),
     )

@@ -27,12 +27,10 @@ class TrialRunner:
         self.proven = False  # whether any run has finished; then a failure is its own trial's
         first = plan.first_job
         work = make_work(session.datasets.fetch, store, session.console)
-        accelerator = first.spec.budget.accelerator
         fetch, runs = session.datasets.fetch, count_runs(plan.search)
         self.executor = open_executor(
-            first.config,
+            first,
             first.spec.threads,
-            accelerator,
             work,
             lambda: runs * estimate_seconds(first, fetch),
         )
