@@ -82,9 +82,12 @@ def predict_rows(overrides: Sequence[str]) -> Prediction:
     if path is None or path.key not in values:
         return Prediction([row], predict_checkpoint(fetch(CHECKPOINT), data, fetch))
     data.remove(f"{path.key}={values[path.key]}")
-    spec = open_checkpoint(fetch(CHECKPOINT))[1]["hyper_parameters"]["spec"]
-    rows = find_path(store, row, path, spec, values[path.key])
-    checkpoints = [open_checkpoint(fetch_file(store, one, CHECKPOINT))[1] for one in rows]
+    own = open_checkpoint(fetch(CHECKPOINT))[1]
+    rows = find_path(store, row, path, own["hyper_parameters"]["spec"], values[path.key])
+    checkpoints = [
+        own if one.key == row.key else open_checkpoint(fetch_file(store, one, CHECKPOINT))[1]
+        for one in rows
+    ]
     frames, past = path.predict(data, checkpoints, fetch)
     return Prediction(rows, join_path(rows, frames), past)
 
