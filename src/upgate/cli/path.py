@@ -12,6 +12,7 @@ from upgate.run.spec import RunSpec
 from upgate.store.record import NUMBER, Row
 from upgate.store.store import Store
 from upgate.tasks.base import ForecastPath
+from upgate.tasks.figures import interval_levels
 from upgate.tasks.names import get_facts
 
 ALL = "all"  # the one value of the word: every run that there is
@@ -73,7 +74,7 @@ def join_path(rows: Sequence[Row], frames: Sequence[pd.DataFrame]) -> pd.DataFra
 def _account(row: Row, frame: pd.DataFrame) -> dict[str, float | str]:
     """What a run was worth on its own test part: its score, and what its intervals held there."""
     score = get_facts(row.task).metric.key
-    held = [f"test/coverage_{name[4:]}" for name in map(str, frame) if name.startswith("low_")]
+    held = [f"test/coverage_{level}" for level in interval_levels(frame)]
     known = {key: row.metrics[key] for key in (score, *held) if key in row.metrics}
     named = {key.removeprefix("test/"): value for key, value in known.items()}
     return {**named, "run": row.key[:16]}

@@ -24,7 +24,7 @@ from upgate.store.open import open_store
 from upgate.store.record import Row, kept_hash
 from upgate.store.store import Store
 from upgate.tasks.base import Fetch
-from upgate.tasks.figures import save_figure
+from upgate.tasks.figures import interval_levels, save_figure
 from upgate.tasks.names import find_facts, get_facts
 from upgate.tasks.registry import get_task
 
@@ -236,8 +236,7 @@ def describe_run(row: Row, frame: pd.DataFrame) -> str:
         label=metric.label,
         score=number(row.metrics.get(metric.key)),
     )
-    levels = [name.removeprefix("low_") for name in map(str, frame) if name.startswith("low_")]
-    for level in levels:
+    for level in interval_levels(frame):
         if f"test/coverage_{level}" in row.metrics:
             share = f"{row.metrics[f'test/coverage_{level}']:.1%}"
             about = say("with_interval", about=about, level=level, share=share)

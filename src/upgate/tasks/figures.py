@@ -97,3 +97,9 @@ def stored(folder: Path | None, name: str) -> pd.DataFrame | None:
         return pd.read_parquet(path) if is_intact(path) else None
     except (OSError, ValueError):  # Arrow's errors are ValueErrors
         return None
+
+
+def interval_levels(predictions: pd.DataFrame) -> list[str]:
+    """The levels in percent whose bounds these hold, as low_90 and high_90."""
+    names = map(str, predictions)
+    return [name.removeprefix("low_") for name in names if name.startswith("low_")]

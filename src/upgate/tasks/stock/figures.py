@@ -6,7 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from upgate.tasks.figures import BLACK, BLUE, GREY, ORANGE, STYLE, new_figure, tick_days
+from upgate.tasks.figures import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    STYLE,
+    interval_levels,
+    new_figure,
+    tick_days,
+)
 
 MAX_SAMPLES = 250  # the last ones of the test part: about a year
 MAX_FANS = 4  # tickers in the picture of a path
@@ -105,9 +114,8 @@ def _fan(axes: Axes, path: pd.DataFrame, past: pd.DataFrame) -> None:
     forecast = path["price" if "price" in path else "daily_volatility_percent"]
     axes.plot(past["date"], past["value"], color=BLACK, lw=1.2, label="until the last day")
     axes.plot(days, forecast, color=ORANGE, lw=1.2, ls="--", marker="o", ms=4, label="forecast")
-    for name in [str(column) for column in path if str(column).startswith("low_")]:
-        level = name.removeprefix("low_")
-        low, high = path[name], path[f"high_{level}"]
+    for level in interval_levels(path):
+        low, high = path[f"low_{level}"], path[f"high_{level}"]
         if "price" not in path:
             low, high = 100 * np.exp(low), 100 * np.exp(high)
         label = f"{level}% interval of each forecast alone"
