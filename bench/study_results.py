@@ -69,6 +69,12 @@ HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on 
         f"{FIRST_LOOK} {TEXTS}/imdb_50k.parquet task.max_tokens=256 trainer.max_epochs=4"
     ).replace("=texts", "=imdb"),
     "sst2-tuned-arms": f"{BOTH_LOOKS} study.tune=20 {SST2}",
+    "phrases-arms": (  # made by bench/sst2_phrases.py
+        f"{FIRST_LOOK} task=sentiment data=texts data.path=runs/sst2_phrases.parquet"
+    ),
+    "waimai-arms": (  # meals delivered, reviewed in Chinese: SophonPlus/ChineseNlpCorpus @ COMMIT
+        f"{FIRST_LOOK} task=sentiment data=texts data.path=runs/waimai_10k.csv"
+    ),
 }
 SMALL = {  # name -> the words of its command; six seeds
     "volatility": f"study=pair task.target=volatility {STOCK}",

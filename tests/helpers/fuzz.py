@@ -69,6 +69,16 @@ def cases(share: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+def add_counts(of_worker: dict[str, Count]) -> None:
+    """Add what another process has tried."""
+    for name, one in of_worker.items():
+        count = COUNTS.setdefault(name, Count())
+        count.cases += one.cases
+        count.seconds += one.seconds
+        count.read += one.read
+        count.refused += one.refused
+
+
 def table_of_counts() -> list[str]:
     """A row of Markdown for each property that was tried."""
     rows = [
@@ -77,6 +87,7 @@ def table_of_counts() -> list[str]:
         for name, one in sorted(COUNTS.items())
         if one.cases
     ]
+    rows += [f"| all | {sum(one.cases for one in COUNTS.values()):,} | | | |"] if rows else []
     head = [
         "| property | cases | read | refused in a sentence | CPU s |",
         "|---|--:|--:|--:|--:|",
