@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+
 from helpers.fuzz import COUNTS, Count, add_counts, table_of_counts
 
 
