@@ -239,7 +239,7 @@ def delete_command(options: Mapping[str, str], agreed: bool) -> int:
         raise UserError(say("going_on", name=row.name, key=row.key[:8]))
     if versions := Registry(store).versions(row.run_id):
         raise UserError(
-            say("is_version", name=row.name, key=row.key[:8], versions=" and ".join(versions))
+            say("is_version", name=row.name, key=row.key[:8], versions=joined(versions, "and"))
         )
     console = Console()
     name = f"{row.name} ({row.key[:8]})"

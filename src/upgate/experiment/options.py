@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeVar
 
+from upgate import messages
+from upgate.config import texts
 from upgate.config.overrides import parse_override, single_value_hint
 from upgate.config.schema import format_value
 from upgate.errors import UserError, did_you_mean, not_a_choice
@@ -31,12 +33,14 @@ def separate(
     """
     options = [one for one in overrides if own.match(one)]
     rest = [one for one in overrides if not own.match(one)]
+    what = say.of("noun", noun)
     for override in rest:
         key = override.partition("=")[0]
         if key in refused:
-            raise UserError(say("not_to_command", word=override, noun=noun, instead=refused[key]))
+            instead = say.of("instead", refused[key])
+            raise UserError(say("not_to_command", word=override, noun=what, instead=instead))
         if key == "trainer.fast_dev_run":
-            raise UserError(say("tries_by_itself", word=override, noun=noun))
+            raise UserError(say("tries_by_itself", word=override, noun=what))
     return options, rest
 
 
@@ -54,7 +58,7 @@ def parse_options(
         if name in values:
             raise UserError(say("given_twice", key=key))
         if not is_pair or not text.strip():
-            raise UserError(f"{key} needs a value, as in {key}=...")
+            raise UserError(messages.say("needs_value", key=key))
         values[name] = split_list(text) if name in lists else parse_value(option)
     return values
 
@@ -64,7 +68,7 @@ def parse_value(option: str) -> Any:
     override = parse_override(option)
     if override.is_sweep:
         hint = single_value_hint(option)
-        raise UserError(f"{option} holds several values, where one is expected{hint}")
+        raise UserError(texts.say("several_values", word=option, hint=hint))
     return override.value
 
 

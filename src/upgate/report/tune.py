@@ -164,7 +164,7 @@ def space(result: SearchResult, w: Translator) -> Html:
         prefix = f"{arm.name}: " if len(arms) > 1 else ""
         for dim in arm.space:
             untuned = format_value(arm.baseline[dim.key])
-            body.append([f"{prefix}{dim.key}", dim.text, untuned])
+            body.append([f"{prefix}{dim.key}", w.of(dim.text), untuned])
     columns = [w("key"), w("tune_range"), w("tune_as_it_is")]
     return section(w("tune_space"), table(columns, body, TEXT_ONLY))
 

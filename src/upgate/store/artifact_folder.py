@@ -5,6 +5,7 @@ from pathlib import Path
 
 from upgate.errors import UserError
 from upgate.files import make_private, write_atomic
+from upgate.store.texts import say
 
 LARGEST = 1 << 30  # bytes of an artifact that is fetched: what others wrote may fill no disk
 
@@ -12,10 +13,7 @@ LARGEST = 1 << 30  # bytes of an artifact that is fetched: what others wrote may
 def check_artifact_size(what: str, size: int) -> None:
     """Raise UserError for an artifact that is too large to be fetched."""
     if size > LARGEST:
-        raise UserError(
-            f"{what} has {size:,} bytes, and no more than {LARGEST:,} are fetched; if it is yours, "
-            "copy it by hand"
-        )
+        raise UserError(say("too_large", what=what, size=f"{size:,}", most=f"{LARGEST:,}"))
 
 
 class ArtifactFolder:

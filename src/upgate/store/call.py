@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from upgate.errors import UserError
 from upgate.store.connect import DAMAGE, Unreachable, damaged, first_line, redact
 from upgate.store.flusher import is_refusal
+from upgate.store.texts import say
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ def raise_final(uri: str, error: Exception, left: float) -> None:
     """Raise UserError unless a call may be tried again, with so many seconds left."""
     if DAMAGE.search(str(error)):
         raise damaged(redact(uri), first_line(error)) from error
-    message = f"the MLflow store {redact(uri)} fails: {first_line(error)}"
+    message = say("store_fails", uri=redact(uri), cause=first_line(error))
     if is_refusal(error):
         raise UserError(message) from error
     if left <= 0:

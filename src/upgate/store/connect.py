@@ -15,6 +15,7 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.store.mlflow_tracking import MlflowTracking
 from upgate.store.sqlite_tracking import SqliteTracking
+from upgate.store.texts import say
 from upgate.store.tracking import Ask, Tracking
 
 # Defaults, where the user set nothing. A call to a dead server then takes at most
@@ -70,10 +71,7 @@ def connect(uri: str, artifacts: Path, ask: Ask) -> Tracking:
     if uri.startswith(("postgresql:", "postgresql+")):
         return MlflowTracking(connect_postgres(uri, artifacts))
     if "://" not in uri or uri.startswith("file:"):
-        raise UserError(
-            f"MLflow no longer keeps runs in a folder ({uri}): set MLFLOW_TRACKING_URI to "
-            "sqlite:///<file>, to a server's http://..., or unset it"
-        )
+        raise UserError(say("no_folder_of_runs", uri=uri))
     # another database, prepared by its owner with `mlflow db upgrade`
     return MlflowTracking(connect_other(uri))
 
@@ -85,7 +83,7 @@ def connect_other(uri: str) -> Any:
         return make_client(uri)
     except MlflowException as error:
         # from None: the text of MLflow's own error has the password
-        raise UserError(f"MLflow cannot open {redact(uri)}: {first_line(error)}") from None
+        raise UserError(say("cannot_open", uri=redact(uri), cause=first_line(error))) from None
 
 
 def connect_postgres(uri: str, artifacts: Path) -> Any:
@@ -102,16 +100,12 @@ def connect_postgres(uri: str, artifacts: Path) -> Any:
     with exclusive_connection(uri) as connection:
         tables = inspect(connection).get_table_names()
         if tables and "experiments" not in tables:
-            raise UserError(
-                f"{redact(uri)} holds other tables than MLflow's ({tables[0]}, ...): "
-                "give MLflow a database of its own"
-            )
+            raise UserError(say("other_tables", uri=redact(uri), table=tables[0]))
         try:
             SqlAlchemyStore(uri, str(artifacts)).engine.dispose()  # type: ignore[no-untyped-call]
         except MlflowException as error:
             raise UserError(
-                f"{redact(uri)} is not of this MLflow version: install the MLflow that its other "
-                f"users have, or upgrade it for all with `mlflow db upgrade` ({first_line(error)})"
+                say("other_version", uri=redact(uri), cause=first_line(error))
             ) from None
     return make_client(uri)
 
@@ -129,16 +123,9 @@ def exclusive_connection(uri: str) -> Iterator[Any]:
             uri, poolclass=NullPool, connect_args={"connect_timeout": 10}
         ).connect()
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{redact(uri)} needs a driver that is not installed: "
-            f"pip install 'upgate[postgres]' ({error})"
-        ) from error
+        raise UserError(say("no_driver", uri=redact(uri), cause=str(error))) from error
     except (exc.SQLAlchemyError, ValueError) as error:
-        raise Unreachable(
-            f"no PostgreSQL answers at {redact(uri)} ({first_line(error)}): start it, and give its "
-            "password in the environment as PGPASSWORD, or in the URI with / @ # % written as "
-            "%2F %40 %23 %25"
-        ) from error
+        raise Unreachable(say("no_postgres", uri=redact(uri), cause=first_line(error))) from error
     with connection, connection.begin():
         connection.execute(text(f"set local lock_timeout = '{WAIT}'"))
         connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
@@ -164,8 +151,7 @@ def connect_server(uri: str, ask: Ask) -> Any:
         ask(first_call)
     except Unreachable as away:
         raise Unreachable(
-            f"no MLflow server answers at {redact(uri)}: start it, or unset MLFLOW_TRACKING_URI to "
-            f"keep runs in a file ({first_line(away.__cause__ or away)})"
+            say("no_server", uri=redact(uri), cause=first_line(away.__cause__ or away))
         ) from away
     return client
 
@@ -209,10 +195,7 @@ def connect_sqlite(path: Path, artifacts: Path) -> Tracking:
 def check_absent(path: Path, made_by: Path) -> None:
     """Say so where a database was here before; raise UserError where a link's disk is away."""
     if path.is_symlink():
-        raise UserError(
-            f"{path} is a symbolic link to {path.readlink()}, which is not there: bring that back, "
-            "or remove the link to begin an empty store"
-        )
+        raise UserError(say("dead_link", path=str(path), target=str(path.readlink())))
     if made_by.exists():
         message = "%s is gone: an empty one is made, and earlier runs are no longer listed"
         logger.warning(message, path)
@@ -271,10 +254,7 @@ def check_sqlite(path: Path) -> None:
     """Raise UserError for a file that MLflow cannot open: it would try for 100 seconds."""
     check_revision(path)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise UserError(
-            f"{path} and its folder must be writable: give yourself the right, "
-            "or set MLFLOW_TRACKING_URI"
-        )
+        raise UserError(say("not_writable", path=str(path)))
 
 
 def check_revision(path: Path) -> None:
@@ -284,7 +264,7 @@ def check_revision(path: Path) -> None:
     except (sqlite3.DatabaseError, TypeError) as error:
         if DAMAGE.search(str(error)):
             raise damaged(str(path), error) from error
-        raise UserError(f"{path} is not a database of MLflow ({error}): move it away") from error
+        raise UserError(say("not_mlflow", path=str(path), cause=str(error))) from error
 
 
 def check_pages(path: Path) -> None:
@@ -301,10 +281,7 @@ def check_pages(path: Path) -> None:
 
 
 def damaged(place: str, fault: object) -> UserError:
-    return UserError(
-        f"{place} is damaged ({' '.join(str(fault).split())[:120]}): put a copy in its place, or "
-        "save what can be read with `sqlite3 mlflow.db .recover | sqlite3 saved.db`"
-    )
+    return UserError(say("damaged", place=place, fault=" ".join(str(fault).split())[:120]))
 
 
 def upgrade_sqlite(path: Path) -> None:
@@ -321,9 +298,7 @@ def upgrade_sqlite(path: Path) -> None:
     try:
         known.get_revision(before)
     except CommandError as error:
-        raise UserError(
-            f"{path} was written by a newer MLflow: install that one ({first_line(error)})"
-        ) from error
+        raise UserError(say("newer_mlflow", path=str(path), cause=first_line(error))) from error
     shutil.copy(path, path.with_name(f"{path.name}.before-upgrade"))
     upgrade.callback(uri)  # type: ignore[misc]
 
@@ -340,9 +315,7 @@ def sqlite_path(uri: str) -> Path:
     """
     path = uri.removeprefix("sqlite:///")
     if not path or path == uri or set(path) & set("%?#"):
-        raise UserError(
-            f"{uri} cannot hold MLflow's runs: give sqlite:///<file>, its path without % ? #"
-        )
+        raise UserError(say("odd_path", uri=uri))
     return Path(path).absolute()
 
 

@@ -26,6 +26,7 @@ from upgate.store.connect import (
 )
 from upgate.store.foreign_database import KINDS, DatabaseRuns, no_experiment
 from upgate.store.foreign_filter import names_data_sets, read_filter
+from upgate.store.texts import say
 
 DATABASES = ("sqlite:", "postgresql:", "postgresql+", "mysql:", "mysql+", "mssql:", "mssql+")
 PAGE = 5000  # runs of one answer
@@ -73,7 +74,7 @@ def check_database(uri: str) -> None:
         return
     path = sqlite_path(uri)
     if not path.exists():
-        raise UserError(f"mlflow.uri={uri}: there is no file {path}")
+        raise UserError(say("uri_no_file", uri=uri, path=str(path)))
     check_revision(path)
 
 
@@ -81,10 +82,7 @@ def _allow_folder(uri: str) -> None:
     """MLflow 3 reads a folder of runs, what Lightning's logger makes, only when told to."""
     folder = Path(uri.removeprefix("file://").removeprefix("file:"))
     if "://" in uri.removeprefix("file://") or not folder.is_dir():
-        raise UserError(
-            f"mlflow.uri={redact(uri)} is not a store: give sqlite:///<file>, http://<server>, "
-            "or a folder such as mlruns"
-        )
+        raise UserError(say("uri_no_store", uri=redact(uri)))
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
 
 
@@ -98,7 +96,7 @@ def find_experiment(client: Any, uri: str, name: str) -> Any:
             return found
         names = [one.name for one in client.search_experiments()]
     except MlflowException as error:
-        raise UserError(f"MLflow cannot read {redact(uri)}: {first_line(error)}") from None
+        raise UserError(say("cannot_read", uri=redact(uri), cause=first_line(error))) from None
     raise no_experiment(uri, name, names)
 
 
@@ -142,7 +140,7 @@ def _pages(client: Any, experiment: str, filter_string: str) -> Iterable[Any]:
             page = client.search_runs([experiment], filter_string, 1, PAGE, page_token=token)
         except MlflowException as error:
             raise UserError(
-                f"mlflow.filter={filter_string} cannot be read: {first_line(error)}"
+                say("unreadable_filter", filter=filter_string, cause=first_line(error))
             ) from None
         yield from page
         token = page.token

@@ -10,6 +10,7 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.store.artifact_folder import check_artifact_size
 from upgate.store.connect import SETTINGS, first_line, redact
+from upgate.store.texts import say
 
 QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar for each file
 DEPTH = 3  # folders below a run's own that are searched
@@ -63,5 +64,5 @@ class Artifacts:
             return question()
         except Exception as error:
             raise UserError(
-                f"the artifacts at {redact(self._location)} cannot be read: {first_line(error)}"
+                say("unreadable_artifacts", uri=redact(self._location), cause=first_line(error))
             ) from None

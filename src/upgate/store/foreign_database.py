@@ -8,6 +8,7 @@ import pandas as pd
 from upgate.errors import UserError, did_you_mean
 from upgate.store.connect import first_line, redact
 from upgate.store.foreign_filter import Clause, matching
+from upgate.store.texts import say
 
 KINDS = ("params", "tags", "metrics")  # in the order in which a name is looked up
 TABLES = {"params": "params", "tags": "tags", "metrics": "latest_metrics"}
@@ -25,7 +26,7 @@ MINIMUM = ("run_id", "status", "artifact_uri")
 
 def no_experiment(uri: str, name: str, names: Sequence[str]) -> UserError:
     near = did_you_mean(name, names)
-    return UserError(f"mlflow.experiment={name} is not in {redact(uri)}{near}")
+    return UserError(say("no_experiment", name=name, uri=redact(uri), near=near))
 
 
 class DatabaseRuns:
@@ -42,7 +43,7 @@ class DatabaseRuns:
             with self._engine.connect() as connection:
                 rows = connection.execute(query).all()
         except exc.SQLAlchemyError as error:
-            raise UserError(f"MLflow cannot read {redact(uri)}: {first_line(error)}") from None
+            raise UserError(say("cannot_read", uri=redact(uri), cause=first_line(error))) from None
         found = {row.name: row for row in rows}
         if experiment not in found:
             raise no_experiment(uri, experiment, list(found))

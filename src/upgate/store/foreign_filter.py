@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from upgate.errors import UserError
 from upgate.store.connect import first_line
 from upgate.store.record import NAME
+from upgate.store.texts import say
 
 KINDS = {"parameter": "params", "tag": "tags", "metric": "metrics"}
 NAME_TAG = f"tags.{NAME}"  # where MLflow looks up a run's name
@@ -42,7 +43,7 @@ def read_filter(text: str) -> list[Clause]:
     try:
         parsed = SearchUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]
     except MlflowException as error:
-        raise UserError(f"mlflow.filter={text} cannot be read: {first_line(error)}") from None
+        raise UserError(say("unreadable_filter", filter=text, cause=first_line(error))) from None
     return [_clause(one, SearchUtils.translate_key_alias) for one in parsed]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from upgate.errors import UserError
 from upgate.store.connect import SETTINGS, first_line, redact, sqlite_path
 from upgate.store.foreign import DATABASES, open_client
+from upgate.store.texts import say
 
 FORBIDDEN = re.compile(r"[^\w\-. :/]")  # in MLflow's names
 LONGEST = 5000  # characters of a value
@@ -19,7 +20,7 @@ def check_writable(uri: str) -> None:
         return
     path = sqlite_path(uri)
     if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise UserError(f"write=true: {path} and its folder must be writable")
+        raise UserError(say("write_not_writable", path=str(path)))
 
 
 def write_run(
@@ -51,9 +52,7 @@ def write_run(
     except UserError:
         raise
     except Exception as error:  # MLflow's, the database's, the disk's, the network's
-        raise UserError(
-            f"write=true: {redact(uri)} cannot be written ({first_line(error)})"
-        ) from None
+        raise UserError(say("write_failed", uri=redact(uri), cause=first_line(error))) from None
     return str(run)
 
 

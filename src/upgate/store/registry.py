@@ -17,10 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 import pandas as pd
 
 from upgate.errors import UserError
+from upgate.messages import joined
 from upgate.store.call import call_mlflow
 from upgate.store.connect import redact
 from upgate.store.record import Row
 from upgate.store.store import Store
+from upgate.store.texts import say
 
 T = TypeVar("T")
 
@@ -78,12 +80,14 @@ class Registry:
 
     def versions(self, run_id: str) -> list[str]:
         """What a run is in the registry, in words: version 2 of model prices (champion)."""
-        told = []
+        told: list[str] = []
         for one in self._call(self.client.search_model_versions, f"run_id = '{run_id}'"):
             aliases = self._call(self.client.get_registered_model, one.name).aliases
             own = [alias for alias, version in aliases.items() if str(version) == str(one.version)]
-            told.append(f"version {one.version} of model {one.name}")
-            told[-1] += f" ({', '.join(own)})" if own else ""
+            version = say("model_version", version=one.version, name=one.name)
+            told.append(
+                say("with_aliases", version=version, aliases=joined(own)) if own else version
+            )
         return told
 
     def add(self, name: str, row: Row, model: ServedModel) -> str:
@@ -122,19 +126,13 @@ class Registry:
 def check_name(name: str) -> None:
     """Raise UserError for a name that MLflow takes for no model."""
     if not NAME.fullmatch(name):
-        raise UserError(
-            f"name={name} cannot name a model; take letters, digits, blanks, and _ - . , 250 at"
-            " most, a letter or digit first"
-        )
+        raise UserError(say("bad_model_name", name=name))
 
 
 def check_alias(alias: str) -> None:
     """Raise UserError for an alias that MLflow does not take."""
     if not ALIAS.fullmatch(alias):
-        raise UserError(
-            f"alias={alias} cannot be one; take letters, digits, _ and -, but not latest, nor a"
-            " version as v1"
-        )
+        raise UserError(say("bad_alias", alias=alias))
 
 
 @contextmanager
@@ -184,14 +182,13 @@ def check_answer(model: ServedModel, folder: Path) -> None:
     with quiet_mlflow() as pyfunc:
         answer = pyfunc.load_model(str(folder)).predict(model.example)
     if not model.predictions.equals(answer):
-        raise UserError("MLflow's answer for the example is not that of predict; nothing was done")
+        raise UserError(say("other_answer"))
 
 
 def load_lines(store: Store, name: str, alias: str) -> list[str]:
     """How to load and to serve a model."""
     uri, model = redact(store.uri), f"models:/{name}@{alias}"
     return [
-        f'in Python: mlflow.set_tracking_uri("{uri}"); mlflow.pyfunc.load_model("{model}")',
-        f'as a server: MLFLOW_TRACKING_URI="{uri}" mlflow models serve -m "{model}"'
-        " --env-manager local",
+        say("load_in_python", uri=uri, model=model),
+        say("serve_it", uri=uri, model=model),
     ]

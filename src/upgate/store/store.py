@@ -39,6 +39,7 @@ from upgate.store.moved import default_uri, follow, log_folder
 from upgate.store.opening import OPENING, Earlier, Opened, Opening, open_run
 from upgate.store.record import KEY, PARENT, Conditions, Row, is_own
 from upgate.store.run import Run, clean, now, to_float
+from upgate.store.texts import say
 from upgate.store.tracking import Ask, Experiment, Point, Tracking
 from upgate.store.ui import VIEW_TAG, runs_url, runs_view, server_command, ui_url
 from upgate.store.watchdog import watchdog
@@ -92,8 +93,9 @@ class Store:
                 self._tracking = connect(self.uri, self.root / "artifacts", self._call_unless_away)
             except (OSError, sqlite3.OperationalError) as error:  # such as a full disk
                 place = getattr(error, "filename", None)  # SQLite names none
-                reason = f"{place}: {getattr(error, 'strerror', error)}" if place else error
-                raise UserError(f"root={self.root} cannot hold runs: {reason}") from error
+                reason = str(getattr(error, "strerror", error) if place else error)
+                reason = say("at_place", place=str(place), cause=reason) if place else reason
+                raise UserError(say("cannot_hold", root=str(self.root), reason=reason)) from error
         return self._tracking
 
     def require(self) -> None:
@@ -105,10 +107,7 @@ class Store:
         opened = self._tracking is not None
         if (path == self.root or path.exists()) and (self.root.exists() or not opened):
             return
-        raise Removed(
-            f"the store {self.root} was removed while this command was using it, so what it had "
-            "not finished is lost: put the store back, or give the command again to make it anew"
-        )
+        raise Removed(say("removed", root=str(self.root)))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -125,8 +124,7 @@ class Store:
             if error.errno not in FULL:
                 raise
             raise UserError(
-                f"root={self.root} holds no more: {error.strerror}; make room, and the same "
-                "command goes on where it stopped"
+                say("holds_no_more", root=str(self.root), cause=f"{error.strerror}")
             ) from error
 
     def check(self) -> None:
@@ -159,8 +157,7 @@ class Store:
             call_mlflow(self.uri, lambda: self.tracking.tasks(), patience=LAST_PATIENCE)
         except Unreachable as away:
             raise Unreachable(
-                f"{away}; nothing is lost: what was logged waits in {self.open}, and the same "
-                "command, given again when the store answers, trains nothing again"
+                say("nothing_lost", reason=away.args[0], folder=str(self.open))
             ) from away
         self._recover_all()
 
@@ -245,11 +242,8 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         size = self._call(self.tracking.artifacts, run_id).get(name)
         if size is None:
-            raise UserError(
-                f"run {run_id} kept no {name}; choose another run with run=..., "
-                "upgate runs lists them"
-            )
-        check_artifact_size(f"{name} of run {run_id}", size)
+            raise UserError(say("kept_no_file", run=run_id, name=name))
+        check_artifact_size(say("file_of_run", name=name, run=run_id), size)
         return self._call(self.tracking.download, run_id, name, folder)
 
     def file(self, run_id: str, name: str, folder: Path, digest: str = "") -> Path:
@@ -265,10 +259,8 @@ class Store:
         with tempfile.TemporaryDirectory() as temporary:
             fetched = self._fetch_lost(run_id, path, Path(temporary))
             if not has_hash(fetched, hashes):
-                raise UserError(
-                    f"{name} of run {run_id} is not what was written: it is damaged "
-                    f"{'here and ' if there else ''}in the store; run its command again"
-                )
+                where = say("here_and") if there else ""
+                raise UserError(say("not_as_written", name=name, run=run_id, where=where))
             folder.mkdir(parents=True, exist_ok=True)
             with fetched.open("rb") as source:
                 write_atomic(path, lambda file: shutil.copyfileobj(source, file), hashed=True)
@@ -283,7 +275,7 @@ class Store:
         except UserError as error:
             if not path.exists():
                 raise
-            raise UserError(f"{path} is damaged, and {error}") from None
+            raise UserError(say("damaged_and", path=str(path), cause=error.args[0])) from None
 
     def delete(self, run_id: str) -> None:
         """Mark a run deleted; `mlflow gc` removes it for good."""
@@ -313,7 +305,7 @@ class Store:
             if (log := claim(path, create=False)) is not None:
                 if not self._flusher().recover(log, status):
                     log.release()
-                    raise Unreachable(f"the MLflow store {redact(self.uri)} does not answer")
+                    raise Unreachable(say("no_answer", uri=redact(self.uri)))
                 log.remove()
             time.sleep(0.05)
         row = next(iter(self._rows({"key": key, "kind": "run"})), None)
@@ -334,7 +326,7 @@ class Store:
         Raises UserError where a server shows it already.
         """
         if self.uri.startswith("http"):
-            raise UserError(f"MLflow's pages are at {redact(self.uri)}: open that in a browser")
+            raise UserError(say("pages_at", uri=redact(self.uri)))
         self.prepare()
         return server_command(self.uri, self.root / "artifacts", port)
 
@@ -360,7 +352,7 @@ class Store:
     def _open(self, opening: Opening, later: bool) -> Run:
         """later: where the store is away, begin the log alone; it opens the run when it can."""
         if not KEY.fullmatch(opening.key):
-            raise UserError(f"a run's key is 64 hexadecimal digits, not {opening.key!r}")
+            raise UserError(say("key_digits", key=f"{opening.key!r}"))
         log = self._claim(opening.name, opening.key)
         with ExitStack() as undo:
             undo.callback(lambda: log.release() if log.size else log.remove())
@@ -368,9 +360,7 @@ class Store:
             undo.callback(watchdog.closed, log.path)
             flusher = self._flusher()
             if not flusher.recover(log):
-                raise Unreachable(
-                    f"the MLflow store {redact(self.uri)} does not answer: start it and try again"
-                )
+                raise Unreachable(say("no_answer_start", uri=redact(self.uri)))
             header, earlier = self._begin(opening, later)
             log.begin({**header, "name": opening.name, **self._owner()})
             undo.pop_all()
@@ -447,10 +437,7 @@ class Store:
             lives_here = host == self.host and is_alive(int(pid))
             lives_elsewhere = host not in ("?", self.host) and 0 < before < changed
             if lives_here or lives_elsewhere or time.monotonic() > until:
-                raise Busy(
-                    f"'{name}' (key {key[:16]}) is going on already, in process {pid} on {host}: "
-                    "wait for it, or stop it"
-                )
+                raise Busy(say("going_on", name=name, key=key[:16], pid=pid, host=host))
             before = changed
             time.sleep(0.2)
         return log
@@ -494,10 +481,7 @@ class Store:
             experiment = ask(self.tracking.experiment, task) or self._create_experiment(task, ask)
             if not experiment.is_active:
                 raise UserError(
-                    f"the MLflow experiment '{task}' was deleted: take it back with "
-                    f"`MLFLOW_TRACKING_URI={redact(self.uri)} mlflow experiments restore "
-                    f"--experiment-id {experiment.id}`, or remove it for good with "
-                    "`mlflow gc`"
+                    say("experiment_deleted", task=task, uri=redact(self.uri), id=experiment.id)
                 )
             self._experiments[task] = experiment.id
         return self._experiments[task]
@@ -558,9 +542,12 @@ def check_root(root: Path) -> None:
         with tempfile.TemporaryFile(dir=there):
             return
     except OSError as error:
-        reason = "it is a file" if there == root and there.is_file() else error.strerror
-        place = "" if there == root else f"{there}: "
-        raise UserError(f"root={root} cannot hold runs: {place}{reason}") from None
+        reason = f"{error.strerror}"
+        if there != root:
+            reason = say("at_place", place=str(there), cause=reason)
+        elif there.is_file():
+            reason = say("is_a_file")
+        raise UserError(say("cannot_hold", root=str(root), reason=reason)) from None
 
 
 def disk_time(folder: Path) -> float:

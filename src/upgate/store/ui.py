@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from upgate.errors import UserError
+from upgate.store.texts import say
 
 MODE = "workflowType=machine_learning"  # else a dialog of the GenAI mode swallows the clicks
 VIEW = "upgate"  # the name of a view of MLflow's table of runs: columns, filter, order
@@ -32,7 +33,7 @@ def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
 def check_port(port: int) -> None:
     """Raise UserError where MLflow could not listen; it would fail with a long traceback."""
     if not 0 < port < 65536:
-        raise UserError(f"port={port} is not a port; give one of 1024 to 65535")
+        raise UserError(say("no_port", port=port))
     with socket.socket() as probe:
         # else a port that was closed a minute ago counts as taken
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,8 +41,7 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise UserError(
-                f"port={port} is taken, perhaps by a page like this that is open already "
-                f"({error.strerror}); give another, as in port={port % 65535 + 1}"
+                say("port_taken", port=port, cause=f"{error.strerror}", other=port % 65535 + 1)
             ) from None
 
 

@@ -26,6 +26,7 @@ from upgate.tasks.facts import CURVES, TaskFacts
 from upgate.tasks.facts import Column as Column  # a task from outside takes all from here
 from upgate.tasks.facts import Metric as Metric
 from upgate.tasks.search_blocks import BlockRequest, stratified_block
+from upgate.tasks.texts import say
 
 # Choice -> the function or class whose parameters are its knobs.
 Declared = Mapping[str, Callable[..., Any]]
@@ -119,7 +120,7 @@ class Task(TaskFacts):
     def check_code(self, settings: Section) -> None:
         """Raise UserError where a spec's settings belong to other code of this task."""
         if settings.get("source") != self.source:
-            raise UserError(f"task={self.name}: its code here is not that of the run")
+            raise UserError(say("other_task_code", name=self.name))
 
     def split(self, config: Section, settings: Section) -> dict[str, Any]:
         """The checked values of the section `split`, in canonical form; here of split=stratified.
@@ -184,8 +185,8 @@ class Task(TaskFacts):
     def search_blocks(self, request: BlockRequest) -> list[Block]:
         """How a search may cut the data; here for split=stratified. Raises UserError."""
         limit = int(1 / request.split["validation"] + 1e-9)
-        reason = f"split.validation={request.split['validation']}"
-        refusal = "tune.nested=true is for data in the order of time"
+        reason = say("reason_validation", share=str(request.split["validation"]))
+        refusal = say("nested_of_time")
         return [stratified_block(request, limit, reason, refusal)]
 
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
@@ -194,25 +195,25 @@ class Task(TaskFacts):
         overrides: `key=value` of `predict_keys`. checkpoint: `state_dict`, and `hyper_parameters`
         as the module was given them. Raises UserError.
         """
-        raise UserError(f"task={self.name} cannot predict")
+        raise UserError(say("cannot_predict", name=self.name))
 
     def predict_frame(
         self, frame: pd.DataFrame, checkpoint: Section, options: Mapping[str, Any]
     ) -> pd.DataFrame:
         """What `predict` gives for a file that holds this frame. Raises UserError."""
-        raise UserError(f"task={self.name} cannot predict from a data frame")
+        raise UserError(say("cannot_predict_frame", name=self.name))
 
     def export(self, checkpoint: Section) -> Network:
         """The network of the kept weights as it is exported. Raises UserError."""
-        raise UserError(f"task={self.name} cannot be exported")
+        raise UserError(say("cannot_export", name=self.name))
 
     def explain(self, run: StoredRun, twin: StoredRun, w: Translator) -> list[Html]:
         """Sections of a page: what made both forecasts where they differ most. Raises UserError."""
-        raise UserError(f"task={self.name} cannot say what its forecasts are made of")
+        raise UserError(say("cannot_explain", name=self.name))
 
     def example(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:
         """A small input of `predict_frame`; overrides: as of `predict`. Raises UserError."""
-        raise UserError(f"task={self.name} cannot predict from a data frame")
+        raise UserError(say("cannot_predict_frame", name=self.name))
 
     def profile(self, table: Any) -> dict[str, Any]:
         """The data in a few numbers, for the store."""
@@ -227,4 +228,4 @@ def check_source(source: Section, available: Iterable[str], task: str) -> None:
     """Raise UserError for data of another task."""
     if source["source"] not in available:
         hint = did_you_mean(source["source"], available)
-        raise UserError(f"data={source['source']} is not for task={task}{hint}")
+        raise UserError(say("not_for_task", source=str(source["source"]), task=task, hint=hint))

@@ -11,6 +11,7 @@ from upgate.config.values import Section
 from upgate.data.datamodule import FoldDataModule
 from upgate.errors import UserError
 from upgate.tasks.blocks import Block
+from upgate.tasks.texts import say
 
 FOLDS = 3
 
@@ -44,12 +45,9 @@ def stratified_block(request: BlockRequest, limit: int, reason: str, refusal: st
     if request.nested:
         raise UserError(refusal)
     if request.split["name"] != "stratified":
-        raise UserError(
-            f"split={request.split['name']} tests every row, so that a search cannot leave a test "
-            "part closed; search on split=stratified, then give what it found (study.rates=given)"
-        )
+        raise UserError(say("tests_every_row", split=str(request.split["name"])))
     folds = request.folds or min(FOLDS, limit)
     if folds > limit:
-        raise UserError(f"tune.folds={folds} is more than there are: {reason} gives {limit}")
+        raise UserError(say("more_folds_than_there", folds=folds, reason=reason, limit=limit))
     final = split_overrides(request.split, "stratified", ("validation", "test"))
     return Block("", [*final, "split.closed=true"], list(range(folds)), final, [0])

@@ -113,7 +113,7 @@ def search_and_print(
     except Interrupted:
         return interrupted(console)
     except SearchStopped as stopped:
-        message = shown(say("repair", reason=str(stopped)))
+        message = shown(say("repair", reason=stopped.args[0]))
         console.print(Text(shown(say("stopped")), "red"), message, highlight=False, markup=False)
         return 1
     conclude(result)

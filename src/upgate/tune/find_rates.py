@@ -127,7 +127,7 @@ def make_question(name: str, overrides: Sequence[str], seed: int, session: Sessi
     kept = [one for one in overrides if not re.match(r"(optimizer\.lr|seed|fold|twin)=", one)]
     if not has_rate(kept, session.config_dir):
         optimizer = compose_config(kept, session.config_dir).parts["optimizer"].name
-        raise UserError(f"{AUTO}: optimizer={optimizer} has no lr to search")
+        raise UserError(say("no_rate", auto=AUTO, optimizer=optimizer))
     first = make_job(kept, session.datasets, session.config_dir)
     block = cut_blocks(first, TuneOptions(folds=1), kept, session)[0]
     own = [*without_split(kept), *block.search]
@@ -264,10 +264,7 @@ class RateRunner:
         metrics = {job.spec.key: metric_of(question) for question, job in asked}
         losses = {one.key: loss_of(one, metrics[one.key]) for one in results}
         if any(job.spec.key not in losses for job in jobs):
-            raise UserError(
-                "the search of the learning rate stopped, for its runs fail; repair what failed,"
-                " then the same command continues"
-            )
+            raise UserError(say("rates_stopped"))
         return losses
 
 
@@ -296,8 +293,14 @@ def to_found(question: RateQuestion, halving: Halving, seed: int) -> FoundRate:
     if step is None:
         low, high = (halving.rate(end) for end in (min(halving.short), max(halving.short)))
         raise UserError(
-            f"{question.name}: no learning rate from {low:g} to {high:g} trains, all runs"
-            f" diverged or failed; give one yourself, as in {KEY}={question.default:g}"
+            say(
+                "no_rate_trains",
+                name=question.name,
+                low=f"{low:g}",
+                high=f"{high:g}",
+                key=KEY,
+                default=f"{question.default:g}",
+            )
         )
     trials = []
     for share, losses in ((SHARE, halving.short), (1.0, halving.full)):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from upgate.config.schema import NonNegativeInt, PositiveInt, Range, build
 from upgate.errors import UserError
 from upgate.experiment.options import check_choice, declare, parse_options, separate
+from upgate.tune.texts import say
 
 Sampler = Literal["grid", "random", "sobol", "tpe"]
 Several = Annotated[int, Range("2 or more", {"minimum": 2})]
@@ -79,14 +80,11 @@ def read_tune_options(overrides: Sequence[str]) -> tuple[TuneOptions, list[str]]
     """The search's options, checked, and the overrides of training. Raises UserError."""
     own, rest = separate(overrides, OWN, "a search", REFUSED)
     if "optimizer.lr=auto" in rest:
-        raise UserError(
-            "optimizer.lr=auto is for train and study; a search has a range for it, and"
-            " tune.only=[optimizer.lr] searches that alone"
-        )
+        raise UserError(say("lr_auto_searched"))
     for option in own:
         key = option.partition("=")[0]
         if key in EXAMPLE:
-            raise UserError(f"{option} is not understood; give {key}.KEY=..., as in {EXAMPLE[key]}")
+            raise UserError(say("option_needs_key", option=option, key=key, example=EXAMPLE[key]))
     given = parse_options(own, ALIASES, lists=("tune.arms", "tune.only"))
     space = {key: value for key, value in given.items() if key.startswith(SPACE)}
     values = {key: value for key, value in given.items() if key not in space}
@@ -101,19 +99,10 @@ def read_tune_options(overrides: Sequence[str]) -> tuple[TuneOptions, list[str]]
 def check_options(options: TuneOptions) -> None:
     """Raise UserError for options that cannot be combined."""
     if options.search == "grid" and options.trials is not None:
-        raise UserError(
-            "tune.trials is not for search=grid, which has as many trials as points;"
-            " set tune.per_axis or tune.only"
-        )
+        raise UserError(say("trials_of_grid"))
     if options.prune == "epochs":
-        raise UserError(
-            "tune.prune=epochs is not offered: early epochs rank recipes wrongly;"
-            " tune.prune=folds compares full runs"
-        )
+        raise UserError(say("prune_epochs"))
     if options.prune == "folds" and (options.folds or 3) < 5:
-        raise UserError(
-            "tune.prune=folds decides nothing before the fifth fold, for four pairs are the"
-            " fewest that can; take tune.folds=6"
-        )
+        raise UserError(say("prune_few_folds"))
     if options.top_seeds > 99:
-        raise UserError(f"tune.top_seeds={options.top_seeds} must be 99 or fewer")
+        raise UserError(say("top_seeds_most", n=options.top_seeds))

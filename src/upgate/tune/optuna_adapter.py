@@ -13,6 +13,7 @@ from upgate.errors import UserError
 from upgate.seeds import derive
 from upgate.store.connect import first_line
 from upgate.tune.space import Dimension, Values
+from upgate.tune.texts import say
 from upgate.tune.trial import COMPLETE, DIVERGED, PRUNED, Trial
 
 FEWEST = 8  # trials from which on shares of variance are worth showing
@@ -145,10 +146,7 @@ class Record:
                 self._storage = optuna.storages.get_storage(self.uri)
             except Exception as error:  # the boundary to a service
                 shown, why = self.uri.partition("://")[0], first_line(error)
-                raise UserError(
-                    f"tune.storage={shown}://... does not answer ({why});"
-                    " start it, or leave tune.storage out"
-                ) from error
+                raise UserError(say("storage_away", scheme=shown, why=why)) from error
 
     def add(self, name: str, space: Sequence[Dimension], trials: Sequence[Trial]) -> None:
         """Add the trials that are new.

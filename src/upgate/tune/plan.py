@@ -15,6 +15,7 @@ from upgate.experiment import designs
 from upgate.experiment.designs import Arm
 from upgate.experiment.jobs import check_batches, make_job
 from upgate.experiment.session import Session, repeat_commands
+from upgate.messages import joined
 from upgate.run.job import Job
 from upgate.serialization import to_dict
 from upgate.store.connect import redact_argument
@@ -31,6 +32,7 @@ from upgate.tune.space import (
     override_all,
     to_overrides,
 )
+from upgate.tune.texts import say
 
 MOST = 5000  # trials: more are a mistake, mostly a grid over every axis
 FROZEN = ("task", "model", "budget", "batch_size", "precision", "threads", "numerics")
@@ -70,10 +72,7 @@ def make_search_arms(
         recipe = compose(overrides, config_dir)["recipe"]
         return [Arm(" ".join([recipe, *find_part_changes(overrides)]), list(overrides))]
     if len(options.arms) < 2:
-        raise UserError(
-            "tune.arms names two recipes or more; for one, give its overrides, as in"
-            " recipe=traditional"
-        )
+        raise UserError(say("two_arms"))
     return designs.named_arms(options.arms, overrides, config_dir)
 
 
@@ -129,10 +128,7 @@ def make_tunables(
     for arm, config in zip(arms, configs, strict=True):
         space = make_space(config, options.ranges, options.only)
         if not space:
-            raise UserError(
-                f"{arm.name} has nothing to search: no range is left; give one, as in"
-                " tune.space.optimizer.lr=[1e-4,1e-1,log]"
-            )
+            raise UserError(say("nothing_to_search", name=arm.name))
         values = baseline_values(space, config)
         tunables.append(Tunable(arm.name, without_split(arm.overrides), space, values))
     return tunables
@@ -144,12 +140,9 @@ def count_trials(options: TuneOptions, arms: Sequence[Tunable]) -> int:
     if options.search == "grid":
         count = count_grid(options, arms)
         axes = max(len(arm.space) for arm in arms)
-        detail = f", {options.per_axis} points on each of {axes} axes"
+        detail = say("points_on_axes", points=options.per_axis, axes=axes)
     if count > MOST:
-        raise UserError(
-            f"that is {count:,} trials{detail}; at most {MOST:,} are taken: search few axes,"
-            " as in tune.only=[optimizer.lr,batch_size]"
-        )
+        raise UserError(say("too_many_trials", count=f"{count:,}", detail=detail, most=f"{MOST:,}"))
     return count
 
 
@@ -157,11 +150,10 @@ def count_grid(options: TuneOptions, arms: Sequence[Tunable]) -> int:
     """The points of the grid, and the baseline. Raises UserError where arms differ in it."""
     counts = {arm.name: 1 + grid_count(arm.space, options.per_axis) for arm in arms}
     if len(set(counts.values())) > 1:
-        each = ", ".join(f"{count:,} for {name}" for name, count in counts.items())
-        raise UserError(
-            f"search=grid gives arms unequal budgets: {each} trials;"
-            " take tune.only=[optimizer.lr], or search=random"
+        each = joined(
+            [say("trials_for", count=f"{count:,}", name=name) for name, count in counts.items()]
         )
+        raise UserError(say("unequal_budgets", each=each))
     return next(iter(counts.values()))
 
 
@@ -170,10 +162,7 @@ def tuning_seeds(options: TuneOptions, test_seed: int) -> list[int]:
     first = 100 * (1 + options.seed)
     seeds = [first + i for i in range(1 + (options.top_seeds if options.top else 0))]
     if test_seed in seeds:
-        raise UserError(
-            f"seed={test_seed} is a tuning seed of this search ({seeds[0]} to {seeds[-1]}),"
-            " so it can test nothing; take seed=0"
-        )
+        raise UserError(say("tuning_seed", seed=test_seed, first=seeds[0], last=seeds[-1]))
     return seeds
 
 

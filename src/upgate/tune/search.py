@@ -18,6 +18,7 @@ from upgate.tune.plan import trial_job
 from upgate.tune.result import Search, Tunable
 from upgate.tune.samplers import generation_of, grid_point, map_point, shared_point
 from upgate.tune.space import Values, to_overrides
+from upgate.tune.texts import say
 from upgate.tune.trial import COMPLETE, PRUNED, Trial, clearly_worse, loss_of, state_of
 
 AT_ONCE = 4  # generations that go to the executor together where points use no results
@@ -150,7 +151,7 @@ def run_cells(context: Context, wanted: Sequence[tuple[Attempt, Cell]]) -> None:
     ]
     results = context.execute(jobs)
     if missing := [job for job in jobs if job.spec.key not in results]:
-        raise SearchStopped(f"{len(missing)} runs were not begun")
+        raise SearchStopped(say("not_begun", n=len(missing)))
     for (attempt, cell), job in zip(wanted, jobs, strict=True):
         attempt.results[cell] = results[job.spec.key]
 

@@ -17,6 +17,8 @@ from upgate.config.compose import PARTS
 from upgate.config.schema import format_value
 from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, nearest
+from upgate.messages import joined
+from upgate.tune.texts import say
 
 GROUPS = (*PARTS, "model", "batch_size", "task")  # can be searched; the budget is equal in all arms
 Values = dict[str, Any]  # key -> value of its axis, for a point of a search
@@ -83,8 +85,9 @@ class Dimension:
         """The range for people."""
         if self.kind == "choice":
             return " ".join(map(format_value, self.choices))
-        notes = ", log" * self.log + ", whole" * (self.kind == "int")
-        return f"{self.low:g} to {self.high:g}{notes}"
+        marks = [say("log")] * self.log + [say("whole")] * (self.kind == "int")
+        ends = say("range_text", low=f"{self.low:g}", high=f"{self.high:g}")
+        return joined([ends, *marks], "clauses")
 
 
 def _safe_log(x: float) -> float:
@@ -128,18 +131,15 @@ def check_keys(configs: Sequence[Section], changed: Section, only: Sequence[str]
     for key, given in changed.items():
         known = searched if given is None else available
         if key.partition(".")[0] not in GROUPS:
-            raise UserError(f"tune.space.{key}: {key} cannot be searched{near_key(key, searched)}")
+            raise UserError(say("not_searchable", key=key, hint=near_key(key, searched)))
         if key not in known:
-            reason = "no recipe here has it; a key is there where its part is selected"
+            reason = say("no_recipe_has")
             if given is None:
-                reason = "nothing searches it"
-            raise UserError(f"tune.space.{key}: {reason}{near_key(key, known)}")
+                reason = say("nothing_searches")
+            raise UserError(say("space_of_key", key=key, reason=reason, hint=near_key(key, known)))
     for key in only or ():
         if key not in searched and changed.get(key) is None:
-            raise UserError(
-                f"tune.only: {key} has no range{near_key(key, searched)};"
-                f" tune.space.{key}=[low,high] gives one"
-            )
+            raise UserError(say("only_without_range", key=key, hint=near_key(key, searched)))
 
 
 def near_key(key: str, available: Mapping[str, None]) -> str:
@@ -173,18 +173,21 @@ def make_dimensions(key: str, given: Any, current: Any) -> list[Dimension]:
     """The axes of one key, one for each item of a list. Raises UserError for no range."""
     shown = f"tune.space.{key}={format_value(given)}"
     if not isinstance(given, list | tuple) or not given:
-        raise UserError(
-            f"{shown} is no range; give [low,high], [low,high,log] or a list of choices"
-        )
+        raise UserError(say("no_range", shown=shown))
     if all(isinstance(one, list | tuple) for one in given):
         if not isinstance(current, list) or len(current) != len(given):
-            raise UserError(f"{shown} gives {len(given)} ranges; {key}={format_value(current)}")
+            raise UserError(
+                say(
+                    "ranges_beside_value",
+                    shown=shown,
+                    n=len(given),
+                    key=key,
+                    value=format_value(current),
+                )
+            )
         return [make_dimension(f"{key}.{i}", list(one)) for i, one in enumerate(given)]
     if isinstance(current, list):
-        raise UserError(
-            f"{shown}: {key} is a list of {len(current)}; give a range for each, as in"
-            " [[0.8,0.95],...]"
-        )
+        raise UserError(say("range_for_each", shown=shown, key=key, n=len(current)))
     return [make_dimension(key, list(given))]
 
 
@@ -197,18 +200,17 @@ def make_dimension(key: str, given: list[Any]) -> Dimension:
     choices = given[:-1] if given[-1] == "choice" else given
     nested = any(isinstance(one, list | dict) for one in choices)
     if nested or "log" in choices or len(set(map(format_value, choices))) < len(choices):
-        raise UserError(
-            f"tune.space.{key}={format_value(given)} is no range; give [low,high],"
-            " [low,high,log] or a list of different choices"
-        )
+        raise UserError(say("no_range_of_key", key=key, value=format_value(given)))
     return Dimension(key, "choice", choices=choices)
 
 
 def _numeric_range(key: str, given: list[Any], log: bool) -> Dimension:
     low, high = given[:2]
     if low >= high or (log and low <= 0):
-        positive = ", and above 0 for log" if log else ""
-        raise UserError(f"tune.space.{key}={format_value(given)}: low must be below high{positive}")
+        positive = say("above_0_for_log") if log else ""
+        raise UserError(
+            say("low_below_high", key=key, value=format_value(given), positive=positive)
+        )
     kind = "int" if isinstance(low, int) and isinstance(high, int) else "float"
     return Dimension(key, kind, float(low), float(high), log)
 

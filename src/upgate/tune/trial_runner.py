@@ -15,6 +15,7 @@ from upgate.store.run import Run
 from upgate.store.store import Store
 from upgate.tune.plan import SearchPlan, count_runs
 from upgate.tune.search import SearchStopped
+from upgate.tune.texts import say
 
 
 class TrialRunner:
@@ -77,5 +78,5 @@ class TrialRunner:
         self.results |= results
         self.proven = self.proven or any(one.status == "FINISHED" for one in ended)
         if not self.proven and len(results) >= SAME_FAILURE:
-            raise SearchStopped(f"the first {len(results)} runs all failed")
+            raise SearchStopped(say("all_failed", n=len(results)))
         return results

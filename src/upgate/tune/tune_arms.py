@@ -19,6 +19,7 @@ from upgate.tune.record import Renderer
 from upgate.tune.search import SearchStopped
 from upgate.tune.space import make_space, override_all
 from upgate.tune.text import describe_chosen, search_notes
+from upgate.tune.texts import say
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ def tune_first(
     except Interrupted:
         return None
     except SearchStopped as stopped:
-        raise UserError(
-            f"the search stopped: {stopped}; nothing of the study was trained"
-        ) from None
+        raise UserError(say("stopped_before_study", reason=stopped.args[0])) from None
 
 
 def tune_arms(search: ArmSearch, session: Session, render: Renderer) -> dict[str, list[str]]:
@@ -77,9 +76,6 @@ def tune_arms(search: ArmSearch, session: Session, render: Renderer) -> dict[str
     for arm in search.arms:
         best = result.blocks[0].arm(arm.name).best
         if best is None:
-            raise UserError(
-                f"{arm.name} has no complete trial, so there are no values to tune it to;"
-                " nothing of the study was trained"
-            )
+            raise UserError(say("no_complete_trial", name=arm.name))
         tuned[arm.name] = override_all(arm.overrides, best.overrides)
     return tuned

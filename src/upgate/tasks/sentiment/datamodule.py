@@ -55,8 +55,12 @@ class SentimentTask:
         if self.vocabulary**self.ngrams >= 2**63:
             longest = int(63 / math.log2(self.vocabulary))
             raise UserError(
-                f"task.ngrams={self.ngrams} of a vocabulary of {self.vocabulary:,} cannot be told "
-                f"apart by a 64-bit number; set task.ngrams to {longest} or less"
+                say(
+                    "ngrams_too_long",
+                    ngrams=self.ngrams,
+                    vocabulary=f"{self.vocabulary:,}",
+                    longest=longest,
+                )
             )
 
     def to_dict(self) -> dict[str, Any]:

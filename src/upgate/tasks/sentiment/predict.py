@@ -15,6 +15,7 @@ from upgate.data.reviews.tokenizer import token_batches, tokenize
 from upgate.errors import UserError
 from upgate.tasks.sentiment.module import SentimentModule
 from upgate.tasks.sentiment.skip import add_log_odds, model_of
+from upgate.tasks.sentiment.texts import say
 from upgate.types import Batch
 
 BATCH = 256
@@ -35,9 +36,7 @@ def texts(options: Mapping[str, str]) -> list[str]:
     if "data.path" in options:
         return read_texts(options["data.path"])
     if "text" not in options and sys.stdin.isatty():
-        raise UserError(
-            'give text="...", data.path=<a file of texts>, or texts on standard input, one a line'
-        )
+        raise UserError(say("needs_texts"))
     lines = [options["text"]] if "text" in options else sys.stdin.read().split("\n")
     return without_blanks(lines)
 
@@ -49,10 +48,7 @@ def frame_texts(frame: pd.DataFrame) -> list[str]:
     """
     column = "text" if "text" in frame else 0
     if column not in frame:
-        raise UserError(
-            f"the texts are read from a column text, and the first column is {frame.columns[0]};"
-            ' give a list of texts, or frame[["text"]]'
-        )
+        raise UserError(say("text_column_of_frame", column=str(frame.columns[0])))
     return without_blanks(frame[column].dropna().astype(str))
 
 
@@ -60,7 +56,7 @@ def without_blanks(raw: Iterable[str]) -> list[str]:
     """Texts without markup, and without those that are empty. Raises UserError for none."""
     cleaned = [text for text in map(clean_text, raw) if text]
     if not cleaned:
-        raise UserError("there is no text to label: what was given is empty")
+        raise UserError(say("nothing_to_label"))
     return cleaned
 
 

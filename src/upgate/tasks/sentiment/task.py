@@ -146,11 +146,8 @@ class Sentiment(SentimentFacts, Task):
         validation, table = request.split["validation"], request.table.table
         limit, reason = int(1 / validation + 1e-9), f"split.validation={validation}"
         if "split" in table and bool((table["split"] == "validation").any()):
-            limit, reason = 1, "these reviews have an official validation part"
-        refusal = (
-            "tune.nested=true is for prices: "
-            "reviews have one test part, which a search leaves closed"
-        )
+            limit, reason = 1, say("official_validation")
+        refusal = say("nested_of_prices")
         return [stratified_block(request, limit, reason, refusal)]
 
     def predict(self, overrides: Sequence[str], checkpoint: Section, fetch: Fetch) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from upgate.errors import UserError
 from upgate.tasks.blocks import Block
 from upgate.tasks.search_blocks import FOLDS, BlockRequest, split_overrides
 from upgate.tasks.stock.datamodule import StockDataModule
+from upgate.tasks.stock.texts import say
 
 
 def search_blocks(request: BlockRequest) -> list[Block]:
@@ -19,10 +20,7 @@ def search_blocks(request: BlockRequest) -> list[Block]:
     folds = list(range(request.folds or FOLDS))
     walks = split["name"] == "walk_forward"
     if request.nested and not walks:
-        raise UserError(
-            "tune.nested=true searches before each test block of walk-forward; "
-            "give split=walk_forward beside it"
-        )
+        raise UserError(say("nested_of_walk"))
     name, keys = "holdout", ["validation", "test", "gap"]
     if walks:
         name, keys = "walk_forward", [*keys, "folds"]

@@ -14,6 +14,7 @@ from upgate.tasks.account import Account, account_table, colours, side, signed_s
 from upgate.tasks.base import StoredRun
 from upgate.tasks.stock.explain import ExplainedForecast, explain_forecasts, find_differences
 from upgate.tasks.stock.predict import source
+from upgate.tasks.stock.texts import say
 
 DATES = 6
 TABLE = "forecasts.parquet"
@@ -29,9 +30,7 @@ def explain_days(run: StoredRun, twin: StoredRun, w: Translator) -> list[Html]:
     spec, scaling = parameters["spec"], parameters["scaling"]
     prices = load_prices(source((), run.fetch))
     if prices.hash() != spec["data"]:
-        raise UserError(
-            "the prices are no longer those that the run was trained on; train it on these"
-        )
+        raise UserError(say("other_prices"))
     panel = Panel.of(prices.table)
     first, second = (pd.read_parquet(stored.fetch(TABLE)) for stored in (run, twin))
     window, target = spec["task"]["window"], spec["task"]["target"]

@@ -20,6 +20,7 @@ from upgate.errors import UserError
 from upgate.tasks.base import Fetch
 from upgate.tasks.stock.figures import draw_path
 from upgate.tasks.stock.predict import forecast_next, read_prices
+from upgate.tasks.stock.texts import say
 
 PAST = 40  # days before the forecasts, in the picture
 
@@ -64,10 +65,7 @@ def check_horizon(horizon: Any) -> None:
     """Raise UserError for several horizons: each is a run, and they are a sweep."""
     if isinstance(horizon, list) and horizon:
         values = ",".join(map(format_value, horizon))
-        raise UserError(
-            f"task.horizon=[{values}] is a run for each horizon, with your other words:"
-            f" upgate train -m task=stock task.horizon={values}"
-        )
+        raise UserError(say("horizon_list", values=values))
 
 
 def _at_horizon(spec: SpecValues, horizon: int, gap: int) -> SpecValues:

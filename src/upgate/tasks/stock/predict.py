@@ -16,10 +16,12 @@ from upgate.data.prices.skip import skip_forecasts
 from upgate.data.prices.sources import load_prices, to_prices
 from upgate.data.prices.windows import apply_scaling, to_price, unscale, window_batches
 from upgate.errors import UserError
+from upgate.messages import shown
 from upgate.stats.conformal import LEVELS
 from upgate.tasks.base import Fetch
 from upgate.tasks.stock.intervals import bounds
 from upgate.tasks.stock.module import StockModule
+from upgate.tasks.stock.texts import say
 
 INTERVAL = 0.9  # level of the interval, where nothing is said
 MORE = 25  # days of an example beside its window: what the longest feature needs
@@ -63,7 +65,7 @@ def parse_level(text: str) -> str:
         if text in (name, f"{level:g}", f"{level:.2f}"):
             return name
     known = ", ".join(f"{level:g}" for level in LEVELS.values())
-    raise UserError(f"interval={text} is not stored with a run; take one of {known}")
+    raise UserError(say("no_such_interval", given=text, known=known))
 
 
 def source(overrides: Sequence[str], fetch: Fetch) -> dict[str, Any]:
@@ -119,14 +121,10 @@ def _price_interval(
     """The columns low_<level> and high_<level>; none where the run stores no radius for it."""
     radius = checkpoint.get("finish", {}).get("radii", {}).get(level)
     if radius is None:
-        print(
-            f"without a {level}% interval: the run was trained by an older version, or by"
-            " another Trainer, or its validation part is too small for one",
-            file=sys.stderr,
-        )
+        print(shown(say("without_interval", level=level)), file=sys.stderr)
         return {}
     scaling = checkpoint["hyper_parameters"]["scaling"]
     ends = bounds(scaled, radius, row, panel, scaling)
     prices = [to_price(end, row, panel, scaling) for end in ends]
-    shown = [end if price is None else price for end, price in zip(ends, prices, strict=True)]
-    return {f"low_{level}": shown[0], f"high_{level}": shown[1]}
+    limits = [end if price is None else price for end, price in zip(ends, prices, strict=True)]
+    return {f"low_{level}": limits[0], f"high_{level}": limits[1]}
