@@ -15,6 +15,7 @@ from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
 from upgate.files import write_text
+from upgate.messages import shown
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.serialization import to_json
@@ -63,7 +64,7 @@ def article_command(
     The exit code is the worst study's. Raises UserError.
     """
     session = Session(console, Datasets(), config_dir)
-    with console.status("planning"):
+    with console.status(shown(say("planning"))):
         plans = {
             name: plan_study(own, config_dir, session.datasets)
             for name, own in settings(overrides, config_dir).items()
@@ -71,7 +72,7 @@ def article_command(
     first = next(iter(plans.values()))
     show_data(console, first.jobs[0], session.datasets)
     store = job_store(first.jobs[0])
-    with console.status("trying every recipe out for two steps"):
+    with console.status(shown(say("trying"))):
         rows = stored_rows(store, first.study.task)
         budgets = {
             name: estimate_study(plan, rows, session.datasets, console)
@@ -99,8 +100,8 @@ def print_plans(
     runs = sum(len(plan.arm_of) for plan in plans.values())
     left = sum(len(budget.seconds) for budget in budgets.values())
     duration = format_duration(sum(sum(one.seconds.values()) for one in budgets.values()))
-    line = f"all studies: {runs} runs, {runs - left} done and {left} to do; about {duration}"
-    console.print(f"\n{line}", highlight=False)
+    line = say("all_studies", runs=runs, done=runs - left, left=left, duration=duration)
+    console.print(f"\n{shown(line)}", highlight=False)
 
 
 def run_all(

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from upgate import messages
 from upgate.console import new_table, print_lines
+from upgate.messages import joined, shown
 from upgate.study.facts import Fact, article_claim, by_claim
 from upgate.study.load import Experiment
 from upgate.study.result import StudyResult
 from upgate.study.text import format_score, main_verdict
+from upgate.study.texts import say
 from upgate.tasks.article import ARTICLE, BEYOND, EXCESS, HONEST
 from upgate.tasks.names import get_facts
 
-ROLES = {ARTICLE: "article's setting", HONEST: "honest setting"}
+ROLES = (ARTICLE, HONEST)
 
 
 def print_claims(
@@ -25,16 +28,16 @@ def print_claims(
 ) -> None:
     """The table, then the verdicts in words, and the next command."""
     console.print(claims_table(experiment.task, results, facts))
-    lines = [*sentences(experiment.task, facts), f"next: {experiment.commands[-1]}"]
+    lines = [*sentences(experiment.task, facts), say("next_only", command=experiment.commands[-1])]
     print_lines(console, lines)
 
 
 def claims_table(task: str, results: Mapping[str, StudyResult], facts: Sequence[Fact]) -> Table:
     """Scores beside the yardsticks first; then each claim, and its facts in each setting."""
     claimed = article_claim(task)
-    unit = "percent" if get_facts(task).metric.scale == "log" else "points"
-    title = f"the article's claim; gains in {unit}, with intervals over seeds"
-    table = new_table(title, "claim", *ROLES.values(), left=3)
+    unit = say("percent" if get_facts(task).metric.scale == "log" else "unit_points")
+    roles = [say.of("role", role) for role in ROLES]
+    table = new_table(say("claims_title", unit=unit), say("claim_heading"), *roles, left=3)
     for column in table.columns:
         column.ratio = 1
     table.expand = True
@@ -42,10 +45,10 @@ def claims_table(task: str, results: Mapping[str, StudyResult], facts: Sequence[
         (claimed.setting(name).role, describe_scores(name, result))
         for name, result in results.items()
     ]
-    table.add_row(claimed.texts["scores"], *by_role(scores), end_section=True)
+    table.add_row(get_facts(task).claim_text("scores"), *by_role(scores), end_section=True)
     for claim, group in by_claim(facts).items():
         cells = by_role((fact.role, describe(fact)) for fact in group)
-        table.add_row(claimed.texts[claim], *cells, end_section=True)
+        table.add_row(get_facts(task).claim_text(claim), *cells, end_section=True)
     return table
 
 
@@ -53,7 +56,7 @@ def by_role(texts: Iterable[tuple[str, str]]) -> list[str]:
     """A cell per role, the texts of that role on lines of their own."""
     cells: dict[str, list[str]] = {role: [] for role in ROLES}
     for role, text in texts:
-        cells[role].append(text)
+        cells[role].append(shown(text))
     return ["\n".join(lines) for lines in cells.values()]
 
 
@@ -66,21 +69,22 @@ def describe_scores(setting: str, result: StudyResult) -> str:
         scores.append(f"{main.arm} {format_score(main.score)}")
     if name in result.references:
         scores.append(f"{name} {format_score(result.references[name])}")
-    return f"{setting}: {', '.join(scores)}"
+    return messages.say("cause", where=setting, cause=joined(scores))
 
 
 def describe(fact: Fact) -> str:
-    return f"{fact.setting}: {gain_text(fact)}: {fact.verdict}"
+    verdict = say.of("fact", fact.verdict)
+    return say("fact_line", setting=fact.setting, gain=gain_text(fact), verdict=verdict)
 
 
 def gain_text(fact: Fact) -> str:
     """The gain with its interval, and the claimed share of the excess."""
     if math.isnan(fact.gain):
-        return f"no significant excess over {fact.against}"
+        return say("no_excess", name=fact.against)
     middle, low, high, unit = format_gain(fact)
     interval = f" [{low}, {high}]" if fact.n > 1 else ""
-    claimed = f", claimed {fact.claimed:,.4g}" if fact.claim == EXCESS else ""
-    return f"{middle}{interval}{unit}{claimed}"
+    claimed = say("gain_claimed", size=f"{fact.claimed:,.4g}") if fact.claim == EXCESS else ""
+    return say("gain", middle=middle, interval=interval, unit=unit, claimed=claimed)
 
 
 def format_gain(fact: Fact) -> tuple[str, str, str, str]:
@@ -90,7 +94,7 @@ def format_gain(fact: Fact) -> tuple[str, str, str, str]:
     """
     if fact.claim == BEYOND and fact.scale == "log":
         ratio, low, high = (f"{1 - gain / 100:,.4g}" for gain in (fact.gain, fact.high, fact.low))
-        return ratio, low, high, f" times {fact.against}'s"
+        return ratio, low, high, say("times_of", name=fact.against)
     return format_signed(fact.gain), format_signed(fact.low), format_signed(fact.high), ""
 
 
@@ -103,16 +107,23 @@ def format_signed(value: float) -> str:
 
 def sentences(task: str, facts: Sequence[Fact]) -> list[str]:
     """A verdict per claim: in its own setting, then in the honest one."""
-    lines, texts = [], article_claim(task).texts
+    lines: list[str] = []
     for claim, group in by_claim(facts).items():
         verdicts = [
-            f"{fact.verdict} in the {ROLES[fact.role]} ({fact.setting}: {gain_against_text(fact)})"
+            say(
+                "fact_in_role",
+                verdict=say.of("fact", fact.verdict),
+                role=say.of("role", fact.role),
+                setting=fact.setting,
+                gain=gain_against_text(fact),
+            )
             for fact in group
         ]
-        lines.append(f"{texts[claim]}: {'; '.join(verdicts)}.")
+        text = get_facts(task).claim_text(claim)
+        lines.append(say("claim_said", claim=text, verdicts=joined(verdicts, "sentences")))
     few = min((fact.n for fact in facts), default=6)
     if few < 6:
-        lines.append(f"{few} seeds: fewer than 6 show nothing.")
+        lines.append(say("few_show_nothing", n=few))
     return lines
 
 
@@ -120,4 +131,4 @@ def gain_against_text(fact: Fact) -> str:
     """The measurement, and what it is against unless it says so itself."""
     if math.isnan(fact.gain) or fact.claim == BEYOND:
         return gain_text(fact)
-    return f"{gain_text(fact)} against {fact.against}"
+    return say("gain_against", gain=gain_text(fact), name=fact.against)

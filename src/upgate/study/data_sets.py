@@ -8,6 +8,7 @@ from glob import glob
 from itertools import combinations
 from pathlib import Path
 
+from upgate import messages
 from upgate.config.choices import choices
 from upgate.errors import UserError, did_you_mean, nearest
 from upgate.study.texts import say
@@ -49,7 +50,8 @@ def read_item(item: str, config_dir: str | None) -> list[list[str]]:
         key, equals, _ = word.partition("=")
         group = key.partition(".")[0]
         if not equals or group not in OWN:
-            hint = f", did you mean '{near}'?" if (near := nearest(group, OWN)) else ";"
+            near = nearest(group, OWN)
+            hint = messages.say("did_you_mean", near=near) if near else say("stop")
             raise UserError(say("over_no_data", word=word, hint=hint))
     return [words]
 

@@ -18,6 +18,7 @@ from upgate.stats.paired import ratio_of_means
 from upgate.stats.verdict import FEWEST
 from upgate.study.result import PLAIN, StudyResult
 from upgate.study.text import main_verdict
+from upgate.study.texts import say
 from upgate.tasks.article import BEYOND, EXCESS, HONEST, LESS, LINEAR, ArticleClaim
 from upgate.tasks.names import get_facts
 
@@ -90,7 +91,7 @@ def article_claim(task: str) -> ArticleClaim:
     """What the article claims of a task. Raises UserError where it claims nothing."""
     claim = get_facts(task).article
     if claim is None:
-        raise UserError(f"the article claims nothing of task={task}; run study=pair instead")
+        raise UserError(say("no_claim", task=task))
     return claim
 
 

@@ -19,6 +19,7 @@ from upgate.experiment.parents import open_command
 from upgate.experiment.records import stored_rows
 from upgate.experiment.session import Session, job_store, proceed
 from upgate.files import write_atomic, write_text
+from upgate.messages import joined, shown
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.serialization import to_json
@@ -56,7 +57,7 @@ def over_command(
         name: replace(plan, study=count_undeclared(store, plan.study))
         for name, plan in plans.items()
     }
-    with console.status("trying every recipe out for two steps"):
+    with console.status(shown(say("trying"))):
         rows = stored_rows(store, first.study.task)
         budgets = {
             name: estimate_study(plan, rows, session.datasets, console)
@@ -109,9 +110,10 @@ def print_over_plan(
 ) -> None:
     """The plan of the first study, which holds for all; then each data set's runs and time."""
     name, first = next(iter(plans.items()))
-    print_lines(console, [f"on each of {len(plans)} data sets the same study; on {name}:"])
+    print_lines(console, [say("over_plan", n=len(plans), name=name)])
     print_study_plan(console, first, budgets[name])
-    table = new_table("all data sets", "data set", "study", "runs", "to do", "about", left=2)
+    heads = map(say, ("data_set", "study", "runs", "to_do", "about"))
+    table = new_table(say("all_data_sets"), *heads, left=2)
     for name, plan in plans.items():
         budget = budgets[name]
         runs, left = len(plan.arm_of), len(budget.seconds)
@@ -121,14 +123,9 @@ def print_over_plan(
     runs = sum(len(plan.arm_of) for plan in plans.values())
     left = sum(len(budget.seconds) for budget in budgets.values())
     duration = format_duration(sum(sum(one.seconds.values()) for one in budgets.values()))
-    lines = [f"all data sets: {runs} runs, {runs - left} done and {left} to do; about {duration}"]
-    study = first.study
-    lines.append("learning rates: as the recipes and overrides have them")
-    lines.append(
-        f"primary question: {study.primary_arm} against {study.baseline}, over the data sets and on"
-        " a new one, by random effects"
-    )
-    print_lines(console, lines)
+    total = say("over_total", runs=runs, done=runs - left, left=left, duration=duration)
+    arms = {"arm": first.study.primary_arm, "baseline": first.study.baseline}
+    print_lines(console, [total, say("over_rates_given"), say("over_primary", **arms)])
 
 
 def run_over(
@@ -159,11 +156,9 @@ def run_over(
             parent.artifact(folder / file)
         parent.finish("FAILED" if any(codes) else "FINISHED")
     print_over(console, result)
-    last = [
-        f"in {folder}: {OVER}, {RESULT}, {TABLE}",
-        f"next: {experiment.commands[-1]}, or make ui",
-    ]
-    print_lines(console, last)
+    files = joined([OVER, RESULT, TABLE])
+    last = say("next", command=experiment.commands[-1])
+    print_lines(console, [say("files", folder=str(folder), files=files), last])
     return max(codes)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upgate.console import new_table, print_lines
+from upgate.messages import joined
 from upgate.stats.data_sets import FEWEST_SETS
 from upgate.study.over_result import DataSet, NewDataSet, OverResult
 from upgate.study.result import ArmVerdict, Study
@@ -22,57 +23,55 @@ from upgate.study.text import (
     unit_of_table,
     with_look,
 )
-
-LABELS = {  # label -> what the sentence says of the arm
-    "helps": "helps over data sets",
-    "hurts": "hurts over data sets",
-    "equivalent": "is equivalent to {baseline} over data sets",
-    "undecided": "is undecided over data sets",
-}
+from upgate.study.texts import say
 
 
 def summarize_over(result: OverResult) -> str:
     """The answer in one sentence."""
     question, one = result.question, result.together
     if one is None:
-        return "Nothing can be said yet: no data set has a seed with every run."
-    label = LABELS[one.verdict].format(baseline=question.baseline)
-    clauses = [f"{one.arm} {label}: {why_or_effect(question, one)}"]
+        return say("over_nothing")
+    label = say(f"over_label_{one.verdict}", baseline=question.baseline)
+    clauses: list[str] = [
+        say("over_claim", arm=one.arm, label=label, why=why_or_effect(question, one))
+    ]
     if result.more_sets is not None:
-        clauses.append(f"about {result.more_sets} more data sets like these would decide")
+        clauses.append(say("more_sets", n=result.more_sets))
     if result.new is not None:
         clauses.append(describe_new(question, result.new))
     judged = judge_others(result.others)
     if judged:
         clauses.append(judged)
-    return f"{'; '.join(clauses)}."
+    return say("sentence", clauses=joined(clauses, "sentences"))
 
 
 def why_or_effect(question: Study, one: ArmVerdict) -> str:
     """The effect over data sets with its interval, or why there is none."""
     if one.diverged:
-        return f"{one.diverged} of its comparisons have a run that diverged"
+        return say("over_diverged", n=one.diverged)
     if math.isnan(one.effect):
-        return "an effect with a known error on at least two data sets is needed"
-    unit = effect_unit(question)
-    low, high = signed_effect(question, one.low), signed_effect(question, one.high)
-    shown = question.shown(one.effect)
-    direction = "lower" if shown < 0 else "higher"
-    return (
-        f"its {metric_name(question)} is {abs(shown):.2f}{unit} {direction} than"
-        f" {question.baseline}'s ({confidence(one.level)} interval {low} to {high}{unit}"
-        f" over {with_look(f'{one.n} data sets', question)})"
+        return say("over_no_effect")
+    effect = question.shown(one.effect)
+    return say(
+        "over_effect",
+        metric=metric_name(question),
+        size=f"{abs(effect):.2f}",
+        unit=effect_unit(question),
+        direction=say("better_lower" if effect < 0 else "better_higher"),
+        baseline=question.baseline,
+        level=confidence(one.level),
+        low=signed_effect(question, one.low),
+        high=signed_effect(question, one.high),
+        sets=with_look(say("n_data_sets", n=one.n), question),
     )
 
 
 def describe_new(question: Study, new: NewDataSet) -> str:
     """What to expect of one more data set."""
     if math.isnan(new.better):
-        return f"what a new data set would show needs {FEWEST_SETS} data sets"
-    return (
-        f"on a new data set it is better with probability {new.better:.0%}, equivalent"
-        f" {new.equivalent:.0%}, worse {new.worse:.0%}"
-    )
+        return say("new_needs", n=FEWEST_SETS)
+    shares = {key: f"{getattr(new, key):.0%}" for key in ("better", "equivalent", "worse")}
+    return say("on_new", **shares)
 
 
 def print_over(console: Console, result: OverResult) -> None:
@@ -85,16 +84,17 @@ def over_table(result: OverResult) -> Table:
     """A row per data set; then all together, a new data set, and the other recipes."""
     question = result.question
     unit = unit_of_table(question)
-    title = (
-        f"{metric_name(question)}, {question.better} is better; effect: {question.primary_arm}"
-        f" minus {question.baseline}, {unit}"
+    title = say(
+        "over_title",
+        metric=metric_name(question),
+        better=say(f"better_{question.better}"),
+        arm=question.primary_arm,
+        baseline=question.baseline,
+        unit=unit,
     )
-    heads = (
-        question.baseline,
-        question.primary_arm,
-        f"effect [{confidence(question.level)} interval]",
-    )
-    table = new_table(title, "data set", *heads, "verdict")
+    effect = say("effect", level=confidence(question.level))
+    arms = (question.baseline, question.primary_arm)
+    table = new_table(title, say("data_set"), *arms, effect, say("verdict"))
     for i, one in enumerate(result.sets):
         table.add_row(
             Text(one.name), *set_cells(question, one), end_section=i == len(result.sets) - 1
@@ -102,15 +102,17 @@ def over_table(result: OverResult) -> Table:
     together, new = result.together, result.new
     if together is not None:
         cell = "" if math.isnan(together.effect) else effect_cell(question, together)
-        table.add_row("all together", "", "", cell, together.verdict)
+        verdict = say.of("verdict", together.verdict)
+        table.add_row(say("all_together"), "", "", cell, verdict)
     if new is not None and not math.isnan(new.better):
         interval = f"[{signed_effect(question, new.low)}, {signed_effect(question, new.high)}]"
         shares = f"{new.better:.0%} / {new.equivalent:.0%} / {new.worse:.0%}"
-        table.add_row("a new data set", "", "", interval, "")
-        table.add_row("P(better/equal/worse)", "", "", shares, "")
+        table.add_row(say("new_set"), "", "", interval, "")
+        table.add_row(say("p_of_three"), "", "", shares, "")
     for other in result.others:
         cell = "" if math.isnan(other.effect) else effect_cell(question, other)
-        table.add_row(Text(f"{other.arm}, all"), "", "", cell, other.verdict or "–")
+        verdict = say.of("verdict", other.verdict) if other.verdict else "–"
+        table.add_row(say("arm_all", arm=other.arm), "", "", cell, verdict)
     return table
 
 
@@ -118,45 +120,33 @@ def set_cells(question: Study, one: DataSet) -> tuple[str, ...]:
     """The scores of both recipes, the effect with its interval, the label."""
     base, found = format_score(one.baseline_score), one.verdict
     if found is None:
-        return base, "", "", "nothing yet"
-    return base, format_score(found.score), effect_cell(question, found), found.verdict
+        return base, "", "", say("nothing_yet")
+    verdict = say.of("verdict", found.verdict)
+    return base, format_score(found.score), effect_cell(question, found), verdict
 
 
 def over_notes(result: OverResult) -> list[str]:
     """What a reader of the table must know."""
     question = result.question
-    margin = f"{question.shown(question.margin):.3g}{effect_unit(question)}"
-    lines = [
-        "a data set's verdict is that of its own study; the answer is the row of all together, by"
-        " random effects: about data sets of which these are a sample",
-        describe_dependence(result),
-        f"equivalent: within {margin}, the smallest effect of interest",
-    ]
+    unit = effect_unit(question)
+    margin = say("size", size=f"{question.shown(question.margin):.3g}", unit=unit)
+    lines = [say("note_over"), describe_dependence(result), say("note_within", margin=margin)]
     if not math.isnan(result.spread):
-        unit = effect_unit(question)
-        lines.append(
-            f"between data sets the effect differs by {question.shown(result.spread):.2f}"
-            f"{unit} (standard deviation)"
-        )
+        spread = f"{question.shown(result.spread):.2f}"
+        lines.append(say("note_between", spread=spread, unit=unit))
     if len(result.sets) < FEWEST_SETS:
-        lines.append(
-            f"{len(result.sets)} data sets: fewer than {FEWEST_SETS} say nothing of how much data"
-            " sets differ, and are undecided"
-        )
+        lines.append(say("note_few_sets", n=len(result.sets), fewest=FEWEST_SETS))
     missing = sum(one.missing for one in result.sets)
     if missing:
-        lines.append(f"missing runs: {missing}; a seed counts where all its runs are finished")
+        lines.append(say("note_missing_runs", n=missing))
     return lines
 
 
 def describe_dependence(result: OverResult) -> str:
     """Whether the data sets share days, and what follows."""
     if math.isnan(result.correlation):
-        return "the data sets are taken to be independent of each other"
-    return (
-        "the data sets share test dates: the mean correlation of their losses there is"
-        f" {result.correlation:.2f}, and the interval of all together allows for it"
-    )
+        return say("note_independent")
+    return say("note_dates", correlation=f"{result.correlation:.2f}")
 
 
 def over_rows(result: OverResult) -> pd.DataFrame:

@@ -88,7 +88,7 @@ def plan_study(
         raise UserError(say("tune_alone", value=str(options.tune)))
     arms = make_study_arms(options, rest, config_dir)
     if tuned is None and any(wants_search(arm.overrides) for arm in arms):
-        raise UserError(f"{AUTO} goes with a study of its own; leave it out")
+        raise UserError(say("auto_alone", auto=AUTO))
     if tuned:
         arms = [replace(arm, overrides=tuned.get(arm.name, arm.overrides)) for arm in arms]
     all_arms = note_rates(add_controls(options, arms, config_dir, datasets), arms, rates)
@@ -280,10 +280,7 @@ def list_looks(given: list[int] | None, seeds: int) -> list[int]:
         return list(LOOKS) if seeds in LOOKS else []
     looks = sorted(set(given))
     if looks != given or seeds not in looks:
-        raise UserError(
-            f"study.looks={format_value(given)} lists growing numbers of seeds, and study.seeds,"
-            f" here {seeds}, is one of them; the next look after it is declared, not chosen"
-        )
+        raise UserError(say("looks_grow", looks=format_value(given), seeds=seeds))
     return looks if len(looks) > 1 else []
 
 

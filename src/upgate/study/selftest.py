@@ -20,12 +20,14 @@ from scipy import stats
 
 from upgate.console import new_table
 from upgate.experiment.jobs import make_job
+from upgate.messages import Message, joined, shown
 from upgate.run.datasets import Datasets
 from upgate.run.train import train
 from upgate.stats.estimate import Floats
 from upgate.stats.power import power
 from upgate.stats.verdict import verdict
 from upgate.study.simulation import simulate
+from upgate.study.texts import say
 from upgate.tasks.names import get_facts
 
 TASK = "stock"  # on simulated prices, whose predictable part is known
@@ -65,42 +67,43 @@ class Check:
     @property
     def bounds(self) -> str:
         low, high = format(self.low, self.form), format(self.high, self.form)
-        return low if self.low == self.high else f"{low} to {high}"
+        return low if self.low == self.high else say("range", first=low, last=high)
 
 
 def selftest(console: Console, seed: int = 0) -> int:
     """Run every control and show it; the exit code: 0 where all hold, else 1."""
     start = time.monotonic()
     checks = [*check_simulations(seed), zero_control(), *check_trainings(seed)]
-    title = f"self-test: {STUDIES} simulated studies of {SEEDS} seeds, and real trainings"
-    table = new_table(title, "", "found", "should be", "")
+    title = say("selftest_title", studies=STUDIES, seeds=SEEDS)
+    table = new_table(title, "", say("found"), say("should_be"), "")
     for check in checks:
-        outcome = "holds" if check.holds else Text("FAILS", "red")
+        outcome = say("holds") if check.holds else Text(shown(say("fails_red")), "red")
         value = format(check.value, check.form)
-        table.add_row(Text(check.name), value, check.bounds, outcome)
+        table.add_row(check.name, value, check.bounds, outcome)
     console.print(table)
     failed = sum(not check.holds for check in checks)
     wrong = show_scenarios(console, seed)
-    summary = f"all {len(checks)} controls hold"
+    summary: Message = say("controls_hold", n=len(checks))
     if failed:
-        summary = f"{failed} of {len(checks)} controls fail"
+        summary = say("controls_fail", failed=failed, n=len(checks))
     if wrong:
-        summary += f"; {wrong} scenarios fail"
-    console.print(f"{summary}; {time.monotonic() - start:.0f} seconds", highlight=False)
+        summary = joined([summary, say("scenarios_fail", n=wrong)], "sentences")
+    line = say("in_seconds", summary=summary, n=f"{time.monotonic() - start:.0f}")
+    console.print(shown(line), highlight=False)
     return 1 if failed or wrong else 0
 
 
 def show_scenarios(console: Console, seed: int) -> int:
     """Print level, coverage and power of every simulated scenario; how many of them fail."""
-    title = f"{SCENARIO_STUDIES} simulated studies a scenario; `make selftest` takes more"
-    table = new_table(title, "", "level", "nominal", "coverage", "power", "")
+    title = say("scenarios_title", n=SCENARIO_STUDIES)
+    table = new_table(title, "", *map(say, ("level", "nominal", "coverage", "power")), "")
     rows = list(simulate(SCENARIO_STUDIES, seed))
     for row in rows:
-        outcome = Text("FAILS", "red") if row.faults else "holds"
+        outcome = Text(shown(say("fails_red")), "red") if row.faults else say("holds")
         coverage = "" if row.coverage is None else f"{row.coverage:.0%}"
         found = "" if row.power is None else f"{row.power:.0%} ({row.planned:.0%})"
         level, nominal = f"{row.level:.0%}", f"{row.nominal:.0%}"
-        table.add_row(Text(row.name), level, nominal, coverage, found, outcome)
+        table.add_row(row.name, level, nominal, coverage, found, outcome)
     console.print(table)
     return sum(bool(row.faults) for row in rows)
 
@@ -113,9 +116,9 @@ def check_simulations(seed: int) -> list[Check]:
     rng = np.random.default_rng(seed)
     same = found_differences(rng.normal(size=(STUDIES, SEEDS)))
     planted = found_differences(rng.normal(PLANTED, size=(STUDIES, SEEDS)))
-    name = f"planted effect of {PLANTED} standard deviations, found"
+    name = say("check_planted", size=str(PLANTED))
     return [
-        Check("A/A studies that find a difference", same, *rate_bounds(ALPHA)),
+        Check(say("check_aa"), same, *rate_bounds(ALPHA)),
         Check(name, planted, *rate_bounds(power(PLANTED, SEEDS, ALPHA))),
     ]
 
@@ -149,7 +152,7 @@ def zero_control() -> Check:
         score_training((*overrides, "layerwise=independent")),
     )
     difference = max(abs(joint[name] - independent[name]) for name in joint)
-    return Check("independent updates against joint ones", difference, 0.0, 0.0, "g")
+    return Check(say("check_independent"), difference, 0.0, 0.0, "g")
 
 
 def check_trainings(seed: int) -> list[Check]:
@@ -161,8 +164,8 @@ def check_trainings(seed: int) -> list[Check]:
         simulate_prices(PHI, seed).to_csv(ar, index=False)
         ratios = [score_training((f"data.path={path}",))[metric] for path in (walk, ar)]
     return [
-        Check("random walk: MSE over persistence's, LSTM", ratios[0], 0.99, 1.05, ".4f"),
-        Check(f"returns with {PHI**2:.0%} to predict: the same", ratios[1], 0.91, 0.99, ".4f"),
+        Check(say("check_walk"), ratios[0], 0.99, 1.05, ".4f"),
+        Check(say("check_returns", share=f"{PHI**2:.0%}"), ratios[1], 0.91, 0.99, ".4f"),
     ]
 
 

@@ -27,6 +27,7 @@ from upgate.run.datasets import Datasets
 from upgate.run.job import Job
 from upgate.run.train import dry_run
 from upgate.study.result import Wall
+from upgate.study.texts import say
 
 SKIPPED, STEPS, ROUNDS = 4, 16, 3  # slower first steps; steps timed in a round; rounds
 EPOCHS = "trainer.max_epochs"
@@ -88,10 +89,7 @@ def requested_epochs(base: Job) -> int:
     """The baseline's epochs. Raises UserError for a budget that is not in epochs."""
     budget = base.spec.budget
     if budget.max_epochs < 1 or budget.max_steps > 0 or budget.max_time is not None:
-        raise UserError(
-            "study.budget=wall hands out whole epochs;"
-            f" give the baseline's as {EPOCHS}=..., without max_steps and max_time"
-        )
+        raise UserError(say("wall_of_epochs", key=EPOCHS))
     return budget.max_epochs
 
 

@@ -135,11 +135,19 @@ class TaskFacts:
 
     def test_label(self, name: str) -> str:
         """The name of a significance test, with that of the reports in other languages."""
-        if self.texts is None or name not in self.test_texts:
-            return name
-        return Message(
-            {**load_texts(self.texts)[self.test_texts[name]], ENGLISH: "{name}"}, {"name": name}
-        )
+        return self._translated(name, self.test_texts.get(name, ""))
+
+    def claim_text(self, claim: str) -> str:
+        """A phrase of the article's claim, with that of the reports in other languages."""
+        phrase = self.article.texts[claim] if self.article else ""
+        return self._translated(phrase, f"claim_{claim}")
+
+    def _translated(self, text: str, key: str) -> str:
+        """A text in English as it is, and in other languages as the task's own texts have it."""
+        texts = {} if self.texts is None else load_texts(self.texts)
+        if key not in texts:
+            return text
+        return Message({**texts[key], ENGLISH: "{text}"}, {"text": text})
 
     def table_columns(self, metrics: Mapping[str, float]) -> list[Column]:
         """The columns that a run has numbers for."""
