@@ -11,7 +11,14 @@ from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError, did_you_mean, not_a_choice
 from upgate.messages import shown
-from upgate.part_checks.properties import CHOICE, RUN, Candidate, knob_reaches_the_weights
+from upgate.part_checks.properties import (
+    CHOICE,
+    RUN,
+    Candidate,
+    PropertyFailed,
+    knob_reaches_the_weights,
+)
+from upgate.part_checks.texts import say as property_texts
 
 Check = tuple[str, Callable[[], None]]
 
@@ -24,13 +31,15 @@ def check_part_command(arguments: Sequence[str], config_dir: str | None, console
     for title, check in make_checks(candidate):
         message = _failure(check)
         failed += message is not None
-        mark = "ok    " if message is None else "FAILED"
-        console.print(f"{mark} {title}", highlight=False, markup=False, soft_wrap=True)
+        mark = say("mark_ok" if message is None else "mark_failed")
+        line = f"{shown(mark)} {shown(title)}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
         if message is not None:
-            console.print(f"       {message}", highlight=False, markup=False, soft_wrap=True)
+            line = f"       {shown(message)}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     count = say("properties_fail", count=failed) if failed else say("properties_hold")
-    line = messages.say("cause", where=candidate.override, cause=count)
-    console.print(shown(line), highlight=False, markup=False)
+    total = messages.say("cause", where=candidate.override, cause=count)
+    console.print(shown(total), highlight=False, markup=False)
     return 1 if failed else 0
 
 
@@ -40,6 +49,9 @@ def _failure(check: Callable[[], None]) -> str | None:
         check()
     except UserError:
         raise
+    except PropertyFailed as failed:
+        message: str = failed.args[0]
+        return message
     except AssertionError as error:
         return str(error)
     except Exception as error:
@@ -68,11 +80,12 @@ def make_checks(candidate: Candidate) -> Iterator[Check]:
         yield _title(of_choice), partial(of_choice, candidate)
     for task in candidate.tasks:
         for of_run in RUN:
-            yield f"{_title(of_run)} ({task})", partial(of_run, candidate, task)
+            yield say("title_of", title=_title(of_run), of=task), partial(of_run, candidate, task)
     for knob in candidate.searched:
-        title = f"{_title(knob_reaches_the_weights)} ({candidate.path}.{knob})"
-        yield title, partial(knob_reaches_the_weights, candidate, knob)
+        title, of = _title(knob_reaches_the_weights), f"{candidate.path}.{knob}"
+        check = partial(knob_reaches_the_weights, candidate, knob)
+        yield say("title_of", title=title, of=of), check
 
 
 def _title(check: Callable[..., None]) -> str:
-    return check.__name__.replace("_", " ")
+    return property_texts.of("property", check.__name__.replace("_", " "))

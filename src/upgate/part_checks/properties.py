@@ -20,6 +20,7 @@ from upgate.config.choices import REGULARIZATION, conf_dir
 from upgate.config.extensions import find_folder
 from upgate.config.values import Section
 from upgate.errors import UserError
+from upgate.messages import joined
 from upgate.part_checks.loop import (
     CLASSES,
     EMBEDDING,
@@ -31,6 +32,7 @@ from upgate.part_checks.loop import (
     make_recipe,
     same,
 )
+from upgate.part_checks.texts import say
 from upgate.recipe.engagement import weights_hash
 from upgate.recipe.no_effect import TrainedRecipe, no_effect
 from upgate.recipe.recipe import part
@@ -131,17 +133,21 @@ def named_as_its_yaml(candidate: Candidate) -> None:
     """The yaml is called what it says."""
     if candidate.group == REGULARIZATION:
         expected = [] if candidate.is_none else [candidate.name]
-        require(list(candidate.content) == expected, f"{candidate.yaml_file} has other keys")
+        require(
+            list(candidate.content) == expected, say("other_keys", file=str(candidate.yaml_file))
+        )
     else:
         name = candidate.content.get("name")
-        require(name == candidate.name, f"{candidate.yaml_file} says name: {name}")
+        require(
+            name == candidate.name, say("says_name", file=str(candidate.yaml_file), name=str(name))
+        )
 
 
 def built_from_its_yaml(candidate: Candidate) -> None:
     """Its yaml's knobs make a part."""
     if not candidate.is_none:
         made = part(candidate.group, candidate.name, candidate.knobs)
-        require(made is not None, f"{candidate.override} makes nothing")
+        require(made is not None, say("makes_nothing", part=candidate.override))
 
 
 def wrong_knobs_refused(candidate: Candidate) -> None:
@@ -160,9 +166,12 @@ def _refused(candidate: Candidate, knobs: Section, beginning: str) -> None:
     try:
         part(candidate.group, candidate.name, knobs)
     except UserError as error:
-        require(str(error).startswith(beginning), f"the refusal is '{error}', not '{beginning}...'")
+        require(
+            str(error).startswith(beginning),
+            say("other_refusal", error=str(error), beginning=beginning),
+        )
     else:
-        raise PropertyFailed(f"{candidate.override} takes knobs that it must refuse: {knobs}")
+        raise PropertyFailed(say("takes_knobs", part=candidate.override, knobs=str(knobs)))
 
 
 def trains(candidate: Candidate, task: str) -> None:
@@ -171,14 +180,14 @@ def trains(candidate: Candidate, task: str) -> None:
     loop = Loop(candidate.recipe(), total=STEPS, task=task)
     start = loop.weights()
     losses = loop.steps(3)
-    require(all(map(math.isfinite, losses)), f"the losses are {losses}")
-    require(torch.equal(torch.get_rng_state(), before), "it draws from the global generator")
+    require(all(map(math.isfinite, losses)), say("losses_are", losses=str(losses)))
+    require(torch.equal(torch.get_rng_state(), before), say("draws_globally"))
     still = [name for name, w in loop.weights().items() if torch.equal(start[name], w)]
     allowed = len(start) - 1 if candidate.group == "layerwise" else 0  # of some layers only
-    require(len(still) <= allowed, f"after 3 steps {', '.join(still)} did not move")
+    require(len(still) <= allowed, say("did_not_move", names=", ".join(still)))
     engagement = loop.recipe.engagement()
     finite = all(isinstance(v, float) and math.isfinite(v) for v in engagement.values())
-    require(bool(engagement) and finite, f"the engagement holds other than numbers: {engagement}")
+    require(bool(engagement) and finite, say("engagement_holds", engagement=str(engagement)))
 
 
 def resumes_exactly(candidate: Candidate, task: str) -> None:
@@ -187,14 +196,14 @@ def resumes_exactly(candidate: Candidate, task: str) -> None:
     full = Loop(recipe, total=STEPS, task=task)
     full.steps(3)
     resumed = Loop(recipe, total=STEPS, checkpoint=full.checkpoint(), task=task)
-    require(full.steps(3) == resumed.steps(3), "the losses differ after a checkpoint")
-    require(same(full.weights(), resumed.weights()), "the weights differ after a checkpoint")
-    require(full.rates() == resumed.rates(), "the rates differ after a checkpoint")
+    require(full.steps(3) == resumed.steps(3), say("losses_differ"))
+    require(same(full.weights(), resumed.weights()), say("weights_differ"))
+    require(full.rates() == resumed.rates(), say("rates_differ"))
     equal = full.recipe.engagement() == resumed.recipe.engagement()
-    require(equal, "the engagement differs after a checkpoint: what it counts must be in its state")
+    require(equal, say("engagement_differs"))
     for loop in (full, resumed):
         loop.hold_judged_weights()
-    require(same(full.weights(), resumed.weights()), "the average differs after a checkpoint")
+    require(same(full.weights(), resumed.weights()), say("average_differs"))
 
 
 def shifts_no_draw(candidate: Candidate, task: str) -> None:
@@ -204,7 +213,7 @@ def shifts_no_draw(candidate: Candidate, task: str) -> None:
     if candidate.group == "init":  # the LSTM and the embedding
         null = {name: w for name, w in null.items() if name.startswith("head")}
         chosen = {name: w for name, w in chosen.items() if name.startswith("head")}
-    require(same(null, chosen), "the weights start otherwise: it shifts another part's draws")
+    require(same(null, chosen), say("starts_otherwise"))
 
 
 def leaves_validation_alone(candidate: Candidate, task: str) -> None:
@@ -221,7 +230,7 @@ def leaves_validation_alone(candidate: Candidate, task: str) -> None:
         expected = float(loss(plain.eval()(batch), batch["y"]))
     require(
         math.isclose(validation, expected, rel_tol=1e-6, abs_tol=1e-12),
-        f"the validation loss is {validation}, the net's own {expected}",
+        say("validation_differs", validation=str(validation), expected=str(expected)),
     )
 
 
@@ -243,8 +252,8 @@ def draws_nothing_in_evaluation(candidate: Candidate, task: str) -> None:
     loop.net.eval()
     with torch.no_grad():
         first, second = loop.net(loop.batch()), loop.net(loop.batch())
-    require(torch.equal(first, second), "two evaluations of a batch differ")
-    require(torch.equal(generator.get_state(), state), "an evaluation draws from its stream")
+    require(torch.equal(first, second), say("evaluations_differ"))
+    require(torch.equal(generator.get_state(), state), say("evaluation_draws"))
 
 
 def steps_in_backward(candidate: Candidate, task: str) -> None:
@@ -257,9 +266,9 @@ def steps_in_backward(candidate: Candidate, task: str) -> None:
         return
     independent = Loop(recipe, task=task)
     joint = Loop(candidate.recipe("optimizer=adam", "layerwise=joint"), task=task)
-    require(joint.steps(5) == independent.steps(5), "the losses of independent and joint differ")
+    require(joint.steps(5) == independent.steps(5), say("losses_of_independent"))
     equal = same(joint.weights(), independent.weights())
-    require(equal, "the weights of independent and joint differ")
+    require(equal, say("weights_of_independent"))
 
 
 def has_an_effect(candidate: Candidate, task: str) -> None:
@@ -271,7 +280,10 @@ def has_an_effect(candidate: Candidate, task: str) -> None:
     named = [sentence.partition(" had")[0] for sentence in sentences]
     idle = candidate.override in NO_EFFECT_SOON and recipe != null.recipe
     expected = [candidate.override] if idle else []
-    require(named == expected, f"in {STEPS} steps {' and '.join(named) or 'all'} had no effect")
+    require(
+        named == expected,
+        say("no_effect", steps=STEPS, names=joined(named, "and") if named else say("all")),
+    )
 
 
 @lru_cache  # every choice stands beside one of a few
@@ -317,7 +329,7 @@ def knob_reaches_the_weights(candidate: Candidate, knob: str) -> None:
         for end in candidate.searched[knob]
     )
     equal = same(low.weights(), high.weights())
-    require(not equal, f"{candidate.path}.{knob} is searched and reaches no weight")
+    require(not equal, say("reaches_no_weight", path=candidate.path, knob=knob))
 
 
 CHOICE: tuple[Callable[[Candidate], None], ...] = (
