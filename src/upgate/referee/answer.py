@@ -5,10 +5,11 @@ from functools import cached_property
 from html import escape
 
 from upgate.page.translations import Translator
-from upgate.referee.judgement import TEXTS, Findings, combined_dict, json_records
+from upgate.referee.judgement import Findings, combined_dict, json_records
 from upgate.referee.page import judgement_page
 from upgate.referee.picture import forest_svg
 from upgate.referee.text import judgement_sentence
+from upgate.referee.texts import TEXTS
 from upgate.serialization import to_json
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from upgate.errors import UserError, did_you_mean
+from upgate.messages import joined
 from upgate.referee.columns import match_column, resolve, short_name
 from upgate.referee.files import SUFFIXES, read_score_file
 from upgate.referee.question import Question, Source
 from upgate.referee.scores import FAILED, RUNNING, Note
+from upgate.referee.texts import say
 from upgate.store.foreign_artifacts import Artifacts
 
 PREDICTIONS = ("prediction", "forecast", "pred", "y_pred", "y_hat", "predictions")
@@ -61,8 +63,7 @@ def join_items(runs: pd.DataFrame, question: Question, source: Source, items: st
         first = finished.iloc[0]
         cell = ", ".join(f"{short_name(name)}={first[name]}" for name in roles)
         raise UserError(
-            f"run {first['run_id']} ({cell}) has no artifact {path}, which other runs have: "
-            "log it there too, or leave the run out with mlflow.filter"
+            say("run_without_artifact", run=str(first["run_id"]), cell=cell, path=str(path))
         )
     some = next(iter(tables.values()))
     tables |= {run: some.assign(loss=float("nan")) for run in lacking["run_id"]}
@@ -80,12 +81,9 @@ def _without_tables(
     if source.artifact:
         paths = [Artifacts(one, source.uri).paths(SUFFIXES) for one in asked["artifact_uri"][:1]]
         near = did_you_mean(source.artifact, paths[0] if paths else [])
-        raise UserError(f"mlflow.artifact={source.artifact} is not an artifact of any run{near}")
+        raise UserError(say("no_such_artifact", name=source.artifact, near=near))
     if question.metric not in runs:
-        raise UserError(
-            f"metric={question.metric} is not a column, and no run has an artifact table "
-            f"with the column {items}"
-        )
+        raise UserError(say("no_metric_anywhere", metric=question.metric, items=items))
     return ItemTable(runs, question, [Note("note_no_items", {"column": items})])
 
 
@@ -103,14 +101,13 @@ def _find_table(runs: pd.DataFrame, items: str, store: str) -> str | None:
         seen.update(*columns.values())
         if len(found) > 1:
             raise UserError(
-                f"run {run} has {len(found)} tables with the column {items} "
-                f"({', '.join(found)}): name one in mlflow.artifact"
+                say("tables_of_run", run=run, count=len(found), items=items, names=joined(found))
             )
         if found:
             return found[0]
     if seen:
         near = did_you_mean(items, seen)
-        raise UserError(f"items={items} is not a column of the runs' artifact tables{near}")
+        raise UserError(say("no_items_column", items=items, near=near))
     return None
 
 
@@ -131,7 +128,7 @@ def _read_all(
     for run, location in zip(runs["run_id"], runs["artifact_uri"], strict=True):
         artifacts = Artifacts(location, store)
         if artifacts.has(path):
-            shown = f"artifact {path} of run {run}"
+            shown = say("artifact_of_run", path=str(path), run=run)
             with artifacts.local(path) as file:
                 tables[run] = item_losses(read_score_file(file, shown), metric, items, shown)
     return tables
@@ -144,13 +141,12 @@ def item_losses(table: pd.DataFrame, metric: str, items: str, shown: str) -> pd.
     """
     columns = [str(column) for column in table.columns]
     if items not in columns:
-        raise UserError(f"{shown} has no column {items}{did_you_mean(items, columns)}")
+        raise UserError(
+            say("lacks_column", shown=shown, column=items, hint=did_you_mean(items, columns))
+        )
     losses = _losses(table, short_name(metric), columns)
     if losses is None:
-        raise UserError(
-            f"{shown} has no column {short_name(metric)}, and no forecasts from which it follows "
-            f"(columns prediction and truth, for mse, mae, accuracy or error)"
-        )
+        raise UserError(say("lacks_metric", shown=shown, metric=short_name(metric)))
     return losses.groupby(table[items]).mean().rename_axis("item").reset_index(name="loss")
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from upgate import messages
 from upgate.errors import UserError, did_you_mean
-from upgate.messages import say
 from upgate.referee.question import Question
+from upgate.referee.texts import say
 
 PREFIXES = ("params.", "tags.", "metrics.")
 PAIRS = ("seed", "fold")
@@ -24,7 +25,7 @@ def resolve(question: Question, columns: Sequence[str]) -> Question:
     else:
         pair = [find_column("pair", name, columns) for name in question.pair]
     if question.items and not pair:
-        raise UserError("items needs pairs: name in pair the column of the seeds")
+        raise UserError(say("items_need_seeds"))
     return replace(
         question,
         metric=find_column("metric", question.metric, columns, reversed(PREFIXES)),
@@ -44,7 +45,7 @@ def find_column(
     if found is None:
         short = {short_name(column) for column in columns}
         hint = did_you_mean(name, {*columns, *short})
-        raise UserError(say("no_column", key=key, name=name, hint=hint))
+        raise UserError(messages.say("no_column", key=key, name=name, hint=hint))
     return found
 
 

@@ -18,10 +18,10 @@ from upgate.referee.artifacts import ItemTable, join_items, run_question
 from upgate.referee.columns import match_column, resolve
 from upgate.referee.files import read_score_file
 from upgate.referee.judge import judge_table
-from upgate.referee.judgement import TEXTS
 from upgate.referee.page import judgement_page
 from upgate.referee.question import Question, Source
 from upgate.referee.text import findings, remarks
+from upgate.referee.texts import TEXTS, say
 from upgate.referee.write import EXPERIMENT, write_judgement
 from upgate.store.foreign_write import check_writable
 
@@ -65,7 +65,7 @@ def read_source_scores(source: Source, question: Question) -> ItemTable:
     if source.path:
         path, shown = Path(source.path), f"data.path={source.path}"
         if not path.is_file():
-            raise UserError(f"{shown} is not a file")
+            raise UserError(say("no_file_there", shown=shown))
         return ItemTable(read_score_file(path, shown), question, [])
     from upgate.store.foreign import open_runs
 
@@ -77,8 +77,8 @@ def read_source_scores(source: Source, question: Question) -> ItemTable:
     found = run_question(question, columns) if items else resolve(question, columns)
     table = runs.read(_wanted(found, columns))
     if table.empty:
-        limit = f" that match mlflow.filter={source.filter_string}" if source.filter_string else ""
-        raise UserError(f"mlflow.experiment={source.experiment} has no runs{limit}")
+        limit = say("matching", filter=source.filter_string) if source.filter_string else ""
+        raise UserError(say("no_runs", experiment=source.experiment, limit=limit))
     if not items:
         return ItemTable(table, question, [], runs.location)
     joined = join_items(table, found, source, items)

@@ -4,6 +4,7 @@ import numpy as np
 
 from upgate.errors import UserError
 from upgate.referee.scores import Pairs
+from upgate.referee.texts import say
 from upgate.stats import data_sets, folds, unpaired
 from upgate.stats.data_sets import Combined, Effect, Terms, is_equal, to_label, to_verdict
 from upgate.stats.estimate import Estimate, Floats
@@ -57,10 +58,7 @@ def combine_sets(effects: list[Effect], terms: Terms) -> tuple[Verdict, Combined
     """
     known = all(np.isfinite(effect.error) for effect in effects)
     if len(effects) > 1 and not known and not any(effect.diverged for effect in effects):
-        raise UserError(
-            "over needs at least two pairs in each data set to know its variance; "
-            "with one run per data set, pair by the data set instead"
-        )
+        raise UserError(say("over_needs_pairs"))
     return data_sets.combine(effects, terms)
 
 

@@ -24,6 +24,7 @@ from upgate.referee.scores import (
     make_pairs,
     read_scores,
 )
+from upgate.referee.texts import say
 from upgate.stats.data_sets import Combined, Terms, as_family
 from upgate.stats.estimate import Floats
 from upgate.stats.paired import paired
@@ -79,7 +80,7 @@ def judge_table(
 ) -> Judgement:
     """The same for a question that is checked; read_notes: what was found while reading."""
     if table.empty:
-        raise UserError("there are no rows to judge")
+        raise UserError(say("no_rows"))
     resolved = resolve(question, [str(column) for column in table.columns])
     scores = read_scores(table, resolved)
     arms = [name for name in scores.groups() if name != resolved.baseline]
@@ -103,10 +104,7 @@ def _smallest_effect(scores: Scores, question: Question, notes: list[Note]) -> f
     finite = base[np.isfinite(base)]
     margin = DEFAULT_EFFECT * abs(float(finite.mean())) if len(finite) else 0.0
     if margin == 0:
-        raise UserError(
-            "smallest_effect cannot be taken as 1% of the baseline's mean, which is 0 or not "
-            "there; give smallest_effect=..., in the metric's units"
-        )
+        raise UserError(say("no_smallest"))
     notes.append(Note("note_smallest", {"margin": f"{margin:.3g}"}))
     return margin
 
@@ -154,9 +152,7 @@ def _arm_pairs(scores: Scores, question: Question, arm: str, notes: list[Note]) 
         if pairs.units:
             made[dataset] = pairs
     if not made:
-        raise UserError(
-            f"{arm} and {question.baseline} share no {names}; pair=none judges them as unpaired"
-        )
+        raise UserError(say("share_no", arm=arm, baseline=question.baseline, names=names))
     if alone:
         shown = ", ".join(alone[:SHOWN]) + (", ..." if len(alone) > SHOWN else "")
         values: dict[str, str | int] = {"arm": arm, "count": len(alone), "units": shown}

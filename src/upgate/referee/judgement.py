@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,8 +11,6 @@ from upgate.stats.data_sets import Combined
 from upgate.stats.estimate import Interval
 from upgate.stats.reliability import Reliability
 from upgate.stats.verdict import Verdict
-
-TEXTS = Path(__file__).with_name("translations.yaml")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from upgate import messages
 from upgate.errors import UserError, did_you_mean
 from upgate.referee.question import Question, Source, ask
+from upgate.referee.texts import say
 
 SOURCES = ("data.path", "mlflow.uri", "mlflow.experiment", "mlflow.filter", "mlflow.artifact")
 KEYS = (*SOURCES, "write", *Question.__dataclass_fields__, "out", "report.language")
@@ -16,18 +18,18 @@ def read_source(options: Mapping[str, str]) -> Source:
     """Raises UserError where it is not one file or one experiment."""
     store = [key for key in options if key.startswith("mlflow.")]
     if "data.path" in options and store:
-        raise UserError(f"data.path and {store[0]} are two sources; give one of them")
+        raise UserError(say("two_sources", other=store[0]))
     write = _flag(options.get("write", "false"))
     if "data.path" in options:
         if write:
-            raise UserError("write=true writes to an MLflow store, and data.path is a table")
+            raise UserError(say("write_to_table"))
         return Source(path=options["data.path"])
     for key in ("mlflow.uri", "mlflow.experiment"):
         if key not in options:
-            other = "data.path=FILE, or " if not store else ""
-            raise UserError(f"{key} is missing: give {other}mlflow.uri=URI mlflow.experiment=NAME")
+            other = say("path_or") if not store else ""
+            raise UserError(say("source_missing", key=key, other=other))
     if "mlflow.artifact" in options and "items" not in options:
-        raise UserError("mlflow.artifact needs items=COLUMN, the column of its test items")
+        raise UserError(say("artifact_needs_items"))
     return Source(
         uri=options["mlflow.uri"],
         experiment=options["mlflow.experiment"],
@@ -39,7 +41,7 @@ def read_source(options: Mapping[str, str]) -> Source:
 
 def _flag(text: str) -> bool:
     if text not in FLAGS:
-        raise UserError(f"write={text} must be true or false{did_you_mean(text, FLAGS)}")
+        raise UserError(say("write_flag", text=text, hint=did_you_mean(text, FLAGS)))
     return text == "true"
 
 
@@ -48,7 +50,7 @@ def read_question(options: Mapping[str, str]) -> Question:
     values: dict[str, object] = {}
     for key in NEEDED:
         if key not in options:
-            raise UserError(f"{key} is missing; give it a value, as in {key}=...")
+            raise UserError(messages.say("is_missing", prefix="", key=key))
     for key in Question.__dataclass_fields__:
         if key in options:
             values[key] = _number(options[key]) if key in NUMBERS else options[key]

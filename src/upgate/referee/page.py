@@ -8,8 +8,9 @@ from upgate.page.html import Child, Html, el, table
 from upgate.page.svg import format_number, signed
 from upgate.page.translations import Translator
 from upgate.referee.columns import short_name
-from upgate.referee.judgement import TEXTS, Findings, Judged
+from upgate.referee.judgement import Findings, Judged
 from upgate.referee.text import findings, remarks
+from upgate.referee.texts import TEXTS
 
 MARKS = {"helps": "▲", "hurts": "▼", "equivalent": "=", "undecided": "?"}
 LONG = 140  # characters of a sentence that is set smaller

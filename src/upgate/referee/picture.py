@@ -6,8 +6,9 @@ from upgate.page.forest_plot import bounded_scale
 from upgate.page.html import Child, Html, el
 from upgate.page.svg import Scale, format_number, signed, ticks
 from upgate.page.translations import Translator
-from upgate.referee.judgement import TEXTS, Findings, Judged
+from upgate.referee.judgement import Findings, Judged
 from upgate.referee.text import judgement_sentence
+from upgate.referee.texts import TEXTS
 
 WIDTH, ROW, TOP = 720.0, 44.0, 14.0
 LEFT, RIGHT = 190.0, 560.0  # of the plot, between names and numbers

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from upgate.config.schema import Positive, Range, build
 from upgate.errors import UserError
+from upgate.referee.texts import say
 
 Level = Annotated[
     float, Range("between 0 and 1, both excluded", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
@@ -55,10 +56,7 @@ class Question:
         words = set(re.split(r"[^a-z0-9]+", self.metric.lower()))
         lower, higher = bool(words & LOWER), bool(words & HIGHER)
         if lower == higher:
-            raise UserError(
-                f"metric={self.metric} does not say which way is better; "
-                "give better=lower or better=higher"
-            )
+            raise UserError(say("no_direction", metric=self.metric))
         return "lower" if lower else "higher"
 
     @property
@@ -106,12 +104,14 @@ def _check_columns(question: Question) -> None:
     if question.items:
         parts["items"] = question.items
         if question.pair == []:
-            raise UserError("items needs pairs: the items of a run are those of its partner")
+            raise UserError(say("items_need_pairs"))
     parts |= {f"pair {name}": name for name in question.pair or ()}
     seen: dict[str, str] = {}
     for part, column in parts.items():
         if column in seen:
-            raise UserError(f"column {column} is given as {seen[column]} and as {part.split()[0]}")
+            raise UserError(
+                say("column_given_twice", column=column, first=seen[column], second=part.split()[0])
+            )
         seen[column] = part.split()[0]
     if question.pair and len(set(question.pair)) < len(question.pair):
-        raise UserError(f"pair names a column twice: {', '.join(question.pair)}")
+        raise UserError(say("pair_twice", names=", ".join(question.pair)))

@@ -10,6 +10,7 @@ import pandas as pd
 from upgate.errors import UserError, did_you_mean
 from upgate.referee.columns import as_text, short_name
 from upgate.referee.question import Question
+from upgate.referee.texts import say
 from upgate.stats.estimate import Floats
 from upgate.stats.paired import differences
 from upgate.stats.two_way import date_lags
@@ -120,7 +121,7 @@ def _scores(
     named_nan = column.astype(str).str.strip().str.lower().isin(["nan", "na", "none", "null"])
     if (wrong & ~named_nan).any():
         value = column[wrong & ~named_nan].iloc[0]
-        raise UserError(f"metric={question.metric} holds {value!r}, which is not a number")
+        raise UserError(say("no_number", metric=question.metric, value=f"{value!r}"))
     status = _status(table)
     diverged = raw.abs().ge(LARGEST) | (raw.isna() & status.eq(FAILED))
     raw = raw.where(~diverged, question.worst)
@@ -135,10 +136,7 @@ def _scores(
     bad = raw.isna() & keep
     if bad.any():
         where = ", ".join(str(i) for i in table.index[bad][:SHOWN])
-        raise UserError(
-            f"metric={question.metric} is nan or empty in {int(bad.sum())} rows (rows {where}): "
-            "write inf for a diverged run, and leave out rows that were not measured"
-        )
+        raise UserError(say("nan_rows", metric=question.metric, count=int(bad.sum()), where=where))
     return raw, keep
 
 
@@ -152,16 +150,18 @@ def _status(table: pd.DataFrame) -> pd.Series:
 def _check_groups(frame: pd.DataFrame, question: Question) -> None:
     groups, column = sorted(frame["group"].unique()), short_name(question.group)
     if not groups:
-        raise UserError(f"no row has both {column} and {short_name(question.metric)}")
+        raise UserError(say("no_row_has_both", column=column, metric=short_name(question.metric)))
     if question.baseline not in groups:
         raise UserError(
-            f"baseline={question.baseline} is not a value of {column}"
-            f"{did_you_mean(question.baseline, groups)}"
+            say(
+                "no_baseline",
+                baseline=question.baseline,
+                column=column,
+                hint=did_you_mean(question.baseline, groups),
+            )
         )
     if len(groups) == 1:
-        raise UserError(
-            f"{column} has one value, {groups[0]}; a comparison needs the baseline and another"
-        )
+        raise UserError(say("one_value", column=column, value=str(groups[0])))
 
 
 def _check_duplicates(frame: pd.DataFrame, question: Question) -> None:
@@ -176,8 +176,7 @@ def _check_duplicates(frame: pd.DataFrame, question: Question) -> None:
     values = (first["unit"], *first["within"])
     cell += [f"{short_name(n)}={v}" for n, v in zip(question.cell, values, strict=True)]
     raise UserError(
-        f"{int(same.sum())} rows have {', '.join(cell)}: name in pair or over what tells them "
-        f"apart, or leave out all but one ({len(twice)} rows share their cell)"
+        say("same_cell", count=int(same.sum()), cell=", ".join(cell), shared=len(twice))
     )
 
 
@@ -223,8 +222,7 @@ def make_item_pairs(
     left_out = len({column[-1] for column in own.columns.union(other.columns)}) - len(items)
     if len(items) < FEWEST_ITEMS:
         raise UserError(
-            f"items: {len(items)} items are in every paired run of {arm} and {baseline}; "
-            f"an interval over items needs {FEWEST_ITEMS}"
+            say("few_items", count=len(items), arm=arm, baseline=baseline, fewest=FEWEST_ITEMS)
         )
     arrays = [frame[items].to_numpy(float) for frame in losses]
     arm_scores, base_scores = (values.mean(axis=1) for values in arrays)
