@@ -58,7 +58,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> Message:
     if near is not None:
         return say("did_you_mean", near=near)
     more = ["..."] * (len(names) > 20)
-    return say("there_is", names=joined([*names[:20], *more]) if names else say("none"))
+    return say("there_is", names=joined([*names[:20], *more])) if names else say("there_is_none")
 
 
 def unknown_key(key: str, hint: str) -> UserError:

@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from upgate.errors import UserError
+from upgate.messages import say
 
 T = TypeVar("T")
 STORED = "stored"
@@ -57,10 +58,7 @@ def read_json(kind: type[T], path: Path) -> T:
         return from_json(kind, path.read_text(encoding="utf-8"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
-        raise UserError(
-            f"{path} is not what was written ({reason}); move it away to have the store's copy "
-            "fetched, or give its command again"
-        ) from error
+        raise UserError(say("not_what_was_written", path=str(path), reason=reason)) from error
 
 
 def from_plain(hint: Any, value: Any) -> Any:

@@ -54,6 +54,18 @@ def test_english_where_the_output_cannot_show_chinese(monkeypatch: pytest.Monkey
         ("export run=latest to=x language=zh", "没有 to=x 这种格式；可用的有 onnx、torch"),
         ("study study=arms study.tune=x language=zh", "study.tune=x 的值应为：整数"),
         ("report study=x out=/ language=zh", "out=/ 是文件夹；请给出一个文件"),
+        ("tune task=stock fold=1 language=zh", "搜索中不能给 fold=1；请用 tune.folds=3"),
+        (
+            "tune search=grid tune.trials=3 language=zh",
+            "tune.trials 不能用于 search=grid，后者的试验次数等于网格的点数；"
+            "请设置 tune.per_axis 或 tune.only",
+        ),
+        (
+            "train task=stock layerwise=independent clip=norm language=zh",
+            "layerwise=independent 在反向传播中更新，来不及得知 clip=norm 所需的整个梯度的范数；"
+            "请同时用 clip=layer 或 clip=value，或用 layerwise=joint",
+        ),
+        ("judge data.path=x metric=a group=b baseline=c language=zh", "data.path=x 不是文件"),
         ("language=en language=zh", "language=en 和 language=zh 都设置了 language；请只给一个"),
     ],
 )

@@ -18,6 +18,7 @@ from upgate.config.schema import (
     format_value,
 )
 from upgate.errors import UserError, did_you_mean, nearest
+from upgate.messages import in_language
 
 
 @dataclass(frozen=True)
@@ -215,5 +216,6 @@ def test_nearest_and_did_you_mean() -> None:
     )
     assert nearest("zzz", ["adam"]) is None and nearest("x", []) is None
     assert did_you_mean("zzz", []) == "; there is none"
+    assert in_language(did_you_mean("zzz", []), "zh") == "；目前一个也没有"
     assert did_you_mean("zzz", map(str, range(20))).count(",") == 19
     assert did_you_mean("zzz", map(str, range(21))).endswith(", ...")

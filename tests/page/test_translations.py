@@ -21,7 +21,7 @@ MADE = re.compile(  # keys that the code puts together
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
     r"|over_(dates|items)$"
     r"|(one|many)_\w+|(dropped|part|column|status|heading|expected)_\S+|cut_(head|tail|both)$"
-    r"|(refused|instead|noun)_\S+"
+    r"|(refused|instead|noun|input|property|over_label|role|fact)_\S+"
     r"|(verdict|better|it|they|sampler|state|edge|test)_\w+|(beyond|over)_(dates|items)$"
 )
 

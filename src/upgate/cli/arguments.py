@@ -25,7 +25,7 @@ def parse_flags(command: str, arguments: Sequence[str]) -> tuple[argparse.Namesp
             parser.add_argument(*flag.names, action=action, dest=dest)
     for argument in arguments:
         if instead := REFUSED.get(argument.partition("=")[0]):
-            raise UserError(say("refused_flag", flag=argument, instead=instead))
+            raise UserError(say("refused_flag", flag=argument, instead=say.of("instead", instead)))
     try:
         known, rest = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from upgate import messages
 from upgate.cli.texts import say
 from upgate.config.choices import (
     EXPERIMENT,
@@ -75,7 +76,8 @@ def _section(config: dict[str, Any], key: str | None) -> Any:
     node: Any = config
     for name in key.split(".") if key else ():
         if not isinstance(node, dict) or name not in node:
-            raise UserError(f"--package {key}: unknown key {key}{hint(str(key), config)}")
+            unknown = messages.say("unknown_key", key=str(key), hint=hint(str(key), config))
+            raise UserError(messages.say("cause", where=f"--package {key}", cause=unknown))
         node = node[name]
     return node
 

@@ -29,7 +29,7 @@ def find_path(
     """
     if wanted != ALL:
         one = f"{path.key}={wanted}"
-        raise UserError(f"{one}: {path.key}={ALL} takes the runs of all, and run=KEY one of them")
+        raise UserError(say("path_of_all", one=one, key=path.key, all=ALL))
     rows, name = store.rows(), f"task.{path.key}"
     ended = [
         one for one in rows if one.status == "FINISHED" and not (one.diverged or one.is_parent)

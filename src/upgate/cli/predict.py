@@ -189,7 +189,7 @@ def fetch_foreign_config(store: Store, row: Row, folder: Path) -> Path:
     with TemporaryDirectory() as temporary:
         fetched = store.artifact(row.run_id, CONFIG, Path(temporary))
         if fetched.stat().st_size > LARGEST_CONFIG:
-            raise UserError(f"{CONFIG} of run {row.key[:16]} is no configuration: it is too large")
+            raise UserError(say("config_too_large", name=CONFIG, key=row.key[:16]))
         content = fetched.read_bytes()
         if not has_hash(fetched, [wanted] if (wanted := kept_hash(row, CONFIG)) else []):
             raise UserError(say("damaged_config", name=CONFIG, key=row.key[:16]))

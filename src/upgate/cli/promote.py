@@ -13,7 +13,7 @@ from upgate.cli.predict import (
     find_run,
     parse_pairs,
 )
-from upgate.cli.promotion import OWN_CODE, Promotion
+from upgate.cli.promotion import Promotion
 from upgate.cli.texts import say
 from upgate.errors import UserError
 from upgate.messages import shown
@@ -75,7 +75,7 @@ def make_model(store: Store, row: Row, data: Sequence[str]) -> ServedModel:
     path = fetch(CHECKPOINT)
     task, checkpoint = open_checkpoint(path)
     if task.source is not None:
-        raise UserError(OWN_CODE.format(task.name))
+        raise UserError(say("own_code", name=task.name))
     example = task.example(data, checkpoint, fetch)
     predictions = task.predict_frame(example, checkpoint, {})
     return ServedModel(

@@ -10,10 +10,6 @@ from upgate.cli.texts import say
 from upgate.errors import UserError, did_you_mean, unknown_key
 
 PROMOTE, BELOW = "promote", "promote."
-OWN_CODE = (
-    "task={} is made of code of your own, which a served model would not find; only the tasks of"
-    " this package can be promoted"
-)
 
 
 @dataclass(frozen=True)
@@ -71,4 +67,4 @@ def check_promoted(runs: Sequence[Sequence[str]]) -> None:
     if values.get("trainer.fast_dev_run", "false") not in ("false", "0"):
         raise UserError(say("promote_and_dry_run", key=PROMOTE))
     if (task := values.get("task", "")) and task not in choices("task"):
-        raise UserError(OWN_CODE.format(task))
+        raise UserError(say("own_code", name=task))

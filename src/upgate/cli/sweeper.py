@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
+from upgate.cli.texts import say
 from upgate.cli.train_outcome import Training, conclude
 from upgate.cli.train_plan import TrainPlan, plan_training
 from upgate.config.compose import compose
@@ -41,6 +42,7 @@ from upgate.experiment.parents import open_command
 from upgate.experiment.progress import RunProgress
 from upgate.experiment.session import Session, job_store, prepare
 from upgate.files import make_private
+from upgate.messages import shown
 from upgate.run.console_tables import show_data
 from upgate.run.datasets import Datasets
 from upgate.run.result import Result
@@ -99,16 +101,11 @@ class Batches:
         """The runs of a batch, or of all, checked. Raises UserError."""
         for single in singles:
             if wants_search(single):
-                raise UserError(
-                    f"optimizer.lr=auto searches, and so does {self.sweep.plugin[0]}; give"
-                    " optimizer.lr a value or an interval"
-                )
+                raise UserError(say("lr_auto_in_sweep", plugin=self.sweep.plugin[0]))
         plan = plan_training(singles, self.session.config_dir, self.session.datasets)
         check_shared_settings(plan.requested)
         if plan.requested[0].config.trainer.get("fast_dev_run"):
-            raise UserError(
-                f"trainer.fast_dev_run records no score that {self.sweep.plugin[0]} could read"
-            )
+            raise UserError(say("no_score_to_read", plugin=self.sweep.plugin[0]))
         return plan
 
     def open(self, plan: TrainPlan) -> tuple[Store, Run, Executor]:
@@ -134,7 +131,8 @@ class Batches:
         store, parent, executor = self.open(plan)
         fetch, console = self.session.datasets.fetch, self.session.console
         print_lines(
-            console, [f"{self.sweep.plugin[0]} asks for: {' | '.join(map(' '.join, batch))}"]
+            console,
+            [say("asks_for", plugin=self.sweep.plugin[0], words=" | ".join(map(" ".join, batch)))],
         )
         keys = {job.spec.key for job in plan.jobs}
         stored = store.finished(keys)
@@ -173,10 +171,7 @@ def sweep_runs(
     Raises UserError for a fault of data or configuration, and where the sweeper cannot start.
     """
     if any("direction=maximize" in word for word in sweep.plugin):
-        raise UserError(
-            "a run answers with its validation score, its sign such that lower is better: leave"
-            " direction=maximize out"
-        )
+        raise UserError(say("no_direction"))
     key = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()
     batches = Batches(sweep, key, Session(console, Datasets(), config_dir))
     failure = ""
@@ -193,10 +188,12 @@ def sweep_runs(
             failure = describe_fault(error)
         if not batches.opened or not batches.singles:
             raise UserError(
-                f"{sweep.plugin[0]} trained nothing: {failure or 'no run was asked for'}"
+                say(
+                    "trained_nothing", plugin=sweep.plugin[0], reason=failure or say("no_run_asked")
+                )
             )
         if failure:
-            line = f"[red]ended[/] {escape(f'{sweep.plugin[0]}: {failure}')}"
+            line = f"[red]{shown(say('ended'))}[/] {escape(f'{sweep.plugin[0]}: {failure}')}"
             console.print(line, highlight=False)
         store, parent, _ = batches.opened
         plan = batches.plan(batches.singles)

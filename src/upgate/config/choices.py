@@ -212,19 +212,16 @@ def _check_shape(group: str, section: Any) -> None:
     if group == REGULARIZATION:
         values = section.values() if isinstance(section, dict) else [None]
         fits = all(isinstance(knobs, dict) for knobs in values)
-        shape = "the choice's name and its knobs below it"
+        shape = say("shape_regularization")
     elif group == "trainer":
-        fits, shape = isinstance(section, dict), "arguments of the Trainer and their values"
+        fits, shape = isinstance(section, dict), say("shape_trainer")
     elif group == "recipe":
-        fits, shape = isinstance(section, str), "recipe: and its name"
+        fits, shape = isinstance(section, str), say("shape_recipe")
     else:
         fits = isinstance(section, dict) and isinstance(section.get(name_key(group)), str)
-        shape = f"{name_key(group)}: and the choice's name"
+        shape = say("shape_choice", key=name_key(group))
     if not fits:
-        raise UserError(
-            f"the yaml chosen for {group} gives {section}; "
-            f"it must hold {shape}, as those in conf/ do"
-        )
+        raise UserError(say("odd_shape", group=group, section=str(section), shape=shape))
 
 
 def one_line(error: Exception) -> str:

@@ -71,9 +71,9 @@ def _read_experiment(path: Path) -> dict[str, Any]:
     except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
         raise UserError(say("unreadable_file", path=str(path), cause=one_line(error))) from None
     if package and package[1] != "_global_":
-        raise UserError(f"{path}: an experiment is of package _global_, not {package[1]}")
+        raise UserError(say("odd_package", path=str(path), package=package[1]))
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds {content}; it must hold keys and values, as conf/ has them")
+        raise UserError(say("no_mapping", path=str(path), content=str(content)))
     return content
 
 
@@ -84,9 +84,7 @@ def _choice(entry: object, path: Path) -> Iterator[str]:
     pair = list(entry.items()) if isinstance(entry, dict) else []
     group = GROUP.fullmatch(str(pair[0][0])) if len(pair) == 1 else None
     if group is None:
-        raise UserError(
-            f"{path}: {entry} in defaults is not understood; give '- override /GROUP: CHOICE'"
-        )
+        raise UserError(say("odd_default", path=str(path), entry=str(entry)))
     yield f"{group[1]}={hydra_text(pair[0][1])}"
 
 

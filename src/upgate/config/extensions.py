@@ -39,9 +39,7 @@ def _package_folder(package: str, name: str) -> Path:
     """Where a package lies; it is not imported. Raises UserError where it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f"--config-dir {name}: its entry point names {package}, which is no package"
-        )
+        raise UserError(say("no_package", name=name, package=package))
     return Path(spec.submodule_search_locations[0]).resolve()
 
 
@@ -128,5 +126,5 @@ def _import_failure(path: Path, error: Exception) -> str:
             frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)
         ]
         line, message = (lines[-1] if lines else None), " ".join(str(error).split())
-    position = f"{path}, line {line}" if line else str(path)
-    return f"{position} raises {type(error).__name__} when it is imported: {message}"
+    position = say("position", path=str(path), line=line) if line else str(path)
+    return say("import_failed", position=position, error=type(error).__name__, message=message)

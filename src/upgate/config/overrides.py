@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from upgate import messages
 from upgate.config.choices import choices
 from upgate.config.texts import say
 from upgate.config.values import Value
@@ -96,7 +97,7 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     for text in texts:
         key = text.partition("=")[0]
         if key in seen:
-            raise UserError(f"{seen[key]} and {text} both set {key}; give one of them")
+            raise UserError(messages.say("set_twice", first=seen[key], second=text, key=key))
         seen[key] = text
     return [parse_override(text) for text in texts]
 

@@ -10,6 +10,7 @@ from typing import Any
 from upgate.config.choices import one_line
 from upgate.config.keywords import hydra_text
 from upgate.config.overrides import parse_override
+from upgate.config.texts import say
 from upgate.errors import UserError, did_you_mean, unknown_key
 
 OURS = "upgate"  # hydra/launcher=upgate and hydra/sweeper=upgate: no plugin at all
@@ -26,8 +27,7 @@ PACKAGES = {  # what to install for a plugin
     "sweeper": {"optuna": "--no-deps hydra-optuna-sweeper"},
 }
 BROKEN = {  # 1.2.0, the last one, has a default that dataclasses refuse since Python 3.11
-    "ax": "its plugin cannot be imported on this Python, and Hydra fails where it is installed;"
-    " take hydra/sweeper=optuna or upgate tune"
+    "ax": "broken_ax",
 }
 
 
@@ -44,10 +44,10 @@ def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str], list[str]
         chosen = [word for word in own if word.lstrip("+").startswith(f"hydra/{kind}=")]
         name = chosen[0].partition("=")[2] if chosen else OURS
         if len(chosen) > 1:
-            raise UserError(f"{chosen[0]} and {chosen[1]}: give one of them")
+            raise UserError(say("two_plugins", first=chosen[0], second=chosen[1]))
         own = own if name != OURS else [word for word in own if word not in chosen]
         if own and name == OURS:
-            raise UserError(f"{own[0]} is of a plugin; choose one, as in hydra/{kind}=NAME")
+            raise UserError(say("word_of_plugin", word=own[0], kind=kind))
         made[kind] = own
     folders = [word for word, found in hydra.items() if found[2] is None]
     if folders and not any(made.values()):
@@ -64,7 +64,9 @@ def check_plugin(words: Sequence[str], kind: str) -> None:
     name = next(word.partition("=")[2] for word in words if f"hydra/{kind}=" in word)
     available = make_loader().get_group_options(f"hydra/{kind}")
     if name not in available:
-        raise UserError(f"hydra/{kind}={name} {_why_missing(name, kind, available)}")
+        raise UserError(
+            say("plugin_missing", kind=kind, name=name, why=_why_missing(name, kind, available))
+        )
     choices = [word for word in words if "/" in word.partition("=")[0]]
     section = load_hydra(choices)
     for word in words:
@@ -76,10 +78,10 @@ def check_plugin(words: Sequence[str], kind: str) -> None:
 def _why_missing(name: str, kind: str, available: Sequence[str]) -> str:
     """What to do about a plugin that is not there: the end of a sentence."""
     if package := PACKAGES[kind].get(name):
-        return f"needs a plugin: pip install {package}"
+        return say("needs_plugin", package=package)
     if kind == "sweeper" and name in BROKEN:
-        return f"is not there: {BROKEN[name]}"
-    return f"is not a choice{did_you_mean(name, {*available, *PACKAGES[kind], OURS})}"
+        return say("plugin_broken", reason=say(BROKEN[name]))
+    return say("no_such_plugin", hint=did_you_mean(name, {*available, *PACKAGES[kind], OURS}))
 
 
 def _check_key(word: str, config: Any) -> None:

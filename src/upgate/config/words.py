@@ -135,7 +135,7 @@ def _check_experiment(name: str, words: Sequence[str], config_dir: str | None) -
     try:
         compose(words, config_dir)
     except UserError as error:
-        raise UserError(f"{FILE}{name}: {error}") from None
+        raise UserError(messages.say("cause", where=f"{FILE}{name}", cause=error.args[0])) from None
 
 
 def _without_plus(word: str) -> str:

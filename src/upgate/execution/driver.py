@@ -254,7 +254,7 @@ class Driver:
             if self._goes_on(job):
                 self._put_back(job)
                 return
-            retried = self.retry_or_fail(job, str(death))
+            retried = self.retry_or_fail(job, death.args[0])
             if retried is None:
                 return
             result = retried
@@ -309,7 +309,7 @@ class Driver:
             row = self.store.mark_dead(key, "FAILED", f"its worker died: {cause}")
         except Unreachable as away:  # what it logged waits there, and no other run may take its log
             folder = run_folder(self.store.root, key)
-            error = f"WorkerDied: {cause}, and {away}"
+            error = say("died_and", cause=cause, away=away.args[0])
             return make_result(job, "", folder, "FAILED", {}, error=error)
         if row is not None and row.status == "FINISHED":
             # the run finished and was logged; only the reply was lost
@@ -318,10 +318,7 @@ class Driver:
             self.tell("mark_died", "yellow", say("once_more", name=job.name, cause=cause))
             self.waiting = {key: job, **self.waiting}
             return None
-        error = (
-            f"WorkerDied: its worker died {ATTEMPTS} times, now {cause}; "
-            "if memory is short, take a smaller executor.workers"
-        )
+        error = say("died_often", times=ATTEMPTS, cause=cause)
         run_id, folder = row.run_id if row else "", run_folder(self.store.root, key)
         return make_result(job, run_id, folder, "FAILED", {}, error=error)
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from upgate.config.schema import NonNegative, PositiveInt, build
 from upgate.config.values import Section
 from upgate.errors import UserError, did_you_mean, not_a_choice
+from upgate.execution.texts import say
 from upgate.execution.work import Work, WorkRequest, WorkResponse
 from upgate.store.store import Busy
 
@@ -127,13 +128,7 @@ def check_executor(config: Section, trainer: Section) -> ExecutorOptions:
         raise not_a_choice(f"executor={name}", did_you_mean(name, OPTIONS))
     options: ExecutorOptions = build(OPTIONS[name], config, "executor")
     if name not in HERE and isinstance(devices, list):
-        raise UserError(
-            f"trainer.devices={devices} names one GPU, and executor={name} gives each run its own; "
-            "leave it out"
-        )
+        raise UserError(say("one_gpu_each", devices=str(devices), name=name))
     if name not in HERE and devices != 1:
-        raise UserError(
-            f"trainer.devices={devices} shares a run out, and executor={name} has one device for "
-            "each; take executor=inline"
-        )
+        raise UserError(say("one_device_each", devices=str(devices), name=name))
     return options

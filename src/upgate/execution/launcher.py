@@ -25,6 +25,7 @@ from omegaconf import DictConfig, open_dict
 from upgate.config.plugins import SILENT, describe_fault, load_hydra, sweep_folder
 from upgate.errors import UserError
 from upgate.execution.executor import Executor, LauncherOptions
+from upgate.execution.texts import say
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 from upgate.execution.worker import serve_request
 from upgate.files import make_private
@@ -49,7 +50,7 @@ class LauncherExecutor(Executor):
 
     def __init__(self, options: LauncherOptions, threads: int, accelerator: str) -> None:
         if not options.words:
-            raise UserError("executor=launcher is chosen by hydra/launcher=NAME, as in joblib")
+            raise UserError(say("launcher_by_plugin"))
         self.words = options.words
         self._waiting: Batch = []
         self._launched = 0

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from upgate.execution.executor import Executor, LocalOptions
+from upgate.execution.texts import say
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 from upgate.run.resolve import cores
 from upgate.tasks.names import module_of, packages
@@ -132,13 +133,13 @@ class Slot:
         """Wait for the end of the process; how it ended."""
         process, self._process = self._process, None
         if process is None:
-            return "it was not started"
+            return say("not_started")
         process.kill()  # it may have closed its pipe only
         process.join()
         code = process.exitcode
         if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+            return say("killed_by", signal=signal.Signals(-code).name)
+        return say("ended_with", code=code)
 
     def interrupt(self) -> None:
         """Interrupt the run as Ctrl-C would; nothing starts afterwards."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from upgate.errors import UserError
 from upgate.execution.executor import Executor, RayOptions
+from upgate.execution.texts import say
 from upgate.execution.work import Payload, WorkerDied, WorkRequest, WorkResponse
 
 PATIENCE = 15.0  # seconds that an interrupted run has to tell the store
@@ -31,15 +32,9 @@ class RayExecutor(Executor):
 
     def __init__(self, options: RayOptions, threads: int, accelerator: str) -> None:
         if find_spec("ray") is None:
-            raise UserError(
-                "executor=ray needs the package ray: pip install 'upgate[ray]', "
-                "or take executor=local"
-            )
+            raise UserError(say("needs_ray"))
         if accelerator == "cuda" and not options.gpus:
-            raise UserError(
-                "executor.gpus=0 gives these runs no GPU to train on; give executor.gpus=1, "
-                "or trainer.accelerator=cpu"
-            )
+            raise UserError(say("no_gpu_to_train"))
         self.options, self.threads = options, threads
         self._ray: Any = None
         self._remote: Callable[[Payload], Any] | None = None
@@ -129,10 +124,7 @@ def join_cluster(ray: Any, address: str | None) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:  # the boundary to a service
         cause = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"no Ray cluster answers at executor.address={address} ({cause}); start one, "
-            "or leave the address out"
-        ) from error
+        raise UserError(say("no_ray", address=str(address), cause=cause)) from error
 
 
 EXECUTOR = RayExecutor

@@ -9,6 +9,7 @@ from rich.console import Console
 from upgate.config.extensions import use_folder
 from upgate.errors import UserError
 from upgate.execution.run_job import run_job
+from upgate.execution.texts import say
 from upgate.execution.work import Interrupted, Payload, Work, WorkRequest, WorkResponse
 from upgate.run.datasets import Datasets, Fetch
 from upgate.run.spec import NUMERICS
@@ -53,9 +54,9 @@ def _respond(payload: Payload) -> WorkResponse:
     except Interrupted:
         return WorkResponse(interrupted=True)
     except Busy as error:
-        return WorkResponse(busy=str(error))
+        return WorkResponse(busy=error.args[0])
     except UserError as error:
-        return WorkResponse(refusal=str(error))
+        return WorkResponse(refusal=error.args[0])
     except Exception:  # the boundary of a process: it must answer
         return WorkResponse(traceback=traceback.format_exc())
 
@@ -63,7 +64,4 @@ def _respond(payload: Payload) -> WorkResponse:
 def _check_numerics(numerics: int) -> None:
     """Raise UserError where the command runs other code than this worker."""
     if numerics != NUMERICS:
-        raise UserError(
-            f"a worker has other code than the command (numerics {NUMERICS}, not {numerics}); "
-            "install the same upgate"
-        )
+        raise UserError(say("other_numerics", own=NUMERICS, wanted=numerics))

@@ -22,6 +22,8 @@ from upgate.config.run_config import RunConfig, compose_config
 from upgate.config.schema import format_value
 from upgate.config.values import Knobs, Value
 from upgate.errors import UserError
+from upgate.experiment.texts import say
+from upgate.messages import joined
 from upgate.serialization import stored_as
 
 Levels = NDArray[np.int64]  # (runs, ingredients), -1 off and 1 on
@@ -89,12 +91,9 @@ def contrast(overrides: Sequence[str], config_dir: str | None = None) -> Contras
     parts = [group for group in PARTS if _flatten(low, group) != _flatten(high, group)]
     name = " ".join([high.recipe, *find_part_changes(overrides)])
     if not parts:
-        raise UserError(f"{name} is the traditional recipe itself; name another one with recipe=")
+        raise UserError(say("traditional_itself", name=name))
     if others := _other_differences(low, high):
-        raise UserError(
-            f"recipe={high.recipe} changes {', '.join(others)} too, which is no part;"
-            " set that for both recipes alike"
-        )
+        raise UserError(say("no_part", recipe=high.recipe, others=joined(others)))
     return Contrast(
         Arm(low.recipe, low_overrides),
         Arm(name, high_overrides, sorted(parts)),
@@ -145,10 +144,10 @@ def named_arms(
     named = [Arm(recipe.strip(), [*overrides, *_as_overrides(recipe)]) for recipe in recipes]
     composed = [compose_config(arm.overrides, config_dir) for arm in named]
     if len(named) < 2:
-        raise UserError("study=arms compares recipes; name at least two")
+        raise UserError(say("two_recipes"))
     for (a, one), (b, other) in combinations(zip(named, composed, strict=True), 2):
         if one.parts == other.parts and one.regularization == other.regularization:
-            raise UserError(f"'{a.name}' and '{b.name}' are the same recipe; name each once")
+            raise UserError(say("same_recipe", first=a.name, second=b.name))
     return named
 
 
@@ -159,9 +158,7 @@ def two_level(k: int) -> Levels:
     """
     most = FULL + len(GENERATORS)
     if not 1 <= k <= most:
-        raise UserError(
-            f"a factorial takes 1 to {most} ingredients, not {k}; study=parts takes any number"
-        )
+        raise UserError(say("factorial_limit", most=most, k=k))
     return generated(min(k, FULL), GENERATORS[: max(0, k - FULL)])
 
 

@@ -11,6 +11,7 @@ from upgate.config.values import Choice
 from upgate.config.words import expand
 from upgate.errors import UserError
 from upgate.execution.executor import check_executor
+from upgate.experiment.texts import say
 from upgate.model import backbone
 from upgate.model.backbone import SkipChoice
 from upgate.run.datasets import Datasets
@@ -71,7 +72,7 @@ def check_model(model: Choice, task: Task) -> ModelSpec:
     if skip == "none":
         return ModelSpec(model.name, spec)
     if not task.skips:
-        raise UserError(f"model.skip={skip}: task={task.name} has no reference to start from")
+        raise UserError(say("no_skip", skip=skip, task=task.name))
     return ModelSpec(model.name, {**spec, "skip": skip})
 
 
@@ -86,10 +87,7 @@ def check_shared_settings(jobs: Sequence[Job]) -> None:
     """Raise UserError unless all jobs of a sweep have the same root, cache and executor."""
     for key in ("root", "cache", "executor"):
         if any(getattr(job.config, key) != getattr(jobs[0].config, key) for job in jobs):
-            raise UserError(
-                f"{key} has several values in this sweep, and a command has one; "
-                f"give {key}=... once"
-            )
+            raise UserError(say("several_in_sweep", key=key))
 
 
 def expand_jobs(

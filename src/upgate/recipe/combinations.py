@@ -8,10 +8,13 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
+from upgate import messages
 from upgate.config.choices import PARTS, REGULARIZATION, choices
 from upgate.config.compose import compose
 from upgate.errors import UserError
+from upgate.messages import shown
 from upgate.recipe.compatibility import check_allowed
+from upgate.recipe.texts import say
 
 Choice = tuple[str, str]  # group, name
 BASES = ("sgd", "adam")  # what a choice that says nothing of the optimizer may be combined with
@@ -76,16 +79,16 @@ def refused() -> dict[tuple[Choice, Choice], str]:
         try:
             configuration(a, b)
         except UserError as error:
-            sentences[a, b] = str(error)
+            sentences[a, b] = error.args[0]
     return sentences
 
 
 def table() -> str:
     """A line for each refused pair, below the number of those allowed."""
-    lines = [f"{'='.join(a)} {'='.join(b)}: {sentence}" for (a, b), sentence in refused().items()]
+    lines = [
+        messages.say("cause", where=f"{'='.join(a)} {'='.join(b)}", cause=sentence)
+        for (a, b), sentence in refused().items()
+    ]
     total = sum(1 for _ in pairs())
-    head = (
-        f"{total - len(lines)} of {total} pairs of choices work together; "
-        f"these {len(lines)} do not:"
-    )
-    return "\n".join([head, *lines])
+    head = say("pairs_refused", work=total - len(lines), total=total, refused=len(lines))
+    return "\n".join(map(shown, [head, *lines]))

@@ -10,9 +10,11 @@ from typing import Any
 
 from upgate.config.choices import REGULARIZATION
 from upgate.errors import UserError
+from upgate.messages import joined
 from upgate.recipe.layerwise.blocks import too_many
 from upgate.recipe.registry import lookup
 from upgate.recipe.regularization.base import Regularizer, missing_input
+from upgate.recipe.texts import say
 
 Config = Mapping[str, Any]
 Rule = Callable[[Config], str | None]
@@ -56,11 +58,7 @@ def two_decays(config: Config) -> str | None:
     decay = config["optimizer"].get("weight_decay")
     if "decay" not in config[REGULARIZATION] or not isinstance(decay, int | float) or decay <= 0:
         return None
-    return (
-        f"regularization=decay and optimizer={choice(config, 'optimizer')}, weight_decay={decay}, "
-        "would both decay the weights; "
-        "take optimizer.weight_decay=0 with it, or leave decay out"
-    )
+    return say("two_decays", optimizer=choice(config, "optimizer"), decay=str(decay))
 
 
 def in_backward(config: Config) -> str | None:
@@ -69,25 +67,14 @@ def in_backward(config: Config) -> str | None:
         return None
     clip = choice(config, "clip")
     if getattr(lookup("clip", clip, config["clip"]), "needs_full_gradient", False):
-        why = (
-            f"before clip={clip} could know the whole gradient's norm; "
-            "take clip=layer or clip=value"
-        )
+        why = say("before_norm", clip=clip)
     elif accumulates(config):
-        why = (
-            "so trainer.accumulate_grad_batches would find nothing to accumulate; "
-            "take a larger batch_size"
-        )
+        why = say("nothing_to_accumulate")
     elif scales_gradients(config):
-        why = (
-            "before trainer.precision=16-mixed could unscale the gradients; "
-            "take trainer.precision=bf16-mixed"
-        )
+        why = say("before_unscaling")
     else:
         return None
-    return (
-        f"layerwise=independent steps inside the backward pass, {why} with it, or layerwise=joint"
-    )
+    return say("steps_in_backward", why=why)
 
 
 def trust(config: Config) -> str | None:
@@ -97,9 +84,8 @@ def trust(config: Config) -> str | None:
     if around is None or optimizer in around:
         return None
     other = next((name for name, kin in TRUST_AROUND.items() if optimizer in kin), "joint")
-    return (
-        f"layerwise={layerwise} goes around {', '.join(around)}, not optimizer={optimizer}; "
-        f"take one of these, or layerwise={other}"
+    return say(
+        "trust_around", layerwise=layerwise, around=joined(around), optimizer=optimizer, other=other
     )
 
 
@@ -108,10 +94,7 @@ def one_layer(config: Config) -> str | None:
     layerwise = choice(config, "layerwise")
     if layerwise not in NEED_TWO_LAYERS or config.get("model", {}).get("num_layers", 2) != 1:
         return None
-    return (
-        f"layerwise={layerwise} needs two LSTM layers, and model.num_layers=1; "
-        "take model.num_layers=2 with it, or layerwise=joint"
-    )
+    return say("needs_two_layers", layerwise=layerwise)
 
 
 def blocks(config: Config) -> str | None:
@@ -133,36 +116,21 @@ def several_passes(config: Config) -> str | None:
     why = why_not_several_passes(config)
     if why is None:
         return None
-    return f"layerwise=gauss_seidel makes a pass for each block, {why} with it, or layerwise=joint"
+    return say("pass_for_each", why=why)
 
 
 def why_not_several_passes(config: Config) -> str | None:
     clip = choice(config, "clip")
     if choice(config, "optimizer") == "schedule_free":
-        return (
-            "and optimizer=schedule_free wants one gradient for all weights at a step; "
-            "take optimizer=adamw"
-        )
+        return say("one_gradient")
     if getattr(lookup("clip", clip, config["clip"]), "compares_steps", False):
-        return (
-            f"and clip={clip} compares each with those before it, which were other blocks'; "
-            "take clip=layer"
-        )
+        return say("compares_steps", clip=clip)
     if "adversarial" in config[REGULARIZATION]:
-        return (
-            "and regularization=adversarial two more for each of them; "
-            "take regularization=embedding"
-        )
+        return say("two_more_passes")
     if accumulates(config):
-        return (
-            "so trainer.accumulate_grad_batches would accumulate for the first block only; "
-            "take a larger batch_size"
-        )
+        return say("accumulate_first")
     if scales_gradients(config):
-        return (
-            "and trainer.precision=16-mixed scales the gradients of one pass; "
-            "take trainer.precision=bf16-mixed"
-        )
+        return say("scales_one_pass")
     return None
 
 
@@ -170,10 +138,7 @@ def detached(config: Config) -> str | None:
     """local's task loss has no gradient in the embedding, unless the net has one layer only."""
     if choice(config, "layerwise") != "local" or "adversarial" not in config[REGULARIZATION]:
         return None
-    return (
-        "layerwise=local stops the gradient between layers, so regularization=adversarial has none "
-        "in the embedding; take regularization=embedding with it, or layerwise=joint"
-    )
+    return say("detached")
 
 
 def schedule_free(config: Config) -> str | None:
@@ -184,27 +149,18 @@ def schedule_free(config: Config) -> str | None:
     layerwise = choice(config, "layerwise")
     shrinking = [name for name, k in config[REGULARIZATION].items() if changes_weights(name, k)]
     if schedule not in ("constant", "warmup"):  # the paper's own has a warmup
-        why = (
-            f"has an average in place of schedule={schedule}; "
-            "take schedule=constant or schedule=warmup"
-        )
+        why = say("average_for_schedule", schedule=schedule)
     elif averaging != "none":
-        why = f"keeps an average of its own beside averaging={averaging}; take averaging=none"
+        why = say("average_of_its_own", averaging=averaging)
     elif shrinking:
-        why = (
-            f"overwrites what regularization={shrinking[0]} does to the weights after a step; "
-            "take regularization=l2"
-        )
+        why = say("overwrites", name=shrinking[0])
     elif layerwise == "cyclic":
-        why = (
-            "keeps its average in the state that layerwise=cyclic clears; "
-            "take layerwise=random_blocks"
-        )
+        why = say("state_cleared")
     else:
         return None
     other = "adam" if "decay" in shrinking else "adamw"  # adamw decays by itself
     other = "sgd" if layerwise == "lars" else other
-    return f"optimizer=schedule_free {why} with it, or optimizer={other}"
+    return say("schedule_free", why=why, other=other)
 
 
 def changes_weights(name: str, knobs: Config) -> bool:
@@ -217,10 +173,7 @@ def nt_asgd(config: Config) -> str | None:
     averaging = choice(config, "averaging")
     if choice(config, "optimizer") != "nt_asgd" or averaging == "none":
         return None
-    return (
-        f"optimizer=nt_asgd averages the weights itself beside averaging={averaging}; "
-        "take averaging=none with it, or optimizer=sgd"
-    )
+    return say("nt_asgd", averaging=averaging)
 
 
 RULES: list[Rule] = [

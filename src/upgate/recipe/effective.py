@@ -10,6 +10,7 @@ from upgate.errors import UserError
 from upgate.recipe.optimizer.base import parameters
 from upgate.recipe.param_groups import TorchGroup
 from upgate.recipe.registry import SOURCE
+from upgate.recipe.texts import say
 
 NO_KNOBS = ("name", SOURCE)  # keys of a choice that no group holds
 
@@ -21,14 +22,11 @@ def check_effective(optimizer: Optimizer, choice: Section, net: nn.Module) -> No
     """
     held, trained = parameters(optimizer), [p for p in net.parameters() if p.requires_grad]
     if sorted(map(id, held)) != sorted(map(id, trained)):
-        raise UserError(
-            f"the optimizer holds {len(held)} parameters, the model has {len(trained)}; "
-            "each must be in exactly one group"
-        )
+        raise UserError(say("not_one_group", held=len(held), trained=len(trained)))
     knobs = {key: value for key, value in choice.items() if key not in NO_KNOBS}
     for key, value in knobs.items():
         if not any(key in group for group in optimizer.param_groups):
-            raise UserError(f"optimizer.{key}={value} was asked for and reached no layer")
+            raise UserError(say("reached_no_layer", key=key, value=str(value)))
     for group in optimizer.param_groups:
         _check_group(group, knobs)
 
@@ -38,7 +36,13 @@ def _check_group(group: TorchGroup, knobs: Section) -> None:
         actual = list(group[key]) if isinstance(group[key], tuple) else group[key]
         if actual != value:
             raise UserError(
-                f"optimizer.{key}={value} was asked for and layer {group['layer']} got {actual}"
+                say(
+                    "layer_got",
+                    key=key,
+                    value=str(value),
+                    layer=str(group["layer"]),
+                    actual=str(actual),
+                )
             )
 
 

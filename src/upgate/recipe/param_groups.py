@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 
 from upgate.errors import UserError
+from upgate.messages import joined
+from upgate.recipe.texts import say
 from upgate.types import Layers
 
 TorchGroup = dict[str, Any]  # a parameter group as `torch.optim` takes and holds it
@@ -71,13 +73,12 @@ def check_layers(layers: Layers, module: nn.Module) -> None:
     """Raise UserError unless every parameter of the module is in exactly one layer."""
     seen = Counter(id(p) for _, layer in layers for p in layer.parameters())
     wrong = [
-        f"{name} is in {seen[id(p)]}" for name, p in module.named_parameters() if seen[id(p)] != 1
+        say("is_in", name=name, count=seen[id(p)])
+        for name, p in module.named_parameters()
+        if seen[id(p)] != 1
     ]
     if wrong:
-        raise UserError(
-            "each parameter must be in exactly one of the model's layers, "
-            f"but {' and '.join(wrong)}"
-        )
+        raise UserError(say("not_one_layer", wrong=joined(wrong, "and")))
 
 
 def rename_old_keys(state: Any) -> Any:

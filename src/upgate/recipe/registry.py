@@ -12,10 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from upgate import messages
 from upgate.config.choices import PARTS, choices
 from upgate.config.extensions import find_code, find_yaml, hash_code, import_file
 from upgate.errors import UserError, did_you_mean
-from upgate.messages import say
+from upgate.messages import joined
+from upgate.recipe.texts import say
 
 Part = Callable[..., Any]  # a function or class of a part's knobs
 T = TypeVar("T", bound=Part)
@@ -79,8 +81,14 @@ def locate(group: str, name: str, source: str | None = None) -> LocatedPart:
     actual = hash_code(path)
     if source is not None and actual != source:
         raise UserError(
-            f"{group}={name}: {path} is other code (sha256 {actual[:SHOWN]}) "
-            f"than the run's ({source[:SHOWN]})"
+            say(
+                "other_code",
+                group=group,
+                name=name,
+                path=str(path),
+                actual=actual[:SHOWN],
+                wanted=source[:SHOWN],
+            )
         )
     if (group, name, actual) not in _OUTSIDE:
         _OUTSIDE[group, name, actual] = _load(group, name, path, actual)
@@ -91,14 +99,11 @@ def _missing(group: str, name: str, source: str | None) -> str:
     yaml = find_yaml(group, name)
     if yaml is not None:
         code = yaml.with_suffix(".py")
-        return f"{group}={name}: {yaml} has no part beside it; there is no {code}"
+        return say("no_code_beside", group=group, name=name, yaml=str(yaml), code=str(code))
     if source is not None:
-        return (
-            f"{group}={name} is a part from outside this package; "
-            f"give --config-dir DIR, the folder that holds {group}/{name}.py"
-        )
+        return say("part_from_outside", group=group, name=name)
     hint = did_you_mean(name, choices(group))
-    return say("not_a_choice", choice=f"{group}={name}", hint=hint)
+    return messages.say("not_a_choice", choice=f"{group}={name}", hint=hint)
 
 
 def _load(group: str, name: str, path: Path, source: str) -> Part:
@@ -109,10 +114,10 @@ def _load(group: str, name: str, path: Path, source: str) -> Part:
     finally:
         added = {key: _PARTS.pop(key) for key in set(_PARTS) - before}
     if set(added) != {(group, name)}:
-        registered = " and ".join(sorted("=".join(key) for key in added)) or "nothing"
+        names = sorted("=".join(key) for key in added)
+        registered = joined(names, "and") if names else say("nothing")
         raise UserError(
-            f"{path} registers {registered}, not {group}={name}; "
-            f'give its part the name of its file: @register("{group}", "{name}")'
+            say("registers_other", path=str(path), registered=registered, group=group, name=name)
         )
     return added[group, name]
 

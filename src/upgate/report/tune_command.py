@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from upgate.errors import UserError, did_you_mean
-from upgate.messages import spoken
+from upgate.messages import say, spoken
 from upgate.output import output_path, write_output
 from upgate.report.texts import report_translator
 from upgate.report.tune import tune_page
@@ -38,16 +38,14 @@ def load_search(store: Store, search_id: str) -> SearchResult:
         search_id = next(iter(rows))
     if search_id not in rows:
         suggestion = did_you_mean(search_id, rows)
-        message = f"there is no search {search_id} in {store.root}{suggestion}; make tune makes one"
-        raise UserError(message)
+        place = {"id": search_id, "root": str(store.root)}
+        raise UserError(say("no_such_search", **place, hint=suggestion))
     row = rows[search_id]
     folder = store.root / "tunes" / search_id
     path = folder / "result.json"
     if not path.exists() and row.status in ("RUNNING", "KILLED"):
         command = row.tags.get("upgate.command", "")
-        raise UserError(
-            f"the search {search_id} has not finished; its own command continues it: {command}"
-        )
+        raise UserError(say("search_unfinished", id=search_id, command=command))
     path = store.file(row.run_id, path.name, folder)
     return read_json(SearchResult, path)
 

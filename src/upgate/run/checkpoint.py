@@ -48,14 +48,11 @@ def check_sizes(checkpoint: dict[str, Any]) -> None:
     embedding, vocabulary = task.get("embedding", 1), state.get("vocabulary", 1)
     sizes = (hidden, layers, embedding, vocabulary)
     if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise UserError("the checkpoint's sizes are no whole numbers: it is damaged")
+        raise UserError(say("sizes_no_numbers"))
     wanted = 4 * hidden * (hidden + 1) * layers + embedding * vocabulary
     there = sum(
         min(value.numel(), value.untyped_storage().nbytes() // value.element_size())
         for value in checkpoint["state_dict"].values()
     )
     if wanted > there:
-        raise UserError(
-            f"the checkpoint asks for a network of at least {wanted:,} weights and holds {there:,}:"
-            " it is damaged, or was made to take all memory"
-        )
+        raise UserError(say("network_too_large", wanted=f"{wanted:,}", there=f"{there:,}"))

@@ -109,5 +109,7 @@ def _check_devices(devices: Any, accelerator: str, count: int) -> None:
     if isinstance(devices, list) and (accelerator == "cpu" or devices[0] >= count):
         gpus = [f"[{i}]" for i in range(count)] if accelerator != "cpu" else []
         raise UserError(
-            say("no_device", devices=format_value(devices), names=", ".join(gpus) or "1, the CPU")
+            say(
+                "no_device", devices=format_value(devices), names=", ".join(gpus) or say("only_cpu")
+            )
         )

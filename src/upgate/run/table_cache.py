@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from upgate.data.table import Table
 from upgate.errors import UserError
 from upgate.files import is_kept, write_atomic
+from upgate.run.texts import say
 
 METADATA_KEY = b"upgate"
 
@@ -57,8 +58,7 @@ class TableCache:
                 self._write(path, pack(table))
         except (OSError, ValueError, ImportError) as error:  # the boundary to a disk or a service
             raise UserError(
-                f"the data cannot be written to {path} ({_one_line(error)}); "
-                "give another folder or URL, as in cache=..."
+                say("cache_unwritable", path=str(path), cause=_one_line(error))
             ) from error
 
     def load(self, digest: str, table_type: type) -> Table:
@@ -68,14 +68,10 @@ class TableCache:
             table = unpack(self._read(path), table_type)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
             raise UserError(
-                f"the data cannot be read from {path} ({_one_line(error)}); "
-                "cache=... must be a folder that all machines share, or an object store's URL"
+                say("cache_unreadable", path=str(path), cause=_one_line(error))
             ) from error
         if table.hash() != digest:
-            raise UserError(
-                f"{path} holds other data than its name says (hash {table.hash()[:16]}); "
-                "delete it and start again"
-            )
+            raise UserError(say("cache_altered", path=str(path), hash=table.hash()[:16]))
         return table
 
     @cached_property

@@ -37,7 +37,9 @@ class Artifacts:
     @contextmanager
     def local(self, path: str) -> Iterator[Path]:
         """A copy of a file, for as long as it is needed. Raises UserError for too large a one."""
-        check_artifact_size(f"{path} at {redact(self._location)}", self._size(path) or 0)
+        check_artifact_size(
+            say("file_at", path=str(path), uri=redact(self._location)), self._size(path) or 0
+        )
         with tempfile.TemporaryDirectory() as folder:
             yield Path(self._ask(lambda: self._repository.download_artifacts(path, folder)))
 

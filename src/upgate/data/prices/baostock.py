@@ -11,6 +11,7 @@ import pandas as pd
 from upgate.data.prices.china import FIELDS, Adjust, Code, load_china
 from upgate.data.prices.parameters import Bad, Day, Suspicious, Tickers
 from upgate.data.prices.table import Prices
+from upgate.data.texts import say
 from upgate.errors import UserError
 
 ADJUST: dict[Adjust, str] = {"hfq": "1", "qfq": "2", "none": "3"}
@@ -39,7 +40,7 @@ def load_baostock(
 def ask_baostock(code: Code, first: date, last: date, adjust: Adjust) -> pd.DataFrame:
     """baostock's rows of one security, without days of suspension. Raises UserError."""
     if code.exchange == "BJ":
-        raise UserError(f"baostock has no securities of Beijing, such as {code}; data=akshare has")
+        raise UserError(say("no_beijing", code=str(code)))
     import baostock
 
     fields = FIELDS if code.kind == "index" else (*FIELDS, TRADED)

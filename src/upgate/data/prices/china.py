@@ -134,26 +134,23 @@ def _faults_of(service: str, name: str, note: Path) -> Iterator[None]:
         ) from error
     except Exception as error:
         fault = f"{type(error).__name__}: {error}"
-        reason = (
-            "it cannot be reached from here"
-            if OFFLINE.search(fault)
-            else " ".join(fault.split())[:200]
-        )
+        reason = say("cannot_reach") if OFFLINE.search(fault) else " ".join(fault.split())[:200]
         raise UserError(
-            f"{service} gave no prices for {name}: {reason}; {way_out(note)}"
+            say("gave_no_prices", service=service, names=name, reason=reason, way_out=way_out(note))
         ) from error
 
 
 def _check_rows(rows: pd.DataFrame, service: str, name: str, note: Path) -> pd.DataFrame:
     if len(rows) < MIN_ROWS:
-        raise UserError(
-            f"{service} gave no or almost no prices for {name}: it does not know the code, or has "
-            f"no such days; {way_out(note)}"
-        )
+        raise UserError(say("unknown_code", service=service, name=name, way_out=way_out(note)))
     if missing := [field for field in FIELDS if field not in rows]:
         raise UserError(
-            f"{service}'s columns are {', '.join(map(str, rows.columns))}, without "
-            f"{', '.join(missing)}: install another version of it"
+            say(
+                "columns_without",
+                service=service,
+                columns=", ".join(map(str, rows.columns)),
+                missing=", ".join(missing),
+            )
         )
     numbers = rows[list(FIELDS[1:])].apply(pd.to_numeric, errors="coerce")
     return numbers.assign(date=pd.to_datetime(rows["date"]))

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from upgate.data.prices.reader import to_period
+from upgate.data.texts import say
 from upgate.errors import UserError
 from upgate.files import hash_file, is_intact, write_atomic, write_text
 
@@ -62,15 +63,12 @@ def way_out(note: Path) -> str:
     """What is left to someone whose download failed."""
     if note.exists():
         day = read_note(note)["downloaded"]
-        return f"the snapshot of {day} is still there, leave out data.refresh=true to use it"
+        return say("snapshot_of", day=day)
     source = note.name.partition("-")[0]
     snapshots = sorted(note.parent.glob(f"{source}-*.parquet"))
     if snapshots:
-        return (
-            f"use a snapshot that is there, data=prices data.path={snapshots[-1]}, "
-            "or the embedded data=sp500"
-        )
-    return "use the embedded data=sp500"
+        return say("use_snapshot", path=str(snapshots[-1]))
+    return say("use_embedded")
 
 
 def save_snapshot(rows: pd.DataFrame, note: Path, request: Request) -> None:
@@ -86,7 +84,7 @@ def save_snapshot(rows: pd.DataFrame, note: Path, request: Request) -> None:
         write_text(note, json.dumps(values, indent=1) + "\n")
     except OSError as error:
         raise UserError(
-            f"the snapshot {path} cannot be written ({error.strerror or error}); set data.folder"
+            say("snapshot_unwritable", path=str(path), cause=f"{error.strerror or error}")
         ) from error
 
 
@@ -96,7 +94,7 @@ def read_note(note: Path) -> dict[str, str]:
         values = json.loads(note.read_text()) if is_intact(note) else {}
         return {key: str(values[key]) for key in ("file", "sha256", "downloaded")}
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{note} is damaged; delete it to download again") from error
+        raise UserError(say("note_damaged", note=str(note))) from error
 
 
 def verified(note: Path) -> tuple[Path, str]:
@@ -104,8 +102,5 @@ def verified(note: Path) -> tuple[Path, str]:
     values = read_note(note)
     path, day = note.with_name(values["file"]), values["downloaded"]
     if not path.exists() or hash_file(path) != values["sha256"]:
-        raise UserError(
-            f"the snapshot {path} is gone or altered since {day}; "
-            "data.refresh=true downloads it again"
-        )
+        raise UserError(say("snapshot_altered", path=str(path), day=day))
     return path, day

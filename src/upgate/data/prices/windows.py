@@ -20,6 +20,7 @@ from upgate.data.prices.features import Floats, Ints, Panel, inputs, labels
 from upgate.data.splits.chronological import Fold
 from upgate.data.texts import say
 from upgate.errors import UserError
+from upgate.messages import joined
 
 PARTS = ("train", "validation", "test")
 ENOUGH = 30  # training rows (for the label: samples) from which a ticker has its own statistics
@@ -194,9 +195,12 @@ def _check_market(panel: Panel, scaling: Scaling) -> None:
     absent = sorted(scaling["x"]["tickers"].keys() - set(panel.tickers))
     if absent and any(name.startswith("market_") for name in scaling["features"]):
         raise UserError(
-            f"the run's features are means over {len(scaling['x']['tickers'])} tickers, and"
-            f" {', '.join(absent[:3])}{' and more' * (len(absent) > 3)} are not in these prices;"
-            " give the prices of all"
+            say(
+                "market_of_fewer",
+                count=len(scaling["x"]["tickers"]),
+                names=joined(absent[:3]),
+                more=say("and_others") if len(absent) > 3 else "",
+            )
         )
 
 

@@ -91,26 +91,27 @@ def to_rows(answer: pd.DataFrame | None, tickers: list[str], log: str, note: Pat
     counts: Any = rows.dropna(subset="Close")["ticker"].value_counts() if "Close" in rows else {}
     if short := [ticker for ticker in tickers if counts.get(ticker, 0) < MIN_ROWS]:
         raise UserError(
-            f"Yahoo gave no or almost no prices for {', '.join(short)}: "
-            f"{_reason(log)}; {way_out(note)}"
+            say(
+                "gave_few_prices",
+                names=", ".join(short),
+                reason=_reason(log),
+                way_out=way_out(note),
+            )
         )
     if not set(FIELDS) <= set(rows) or ("Adj Close" in rows and rows["Adj Close"].notna().any()):
         names = ", ".join(map(str, rows.columns))
-        raise UserError(
-            f"yfinance's columns are {names}, not {', '.join(FIELDS)}: "
-            "install the version in constraints.txt"
-        )
+        raise UserError(say("yfinance_columns", columns=names, fields=", ".join(FIELDS)))
     return rows[["date", *FIELDS, "ticker"]].reset_index(drop=True)
 
 
 def _reason(log: str) -> str:
     if "RateLimit" in log or "Too Many Requests" in log:
-        return "it limits the number of requests, try again in some hours"
+        return say("too_many_requests")
     if OFFLINE.search(log):
-        return "it cannot be reached from here"
+        return say("cannot_reach")
     if "no timezone found" in log or "No data found" in log:
-        return "it does not know the symbol (it writes ^GSPC, BRK-B, 600519.SS)"
-    return " ".join(log.split())[:200] or "its answer was short"
+        return say("unknown_symbol")
+    return " ".join(log.split())[:200] or say("short_answer")
 
 
 class Collector(logging.Handler):

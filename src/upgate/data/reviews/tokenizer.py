@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from upgate.data.texts import say
 from upgate.errors import UserError
 from upgate.files import is_kept, write_atomic
 
@@ -64,10 +65,7 @@ def fit_tokenizer(texts: Sequence[str], kind: Kind, size: int) -> str:
     """
     tokenizer, trainer, least = KINDS[kind](size)
     if size < least:
-        raise UserError(
-            f"a vocabulary of {size} is too small for the tokenizer {kind}; "
-            f"set task.vocabulary to {least} or more"
-        )
+        raise UserError(say("vocabulary_too_small", size=size, kind=kind, least=least))
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     fitted = json.loads(tokenizer.to_str())
     fitted["added_tokens"] = []  # else a review that holds the letters [PAD] would hold the token
@@ -176,8 +174,9 @@ def _store(files: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
             write_atomic(path, write, hashed=True)
         except OSError as error:
             raise UserError(
-                f"the tokens cannot be stored in {path.parent} ({error.strerror or error}); "
-                "give another folder, as in cache=..."
+                say(
+                    "tokens_unwritable", folder=str(path.parent), cause=f"{error.strerror or error}"
+                )
             ) from error
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from upgate.errors import UserError
+from upgate.messages import say
 from upgate.model.export.network import Network, Sizes
 from upgate.model.export.onnx_file import OPSET, check_onnx, load_onnx, write_onnx
 from upgate.model.export.torch_file import load_torch, write_torch
@@ -65,8 +66,5 @@ def compare(found: Tensor, expected: Tensor) -> float:
     difference = (found.double() - expected.double()).abs()
     worst = float(difference.max())
     if not bool((difference <= TOLERANCE * expected.double().abs().clamp(min=1)).all()):
-        raise UserError(
-            f"the file's outputs differ from the network's own by up to {worst:.2g}, and"
-            f" {TOLERANCE:g} is allowed; nothing was written"
-        )
+        raise UserError(say("export_differs", worst=f"{worst:.2g}", tolerance=f"{TOLERANCE:g}"))
     return worst

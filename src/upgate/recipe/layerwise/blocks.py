@@ -18,6 +18,7 @@ from upgate.recipe.layerwise.base import Layerwise
 from upgate.recipe.layerwise.cost import cost_share, lstm_sizes
 from upgate.recipe.layerwise.in_backward import PrepareGradients
 from upgate.recipe.optimizer.base import OptimizerFactory
+from upgate.recipe.texts import say
 from upgate.types import Layers, StateDict
 
 Block = tuple[str, list[nn.Parameter]]  # its name and its parameters
@@ -143,7 +144,4 @@ def holds_embedding(layer: nn.Module) -> bool:
 
 def too_many(key: str, value: int, available: int) -> str:
     """The refusal of more blocks than the model has."""
-    return (
-        f"layerwise.{key}={value} is more than the model's {available} blocks of layers; "
-        f"take {available} or fewer"
-    )
+    return say("too_many_blocks", key=key, value=value, available=available)

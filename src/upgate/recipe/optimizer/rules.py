@@ -19,6 +19,7 @@ from upgate.recipe.optimizer.muon import GateMuon, holds_gates
 from upgate.recipe.optimizer.schedule_free import ScheduleFree
 from upgate.recipe.param_groups import ParamGroup, with_decay, with_lr
 from upgate.recipe.registry import register
+from upgate.recipe.texts import say
 
 
 @register("optimizer", "sgd")
@@ -43,10 +44,7 @@ def nesterov(lr: Positive, momentum: Fraction) -> OptimizerFactory:
     The gradient counts as if taken a step ahead. Raises UserError for a momentum of 0.
     """
     if momentum == 0:
-        raise UserError(
-            "optimizer.momentum=0 leaves nesterov nothing to look ahead by; "
-            "take one above 0, or optimizer=sgd"
-        )
+        raise UserError(say("nesterov_momentum"))
     return lambda groups: torch.optim.SGD(
         with_lr(groups, lr), lr=lr, momentum=momentum, nesterov=True
     )
@@ -159,7 +157,5 @@ class NonMonotonicASGD:
 def pair(betas: list[float]) -> tuple[float, float]:
     """Two numbers as PyTorch takes them. Raises UserError for any other count."""
     if len(betas) != 2:
-        raise UserError(
-            f"optimizer.betas={betas} must be two numbers, as in optimizer.betas=[0.9,0.999]"
-        )
+        raise UserError(say("two_betas", betas=str(betas)))
     return betas[0], betas[1]

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from upgate.recipe.texts import say
 from upgate.types import Batch, StateDict, TrainedModule
 
 ActivationHook = Callable[[Tensor], Tensor]
@@ -75,10 +76,7 @@ def activation_hooks(net: nn.Module) -> dict[str, list[ActivationHook]]:
 
 def missing_input(name: str, required: str) -> str:
     """The refusal of a regularizer that needs tokens or classes, for a task without them."""
-    return (
-        f"regularization={name} needs {required}: take task=sentiment; "
-        "for prices, regularization=locked or regularization=dropout"
-    )
+    return say("missing_input", name=name, required=say.of("input", required))
 
 
 def keep_mask(like: Tensor, p: float, generator: Generator) -> Tensor:
