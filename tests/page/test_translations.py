@@ -8,10 +8,14 @@ from string import Formatter
 import pytest
 
 import upgate
+import upgate.cli.commands as cli
+import upgate.study.options as study
+import upgate.tune.options as tune
 from helpers.project import REPO
 from upgate.errors import UserError
-from upgate.messages import LANGUAGES, load_texts
+from upgate.messages import LANGUAGES, Messages, in_language, load_texts
 from upgate.page.translations import Translator
+from upgate.study.scenarios import SCENARIOS
 
 SOURCE = Path(upgate.__file__).parent
 FILES = sorted(SOURCE.rglob("translations.yaml"))
@@ -21,7 +25,7 @@ MADE = re.compile(  # keys that the code puts together
     r"|tune_(grid|random|sobol|tpe|complete|pruned|diverged|failed)$"
     r"|over_(dates|items)$"
     r"|(one|many)_\w+|(dropped|part|column|status|heading|expected)_\S+|cut_(head|tail|both)$"
-    r"|(refused|instead|noun|input|property|over_label|role|fact)_\S+"
+    r"|(refused|instead|noun|input|property|over_label|role|fact|scenario)_\S+"
     r"|(verdict|better|it|they|sampler|state|edge|test)_\w+|(beyond|over)_(dates|items)$"
 )
 
@@ -65,6 +69,20 @@ def test_every_text_is_used(path: Path) -> None:
     source = source_of(path)
     unused = {key for key in load_texts(path) if not re.search(f"[\"']{key}[\"']", source)}
     assert {key for key in unused if not MADE.match(key)} == set()
+
+
+NAMED = {  # texts of the code's own, and the names that it puts before them to find a translation
+    "cli": ("instead", cli.REFUSED.values()),
+    "experiment": ("instead", [*tune.REFUSED.values(), *study.REFUSED.values()]),
+    "study": ("scenario", [scenario.name for scenario in SCENARIOS]),
+}
+
+
+@pytest.mark.parametrize("folder", NAMED)
+def test_every_name_of_the_codes_own_has_a_text(folder: str) -> None:
+    texts = Messages(SOURCE / folder / "translations.yaml")
+    prefix, names = NAMED[folder]
+    assert not [name for name in names if in_language(texts.of(prefix, name), "zh") == name]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)

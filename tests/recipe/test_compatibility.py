@@ -13,6 +13,7 @@ from helpers.parts import Loop, parts
 from upgate.cli.entry import main
 from upgate.config.compose import PARTS, REGULARIZATION, choices, compose
 from upgate.errors import UserError
+from upgate.messages import in_language
 from upgate.recipe.combinations import BASES, Choice, configuration, pairs, refused
 from upgate.recipe.compatibility import RULES, check_allowed
 from upgate.run.resolve import check_recipe
@@ -72,6 +73,7 @@ def test_the_nearest_allowed_choice_is_allowed() -> None:
             word.strip(",;:. ") for word in sentence.partition("take ")[2].split() if "=" in word
         ]
         assert advised or "take one of these" in sentence or "leave" in sentence, sentence
+        assert all(word in in_language(sentence, "zh") for word in advised), sentence
         for word in advised:
             group, _, name = word.partition("=")
             if group not in PARTS:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from upgate.config.choices import REGULARIZATION
 from upgate.config.schema import format_value
+from upgate.recipe.texts import say
 
 Choices = Mapping[str, Any]  # group -> {name, knobs}; regularization -> {name: knobs}
 NULL = ("none", "constant", "pytorch", "joint")  # choices that do nothing
@@ -41,11 +42,8 @@ def no_effect(runs: Sequence[tuple[str, str, Choices, str]]) -> list[str]:
 
 def _sentence(changed: str, instead: str, names: Sequence[tuple[str, str]]) -> str:
     (run, base), *more = names
-    also = f"; so it is for {len(more)} more" if more else ""
-    return (
-        f"{changed} had no effect: {run} ends with the same weights as {base}, "
-        f"which has {instead}{also}"
-    )
+    also = say("so_for_more", n=len(more)) if more else ""
+    return say("had_no_effect", changed=changed, run=run, base=base, instead=instead, also=also)
 
 
 def active_choices(recipe: Choices) -> int:

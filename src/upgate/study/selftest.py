@@ -103,7 +103,8 @@ def show_scenarios(console: Console, seed: int) -> int:
         coverage = "" if row.coverage is None else f"{row.coverage:.0%}"
         found = "" if row.power is None else f"{row.power:.0%} ({row.planned:.0%})"
         level, nominal = f"{row.level:.0%}", f"{row.nominal:.0%}"
-        table.add_row(row.name, level, nominal, coverage, found, outcome)
+        name = say.of("scenario", row.name)
+        table.add_row(name, level, nominal, coverage, found, outcome)
     console.print(table)
     return sum(bool(row.faults) for row in rows)
 

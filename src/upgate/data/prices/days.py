@@ -205,20 +205,11 @@ def exchange_days(days: Days, where: str) -> tuple[pd.Series, str]:
     early = share[6] > 0.1 and share[4] < 0.01
     if early and days.utc and (days.second[known] >= 11 * 3600).all():
         shifted = days.day + np.timedelta64(1, "D")
-        return shifted.astype("datetime64[s]"), (
-            f"{where}: the times are those of Greenwich, midnight of an exchange to the east: "
-            "each bar is given the day after the written one"
-        )
+        return shifted.astype("datetime64[s]"), say("greenwich", where=where)
     if early:
-        return days.day, (
-            f"{where}: {share[6]:.0%} of the bars fall on Sundays and none on Fridays: the days may"
-            " be one early, written in another time zone"
-        )
+        return days.day, say("sundays", where=where, share=f"{share[6]:.0%}")
     if share[5] > 0.1 and share[0] < 0.01:
-        return days.day, (
-            f"{where}: {share[5]:.0%} of the bars fall on Saturdays and none on Mondays: the days "
-            "may be one late, or a spreadsheet's that counts from 1904"
-        )
+        return days.day, say("saturdays", where=where, share=f"{share[5]:.0%}")
     return days.day, ""
 
 

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from upgate.data.prices.table import Bars
+from upgate.data.texts import say
+from upgate.messages import joined
 
 # AAA_2019, AAA-2019-10, 2019, AAA_2019_2020, AAA.2019Q1, AAA_part2, AAA (1)
 PERIOD = r"(?:19|20)\d\d(?:[-_.]?(?:q[1-4]|h[12]|\d\d)){0,2}"
@@ -27,18 +29,19 @@ def join_series(cleaners: Mapping[str, Bars], tickers: Mapping[str, str], path: 
         found = NUMBERED.match(ticker)
         if found and named_by_file and len(cleaners[name].frame):
             groups.setdefault(found[1] or path.name, []).append(name)
-    said = []
+    said: list[str] = []
     for base, names in groups.items():
         if len(names) < 2:
             continue
         order = sorted(names, key=lambda name: cleaners[name].frame["date"].min())
-        shown = ", ".join(order[:3]) + (" and more" if len(order) > 3 else "")
+        listed = joined(order[:3])
+        shown = say("and_more_of", names=listed) if len(order) > 3 else listed
         if not _follow(cleaners, order):
-            said.append(f"{shown} overlap in time: they are taken for {len(order)} tickers")
+            said.append(say("overlap", names=shown, count=len(order)))
             continue
         for name in order:
             cleaners[name].frame = cleaners[name].frame.assign(ticker=base)
-        said.append(f"{shown} follow each other: they are read as one ticker, {base}")
+        said.append(say("follow", names=shown, base=base))
     return said
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from upgate.data.prices.features import Floats, Panel
+from upgate.data.texts import say
+from upgate.messages import joined
 
 DEVIATIONS = 15  # robust ones, 1.4826 times the median absolute deviation of the daily returns
 LEAST = 0.05  # of a log return: a pegged currency's deviation is nearly 0
@@ -104,37 +106,38 @@ def _mark_within(panel: Panel, limit: Floats, found: Suspicious) -> None:
 
 def describe_bars(table: pd.DataFrame, found: Suspicious) -> list[str]:
     """A sentence for each kind, with ticker, day and factor of the largest ones."""
-    accept = "data.suspicious=accept takes them as real"
     kinds = (
-        (found.reversed, "jumps that come back (a slip of the decimal mark or another unit?)", ""),
-        (
-            found.lasting,
-            "jumps by a whole ratio that stay (an unadjusted split or another unit?)",
-            "the days before ",
-        ),
-        (found.within, "an open, high or low far from the close (a slip of the mark?)", ""),
+        (found.reversed, "jumps_back", "leave_out"),
+        (found.lasting, "jumps_stay", "leave_out_before"),
+        (found.within, "odd_within", "leave_out"),
     )
-    sentences = []
-    for mask, what, before in kinds:
+    sentences: list[str] = []
+    for mask, what, drop in kinds:
         rows = np.flatnonzero(mask)
         if len(rows):
             largest = rows[np.argsort(-np.abs(np.log(found.factor[rows])), kind="stable")]
-            names = "; ".join(_name_bar(table, found, row) for row in sorted(largest[:SHOWN]))
-            more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-            count = f"{len(rows)} suspicious {'bar' if len(rows) == 1 else 'bars'}"
-            drop = f"data.suspicious=drop leaves out {before}them"
-            sentences.append(f"{count}, {what}: {names}{more}; {drop}, {accept}")
+            names = [_name_bar(table, found, row) for row in sorted(largest[:SHOWN])]
+            more = [say("and_n_more", n=len(rows) - SHOWN)] if len(rows) > SHOWN else []
+            count = say("one_suspicious" if len(rows) == 1 else "many_suspicious", n=len(rows))
+            listed = joined([*names, *more], "sentences")
+            parts = {"count": count, "what": say(what), "names": listed, "drop": say(drop)}
+            sentences.append(say("suspicious", **parts))
     return sentences
 
 
 def _name_bar(table: pd.DataFrame, found: Suspicious, row: int) -> str:
     factor = found.factor[row]
-    size = f"{factor:.3g} times" if factor > 1 else f"1/{1 / factor:.3g} of"
-    usual = "the close" if found.within[row] else "what it was before"
+    larger, near = factor > 1, ""
     if found.lasting[row]:
         whole = FACTORS[np.abs(np.log(FACTORS) - abs(np.log(factor))).argmin()]
-        usual += f", near {whole:g}" if factor > 1 else f", near 1/{whole:g}"
-    return f"{table['ticker'].iloc[row]} {table['date'].iloc[row]:%Y-%m-%d}, {size} {usual}"
+        near = say("near_times" if larger else "near_part", n=f"{whole:g}")
+    return say(
+        "times_usual" if larger else "part_of_usual",
+        bar=f"{table['ticker'].iloc[row]} {table['date'].iloc[row]:%Y-%m-%d}",
+        size=f"{factor if larger else 1 / factor:.3g}",
+        usual=say("the_close" if found.within[row] else "before_it"),
+        near=near,
+    )
 
 
 def before_last_jump(table: pd.DataFrame, found: Suspicious) -> np.ndarray:

@@ -144,7 +144,7 @@ def name_rows(
     cleaner.warnings += [text for text in warnings if text]
     _name_days(cleaner)
     cleaner.reject(
-        (cleaner.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: "the row has no ticker"
+        (cleaner.frame["ticker"] == "").to_numpy(), "no ticker", lambda row: say("row_no_ticker")
     )
     return cleaner
 
@@ -153,19 +153,17 @@ def _passed_over(raw: pd.DataFrame, positions: dict[str, int], where: str) -> li
     """Sentences on columns that a user would expect to be read."""
     names = list(map(str, raw.columns))
     others = [i for i in range(len(names)) if i not in positions.values()]
-    sentences = []
+    sentences: list[str] = []
     if "volume" not in positions:
-        left = f" (not read: {', '.join(names[i] for i in others[:8])})" if others else ""
-        sentences.append(f"{where} has no column of volumes{left}: volume_change is 0 throughout")
+        left = say("not_read", names=", ".join(names[i] for i in others[:8])) if others else ""
+        sentences.append(say("no_volumes", where=where, left=left))
     close = positions["close"]
     closes = (*ADJUSTED, price_name(names[close]))  # Yahoo's page has two of one name
     adjusted = [i for i in others if price_name(names[i]) in closes]
     if adjusted and _differ(raw.iloc[:, adjusted[0]], raw.iloc[:, close]):
         name = names[adjusted[0]].strip()
-        second = "the second " * (price_name(name) not in ADJUSTED)
-        sentences.append(
-            f"{where}: {second}{name} is not read: it is on another basis than open, high and low"
-        )
+        second = "" if price_name(name) in ADJUSTED else say("the_second")
+        sentences.append(say("other_basis", where=where, second=second, name=name))
     return sentences
 
 
@@ -219,7 +217,7 @@ def _describe_year(row: pd.Series) -> str:
     for calendar, shift in ((say("buddhist"), -543), (say("iranian"), 621)):
         if 1900 <= year + shift <= 2100:
             return say("other_calendar", year=year, calendar=calendar, other=year + shift)
-    return f"a bar of the year {year} cannot be"
+    return say("no_such_year", year=year)
 
 
 def _repeat_header(rows: pd.DataFrame, where: str) -> np.ndarray:
@@ -323,10 +321,7 @@ def find_marks(cleaner: Bars) -> dict[str, str]:
         cell, comma = _doubtful_points(prices, volume, own), cleaner.separator == ","
         if cell and comma and own != COMMA and all_grouped([volume]) is None:
             # decimal points are the usual ones there: three places of a currency
-            cleaner.warnings.append(
-                f"{cleaner.where}: prices such as {cell} are read as decimals, but may be of "
-                "thousands; say which, by data.decimal=point or data.decimal=comma"
-            )
+            cleaner.warnings.append(say("read_as_decimals", where=cleaner.where, cell=cell))
             cell = None
     if cell is not None:
         raise UserError(say("which_mark", where=cleaner.where, cell=str(cell)))
@@ -402,7 +397,13 @@ def _warn_of_copies(cleaner: Bars) -> None:
         first = seen.setdefault(values, str(ticker))
         if first != ticker and len(bars) > 1:
             cleaner.warnings.append(
-                f"{cleaner.where}: {first} and {ticker} have the same {len(bars):,} days and closes"
+                say(
+                    "same_days",
+                    where=cleaner.where,
+                    first=first,
+                    ticker=str(ticker),
+                    count=f"{len(bars):,}",
+                )
             )
 
 
