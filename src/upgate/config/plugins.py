@@ -51,7 +51,7 @@ def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str], list[str]
         made[kind] = own
     folders = [word for word, found in hydra.items() if found[2] is None]
     if folders and not any(made.values()):
-        raise UserError(f"{folders[0]} is not for Upgate: root=DIR says where runs go")
+        raise UserError(say("not_for_us", word=folders[0], instead=say("runs_go")))
     for kind, own in made.items():
         if own:
             own += folders
