@@ -39,7 +39,7 @@ COMMANDS = {
     **dict.fromkeys(LIGHT, (0, HEAVY, 250)),
     "ui port=x": (2, TORCH | MLFLOW | STATISTICS | OTHERS | CONFIGURATION, 1100),
     "export run=latest to=onx": (2, HEAVY, 250),
-    "train task=stok": (2, TORCH | MLFLOW | STATISTICS | OTHERS | TABLES, 400),
+    "train task=stok": (2, TORCH | MLFLOW | STATISTICS | OTHERS | TABLES, 410),
     "train task=stock trainer.fast_dev_run=true": (0, MLFLOW | {"sklearn"}, 4600),
 }
 
