@@ -112,7 +112,7 @@ def test_twenty_steps_are_pytorchs_muon_on_each_gate_and_adamw_on_the_rest() -> 
         }
         for exempt in (False, True)
     ]
-    adamw = torch.optim.AdamW(kinds, lr=0.02)
+    adamw = torch.optim.AdamW(kinds, lr=0.02, fused=True)
     for i in range(20):
         loop.step(loop.batch(i))
         for n, p in loop.net.named_parameters():

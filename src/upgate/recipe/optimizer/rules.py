@@ -4,8 +4,9 @@ A choice is a function of its knobs that returns an `OptimizerFactory`: groups i
 The groups come from `layerwise`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -17,9 +18,18 @@ from upgate.recipe.optimizer.base import CompositeOptimizer, OptimizerFactory
 from upgate.recipe.optimizer.lion import Lion
 from upgate.recipe.optimizer.muon import GateMuon, holds_gates
 from upgate.recipe.optimizer.schedule_free import ScheduleFree
-from upgate.recipe.param_groups import ParamGroup, with_decay, with_lr
+from upgate.recipe.param_groups import ParamGroup, TorchGroup, with_decay, with_lr
 from upgate.recipe.registry import register
 from upgate.recipe.texts import say
+
+
+def fused(rule: Callable[..., Optimizer], groups: list[TorchGroup], **knobs: Any) -> Optimizer:
+    """PyTorch's own rule, all parameters of a group in one kernel."""
+    optimizer = rule(groups, fused=True, **knobs)
+    # With fp16 its kernel could unscale the gradients itself: too late for a clip, which needs them
+    # unscaled before.
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    return optimizer
 
 
 @register("optimizer", "sgd")
@@ -53,7 +63,7 @@ def nesterov(lr: Positive, momentum: Fraction) -> OptimizerFactory:
 @register("optimizer", "adagrad")
 def adagrad(lr: Positive, eps: Positive) -> OptimizerFactory:
     """v += g^2, w -= lr g / (sqrt(v) + eps) (Duchi et al. 2011)."""
-    return lambda groups: torch.optim.Adagrad(with_lr(groups, lr), lr=lr, eps=eps)
+    return lambda groups: fused(torch.optim.Adagrad, with_lr(groups, lr), lr=lr, eps=eps)
 
 
 @register("optimizer", "rmsprop")
@@ -65,7 +75,9 @@ def rmsprop(lr: Positive, alpha: Fraction, eps: Positive) -> OptimizerFactory:
 @register("optimizer", "adam")
 def adam(lr: Positive, betas: list[Fraction], eps: Positive) -> OptimizerFactory:
     """w -= lr m_hat / (sqrt(v_hat) + eps) (Kingma & Ba 2015)."""
-    return lambda groups: torch.optim.Adam(with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps)
+    return lambda groups: fused(
+        torch.optim.Adam, with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps
+    )
 
 
 @register("optimizer", "adamw")
@@ -73,21 +85,29 @@ def adamw(
     lr: Positive, betas: list[Fraction], eps: Positive, weight_decay: NonNegative
 ) -> OptimizerFactory:
     """Adam, and w *= 1 - lr weight_decay beside it (Loshchilov & Hutter 2019)."""
-    return lambda groups: torch.optim.AdamW(
-        with_decay(groups, lr, weight_decay), lr=lr, betas=pair(betas), eps=eps
+    return lambda groups: fused(
+        torch.optim.AdamW,
+        with_decay(groups, lr, weight_decay),
+        lr=lr,
+        betas=pair(betas),
+        eps=eps,
     )
 
 
 @register("optimizer", "nadam")
 def nadam(lr: Positive, betas: list[Fraction], eps: Positive) -> OptimizerFactory:
     """Adam that looks ahead as nesterov does (Dozat 2016)."""
-    return lambda groups: torch.optim.NAdam(with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps)
+    return lambda groups: torch.optim.NAdam(
+        with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps, foreach=True
+    )
 
 
 @register("optimizer", "radam")
 def radam(lr: Positive, betas: list[Fraction], eps: Positive) -> OptimizerFactory:
     """Adam that steps by m_hat alone until v has seen enough to divide by (Liu et al. 2020)."""
-    return lambda groups: torch.optim.RAdam(with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps)
+    return lambda groups: torch.optim.RAdam(
+        with_lr(groups, lr), lr=lr, betas=pair(betas), eps=eps, foreach=True
+    )
 
 
 @register("optimizer", "lion")
@@ -113,7 +133,7 @@ def muon(
                 GateMuon(matrices, lr=lr, momentum=momentum, adjust_lr_fn="match_rms_adamw")
             )
         if others := with_decay(select(groups, gates=False), lr, weight_decay):
-            made.append(torch.optim.AdamW(others, lr=lr, betas=pair(betas)))
+            made.append(fused(torch.optim.AdamW, others, lr=lr, betas=pair(betas)))
         return made[0] if len(made) == 1 else CompositeOptimizer(made)
 
     return factory
