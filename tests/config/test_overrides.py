@@ -41,7 +41,7 @@ REFUSED = [
         ["tickers belongs to data=akshare, data=baostock, data=prices and data=yahoo"],
     ),
     (["data.folder=x", "data=prices"], ["folder belongs to data=akshare, data=baostock, data="]),
-    (["clip.max_value=1"], ["clip=norm has max_norm", "max_value belongs to clip=value"]),
+    (["clip.max_value=1"], ["clip=norm has max_norm; max_value belongs to clip=value"]),
     (["clip=none", "clip.max_norm=1"], ["clip=none has no values to set", "clip=norm"]),
     (["regularization.l1.lam=1"], ["l1 is not selected", "regularization=[dropout,l1]"]),
     (["regularization.dropout.q=1"], ["unknown key", "there is regularization.dropout.p"]),

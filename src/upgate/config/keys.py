@@ -78,10 +78,14 @@ def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
 
 
 def _knobs(config: Tree, prefix: str = "") -> Iterator[str]:
-    """The keys below `prefix` that can be set."""
+    """The keys below `prefix` that can be set: no group's name, no range of a search."""
     names = {f"{group}.{name_key(group)}" for group in config}
     below = prefix and f"{prefix}."
-    return (leaf for leaf in _leaves(config) if leaf not in names and leaf.startswith(below))
+    return (
+        leaf
+        for leaf in _leaves(config)
+        if leaf.startswith(below) and leaf not in names and "search" not in leaf.split(".")[1:]
+    )
 
 
 def _describe_owner(text: str, key: str, config: Tree, config_dir: str | None) -> str | None:
