@@ -72,6 +72,15 @@ def test_the_ratios_are_those_of_the_other_folds(classes: int) -> None:
                 assert found == pytest.approx(wanted + [0.0] * (LONGEST - len(wanted)), abs=1e-5)
 
 
+def test_counting_in_shares_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, y = draw(90, 3)
+    rows = torch.randperm(90, generator=torch.Generator().manual_seed(0))[:60]
+    whole, _ = fit_ratios(corpus, rows, y[rows], 3, LONGEST, VOCABULARY)
+    monkeypatch.setattr(ngram_ratios, "AT_ONCE", 17)
+    shared, _ = fit_ratios(corpus, rows, y[rows], 3, LONGEST, VOCABULARY)
+    assert torch.equal(whole.keys, shared.keys) and torch.equal(whole.values, shared.values)
+
+
 def test_a_label_does_not_reach_its_own_text() -> None:
     """Other labels in a fold, as many of each class: the same input for all its texts."""
     corpus, y = draw(100, 2)

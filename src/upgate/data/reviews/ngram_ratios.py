@@ -13,7 +13,7 @@ not help with another's.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from upgate.types import Batch
 
 FOLDS = 5
 RULE = 1  # of the counting: another one, where it changes, forgets what was kept
+AT_ONCE = 2**22  # n-grams that are counted together: some 400 MB
 LEAST = 2  # texts that hold an n-gram; of one text, no other part could tell anything
 
 Counts = NDArray[np.float32]
@@ -128,17 +129,17 @@ def fit_ratios(
 
     And the fold of every text of the corpus: 0, and 1 to FOLDS for training texts.
     """
-    held = [_held(corpus, int(row), longest, vocabulary) for row in rows]
-    text = np.repeat(np.arange(len(held)), [len(one) for one in held])
-    keys, at, found = np.unique(np.concatenate(held), return_inverse=True, return_counts=True)
-    often = found >= LEAST
-    text, at = text[often[at]], (np.cumsum(often) - 1)[at[often[at]]]
     y, own = labels.numpy(), cut_folds(labels).numpy()
     wanted = range(classes) if classes > 2 else (1,)
-    columns = [_ratios(at, text, y == k, own, int(often.sum())) for k in wanted]
-    values = torch.from_numpy(np.pad(np.stack(columns, axis=-1), ((0, 0), (0, 1), (0, 0))))
-    kept = torch.from_numpy(np.append(keys[often], np.iinfo(np.int64).max))
-    return NgramRatios(longest, vocabulary, kept, values), _fold_of_texts(corpus, rows, labels)
+    keys, values = [], []
+    for found in _repeated(*_in_a_row(corpus, rows.numpy()), longest, vocabulary):
+        keys.append(found.keys)
+        values.append(np.stack([_ratios(found, y == k, own) for k in wanted], axis=-1))
+    order = np.argsort(joined := np.concatenate(keys))
+    padded = np.pad(np.concatenate(values, axis=1)[:, order], ((0, 0), (0, 1), (0, 0)))
+    kept = torch.from_numpy(np.append(joined[order], np.iinfo(np.int64).max))
+    ratios = NgramRatios(longest, vocabulary, kept, torch.from_numpy(padded))
+    return ratios, _fold_of_texts(corpus, rows, labels)
 
 
 def _fold_of_texts(corpus: Corpus, rows: Tensor, labels: Tensor) -> Tensor:
@@ -157,22 +158,62 @@ def cut_folds(labels: Tensor) -> Tensor:
     return fold
 
 
-def _held(corpus: Corpus, row: int, longest: int, vocabulary: int) -> NDArray[np.int64]:
-    """The different n-grams of a text, (m,)."""
-    text = torch.from_numpy(corpus.tokens[corpus.ends[row] : corpus.ends[row + 1]]).long()
-    keys = torch.cat(ngram_keys(text[None], longest, vocabulary)).unique()
-    return keys[keys != PADDING].numpy()
+@dataclass(frozen=True)
+class Held:
+    """Which n-grams stand in which texts.
 
-
-def _ratios(
-    at: NDArray[np.int64], text: NDArray[np.int64], positive: np.ndarray, fold: np.ndarray, m: int
-) -> Counts:
-    """One class against the others, (1 + FOLDS, m): of all texts, then without each fold.
-
-    at, text: the n-gram and the text of each pair that is held.
+    keys: (m,), ascending. at, text: the n-gram and the text of each pair that is held, (p,).
     """
+
+    keys: NDArray[np.int64]
+    at: NDArray[np.int64]
+    text: NDArray[np.int32]
+
+
+def _in_a_row(
+    corpus: Corpus, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The tokens of these texts, one text after the other, and the text of each, from 0 on."""
+    starts, lengths = corpus.ends[rows], np.diff(corpus.ends)[rows]
+    before = np.cumsum(lengths) - lengths
+    places = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+    return corpus.tokens[places], np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
+
+
+def _repeated(
+    tokens: NDArray[np.int32], text: NDArray[np.int32], longest: int, vocabulary: int
+) -> Iterator[Held]:
+    """The n-grams that LEAST texts hold, of some AT_ONCE n-grams at a time: memory is bounded."""
+    keys = tokens.astype(np.int64)  # of the n-grams that end at each token but the first n - 1
+    for n in range(1, longest + 1):
+        if n > 1:
+            keys = keys[1:] + tokens[: len(keys) - 1] * np.int64(vocabulary ** (n - 1))
+        inside = text[n - 1 :] == text[: len(text) - (n - 1)]
+        shares = -(-len(keys) // AT_ONCE)
+        for share in range(shares):
+            chosen = inside & (keys % shares == share)
+            yield _often(keys[chosen], text[n - 1 :][chosen])
+
+
+def _often(keys: NDArray[np.int64], text: NDArray[np.int32]) -> Held:
+    """The n-grams that stand in LEAST texts or more, given each where it stands, in text order."""
+    order = np.argsort(keys, kind="stable")
+    keys, text = keys[order], text[order]
+    another = np.diff(keys, prepend=-1) != 0
+    first = another | (np.diff(text, prepend=-1) != 0)  # of an n-gram in a text
+    keys, text, another = keys[first], text[first], another[first]
+    texts = np.diff(np.append(np.flatnonzero(another), len(keys)))  # of each n-gram
+    often = texts >= LEAST
+    at = np.repeat(np.arange(often.sum()), texts[often])
+    return Held(keys[another][often], at, text[np.repeat(often, texts)])
+
+
+def _ratios(found: Held, positive: np.ndarray, fold: np.ndarray) -> Counts:
+    """One class against the others, (1 + FOLDS, m): of all texts, then without each fold."""
+    m = len(found.keys)
     group = 2 * fold + positive  # of each text
-    held = np.bincount(group[text] * m + at, minlength=2 * FOLDS * m).reshape(FOLDS, 2, m)
+    pairs = group[found.text] * m + found.at
+    held = np.bincount(pairs, minlength=2 * FOLDS * m).reshape(FOLDS, 2, m)
     there = np.bincount(group, minlength=2 * FOLDS).reshape(FOLDS, 2)
     without = [held.sum(0), *(held.sum(0) - held)]
     others = [there.sum(0), *(there.sum(0) - there)]

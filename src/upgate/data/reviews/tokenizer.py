@@ -190,8 +190,8 @@ def _encode(tokenizer: str, texts: Sequence[str], max_tokens: int, keep: Keep) -
     ids = dict(zip(pieces, (piece.ids for piece in encoded), strict=True))
 
     def encode(text: str) -> NDArray[np.int32]:
-        pieces = (ids[piece] for piece in text.split(" "))
-        tokens = cut_text(list(chain.from_iterable(pieces)), max_tokens, keep)
+        found = chain.from_iterable(map(ids.__getitem__, text.split(" ")))
+        tokens = cut_text(list(found), max_tokens, keep)
         known = max(tokens, default=UNKNOWN) > UNKNOWN
         return np.array(tokens if known else [UNKNOWN], np.int32)
 
