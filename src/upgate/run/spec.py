@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal, Self
 
 from upgate.config.choices import REGULARIZATION
@@ -101,7 +101,7 @@ class RunSpec:
     seed: int
     precision: str
     threads: int  # the order of a sum's terms, and so its last digits, depends on them
-    numerics: int = NUMERICS
+    numerics: int = field(default_factory=lambda: NUMERICS)
 
     @property
     def key(self) -> str:
