@@ -41,8 +41,7 @@ def test_english_where_the_output_cannot_show_chinese(monkeypatch: pytest.Monkey
         ("train task=stock clip.max_norm=x clip=norm language=zh", "clip.max_norm=x 的值应为：数"),
         (
             "train clip.max_value=1 language=zh",
-            "clip.max_value=1：clip=norm 的设置有：max_norm；"
-            "max_value 属于 clip=value",
+            "clip.max_value=1：clip=norm 的设置有：max_norm；max_value 属于 clip=value",
         ),
         ("train seed language=zh", "无法读取 seed；请写成 key=value，例如 seed=..."),
         ("train hydra.mode=x language=zh", "hydra.mode=x 不用于 Upgate：-m 运行所有组合"),
