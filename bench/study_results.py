@@ -72,8 +72,8 @@ HEADLINE = {  # eight yearly test blocks of twenty tickers, and the defaults on 
     "phrases-arms": (  # made by bench/sst2_phrases.py
         f"{FIRST_LOOK} task=sentiment data=texts data.path=runs/sst2_phrases.parquet"
     ),
-    "waimai-arms": (  # meals delivered, reviewed in Chinese: SophonPlus/ChineseNlpCorpus @ COMMIT
-        f"{FIRST_LOOK} task=sentiment data=texts data.path=runs/waimai_10k.csv"
+    "waimai-arms": (  # meals delivered, reviewed in Chinese: SophonPlus/ChineseNlpCorpus @ a0b781d
+        f"{BOTH_LOOKS} task=sentiment data=texts data.path=runs/waimai_10k.csv"
     ),
 }
 SMALL = {  # name -> the words of its command; six seeds
