@@ -23,6 +23,11 @@ def word(label: int) -> str:
     return WORDS[0] if label else WORDS[1]
 
 
+def broken(text: str) -> str:
+    """The text in quotes, with a line break after its first word."""
+    return '"{}"'.format(text.replace(" ", " \r\n", 1))
+
+
 FORMS = {
     "fastText": lines(lambda i, text, label: f"__label__{label} {text}"),
     "fastText, words": lines(lambda i, text, label: f"__label__{word(label)}\t{text}"),
@@ -30,6 +35,9 @@ FORMS = {
     "label in the third of four": lines(lambda i, text, label: f'{i},film,{word(label)},"{text}"'),
     "label in the second of three": lines(lambda i, text, label: f"{i + 9}\t{label}\t{text}"),
     "text in the second of three": lines(lambda i, text, label: f'{i + 9},"{text}",{label}'),
+    "line breaks in quotes, three columns": lines(
+        lambda i, text, label: f"{i + 9}\t{broken(text) if i % 2 else text}\t{label}"
+    ),
     "json lines": lines(lambda i, text, label: json.dumps({"text": text, "label": label})),
     "json": json.dumps([{"review": text, "sentiment": word(label)} for text, label in PAIRS] * 10),
     "json, nested": json.dumps(

@@ -352,9 +352,14 @@ def find_rows(content: str, form: Form) -> Rows:
         quality = (fit, len(rows) if is_doubtful else 0)
         if quality > most:
             best, most = rows, quality
-        if fit == 1 and (not is_doubtful or way is _unquoted):
+        if fit == 1 and (not is_doubtful or way is _unquoted or not _hides_lines(rows)):
             break
     return best
+
+
+def _hides_lines(rows: Rows) -> bool:
+    """Whether a cell holds a tab and a line break: where an open quote swallows lines, it does."""
+    return any("\t" in cell and "\n" in cell for _, cells in rows for cell in cells)
 
 
 def row_width(rows: Rows, form: Form) -> int:
