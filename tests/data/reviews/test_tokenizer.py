@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -308,7 +309,8 @@ def test_processes_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
         other.stdin.write("\n")
         other.stdin.close()
         while not any(tmp_path.iterdir()) and other.poll() is None:
-            pass  # it has begun: now both write
+            time.sleep(0.001)
+        # it has begun: now both write
         ours = written(tmp_path)
         told = other.stdout.read()
     assert ours == written(None) and told == f"{ours}\n"
