@@ -24,6 +24,7 @@ from upgate.execution.driver import Driver
 from upgate.run.job import Job
 from upgate.store.call import call_mlflow
 from upgate.store.store import Store
+from upgate.store.tracking import Ask, directly
 from upgate.store.write_ahead_log import claim
 
 # MLflow 3.17 on SQLAlchemy 2.1: its mappers use a loader that SQLAlchemy has deprecated
@@ -176,8 +177,11 @@ def begin_away(store: Store, monkeypatch: pytest.MonkeyPatch, *losses: float) ->
     monkeypatch.setattr("upgate.store.call.PATIENCE", 0.0)
     store.prepare()
 
-    def refuse(*_: object) -> None:
+    def away() -> None:
         raise ConnectionError("away")
+
+    def refuse(*_: object, ask: Ask = directly) -> None:
+        ask(away)
 
     with monkeypatch.context() as patch:
         for name in ("experiment", "rows", "create_run"):

@@ -1,12 +1,13 @@
 """Runs kept through MLflow's client: a server, PostgreSQL, or tables that only MLflow knows."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upgate.store.record import FEW, Conditions, Row, build_filter, restore_infinity, to_row
-from upgate.store.tracking import PAIRS, POINTS, Dataset, Experiment, Point
+from upgate.store.tracking import PAIRS, POINTS, Ask, Dataset, Experiment, Point, directly
 
 PAGE = 200  # runs per search call; MLflow takes some 150 kB for each while it answers
 NEWEST = ["attributes.start_time DESC"]
@@ -38,11 +39,12 @@ class MlflowTracking:
     def tag_experiment(self, experiment_id: str, name: str, value: str) -> None:
         self.client.set_experiment_tag(experiment_id, name, value)
 
-    def tasks(self) -> list[str]:
+    def tasks(self, ask: Ask = directly) -> list[str]:
+        first = partial(self.client.search_runs, filter_string=build_filter(), max_results=1)
         return [
             one.name
-            for one in self.client.search_experiments()
-            if self.client.search_runs([one.experiment_id], build_filter(), max_results=1)
+            for one in ask(self.client.search_experiments)
+            if ask(first, [one.experiment_id])
         ]
 
     def rows(
@@ -50,24 +52,28 @@ class MlflowTracking:
         conditions: Conditions,
         keys: Collection[str] | None = None,
         params: Collection[str] | None = None,
+        ask: Ask = directly,
     ) -> list[Row]:
+        experiments = [one.experiment_id for one in ask(self.client.search_experiments)]
         if keys is None:
-            return self._search(conditions)
+            return self._search(experiments, conditions, ask)
         asked = keys if len(keys) <= FEW else [None]  # a filter has no `or`
-        found = [row for key in asked for row in self._search({**conditions, "key": key})]
-        return [row for row in found if row.key in keys]
+        of_keys = [self._search(experiments, {**conditions, "key": key}, ask) for key in asked]
+        return [row for rows in of_keys for row in rows if row.key in keys]
 
-    def _search(self, conditions: Conditions) -> list[Row]:
-        experiments = [one.experiment_id for one in self.client.search_experiments()]
+    def _search(self, experiments: list[str], conditions: Conditions, ask: Ask) -> list[Row]:
         rows: list[Row] = []
         token = None
         while token != "":
-            page = self.client.search_runs(
-                experiments,
-                build_filter(**conditions),
-                max_results=PAGE,
-                order_by=NEWEST,
-                page_token=token,
+            page = ask(
+                partial(
+                    self.client.search_runs,
+                    experiments,
+                    build_filter(**conditions),
+                    max_results=PAGE,
+                    order_by=NEWEST,
+                    page_token=token,
+                )
             )
             rows += map(to_row, page)
             token = page.token or ""

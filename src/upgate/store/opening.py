@@ -93,7 +93,7 @@ def _find_earlier(tracking: Tracking, opening: Opening, host: str, ask: Ask) -> 
 
     A parent may go on even when it is FINISHED. Never a run that another machine is training.
     """
-    rows: list[Row] = ask(tracking.rows, _conditions(opening))
+    rows = tracking.rows(_conditions(opening), ask=ask)
     for row in rows:
         if row.tags.get(OPENING) == opening.tags[OPENING]:
             return row

@@ -19,7 +19,7 @@ from urllib.request import url2pathname
 
 from upgate.store.artifact_folder import ArtifactFolder
 from upgate.store.record import NAME, PARENT, Conditions, Row, make_row, restore_infinity
-from upgate.store.tracking import Dataset, Experiment, Point, Tracking
+from upgate.store.tracking import Ask, Dataset, Experiment, Point, Tracking, directly
 
 BUSY = 20.0  # seconds to wait for another process's lock, as MLflow does
 CREATE_RUN = """insert into runs (run_uuid, name, source_type, source_name, entry_point_name,
@@ -118,7 +118,10 @@ class SqliteTracking:
         with self._transaction() as connection:
             connection.execute(TAG_EXPERIMENT, [name, value, experiment_id])
 
-    def tasks(self) -> list[str]:
+    def tasks(self, ask: Ask = directly) -> list[str]:
+        return list(ask(self._tasks))
+
+    def _tasks(self) -> list[str]:
         with self._reading() as connection:
             return [name for (name,) in connection.execute(FIND_TASKS, ["upgate.key", ""])]
 
@@ -127,6 +130,15 @@ class SqliteTracking:
         conditions: Conditions,
         keys: Collection[str] | None = None,
         params: Collection[str] | None = None,
+        ask: Ask = directly,
+    ) -> list[Row]:
+        return list(ask(self._rows, conditions, keys, params))
+
+    def _rows(
+        self,
+        conditions: Conditions,
+        keys: Collection[str] | None,
+        params: Collection[str] | None,
     ) -> list[Row]:
         query, values = _select_runs(conditions)
         if keys is not None:

@@ -220,7 +220,7 @@ class Store:
 
     def tasks(self) -> list[str]:
         """The tasks of which there are runs, by one query."""
-        return sorted(self._call(self.tracking.tasks))
+        return sorted(self.tracking.tasks(self._call))
 
     def annotate(self, run_id: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
         """Add single numbers, and tags, to a run that has ended."""
@@ -506,7 +506,7 @@ class Store:
         Without runs whose tags are not such as Upgate writes; those are named once.
         """
         with gc_paused():
-            rows: list[Row] = (ask or self._call)(self.tracking.rows, conditions, keys, params)
+            rows = self.tracking.rows(conditions, keys, params, ask or self._call)
         foreign = {row.run_id for row in rows if not is_own(row)}
         if new := foreign - self._foreign:
             logger.warning(

@@ -38,6 +38,11 @@ class Dataset(NamedTuple):
     context: str
 
 
+def directly(function: Callable[..., Any], *args: Any) -> Any:
+    """An `Ask` that does not wait."""
+    return function(*args)
+
+
 class Tracking(Protocol):
     """Where runs are kept."""
 
@@ -49,8 +54,8 @@ class Tracking(Protocol):
 
     def tag_experiment(self, experiment_id: str, name: str, value: str) -> None: ...
 
-    def tasks(self) -> list[str]:
-        """The experiments that hold runs of this package."""
+    def tasks(self, ask: Ask = directly) -> list[str]:
+        """The experiments that hold runs of this package; each request by `ask`."""
         ...
 
     def rows(
@@ -58,11 +63,13 @@ class Tracking(Protocol):
         conditions: Conditions,
         keys: Collection[str] | None = None,
         params: Collection[str] | None = None,
+        ask: Ask = directly,
     ) -> list[Row]:
         """The runs of this package that meet all conditions, newest first.
 
         keys: of the wanted runs, None for all. params: where these alone are needed, no others and
-        no metrics need be read.
+        no metrics need be read. ask: calls each request, so that one lost answer of several does
+        not begin them all again.
         """
         ...
 
