@@ -81,6 +81,12 @@ def test_counting_in_shares_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(whole.keys, shared.keys) and torch.equal(whole.values, shared.values)
 
 
+def test_fewer_words_than_an_n_gram_has() -> None:
+    corpus = Corpus(np.array([1, 1, 2], np.int32), np.arange(4))
+    ratios, _ = fit_ratios(corpus, torch.arange(3), torch.tensor([0, 1, 1]), 2, 9, VOCABULARY)
+    assert ratios.keys.tolist() == [1, np.iinfo(np.int64).max]
+
+
 def test_a_label_does_not_reach_its_own_text() -> None:
     """Other labels in a fold, as many of each class: the same input for all its texts."""
     corpus, y = draw(100, 2)

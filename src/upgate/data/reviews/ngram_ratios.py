@@ -184,15 +184,16 @@ def _repeated(
     tokens: NDArray[np.int32], text: NDArray[np.int32], longest: int, vocabulary: int
 ) -> Iterator[Held]:
     """The n-grams that LEAST texts hold, of some AT_ONCE n-grams at a time: memory is bounded."""
-    keys = tokens.astype(np.int64)  # of the n-grams that end at each token but the first n - 1
+    keys = tokens.astype(np.int64)
     for n in range(1, longest + 1):
-        if n > 1:
-            keys = keys[1:] + tokens[: len(keys) - 1] * np.int64(vocabulary ** (n - 1))
-        inside = text[n - 1 :] == text[: len(text) - (n - 1)]
+        last = text[n - 1 :]  # the text of the n-gram that ends at each token but the first n - 1
+        if n > 1:  # as `ngram_keys`, whose padding would take half as much memory again
+            keys = keys[1:] + tokens[: len(last)] * np.int64(vocabulary ** (n - 1))
+        inside = last == text[: len(last)]
         shares = -(-len(keys) // AT_ONCE)
         for share in range(shares):
             chosen = inside & (keys % shares == share)
-            yield _often(keys[chosen], text[n - 1 :][chosen])
+            yield _often(keys[chosen], last[chosen])
 
 
 def _often(keys: NDArray[np.int64], text: NDArray[np.int32]) -> Held:
