@@ -352,7 +352,7 @@ def find_rows(content: str, form: Form) -> Rows:
         quality = (fit, len(rows) if is_doubtful else 0)
         if quality > most:
             best, most = rows, quality
-        if fit == 1 and (not is_doubtful or way is _unquoted or not _hides_lines(rows)):
+        if fit == 1 and not (is_doubtful and _hides_lines(rows)):
             break
     return best
 
